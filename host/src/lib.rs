@@ -1,1 +1,3 @@
-//! x
+//! Runs `xmpp:roster` plugins.
+
+pub mod config;

@@ -1,0 +1,285 @@
+//! The checked configuration, part by part.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Secret;
+
+/// Everything the operator can set.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// `[log]`
+    pub log: LogConfig,
+    /// `[http]`: the refresh route.
+    pub http: HttpConfig,
+    /// `[admin]`: health, metrics, cached rosters, sessions.
+    pub admin: AdminConfig,
+    /// `[sinks]`: who is told of roster changes.
+    pub sinks: SinksConfig,
+    /// `[[host]]`: the virtual hosts, at least one, domains unique. The first serves requests whose `Host` header
+    /// names none of them.
+    pub hosts: Vec<HostConfig>,
+    /// `shutdown_timeout`: how long running refreshes may take to finish after SIGTERM.
+    pub shutdown_timeout: Duration,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// A `tracing` filter, such as `info` or `info,roster_host::plugin=debug`.
+    pub filter: String,
+    /// See [`LogFormat`].
+    pub format: LogFormat,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { filter: "info".into(), format: LogFormat::Text }
+    }
+}
+
+/// `[http]`: where the application posts its refreshes.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// `listen`: plain HTTP. `None` when the operator set it to `"off"`.
+    pub listen: Option<SocketAddr>,
+    /// `[http.tls]`
+    pub tls: Option<TlsConfig>,
+    /// `token` or `token_file`: the bearer token the application must send.
+    pub token: Option<Secret>,
+    /// `max_body`: the longest request body, bytes.
+    pub max_body: usize,
+    /// `request_timeout`: every request is answered within it; users not done by then count as errors.
+    pub request_timeout: Duration,
+    /// `header_timeout`: how long a client may take to send a request's head, and how long a connection may idle.
+    pub header_timeout: Duration,
+    /// `max_connections`: open at once, on all listeners of the refresh route together.
+    pub max_connections: usize,
+    /// `max_requests`: refresh requests worked on at once; one more is answered 503 with `Retry-After`.
+    pub max_requests: usize,
+    /// `cors_origins`: browser origins that may call the route, such as `https://app.example.org`.
+    pub cors_origins: Vec<String>,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            listen: Some(SocketAddr::from(([127, 0, 0, 1], 5280))),
+            tls: None,
+            token: None,
+            max_body: 10 << 20,
+            request_timeout: Duration::from_secs(60),
+            header_timeout: Duration::from_secs(15),
+            max_connections: 1024,
+            max_requests: 256,
+            cors_origins: Vec::new(),
+        }
+    }
+}
+
+/// `[http.tls]`: HTTPS for the refresh route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// `listen`, default 127.0.0.1:5281.
+    pub listen: SocketAddr,
+    /// `certificate`: PEM file, the chain with the leaf first.
+    pub certificate: PathBuf,
+    /// `key`: PEM file.
+    pub key: PathBuf,
+    /// `reload_interval`: how often the two files are looked at for a change, default 5 s.
+    pub reload_interval: Duration,
+}
+
+/// `[admin]`
+#[derive(Clone, Debug)]
+pub struct AdminConfig {
+    /// `listen`, default 127.0.0.1:5282. `None` when the operator set it to `"off"`.
+    pub listen: Option<SocketAddr>,
+    /// `token` or `token_file`: asked for on every route but `/healthz` and `/readyz`. Needed when `listen` is not
+    /// a loopback address.
+    pub token: Option<Secret>,
+    /// `event_buffer`: how many roster events a slow reader of `/events` may fall behind before it loses some.
+    pub event_buffer: usize,
+    /// `max_streams`: readers of `/events` at once.
+    pub max_streams: usize,
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        Self { listen: Some(SocketAddr::from(([127, 0, 0, 1], 5282))), token: None, event_buffer: 1024, max_streams: 32 }
+    }
+}
+
+/// `[sinks]`
+#[derive(Clone, Debug, Default)]
+pub struct SinksConfig {
+    /// `[sinks.json_lines]`
+    pub json_lines: Option<JsonLinesConfig>,
+}
+
+/// `[sinks.json_lines]`: one JSON object a line for every roster event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JsonLinesConfig {
+    /// `path`: a file to append to, or `-` for standard output.
+    pub path: PathBuf,
+    /// `queue`: events waiting to be written, default 1024.
+    pub queue: usize,
+    /// `timeout`: how long a refresh waits for room in a full queue before the event is dropped, counted and
+    /// logged; default 1 s.
+    pub timeout: Duration,
+}
+
+/// `[[host]]`: one XMPP domain.
+#[derive(Clone, Debug, Default)]
+pub struct HostConfig {
+    /// `domain`, normalised.
+    pub domain: String,
+    /// `plugin`: the component to run. `None`: the one built in.
+    pub plugin: Option<PathBuf>,
+    /// `[host.settings]`: what the plugin reads through `wasi:config/store`, `http_roster_url` first.
+    pub settings: BTreeMap<String, String>,
+    /// `[host.client]`
+    pub client: ClientConfig,
+    /// `[host.limits]`
+    pub limits: LimitsConfig,
+    /// `[host.store]`
+    pub store: StoreConfig,
+}
+
+/// How the host proves to the application who it is. The plugin never sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// `username` and `password` or `password_file`: RFC 7617.
+    Basic {
+        /// The user-id.
+        username: String,
+        /// The password.
+        password: Secret,
+    },
+    /// `bearer_token` or `bearer_token_file`: RFC 6750.
+    Bearer(Secret),
+}
+
+/// `[host.client]`: the HTTP client behind `wasi:http`.
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// `allow_origins`: where the plugin may send requests, as origins (`https://app.example.org`,
+    /// `http://127.0.0.1:8000`). Default: the origin of the setting `http_roster_url`.
+    pub allow_origins: Vec<String>,
+    /// `allow_addresses`: networks in CIDR notation that an allowed name may resolve to although they are
+    /// link-local, metadata, multicast or unspecified addresses.
+    pub allow_addresses: Vec<ipnet::IpNet>,
+    /// `auth`: sent to the origin of `http_roster_url` (`auth_origins`, when set, instead) and to no other.
+    pub auth: Option<ClientAuth>,
+    /// `auth_origins`: origins that get `auth`. Default: the origin of `http_roster_url`.
+    pub auth_origins: Vec<String>,
+    /// `ca_file`: PEM certificates to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// `connect_timeout`: DNS, TCP and TLS together, default 5 s.
+    pub connect_timeout: Duration,
+    /// `first_byte_timeout`: from the request sent to the head of the response, default 10 s.
+    pub first_byte_timeout: Duration,
+    /// `total_timeout`: a whole exchange, redirects included, default 15 s.
+    pub total_timeout: Duration,
+    /// `max_response`: the longest response body, bytes, default 10 MiB.
+    pub max_response: usize,
+    /// `max_redirects`: followed only to allowed origins; default 3.
+    pub max_redirects: usize,
+    /// `max_idle_connections`: kept open to one origin, default 64.
+    pub max_idle_connections: usize,
+    /// `idle_timeout`: how long an unused connection is kept, default 30 s.
+    pub idle_timeout: Duration,
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Self {
+            allow_origins: Vec::new(),
+            allow_addresses: Vec::new(),
+            auth: None,
+            auth_origins: Vec::new(),
+            ca_file: None,
+            connect_timeout: Duration::from_secs(5),
+            first_byte_timeout: Duration::from_secs(10),
+            total_timeout: Duration::from_secs(15),
+            max_response: 10 << 20,
+            max_redirects: 3,
+            max_idle_connections: 64,
+            idle_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// `[host.limits]`: what one call of the plugin may cost, and how many run at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitsConfig {
+    /// `max_concurrent_calls`: calls of the plugin at once, default 64.
+    pub max_concurrent_calls: usize,
+    /// `call_timeout`: wall clock of one call, waiting for the application included; default 20 s.
+    pub call_timeout: Duration,
+    /// `cpu_time`: time one call may compute, default 2 s.
+    pub cpu_time: Duration,
+    /// `max_memory`: linear memory of one instance, bytes, default 128 MiB.
+    pub max_memory: usize,
+    /// `reuse_instances`: keep instances warm between calls. `false`: a fresh instance for every call, 3 to 4 times
+    /// slower, where isolation between users matters more. Default true.
+    pub reuse_instances: bool,
+    /// `max_calls_per_instance`: a warm instance is retired after about this many calls (jittered), default 1000.
+    pub max_calls_per_instance: u32,
+    /// `retire_memory`: a warm instance whose memory has grown past this many bytes is retired, default 16 MiB.
+    pub retire_memory: usize,
+    /// `max_requests_per_call`: HTTP requests one call may make, default 16.
+    pub max_requests_per_call: u32,
+    /// `max_handles`: resources (streams, requests, ...) one instance may hold, default 256.
+    pub max_handles: usize,
+    /// `max_log_per_call`: bytes of the plugin's standard error that reach the log per call, default 8 KiB.
+    pub max_log_per_call: usize,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            max_concurrent_calls: 64,
+            call_timeout: Duration::from_secs(20),
+            cpu_time: Duration::from_secs(2),
+            max_memory: 128 << 20,
+            reuse_instances: true,
+            max_calls_per_instance: 1000,
+            retire_memory: 16 << 20,
+            max_requests_per_call: 16,
+            max_handles: 256,
+            max_log_per_call: 8 << 10,
+        }
+    }
+}
+
+/// `[host.store]`: the memory store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// `max_users`: cached rosters, default 1,000,000.
+    pub max_users: usize,
+    /// `max_bytes`: what the cached rosters may take together, default 1 GiB.
+    pub max_bytes: usize,
+    /// `max_contacts`: contacts of one roster, default 10,000; a longer one is an error.
+    pub max_contacts: usize,
+    /// `grace`: how long a roster stays cached after the user's last session left, default 60 s.
+    pub grace: Duration,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { max_users: 1_000_000, max_bytes: 1 << 30, max_contacts: 10_000, grace: Duration::from_secs(60) }
+    }
+}
