@@ -118,7 +118,12 @@ pub struct AdminConfig {
 
 impl Default for AdminConfig {
     fn default() -> Self {
-        Self { listen: Some(SocketAddr::from(([127, 0, 0, 1], 5282))), token: None, event_buffer: 1024, max_streams: 32 }
+        Self {
+            listen: Some(SocketAddr::from(([127, 0, 0, 1], 5282))),
+            token: None,
+            event_buffer: 1024,
+            max_streams: 32,
+        }
     }
 }
 

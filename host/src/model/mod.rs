@@ -1,0 +1,13 @@
+//! The words every room shares: users, contacts, rosters and their versions.
+//!
+//! Nothing here knows where a roster comes from or who is told of it. The terms are those of RFC 6121 section 2.
+
+mod contact;
+mod packed;
+mod snapshot;
+mod username;
+
+pub use contact::{Change, Contact, ContactRef, Subscription};
+pub use packed::{Contacts, InvalidRoster};
+pub use snapshot::{Snapshot, Tag};
+pub use username::{InvalidUsername, Username};

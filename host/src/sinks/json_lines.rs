@@ -1,0 +1,141 @@
+//! One JSON object a line, to standard output or a file.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tracing::error;
+
+use super::{RosterEvent, RosterSink, Undelivered};
+use crate::config::JsonLinesConfig;
+
+/// Events written together before the output is flushed.
+const BATCH: usize = 256;
+
+/// Appends every event to a file, or prints it.
+pub struct JsonLines {
+    queue: mpsc::Sender<Arc<RosterEvent>>,
+    timeout: Duration,
+}
+
+/// The output cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("sinks.json_lines.path: cannot write to {}: {source}", path.display())]
+pub struct JsonLinesError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl JsonLines {
+    /// Opens the output and starts the task that writes to it; the task ends, everything written, when the sink is
+    /// dropped.
+    pub async fn open(config: &JsonLinesConfig) -> Result<(Self, JoinHandle<()>), JsonLinesError> {
+        let output: Box<dyn AsyncWrite + Send + Unpin> = if config.path == Path::new("-") {
+            Box::new(tokio::io::stdout())
+        } else {
+            let file = tokio::fs::OpenOptions::new().create(true).append(true).open(&config.path).await;
+            Box::new(file.map_err(|source| JsonLinesError { path: config.path.clone(), source })?)
+        };
+        Ok(Self::to_writer(output, config))
+    }
+
+    fn to_writer(output: Box<dyn AsyncWrite + Send + Unpin>, config: &JsonLinesConfig) -> (Self, JoinHandle<()>) {
+        let (queue, events) = mpsc::channel(config.queue.max(1));
+        let writer = tokio::spawn(write(output, events, config.path.clone()));
+        (Self { queue, timeout: config.timeout }, writer)
+    }
+}
+
+async fn write(
+    mut output: Box<dyn AsyncWrite + Send + Unpin>,
+    mut events: mpsc::Receiver<Arc<RosterEvent>>,
+    path: PathBuf,
+) {
+    let (mut batch, mut text) = (Vec::new(), Vec::new());
+    while events.recv_many(&mut batch, BATCH).await > 0 {
+        text.clear();
+        for event in batch.drain(..) {
+            match serde_json::to_writer(&mut text, &*event) {
+                Ok(()) => text.push(b'\n'),
+                Err(error) => error!(%error, user = %event.user, "cannot encode a roster event"),
+            }
+        }
+        let written = async {
+            output.write_all(&text).await?;
+            output.flush().await
+        };
+        if let Err(error) = written.await {
+            // The queue closes, so the rosters hear of it at the next event.
+            error!(path = %path.display(), %error, "cannot write roster events; giving up on this sink");
+            return;
+        }
+    }
+}
+
+#[async_trait]
+impl RosterSink for JsonLines {
+    fn name(&self) -> &'static str {
+        "json-lines"
+    }
+
+    async fn deliver(&self, event: Arc<RosterEvent>) -> Result<(), Undelivered> {
+        use mpsc::error::SendTimeoutError::{Closed, Timeout};
+        self.queue.send_timeout(event, self.timeout).await.map_err(|error| match error {
+            Timeout(_) => Undelivered::QueueFull,
+            Closed(_) => Undelivered::Closed,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::model::Username;
+    use crate::sinks::EventKind;
+    use tokio::io::{AsyncBufReadExt, BufReader};
+
+    fn event(user: &str) -> Arc<RosterEvent> {
+        Arc::new(RosterEvent { domain: "x".into(), user: Username::new(user).unwrap(), kind: EventKind::Dropped })
+    }
+
+    fn config(queue: usize) -> JsonLinesConfig {
+        JsonLinesConfig { path: "-".into(), queue, timeout: Duration::from_millis(20) }
+    }
+
+    #[tokio::test]
+    async fn every_event_is_a_line_and_the_rest_is_written_at_the_end() {
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        let (sink, writer) = JsonLines::to_writer(Box::new(theirs), &config(8));
+        for user in ["john", "marie"] {
+            sink.deliver(event(user)).await.unwrap();
+        }
+        drop(sink);
+        writer.await.unwrap();
+        let mut lines = BufReader::new(ours).lines();
+        for user in ["john", "marie"] {
+            let line = lines.next_line().await.unwrap().unwrap();
+            assert_eq!(line, format!(r#"{{"event":"dropped","domain":"x","user":"{user}"}}"#));
+        }
+        assert_eq!(lines.next_line().await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_stuck_output_costs_a_bounded_wait_and_a_closed_one_none() {
+        let (ours, theirs) = tokio::io::duplex(1);
+        let (sink, writer) = JsonLines::to_writer(Box::new(theirs), &config(1));
+        let mut answers = Vec::new();
+        for _ in 0..3 {
+            answers.push(sink.deliver(event("john")).await);
+        }
+        assert_eq!(answers.last(), Some(&Err(Undelivered::QueueFull)));
+        drop(ours);
+        writer.await.unwrap();
+        assert_eq!(sink.deliver(event("john")).await, Err(Undelivered::Closed));
+    }
+}

@@ -1,0 +1,238 @@
+//! The memory store: a hash map in shards, with one account of what they hold.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use super::{RosterStore, StoreError, StoreUsage};
+use crate::config::StoreConfig;
+use crate::model::{Contacts, Snapshot, Tag, Username};
+
+/// Locks are held for a map operation only; this many make them all but uncontended on the cores of one machine.
+const SHARDS: usize = 32;
+/// What a map entry, a user's name and their bookkeeping take beside the snapshot, bytes, generously.
+const ENTRY_OVERHEAD: usize = 160;
+
+/// Keeps rosters in this process's memory.
+pub struct MemoryStore {
+    shards: Vec<Mutex<Shard>>,
+    hasher: RandomState,
+    /// One counter for all users: a version is never given twice, even if a roster is dropped and fetched again.
+    next_version: AtomicU64,
+    users: AtomicUsize,
+    bytes: AtomicUsize,
+    max_users: usize,
+    max_bytes: usize,
+}
+
+type Shard = HashMap<Username, Arc<Snapshot>>;
+
+impl MemoryStore {
+    /// An empty store with the given bounds.
+    pub fn new(config: &StoreConfig) -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
+            next_version: AtomicU64::new(1),
+            users: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            max_users: config.max_users,
+            max_bytes: config.max_bytes,
+        }
+    }
+
+    fn with_shard<R>(&self, user: &Username, work: impl FnOnce(&mut Shard) -> R) -> R {
+        let index = self.hasher.hash_one(user) as usize % SHARDS;
+        match self.shards.get(index) {
+            Some(shard) => work(&mut shard.lock()),
+            // `index` is always in range; an empty map is the answer that harms nobody.
+            None => work(&mut Shard::new()),
+        }
+    }
+
+    /// Sets aside room for `more` users and `bytes`, or says which limit is in the way.
+    fn reserve(&self, user: &Username, more: usize, bytes: usize) -> Result<(), StoreError> {
+        let users = self.users.fetch_add(more, Ordering::Relaxed) + more;
+        let total = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let limit = if more > 0 && users > self.max_users {
+            "store.max_users"
+        } else if total > self.max_bytes {
+            "store.max_bytes"
+        } else {
+            return Ok(());
+        };
+        self.release(more, bytes);
+        Err(StoreError::Full { user: user.clone(), limit, users: users - more, bytes: total - bytes })
+    }
+
+    fn release(&self, users: usize, bytes: usize) {
+        self.users.fetch_sub(users, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Puts `snapshot` in the place of the roster at version `expected`.
+    fn swap(
+        &self,
+        user: &Username,
+        expected: Option<u64>,
+        make: impl FnOnce(Option<&Arc<Snapshot>>) -> Snapshot,
+    ) -> Result<Arc<Snapshot>, StoreError> {
+        let old = self.get(user);
+        conflict(user, expected, old.as_ref())?;
+        let new = Arc::new(make(old.as_ref()));
+        let (more, bytes) = (usize::from(expected.is_none()), cost(user, &new));
+        self.reserve(user, more, bytes)?;
+        let swapped = self.with_shard(user, |shard| {
+            let found = shard.get(user);
+            conflict(user, expected, found)?;
+            Ok(shard.insert(user.clone(), Arc::clone(&new)))
+        });
+        match swapped {
+            Ok(replaced) => {
+                if let Some(old) = replaced {
+                    self.release(0, cost(user, &old));
+                }
+                Ok(new)
+            }
+            Err(error) => {
+                self.release(more, bytes);
+                Err(error)
+            }
+        }
+    }
+}
+
+fn conflict(user: &Username, expected: Option<u64>, found: Option<&Arc<Snapshot>>) -> Result<(), StoreError> {
+    let found = found.map(|snapshot| snapshot.version());
+    if found == expected { Ok(()) } else { Err(StoreError::Conflict { user: user.clone(), expected, found }) }
+}
+
+fn cost(user: &Username, snapshot: &Snapshot) -> usize {
+    ENTRY_OVERHEAD + user.as_str().len() + snapshot.bytes()
+}
+
+impl RosterStore for MemoryStore {
+    fn get(&self, user: &Username) -> Option<Arc<Snapshot>> {
+        self.with_shard(user, |shard| shard.get(user).cloned())
+    }
+
+    fn replace(
+        &self,
+        user: &Username,
+        expected: Option<u64>,
+        contacts: Contacts,
+        tag: Option<Tag>,
+    ) -> Result<Arc<Snapshot>, StoreError> {
+        self.swap(user, expected, |_| Snapshot::new(self.next_version.fetch_add(1, Ordering::Relaxed), tag, contacts))
+    }
+
+    fn retag(&self, user: &Username, expected: u64, tag: Option<Tag>) -> Result<Arc<Snapshot>, StoreError> {
+        self.swap(user, Some(expected), |old| {
+            Snapshot::new(expected, tag, old.map(|old| old.contacts().clone()).unwrap_or_default())
+        })
+    }
+
+    fn remove(&self, user: &Username) -> bool {
+        match self.with_shard(user, |shard| shard.remove(user)) {
+            Some(old) => {
+                self.release(1, cost(user, &old));
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn usage(&self) -> StoreUsage {
+        StoreUsage { users: self.users.load(Ordering::Relaxed), bytes: self.bytes.load(Ordering::Relaxed) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::model::{Contact, Subscription};
+
+    fn user(name: &str) -> Username {
+        Username::new(name).unwrap()
+    }
+
+    fn roster(contacts: usize) -> Contacts {
+        let all: Vec<_> = (0..contacts)
+            .map(|n| Contact {
+                jid: format!("c{n}@x"),
+                name: None,
+                subscription: Subscription::Both,
+                ask: false,
+                groups: vec![],
+            })
+            .collect();
+        Contacts::pack(&all, contacts).unwrap()
+    }
+
+    #[test]
+    fn an_older_answer_never_replaces_a_newer_one() {
+        let store = MemoryStore::new(&StoreConfig::default());
+        let john = user("john");
+        let first = store.replace(&john, None, roster(1), None).unwrap();
+        let second = store.replace(&john, Some(first.version()), roster(2), None).unwrap();
+        assert!(second.version() > first.version());
+        for expected in [None, Some(first.version())] {
+            let late = store.replace(&john, expected, roster(3), None).unwrap_err();
+            assert_eq!(late, StoreError::Conflict { user: john.clone(), expected, found: Some(second.version()) });
+        }
+        assert_eq!(store.get(&john).unwrap().contacts().len(), 2);
+    }
+
+    #[test]
+    fn a_roster_fetched_again_has_a_greater_version() {
+        let store = MemoryStore::new(&StoreConfig::default());
+        let john = user("john");
+        let before = store.replace(&john, None, roster(1), None).unwrap().version();
+        assert!(store.remove(&john));
+        assert!(!store.remove(&john));
+        assert!(store.replace(&john, None, roster(1), None).unwrap().version() > before);
+    }
+
+    #[test]
+    fn another_tag_is_not_another_version() {
+        let store = MemoryStore::new(&StoreConfig::default());
+        let john = user("john");
+        let version = store.replace(&john, None, roster(2), None).unwrap().version();
+        let tagged = store.retag(&john, version, Some(Box::from(*b"new"))).unwrap();
+        assert_eq!((tagged.version(), tagged.tag(), tagged.contacts().len()), (version, Some(&b"new"[..]), 2));
+    }
+
+    #[test]
+    fn the_bounds_hold_and_what_was_kept_stays() {
+        let store = MemoryStore::new(&StoreConfig { max_users: 1, ..StoreConfig::default() });
+        store.replace(&user("john"), None, roster(1), None).unwrap();
+        let full = store.replace(&user("marie"), None, roster(1), None).unwrap_err();
+        assert!(matches!(full, StoreError::Full { limit: "store.max_users", users: 1, .. }), "{full}");
+
+        let store = MemoryStore::new(&StoreConfig { max_bytes: 1000, ..StoreConfig::default() });
+        let version = store.replace(&user("john"), None, roster(1), None).unwrap().version();
+        let kept = store.usage();
+        let full = store.replace(&user("john"), Some(version), roster(100), None).unwrap_err();
+        assert!(matches!(full, StoreError::Full { limit: "store.max_bytes", .. }), "{full}");
+        assert_eq!(store.usage(), kept);
+        assert_eq!(store.get(&user("john")).unwrap().contacts().len(), 1);
+    }
+
+    #[test]
+    fn the_account_is_even_when_everything_is_gone() {
+        let store = MemoryStore::new(&StoreConfig::default());
+        for n in 0..100 {
+            let version = store.replace(&user(&format!("u{n}")), None, roster(n), None).unwrap().version();
+            store.replace(&user(&format!("u{n}")), Some(version), roster(n / 2), None).unwrap();
+        }
+        assert_eq!(store.usage().users, 100);
+        for n in 0..100 {
+            store.remove(&user(&format!("u{n}")));
+        }
+        assert_eq!(store.usage(), StoreUsage::default());
+    }
+}
