@@ -1,6 +1,9 @@
 //! Runs `xmpp:roster` plugins.
 
 pub mod config;
+pub mod metrics;
 pub mod model;
+pub mod plugin;
+pub mod rosters;
 pub mod sinks;
 pub mod store;

@@ -234,6 +234,8 @@ pub struct LimitsConfig {
     pub max_concurrent_calls: usize,
     /// `call_timeout`: wall clock of one call, waiting for the application included; default 20 s.
     pub call_timeout: Duration,
+    /// `queue_timeout`: how long a user's update waits for its turn before it is given up, default 20 s.
+    pub queue_timeout: Duration,
     /// `cpu_time`: time one call may compute, default 2 s.
     pub cpu_time: Duration,
     /// `max_memory`: linear memory of one instance, bytes, default 128 MiB.
@@ -258,6 +260,7 @@ impl Default for LimitsConfig {
         Self {
             max_concurrent_calls: 64,
             call_timeout: Duration::from_secs(20),
+            queue_timeout: Duration::from_secs(20),
             cpu_time: Duration::from_secs(2),
             max_memory: 128 << 20,
             reuse_instances: true,

@@ -1,0 +1,202 @@
+//! What the rest of the host sees of a plugin: the hooks of `xmpp:roster`, in the host's own words.
+//!
+//! The hooks are a trait so that the use cases do not know wasmtime: a plugin of another version of the WIT is another
+//! implementation, and so is the native one the benchmarks compare with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::model::{Change, Contact, Snapshot, Tag, Username};
+
+/// The hooks; see `wit/hooks.wit` for what each means.
+///
+/// Any call can be repeated or thrown away: nothing a hook returns has an effect until the host applies it. Every call
+/// ends within the limits of its virtual host.
+#[async_trait]
+pub trait RosterPlugin: Send + Sync + 'static {
+    /// The whole roster of `user`.
+    async fn fetch(&self, user: &Username) -> Result<FetchedRoster, CallError>;
+
+    /// Which users the body of a refresh request names, unchecked and possibly repeated.
+    async fn changed_users(&self, body: Bytes) -> Result<Result<Vec<String>, BadRequest>, CallError>;
+
+    /// What has changed in the roster of `user` since `known`.
+    async fn refresh(&self, user: &Username, known: Arc<Snapshot>) -> Result<Refreshed, CallError>;
+
+    /// What to tell the application.
+    async fn summary(&self, outcome: Outcome) -> Result<Answer, CallError>;
+}
+
+/// A whole roster as the application has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchedRoster {
+    /// The contacts, in the application's order.
+    pub contacts: Vec<Contact>,
+    /// A validator for the next refresh.
+    pub tag: Option<Tag>,
+    /// What the plugin left out or mended, for the operator.
+    pub warnings: Vec<String>,
+}
+
+/// The outcome of comparing the application's roster with the host's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refreshed {
+    /// Nothing to do.
+    Unchanged,
+    /// The roster, its tag, or both have changed.
+    Changed(Delta),
+}
+
+/// What turns the host's roster into the application's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delta {
+    /// At most one change per contact; none when only the tag is new.
+    pub changes: Vec<Change>,
+    /// The tag after the changes.
+    pub tag: Option<Tag>,
+    /// As [`FetchedRoster::warnings`].
+    pub warnings: Vec<String>,
+}
+
+/// A refresh request that makes no sense; the text is for the application's developer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadRequest {
+    /// What was expected and what was found.
+    pub message: String,
+}
+
+/// What came of a refresh request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A request that named users in its body.
+    Batch {
+        /// Rosters that are now as the application has them, unknown users included.
+        updated: u32,
+        /// Rosters that could not be refreshed.
+        errors: u32,
+    },
+    /// A request for one user: true if the roster is now as the application has it.
+    Single(bool),
+    /// The request was refused.
+    Refused(BadRequest),
+}
+
+/// The answer to the application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status, 200 to 599.
+    pub status: u16,
+    /// `Content-Type`.
+    pub content_type: String,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// Why the application's roster could not be had, as the plugin says it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    /// No connection, or a broken one.
+    #[error("the application cannot be reached: {0}")]
+    Unreachable(String),
+    /// No answer in time.
+    #[error("the application did not answer in time")]
+    TimedOut,
+    /// A status that is not a success.
+    #[error("the application answered with status {0}")]
+    Status(u16),
+    /// A longer answer than is accepted.
+    #[error("the application's answer is too large")]
+    TooLarge,
+    /// An answer that is not what the protocol says.
+    #[error("the application's answer is malformed: {0}")]
+    Malformed(String),
+    /// A setting is missing or wrong.
+    #[error("the plugin is misconfigured: {0}")]
+    Misconfigured(String),
+}
+
+/// A call of the plugin did not give a result.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The plugin did its work and reports an error.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// The plugin trapped (panicked, used memory it does not have, ...).
+    #[error("the plugin trapped in {hook}: {reason}")]
+    Trap {
+        /// The hook that was called.
+        hook: &'static str,
+        /// The trap, in one line.
+        reason: String,
+    },
+    /// The wall-clock deadline of the call passed.
+    #[error("the plugin did not return from {hook} within {limit:?} (limits.call_timeout)")]
+    TimedOut {
+        /// The hook that was called.
+        hook: &'static str,
+        /// The deadline.
+        limit: Duration,
+    },
+    /// The plugin computed longer than it may.
+    #[error("the plugin computed longer than {limit:?} in {hook} (limits.cpu_time)")]
+    CpuTime {
+        /// The hook that was called.
+        hook: &'static str,
+        /// The limit.
+        limit: Duration,
+    },
+    /// The plugin wanted more memory than it may have.
+    #[error("the plugin wanted more than {limit} bytes of memory in {hook} (limits.max_memory)")]
+    Memory {
+        /// The hook that was called.
+        hook: &'static str,
+        /// The limit.
+        limit: usize,
+    },
+    /// The plugin broke another rule of the host: too many requests or handles, an impossible result.
+    #[error("the plugin broke a rule in {hook}: {reason}")]
+    Rule {
+        /// The hook that was called.
+        hook: &'static str,
+        /// The rule.
+        reason: String,
+    },
+    /// No instance could be made.
+    #[error("no instance of the plugin for {hook}: {reason}")]
+    Instance {
+        /// The hook that was to be called.
+        hook: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// Too many calls are running and waiting.
+    #[error("no call of the plugin ended within {limit:?}; too many are running (limits.max_concurrent_calls)")]
+    Busy {
+        /// How long this call waited for its turn.
+        limit: Duration,
+    },
+}
+
+impl CallError {
+    /// A short name for metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Fetch(FetchError::Unreachable(_)) => "unreachable",
+            Self::Fetch(FetchError::TimedOut) => "application-timeout",
+            Self::Fetch(FetchError::Status(_)) => "status",
+            Self::Fetch(FetchError::TooLarge) => "too-large",
+            Self::Fetch(FetchError::Malformed(_)) => "malformed",
+            Self::Fetch(FetchError::Misconfigured(_)) => "misconfigured",
+            Self::Trap { .. } => "trap",
+            Self::TimedOut { .. } => "timeout",
+            Self::CpuTime { .. } => "cpu-time",
+            Self::Memory { .. } => "memory",
+            Self::Rule { .. } => "rule",
+            Self::Instance { .. } => "instance",
+            Self::Busy { .. } => "busy",
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! One update per user at a time.
+//!
+//! An update that runs is a *flight*. Whoever wants the roster brought up to date while one is in the air waits for the
+//! next, together with everybody else who asks meanwhile: the one in the air may have asked the application before the
+//! change that this caller speaks of. So any number of refreshes costs at most two requests, and each caller is answered
+//! by a request that began after it asked.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures::FutureExt;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+use tracing::{Instrument, error, info_span};
+
+use super::sessions::Sessions;
+use super::{RosterError, Rosters, Update};
+use crate::model::Username;
+
+const SHARDS: usize = 32;
+
+/// How an update ended, for everybody who waited for it.
+pub(super) type Landing = Result<Update, RosterError>;
+type Waiters = Vec<oneshot::Sender<Landing>>;
+
+/// What is known of one user beside the roster. Exists while the user is connected, in the grace time, or in the air.
+#[derive(Default)]
+pub(super) struct User {
+    pub(super) sessions: Sessions,
+    /// When the last session left.
+    pub(super) left: Option<Instant>,
+    /// The user stands in the grace queue, which names nobody twice.
+    pub(super) in_grace_queue: bool,
+    running: Option<Waiters>,
+    next: Option<Waiters>,
+}
+
+impl User {
+    pub(super) fn is_forgotten(&self) -> bool {
+        self.sessions.is_empty() && !self.in_grace_queue && self.running.is_none()
+    }
+}
+
+/// Everybody, in shards.
+pub(super) struct Users {
+    shards: Vec<Mutex<HashMap<Username, User>>>,
+    hasher: RandomState,
+}
+
+impl Default for Users {
+    fn default() -> Self {
+        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), hasher: RandomState::new() }
+    }
+}
+
+impl Users {
+    pub(super) fn with_shard<R>(&self, user: &Username, work: impl FnOnce(&mut HashMap<Username, User>) -> R) -> R {
+        let index = self.hasher.hash_one(user) as usize % SHARDS;
+        match self.shards.get(index) {
+            Some(shard) => work(&mut shard.lock()),
+            // `index` is always in range; an empty map is the answer that harms nobody.
+            None => work(&mut HashMap::new()),
+        }
+    }
+
+    /// Looks at or changes what is known of `user`, and forgets it if there is nothing left to know.
+    pub(super) fn with_known<R>(&self, user: &Username, work: impl FnOnce(&mut User) -> R) -> Option<R> {
+        self.with_shard(user, |shard| {
+            let known = shard.get_mut(user)?;
+            let result = work(known);
+            if known.is_forgotten() {
+                shard.remove(user);
+            }
+            Some(result)
+        })
+    }
+
+    /// Connected, in the grace time, or in the air.
+    pub(super) fn is_known(&self, user: &Username) -> bool {
+        self.with_shard(user, |shard| shard.contains_key(user))
+    }
+
+    pub(super) fn is_online(&self, user: &Username) -> bool {
+        self.with_shard(user, |shard| shard.get(user).is_some_and(|known| !known.sessions.is_empty()))
+    }
+
+    pub(super) fn online(&self) -> usize {
+        self.shards.iter().map(|s| s.lock().values().filter(|known| !known.sessions.is_empty()).count()).sum()
+    }
+}
+
+/// Which flight will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Board {
+    /// Any that has not landed: the caller wants a roster at all.
+    Any,
+    /// One that takes off after now: the caller knows of a change.
+    Next,
+}
+
+impl Rosters {
+    /// Waits for an update of `user`, who must be connected; `None` if nothing is known of the user.
+    pub(super) fn board(self: &Arc<Self>, user: &Username, board: Board) -> Option<oneshot::Receiver<Landing>> {
+        let (sender, receiver) = oneshot::channel();
+        let takes_off = self.users.with_shard(user, |shard| {
+            let known = shard.get_mut(user).filter(|known| !known.sessions.is_empty())?;
+            match (&mut known.running, board) {
+                (Some(running), Board::Any) => running.push(sender),
+                (Some(_), Board::Next) => known.next.get_or_insert_default().push(sender),
+                (empty @ None, _) => {
+                    *empty = Some(vec![sender]);
+                    return Some(true);
+                }
+            }
+            Some(false)
+        })?;
+        if takes_off {
+            let span = info_span!("update", domain = %self.domain, user = %user);
+            tokio::spawn(Arc::clone(self).fly(user.clone()).instrument(span));
+        }
+        Some(receiver)
+    }
+
+    /// A task of its own: a caller that gives up (its connection closed, say) takes nothing away from the others.
+    async fn fly(self: Arc<Self>, user: Username) {
+        loop {
+            let landing = AssertUnwindSafe(self.update(&user)).catch_unwind().await.unwrap_or_else(|_| {
+                error!("updating the roster panicked; this is a defect of the host");
+                Err(RosterError::Internal)
+            });
+            let (waiters, again) = self.users.with_known(&user, User::land).unwrap_or_default();
+            for waiter in waiters {
+                // Whoever no longer waits needs no answer.
+                let _ = waiter.send(landing.clone());
+            }
+            if !again {
+                return;
+            }
+        }
+    }
+}
+
+impl User {
+    /// Those to be told, and whether another flight takes off at once.
+    fn land(&mut self) -> (Waiters, bool) {
+        let waiters = self.running.take().unwrap_or_default();
+        self.running = self.next.take();
+        (waiters, self.running.is_some())
+    }
+}

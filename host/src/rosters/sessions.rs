@@ -1,0 +1,119 @@
+//! Who is connected: the user's sessions (RFC 6120 calls them connected resources).
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::flights::{Board, Users};
+use super::{RosterError, Rosters};
+use crate::model::{Snapshot, Username};
+
+/// Sessions one user may have at once. Far above what people have, and low enough that nobody fills memory by
+/// connecting.
+const MAX_SESSIONS: usize = 100;
+
+/// Names one session of a user, such as the resource part of its address. Unique per user, not beyond.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SessionId(Arc<str>);
+
+impl SessionId {
+    /// A session called `name`.
+    pub fn new(name: &str) -> Self {
+        Self(name.into())
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One user's sessions, in the order they came. A few, so a list does.
+#[derive(Default)]
+pub(super) struct Sessions(Vec<SessionId>);
+
+impl Sessions {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn add(&mut self, session: SessionId) -> Result<(), RosterError> {
+        if self.0.contains(&session) {
+            return Ok(());
+        }
+        if self.0.len() >= MAX_SESSIONS {
+            return Err(RosterError::TooManySessions { limit: MAX_SESSIONS });
+        }
+        self.0.push(session);
+        Ok(())
+    }
+}
+
+impl Users {
+    pub(super) fn sessions(&self, user: &Username) -> Vec<SessionId> {
+        self.with_shard(user, |shard| shard.get(user).map(|known| known.sessions.0.clone()).unwrap_or_default())
+    }
+}
+
+impl Rosters {
+    /// `user` has connected and wants the roster: from memory if it is there, else from the application. Connecting the
+    /// same session again only asks for the roster again.
+    ///
+    /// On an error the session stays: it can ask again, and the next refresh fetches the roster too.
+    pub async fn connect(self: &Arc<Self>, user: &Username, session: SessionId) -> Result<Arc<Snapshot>, RosterError> {
+        self.users.with_shard(user, |shard| {
+            let known = shard.entry(user.clone()).or_default();
+            known.left = None;
+            let added = known.sessions.add(session);
+            if known.is_forgotten() {
+                shard.remove(user);
+            }
+            added
+        })?;
+        if let Some(snapshot) = self.store.get(user) {
+            return Ok(snapshot);
+        }
+        let landing = self.board(user, Board::Any).ok_or(RosterError::Left)?;
+        let update = landing.await.unwrap_or(Err(RosterError::Internal))?;
+        update.into_snapshot().ok_or(RosterError::Left)
+    }
+
+    /// `session` of `user` has left. With the last one the grace time of the roster begins. False if there was no such
+    /// session.
+    pub fn disconnect(self: &Arc<Self>, user: &Username, session: &SessionId) -> bool {
+        self.leave(user, |sessions| {
+            let before = sessions.0.len();
+            sessions.0.retain(|one| one != session);
+            before != sessions.0.len()
+        })
+    }
+
+    /// All sessions of `user` have left. False if there were none.
+    pub fn disconnect_all(self: &Arc<Self>, user: &Username) -> bool {
+        self.leave(user, |sessions| !std::mem::take(&mut sessions.0).is_empty())
+    }
+
+    fn leave(self: &Arc<Self>, user: &Username, remove: impl FnOnce(&mut Sessions) -> bool) -> bool {
+        let (removed, enqueue) = self
+            .users
+            .with_known(user, |known| {
+                let removed = remove(&mut known.sessions);
+                let enqueue = removed && known.sessions.is_empty() && {
+                    known.left = Some(Instant::now());
+                    !std::mem::replace(&mut known.in_grace_queue, true)
+                };
+                (removed, enqueue)
+            })
+            .unwrap_or_default();
+        if enqueue {
+            self.grace.push(user.clone());
+        }
+        removed
+    }
+}

@@ -1,0 +1,160 @@
+//! Brings one user's roster up to date: ask the plugin, keep the result, tell the sinks.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tracing::{debug, warn};
+
+use super::flights::Landing;
+use super::{RosterError, Rosters};
+use crate::model::{Change, Contacts, Snapshot, Tag, Username};
+use crate::plugin::{CallError, Delta, Refreshed};
+use crate::sinks::{EventKind, RosterEvent};
+use crate::store::StoreError;
+
+/// Rosters of people who have left that one store operation may drop to make room.
+const MAKE_ROOM_ATTEMPTS: usize = 1000;
+
+/// What an update did.
+#[derive(Clone, Debug)]
+pub enum Update {
+    /// The roster was fetched.
+    Fetched(Arc<Snapshot>),
+    /// The application has the roster that is kept.
+    Unchanged(Arc<Snapshot>),
+    /// The application has another, which is kept now.
+    Changed(Arc<Snapshot>),
+    /// The user left meanwhile; nothing was kept.
+    Left,
+}
+
+impl Update {
+    /// The roster after the update.
+    pub fn into_snapshot(self) -> Option<Arc<Snapshot>> {
+        match self {
+            Self::Fetched(snapshot) | Self::Unchanged(snapshot) | Self::Changed(snapshot) => Some(snapshot),
+            Self::Left => None,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Fetched(_) => "fetched",
+            Self::Unchanged(_) => "unchanged",
+            Self::Changed(_) => "changed",
+            Self::Left => "left",
+        }
+    }
+}
+
+impl Rosters {
+    /// One flight. Takes its turn, so that no more run at once than the operator allows.
+    pub(super) async fn update(self: &Arc<Self>, user: &Username) -> Landing {
+        let began = Instant::now();
+        let result = match tokio::time::timeout(self.queue_timeout, self.turns.acquire()).await {
+            Ok(Ok(_turn)) => self.take_turn(user).await,
+            Ok(Err(_)) | Err(_) => Err(CallError::Busy { limit: self.queue_timeout }.into()),
+        };
+        match &result {
+            Ok(update) => {
+                debug!(outcome = update.name(), elapsed = ?began.elapsed(), "roster updated");
+                self.metrics.update(&self.domain, update.name(), began.elapsed());
+            }
+            Err(error) => {
+                warn!(%error, "the roster could not be updated; what is cached stays");
+                self.metrics.update(&self.domain, error.kind(), began.elapsed());
+            }
+        }
+        result
+    }
+
+    async fn take_turn(self: &Arc<Self>, user: &Username) -> Landing {
+        if !self.users.is_online(user) {
+            return Ok(Update::Left);
+        }
+        match self.store.get(user) {
+            None => self.first_fetch(user).await,
+            Some(known) => self.compare(user, known).await,
+        }
+    }
+
+    async fn first_fetch(self: &Arc<Self>, user: &Username) -> Landing {
+        let roster = self.plugin.fetch(user).await?;
+        warn_of(&roster.warnings);
+        let contacts = Contacts::pack(&roster.contacts, self.max_contacts)?;
+        let Some(snapshot) = self.keep(user, None, &contacts, roster.tag).await? else { return Ok(Update::Left) };
+        self.tell(user, EventKind::Loaded(Arc::clone(&snapshot))).await;
+        Ok(Update::Fetched(snapshot))
+    }
+
+    async fn compare(self: &Arc<Self>, user: &Username, known: Arc<Snapshot>) -> Landing {
+        let delta = match self.plugin.refresh(user, Arc::clone(&known)).await? {
+            Refreshed::Unchanged => {
+                known.confirm();
+                return Ok(Update::Unchanged(known));
+            }
+            Refreshed::Changed(delta) => delta,
+        };
+        let Delta { changes, tag, warnings } = delta;
+        warn_of(&warnings);
+        let (contacts, changes) = if changes.is_empty() {
+            (None, changes)
+        } else {
+            let (contacts, effective) = known.contacts().apply(changes, self.max_contacts)?;
+            (Some(contacts), effective)
+        };
+        match contacts {
+            Some(contacts) if !changes.is_empty() => {
+                let kept = self.keep(user, Some(known.version()), &contacts, tag).await?;
+                let Some(snapshot) = kept else { return Ok(Update::Left) };
+                let changes: Arc<[Change]> = changes.into();
+                self.tell(user, EventKind::Changed { snapshot: Arc::clone(&snapshot), changes }).await;
+                Ok(Update::Changed(snapshot))
+            }
+            _ => Ok(Update::Unchanged(self.store.retag(user, known.version(), tag)?)),
+        }
+    }
+
+    /// Stores the roster, unless the user has left. When there is no room, those who have left make some.
+    async fn keep(
+        self: &Arc<Self>,
+        user: &Username,
+        expected: Option<u64>,
+        contacts: &Contacts,
+        tag: Option<Tag>,
+    ) -> Result<Option<Arc<Snapshot>>, RosterError> {
+        for _ in 0..MAKE_ROOM_ATTEMPTS {
+            // Under the user's lock: a roster stored after its owner has left would never be dropped.
+            let result = self.users.with_shard(user, |shard| {
+                shard.get(user).filter(|known| !known.sessions.is_empty())?;
+                Some(self.store.replace(user, expected, contacts.clone(), tag.clone()))
+            });
+            match result {
+                None => return Ok(None),
+                Some(Err(StoreError::Full { .. })) if self.drop_longest_gone().await => {}
+                Some(result) => return Ok(Some(result?)),
+            }
+        }
+        Err(CallError::Busy { limit: self.queue_timeout }.into())
+    }
+
+    /// Tells every sink. A sink that fails loses the event, and nobody else anything.
+    pub(super) async fn tell(&self, user: &Username, kind: EventKind) {
+        if self.sinks.is_empty() {
+            return;
+        }
+        let event = Arc::new(RosterEvent { domain: Arc::clone(&self.domain), user: user.clone(), kind });
+        for sink in &self.sinks {
+            if let Err(error) = sink.deliver(Arc::clone(&event)).await {
+                warn!(sink = sink.name(), event = event.name(), user = %user, %error, "a roster event was lost");
+                self.metrics.event_lost(sink.name());
+            }
+        }
+    }
+}
+
+fn warn_of(warnings: &[String]) {
+    for warning in warnings {
+        warn!(%warning, "the plugin mended the application's answer");
+    }
+}
