@@ -1,6 +1,7 @@
 //! Runs `xmpp:roster` plugins.
 
 pub mod config;
+pub mod http_client;
 pub mod metrics;
 pub mod model;
 pub mod plugin;

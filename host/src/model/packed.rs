@@ -5,6 +5,7 @@
 //! `packed-contacts` in `wit/types.wit`.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::contact::GroupsRef;
 use super::{Change, Contact, ContactRef, Subscription};
@@ -14,11 +15,11 @@ const FIXED: usize = 4;
 /// RFC 7622 section 3.1: three parts of at most 1023 bytes, `@` and `/`.
 const LONGEST_JID: usize = 3 * 1023 + 2;
 
-/// The contacts of one roster, in order, JIDs unique.
+/// The contacts of one roster, in order, JIDs unique. A clone shares them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contacts {
-    text: Box<str>,
-    layout: Box<[u32]>,
+    text: Arc<str>,
+    layout: Arc<[u32]>,
     count: usize,
 }
 
@@ -73,12 +74,12 @@ impl Contacts {
     }
 
     /// All strings, see `packed-contacts.text`.
-    pub fn text(&self) -> &str {
+    pub fn text(&self) -> &Arc<str> {
         &self.text
     }
 
     /// All lengths, see `packed-contacts.layout`.
-    pub fn layout(&self) -> &[u32] {
+    pub fn layout(&self) -> &Arc<[u32]> {
         &self.layout
     }
 
@@ -208,7 +209,7 @@ impl Packer {
     }
 
     fn finish(self) -> Contacts {
-        Contacts { text: self.text.into_boxed_str(), layout: self.layout.into_boxed_slice(), count: self.count }
+        Contacts { text: self.text.into(), layout: self.layout.into(), count: self.count }
     }
 }
 

@@ -1,5 +1,27 @@
-//! Runs one plugin: engine, linker, limits, warm instances.
+//! Runs plugins: one wasmtime engine, and for every virtual host a component with warm instances and limits.
+//!
+//! The way of a call: [`WasmPlugin`] (the hooks as [`RosterPlugin`]) takes an [`instance`] from the [`pool`], sets the
+//! call's limits in its [`state`], calls the export, and puts the instance back or retires it. What the component can
+//! reach while it runs is listed in [`linker`]: the host's HTTP client ([`outgoing`]), its settings, one roster
+//! ([`known_roster`]), clocks, random numbers, and standard error, which goes to the log ([`guest_log`]).
 
+mod bindings;
+mod builtin;
 mod contract;
+mod convert;
+mod engine;
+mod error;
+mod guest_log;
+mod instance;
+mod known_roster;
+mod linker;
+mod outgoing;
+mod pool;
+mod state;
+mod wasm_plugin;
 
+pub use builtin::BUILT_IN;
 pub use contract::{Answer, BadRequest, CallError, Delta, FetchError, FetchedRoster, Outcome, Refreshed, RosterPlugin};
+pub use engine::{EngineSize, PluginEngine};
+pub use error::LoadError;
+pub use wasm_plugin::{LoadOptions, WasmPlugin};

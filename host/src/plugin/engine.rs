@@ -1,0 +1,157 @@
+//! The wasmtime engine of this process, and the clock that interrupts plugins.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use super::LoadError;
+use crate::config::HostConfig;
+
+/// How often a plugin that computes is interrupted, to let other tasks run and to look at its CPU limit. CPU limits are
+/// precise to this much.
+pub(super) const TICK: Duration = Duration::from_millis(10);
+
+/// Instances beside those that `max_concurrent_calls` allows: for the hooks that do not wait for a turn (reading a
+/// refresh request, writing the summary), and for a check at load.
+pub(super) const EXTRA_INSTANCES: usize = 64;
+
+/// What the engine must have room for. Room is address space, not memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EngineSize {
+    /// Instances alive at once.
+    pub instances: usize,
+    /// Linear memory of one instance, bytes.
+    pub memory: usize,
+}
+
+impl EngineSize {
+    /// Enough for all virtual hosts together.
+    pub fn of(hosts: &[HostConfig]) -> Self {
+        Self {
+            instances: hosts.iter().map(|host| host.limits.max_concurrent_calls + EXTRA_INSTANCES).sum(),
+            memory: hosts.iter().map(|host| host.limits.max_memory).max().unwrap_or(0),
+        }
+    }
+}
+
+/// One per process; cheap to clone. Compiled code, memory slots and the clock belong to it.
+#[derive(Clone)]
+pub struct PluginEngine {
+    engine: Engine,
+    ticker: Arc<Ticker>,
+}
+
+impl PluginEngine {
+    /// An engine with room for `size`.
+    pub fn new(size: EngineSize) -> Result<Self, LoadError> {
+        let engine = Engine::new(&config(size)).map_err(|error| LoadError::Engine { reason: format!("{error:#}") })?;
+        let ticker = Arc::new(Ticker::start(engine.clone())?);
+        Ok(Self { engine, ticker })
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Keeps the clock going while a call runs.
+    pub(super) fn tick_while(&self) -> Ticking<'_> {
+        self.ticker.begin()
+    }
+}
+
+fn config(size: EngineSize) -> Config {
+    let count = u32::try_from(size.instances).unwrap_or(u32::MAX);
+    let mut pool = PoolingAllocationConfig::new();
+    // A component made from Rust has three core instances (the program, and two shims of the component tooling), one
+    // memory and a few tables; other toolchains need some more. The totals are of address space.
+    pool.total_component_instances(count)
+        .total_core_instances(count.saturating_mul(4))
+        .total_memories(count)
+        .total_tables(count.saturating_mul(4))
+        .total_stacks(count)
+        .max_memories_per_component(1)
+        .max_tables_per_component(8)
+        .max_core_instances_per_component(16)
+        .max_memory_size(size.memory);
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        // Plugins are WASI 0.2; what wasmtime prepares in every store for concurrent ones is not needed.
+        .concurrency_support(false)
+        .wasm_component_model(true)
+        .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(8))
+        .async_stack_size(1 << 20)
+        .max_wasm_stack(512 << 10)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    config
+}
+
+/// Advances the engine's epoch while calls run, and sleeps while none does.
+///
+/// A thread of its own: a task would not run when every worker thread computes in a plugin, which is when it is needed.
+struct Ticker {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    calls: AtomicUsize,
+    stop: AtomicBool,
+}
+
+impl Ticker {
+    fn start(engine: Engine) -> Result<Self, LoadError> {
+        let shared = Arc::new(Shared { calls: AtomicUsize::new(0), stop: AtomicBool::new(false) });
+        let seen = Arc::clone(&shared);
+        let tick = move || {
+            while !seen.stop.load(Ordering::Relaxed) {
+                if seen.calls.load(Ordering::SeqCst) == 0 {
+                    thread::park();
+                } else {
+                    thread::sleep(TICK);
+                    engine.increment_epoch();
+                }
+            }
+        };
+        let thread = thread::Builder::new().name("plugin-epoch".into()).spawn(tick);
+        let thread =
+            thread.map_err(|error| LoadError::Engine { reason: format!("no thread for its clock: {error}") })?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    fn begin(&self) -> Ticking<'_> {
+        if self.shared.calls.fetch_add(1, Ordering::SeqCst) == 0 {
+            self.wake();
+        }
+        Ticking(self)
+    }
+
+    fn wake(&self) {
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.wake();
+        if let Some(thread) = self.thread.take() {
+            // The thread cannot panic; if it did, there is nothing left to stop.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A call runs as long as this lives.
+pub(super) struct Ticking<'a>(&'a Ticker);
+
+impl Drop for Ticking<'_> {
+    fn drop(&mut self) {
+        self.0.shared.calls.fetch_sub(1, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,160 @@
+//! A plugin's standard output and error, line by line into the log.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::io::AsyncWrite;
+use tracing::{info, warn};
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+
+use super::convert::one_line;
+
+/// What a plugin may write before it must let go of the stream; lines are logged at once, so this only bounds a copy.
+const WRITE_PERMIT: usize = 4096;
+/// A line longer than this is logged in pieces.
+const LONGEST_LINE: usize = 1024;
+
+/// Tags lines with the call that wrote them, and drops what is over the limit of one call. Clones are one log.
+#[derive(Clone)]
+pub(super) struct GuestLog(Arc<Mutex<Inner>>);
+
+struct Inner {
+    domain: Arc<str>,
+    hook: &'static str,
+    user: String,
+    limit: usize,
+    left: usize,
+    line: Vec<u8>,
+    dropped: usize,
+}
+
+impl GuestLog {
+    /// A log for an instance that serves `domain`, with `limit` bytes for every call.
+    pub(super) fn new(domain: Arc<str>, limit: usize) -> Self {
+        let user = String::new();
+        Self(Arc::new(Mutex::new(Inner { domain, hook: "", user, limit, left: limit, line: Vec::new(), dropped: 0 })))
+    }
+
+    /// From now on lines belong to this call.
+    pub(super) fn begin_call(&self, hook: &'static str, user: &str) {
+        let mut inner = self.0.lock();
+        inner.hook = hook;
+        inner.user.clear();
+        inner.user.push_str(user);
+        inner.left = inner.limit;
+        inner.dropped = 0;
+    }
+
+    /// The call is over: logs what is left of the last line.
+    pub(super) fn end_call(&self) {
+        let mut inner = self.0.lock();
+        inner.end_line();
+        if inner.dropped > 0 {
+            let Inner { domain, hook, user, dropped, .. } = &*inner;
+            warn!(%domain, hook, user, bytes = dropped, "the plugin wrote more than limits.max_log_per_call; the rest is lost");
+        }
+    }
+
+    fn write(&self, bytes: &[u8]) {
+        self.0.lock().write(bytes);
+    }
+}
+
+impl Inner {
+    fn write(&mut self, bytes: &[u8]) {
+        let (kept, lost) = bytes.split_at_checked(self.left).unwrap_or((bytes, &[]));
+        self.left -= kept.len();
+        self.dropped += lost.len();
+        for byte in kept {
+            if *byte == b'\n' || self.line.len() >= LONGEST_LINE {
+                self.end_line();
+            }
+            if *byte != b'\n' {
+                self.line.push(*byte);
+            }
+        }
+    }
+
+    fn end_line(&mut self) {
+        if !self.line.is_empty() {
+            let line = one_line(&String::from_utf8_lossy(&self.line));
+            info!(target: "roster_host::guest", domain = %self.domain, hook = self.hook, user = self.user, "{line}");
+            self.line.clear();
+        }
+    }
+}
+
+impl IsTerminal for GuestLog {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for GuestLog {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+}
+
+#[async_trait]
+impl Pollable for GuestLog {
+    async fn ready(&mut self) {}
+}
+
+impl OutputStream for GuestLog {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        GuestLog::write(self, &bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(WRITE_PERMIT)
+    }
+}
+
+impl AsyncWrite for GuestLog {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        GuestLog::write(&self, bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_may_write_so_much_and_the_next_call_as_much_again() {
+        let log = GuestLog::new("x".into(), 10);
+        log.begin_call("fetch", "john");
+        log.write(b"123456\n789012");
+        assert_eq!((log.0.lock().line.as_slice(), log.0.lock().dropped), (&b"789"[..], 3));
+        log.end_call();
+        assert!(log.0.lock().line.is_empty());
+        log.begin_call("refresh", "marie");
+        log.write(b"12345");
+        assert_eq!((log.0.lock().left, log.0.lock().dropped), (5, 0));
+    }
+}

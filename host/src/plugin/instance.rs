@@ -1,0 +1,103 @@
+//! One instance of a plugin, and whether it may serve another call.
+
+use std::time::Instant;
+
+use futures::future::BoxFuture;
+use wasmtime::{Result, Store};
+
+use super::bindings::{Hooks, HooksPre};
+use super::state::State;
+use crate::config::LimitsConfig;
+
+/// Output streams an instance may keep open between calls: standard output and error, which languages open once.
+const KEPT_STREAMS: usize = 3;
+
+/// A component instance in its store.
+pub(super) struct Instance {
+    store: Store<State>,
+    hooks: Hooks,
+    calls: u32,
+    /// Retired after so many calls.
+    most_calls: u32,
+    /// When it was last used.
+    pub(super) idle_since: Instant,
+}
+
+/// Why an instance is not used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Retire {
+    /// It has served its calls.
+    Calls,
+    /// Its memory has grown.
+    Memory,
+    /// It has kept handles (requests, bodies, ...) after a call.
+    Handles,
+    /// Every call gets a fresh instance.
+    Always,
+}
+
+impl Retire {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Calls => "retired-calls",
+            Self::Memory => "retired-memory",
+            Self::Handles => "retired-handles",
+            Self::Always => "retired-fresh",
+        }
+    }
+}
+
+impl Instance {
+    /// An instance in `store`, to be retired after `most_calls`.
+    pub(super) async fn new(mut store: Store<State>, pre: &HooksPre<State>, most_calls: u32) -> Result<Self> {
+        // Starting up is not charged to a call, and is bounded by the pool's deadline.
+        store.set_epoch_deadline(1);
+        let hooks = pre.instantiate_async(&mut store).await?;
+        Ok(Self { store, hooks, calls: 0, most_calls, idle_since: Instant::now() })
+    }
+
+    pub(super) fn store(&mut self) -> &mut Store<State> {
+        &mut self.store
+    }
+
+    /// Runs one call with fresh limits.
+    pub(super) async fn run<R>(
+        &mut self,
+        limits: &LimitsConfig,
+        call: impl for<'a> FnOnce(&'a mut Store<State>, &'a Hooks) -> BoxFuture<'a, Result<R>>,
+    ) -> Result<R> {
+        self.calls += 1;
+        self.store.data_mut().begin_call(limits);
+        self.store.set_epoch_deadline(1);
+        let result = call(&mut self.store, &self.hooks).await;
+        self.idle_since = Instant::now();
+        result
+    }
+
+    /// After a call that went well: must it go all the same?
+    pub(super) fn retire(&mut self, limits: &LimitsConfig) -> Option<Retire> {
+        if !limits.reuse_instances {
+            Some(Retire::Always)
+        } else if self.calls >= self.most_calls {
+            Some(Retire::Calls)
+        } else if self.store.data().memory.used > limits.retire_memory {
+            Some(Retire::Memory)
+        } else if self.has_leftovers() {
+            Some(Retire::Handles)
+        } else {
+            None
+        }
+    }
+
+    fn has_leftovers(&mut self) -> bool {
+        type Stream = Box<dyn wasmtime_wasi::p2::OutputStream>;
+        let mut streams = 0;
+        for entry in self.store.data_mut().table.iter_mut() {
+            if !entry.is::<Stream>() {
+                return true;
+            }
+            streams += 1;
+        }
+        streams > KEPT_STREAMS
+    }
+}

@@ -1,0 +1,132 @@
+//! What belongs to one instance: its WASI, its handles, its settings, and the limits of the call it serves.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use wasmtime::component::{HasData, ResourceTable};
+use wasmtime::{ResourceLimiter, Result, Store, UpdateDeadline};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_config::WasiConfigVariables;
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use super::engine::{PluginEngine, TICK};
+use super::guest_log::GuestLog;
+use super::outgoing::Outgoing;
+use crate::config::LimitsConfig;
+use crate::http_client::HttpClient;
+
+/// Most bytes a plugin may pass to the host in one host call. A roster of 10,000 contacts is about one megabyte.
+const HOSTCALL_BYTES: usize = 32 << 20;
+/// Most bytes of header fields in one request, as `wasi:http` counts them.
+const HEADER_BYTES: usize = 16 << 10;
+/// Entries a table may grow to; components from Rust have a few hundred.
+const TABLE_ELEMENTS: usize = 20_000;
+
+/// The data of a wasmtime store.
+pub(super) struct State {
+    pub(super) table: ResourceTable,
+    pub(super) settings: WasiConfigVariables,
+    pub(super) log: GuestLog,
+    pub(super) outgoing: Outgoing,
+    pub(super) memory: MemoryLimit,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    ticks_left: u64,
+    cpu_time: Duration,
+}
+
+impl HasData for State {
+    type Data<'a> = &'a mut State;
+}
+
+/// The plugin computed for longer than its limit.
+#[derive(Debug, thiserror::Error)]
+#[error("it computed for longer than {0:?}")]
+pub(super) struct CpuTimeExceeded(pub(super) Duration);
+
+/// A store for one instance.
+pub(super) fn new_store(
+    engine: &PluginEngine,
+    limits: &LimitsConfig,
+    settings: &BTreeMap<String, String>,
+    client: HttpClient,
+    log: GuestLog,
+) -> Store<State> {
+    let mut http = WasiHttpCtx::new();
+    http.set_field_size_limit(HEADER_BYTES);
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(limits.max_handles);
+    let state = State {
+        table,
+        settings: settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect(),
+        outgoing: Outgoing::new(client),
+        memory: MemoryLimit { limit: limits.max_memory, used: 0, refused: false },
+        wasi: WasiCtx::builder().stdout(log.clone()).stderr(log.clone()).build(),
+        log,
+        http,
+        ticks_left: 0,
+        cpu_time: limits.cpu_time,
+    };
+    let mut store = Store::new(engine.engine(), state);
+    store.limiter(|state| &mut state.memory);
+    store.set_hostcall_fuel(HOSTCALL_BYTES);
+    store.set_max_component_handles(limits.max_handles);
+    store.epoch_deadline_callback(|mut context| context.data_mut().tick());
+    store
+}
+
+impl State {
+    /// Renews what a call may use.
+    pub(super) fn begin_call(&mut self, limits: &LimitsConfig) {
+        self.ticks_left = limits.cpu_time.as_nanos().div_ceil(TICK.as_nanos()).try_into().unwrap_or(u64::MAX);
+        self.outgoing.begin_call(limits.max_requests_per_call);
+        self.memory.refused = false;
+    }
+
+    /// Runs on a plugin's first loop or call after the engine's clock has ticked: while it waits for the application it
+    /// is not charged. Other tasks get a chance to run.
+    fn tick(&mut self) -> Result<UpdateDeadline> {
+        match self.ticks_left.checked_sub(1) {
+            Some(left) => self.ticks_left = left,
+            None => return Err(CpuTimeExceeded(self.cpu_time).into()),
+        }
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.outgoing }
+    }
+}
+
+/// Bounds an instance's linear memory and remembers that it wanted more: what a program does then is its own affair
+/// (most abort), and the operator should read of memory and not of an `unreachable`.
+pub(super) struct MemoryLimit {
+    limit: usize,
+    pub(super) used: usize,
+    pub(super) refused: bool,
+}
+
+impl ResourceLimiter for MemoryLimit {
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
+        // Summed over the memories of an instance: only growth counts.
+        let used = self.used.saturating_add(desired.saturating_sub(current));
+        if used > self.limit {
+            self.refused = true;
+            return Ok(false);
+        }
+        self.used = used;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
+        Ok(desired <= TABLE_ELEMENTS)
+    }
+}

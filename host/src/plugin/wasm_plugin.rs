@@ -1,0 +1,284 @@
+//! A component as a [`RosterPlugin`]: load it, call its hooks within their limits.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::Semaphore;
+use wasmtime::component::{Component, Resource};
+use wasmtime::{Store, Trap};
+
+use super::bindings::{Hooks, HooksPre};
+use super::contract::{Answer, BadRequest, CallError, FetchedRoster, Outcome, Refreshed, RosterPlugin};
+use super::engine::EXTRA_INSTANCES;
+use super::guest_log::GuestLog;
+use super::instance::Instance;
+use super::known_roster::KnownRoster;
+use super::pool::Pool;
+use super::state::{CpuTimeExceeded, State, new_store};
+use super::{BUILT_IN, LoadError, PluginEngine, convert, linker};
+use crate::config::{HostConfig, LimitsConfig};
+use crate::http_client::HttpClient;
+use crate::metrics::Metrics;
+use crate::model::{Snapshot, Username};
+
+/// What to load, and what it may use.
+pub struct LoadOptions<'a> {
+    /// Domain, plugin file, settings and limits.
+    pub host: &'a HostConfig,
+    /// What stands behind `wasi:http`.
+    pub client: HttpClient,
+    /// Who counts.
+    pub metrics: Arc<Metrics>,
+}
+
+/// A loaded component with its warm instances.
+pub struct WasmPlugin {
+    engine: PluginEngine,
+    pre: HooksPre<State>,
+    pool: Arc<Pool>,
+    domain: Arc<str>,
+    settings: BTreeMap<String, String>,
+    limits: LimitsConfig,
+    client: HttpClient,
+    metrics: Arc<Metrics>,
+    /// Instances alive at once, those of hooks that wait for no turn included: the engine has room for so many.
+    slots: Semaphore,
+    jitter: RandomState,
+    made: AtomicU64,
+}
+
+impl WasmPlugin {
+    /// Reads, compiles and checks the plugin of one virtual host, and asks it whether its settings can work. Must be
+    /// called within a Tokio runtime; compiling happens on a thread of its own.
+    pub async fn load(engine: &PluginEngine, options: LoadOptions<'_>) -> Result<Self, LoadError> {
+        let LoadOptions { host, client, metrics } = options;
+        let name = host.plugin.as_deref().map_or_else(|| "(built in)".to_owned(), |path| path.display().to_string());
+        let bytes = read(host.plugin.as_deref()).await?;
+        let pre = compile(engine.clone(), bytes, name.clone()).await?;
+        let capacity = host.limits.max_concurrent_calls + EXTRA_INSTANCES;
+        let mut settings = host.settings.clone();
+        settings.insert("domain".into(), host.domain.clone());
+        let plugin = Self {
+            engine: engine.clone(),
+            pre,
+            pool: Pool::new(capacity),
+            domain: host.domain.as_str().into(),
+            settings,
+            limits: host.limits.clone(),
+            client,
+            metrics,
+            slots: Semaphore::new(capacity),
+            jitter: RandomState::new(),
+            made: AtomicU64::new(0),
+        };
+        plugin.check(name).await?;
+        Ok(plugin)
+    }
+
+    /// Warm instances waiting for a call.
+    pub fn idle_instances(&self) -> usize {
+        self.pool.len()
+    }
+
+    async fn check(&self, plugin: String) -> Result<(), LoadError> {
+        // Nothing is sent while the settings are looked at.
+        let offline = LimitsConfig { max_requests_per_call: 0, ..self.limits.clone() };
+        let checked =
+            self.call_within("check", "", &offline, |store, hooks| hooks.xmpp_roster_hooks().call_check(store).boxed());
+        match checked.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(wrong)) => Err(LoadError::Settings {
+                plugin,
+                key: convert::one_line(&wrong.key),
+                reason: convert::one_line(&wrong.reason),
+            }),
+            Err(source) => Err(LoadError::Check { plugin, source }),
+        }
+    }
+
+    async fn call<R: Send>(
+        &self,
+        hook: &'static str,
+        user: &str,
+        call: impl for<'a> FnOnce(&'a mut Store<State>, &'a Hooks) -> BoxFuture<'a, wasmtime::Result<R>> + Send,
+    ) -> Result<R, CallError> {
+        self.call_within(hook, user, &self.limits, call).await
+    }
+
+    /// One call: an instance, the limits, the deadline; afterwards the instance is kept or retired.
+    async fn call_within<R: Send>(
+        &self,
+        hook: &'static str,
+        user: &str,
+        limits: &LimitsConfig,
+        call: impl for<'a> FnOnce(&'a mut Store<State>, &'a Hooks) -> BoxFuture<'a, wasmtime::Result<R>> + Send,
+    ) -> Result<R, CallError> {
+        let began = Instant::now();
+        let result = self.timed_call(hook, user, limits, call).await;
+        let outcome = result.as_ref().map_or_else(CallError::kind, |_| "ok");
+        self.metrics.call(&self.domain, hook, outcome, began.elapsed());
+        result
+    }
+
+    async fn timed_call<R: Send>(
+        &self,
+        hook: &'static str,
+        user: &str,
+        limits: &LimitsConfig,
+        call: impl for<'a> FnOnce(&'a mut Store<State>, &'a Hooks) -> BoxFuture<'a, wasmtime::Result<R>> + Send,
+    ) -> Result<R, CallError> {
+        let slot = tokio::time::timeout(limits.queue_timeout, self.slots.acquire()).await;
+        let Ok(Ok(_slot)) = slot else { return Err(CallError::Busy { limit: limits.queue_timeout }) };
+        let _ticking = self.engine.tick_while();
+        // One deadline for starting an instance and for the call; a call that is cut off takes its instance with it.
+        let call = async {
+            let mut instance = self.instance(hook).await?;
+            let log = instance.store().data().log.clone();
+            log.begin_call(hook, user);
+            let result = instance.run(limits, call).await;
+            log.end_call();
+            match result {
+                Ok(result) => {
+                    self.put_back(instance);
+                    Ok(result)
+                }
+                Err(error) => {
+                    let error = explain(hook, limits, &error, instance.store().data());
+                    self.metrics.instance(&self.domain, "failed");
+                    Err(error)
+                }
+            }
+        };
+        match tokio::time::timeout(limits.call_timeout, call).await {
+            Ok(result) => result,
+            Err(_) => {
+                self.metrics.instance(&self.domain, "failed");
+                Err(CallError::TimedOut { hook, limit: limits.call_timeout })
+            }
+        }
+    }
+
+    async fn instance(&self, hook: &'static str) -> Result<Instance, CallError> {
+        if let Some(instance) = self.pool.take() {
+            return Ok(instance);
+        }
+        let log = GuestLog::new(Arc::clone(&self.domain), self.limits.max_log_per_call);
+        let mut store = new_store(&self.engine, &self.limits, &self.settings, self.client.clone(), log);
+        store.data_mut().begin_call(&LimitsConfig { max_requests_per_call: 0, ..self.limits.clone() });
+        let made = Instance::new(store, &self.pre, self.most_calls()).await;
+        let instance =
+            made.map_err(|error| CallError::Instance { hook, reason: convert::one_line(&format!("{error:#}")) })?;
+        self.metrics.instance(&self.domain, "made");
+        Ok(instance)
+    }
+
+    fn put_back(&self, mut instance: Instance) {
+        match instance.retire(&self.limits) {
+            None => self.pool.put(instance),
+            Some(why) => self.metrics.instance(&self.domain, why.name()),
+        }
+    }
+
+    /// Between three quarters of `max_calls_per_instance` and all of them, so that instances made together do not retire
+    /// together.
+    fn most_calls(&self) -> u32 {
+        let most = self.limits.max_calls_per_instance.max(1);
+        let jitter = self.jitter.hash_one(self.made.fetch_add(1, Ordering::Relaxed));
+        most - u32::try_from(jitter % u64::from(most / 4 + 1)).unwrap_or(0)
+    }
+}
+
+async fn read(path: Option<&Path>) -> Result<Cow<'static, [u8]>, LoadError> {
+    match path {
+        None => Ok(Cow::Borrowed(BUILT_IN)),
+        Some(path) => match tokio::fs::read(path).await {
+            Ok(bytes) => Ok(Cow::Owned(bytes)),
+            Err(source) => Err(LoadError::Read { path: path.to_owned(), source }),
+        },
+    }
+}
+
+async fn compile(
+    engine: PluginEngine,
+    bytes: Cow<'static, [u8]>,
+    plugin: String,
+) -> Result<HooksPre<State>, LoadError> {
+    let reason = |error: &wasmtime::Error| convert::one_line(&format!("{error:#}"));
+    let compiled = tokio::task::spawn_blocking(move || {
+        let component = Component::from_binary(engine.engine(), &bytes)
+            .map_err(|error| LoadError::NotAComponent { plugin: plugin.clone(), reason: reason(&error) })?;
+        let linker = linker::linker(engine.engine()).map_err(|error| LoadError::Engine { reason: reason(&error) })?;
+        let pre = linker
+            .instantiate_pre(&component)
+            .map_err(|error| LoadError::Imports { plugin: plugin.clone(), reason: reason(&error) })?;
+        HooksPre::new(pre).map_err(|error| LoadError::Exports { plugin, reason: reason(&error) })
+    });
+    compiled.await.unwrap_or_else(|panic| Err(LoadError::Engine { reason: format!("the compiler failed: {panic}") }))
+}
+
+/// What went wrong, in the operator's terms.
+fn explain(hook: &'static str, limits: &LimitsConfig, error: &wasmtime::Error, state: &State) -> CallError {
+    if error.downcast_ref::<CpuTimeExceeded>().is_some() {
+        return CallError::CpuTime { hook, limit: limits.cpu_time };
+    }
+    if state.memory.refused {
+        return CallError::Memory { hook, limit: limits.max_memory };
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(trap) => CallError::Trap { hook, reason: convert::one_line(&trap.to_string()) },
+        None if state.outgoing.was_refused() => {
+            CallError::Rule { hook, reason: format!("more than {} requests", limits.max_requests_per_call) }
+        }
+        None => CallError::Rule { hook, reason: convert::one_line(&format!("{error:#}")) },
+    }
+}
+
+#[async_trait]
+impl RosterPlugin for WasmPlugin {
+    async fn fetch(&self, user: &Username) -> Result<FetchedRoster, CallError> {
+        let name = user.clone();
+        let roster = self.call("fetch", user.as_str(), |store, hooks| {
+            async move { hooks.xmpp_roster_hooks().call_fetch(store, name.as_str()).await }.boxed()
+        });
+        Ok(convert::roster(roster.await?.map_err(convert::fetch_error)?))
+    }
+
+    async fn changed_users(&self, body: Bytes) -> Result<Result<Vec<String>, BadRequest>, CallError> {
+        let users = self.call("changed-users", "", |store, hooks| {
+            async move { hooks.xmpp_roster_hooks().call_changed_users(store, &body).await }.boxed()
+        });
+        Ok(users.await?.map_err(convert::bad_request))
+    }
+
+    async fn refresh(&self, user: &Username, known: Arc<Snapshot>) -> Result<Refreshed, CallError> {
+        let name = user.clone();
+        let refreshed = self.call("refresh", user.as_str(), |store, hooks| {
+            async move {
+                let known = store.data_mut().table.push(KnownRoster(known))?;
+                let lent = Resource::new_borrow(known.rep());
+                let refreshed = hooks.xmpp_roster_hooks().call_refresh(&mut *store, name.as_str(), lent).await?;
+                store.data_mut().table.delete(known)?;
+                Ok(refreshed)
+            }
+            .boxed()
+        });
+        Ok(convert::refreshed(refreshed.await?.map_err(convert::fetch_error)?))
+    }
+
+    async fn summary(&self, outcome: Outcome) -> Result<Answer, CallError> {
+        let outcome = convert::outcome(outcome);
+        let answer = self.call("summary", "", |store, hooks| {
+            async move { hooks.xmpp_roster_hooks().call_summary(store, &outcome).await }.boxed()
+        });
+        Ok(convert::answer(answer.await?))
+    }
+}
