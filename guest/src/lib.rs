@@ -1,1 +1,39 @@
-//! x
+//! `http-roster-admin`: the roster plugin for applications that speak the protocol of Prosody's
+//! `mod_http_roster_admin`.
+//!
+//! The application answers `GET http_roster_url` with a user's contacts as JSON and tells the host which users'
+//! rosters have changed. This crate knows that protocol and nothing else: it keeps no state, opens no socket and is
+//! the same code native and as a WebAssembly component.
+//!
+//! From the outside in:
+//!
+//! - `component`, `wasi_http` (only on `wasm32`): the WIT world `roster-plugin` and its HTTP client. Thin.
+//! - [`protocol`]: one request to the application and what its answer means; the place to start reading.
+//! - [`settings`], [`url`]: what the operator wrote, checked.
+//! - [`users`]: the body of a refresh request. [`summary`]: what it is answered with.
+//! - [`roster`] (with `fields` and `lenient`): JSON to contacts. [`jid`]: addresses. [`warnings`]: what was wrong.
+//! - [`document`]: what any body must be.
+//! - [`packed`]: the roster as the host hands it over. [`diff`]: what has changed. [`contact`]: what both speak of.
+//! - `tag`: how an unchanged answer is recognised without reading it.
+
+pub mod contact;
+pub mod diff;
+pub mod document;
+mod fields;
+pub mod jid;
+mod lenient;
+pub mod packed;
+pub mod protocol;
+pub mod roster;
+pub mod settings;
+pub mod summary;
+mod tag;
+mod text;
+pub mod url;
+pub mod users;
+pub mod warnings;
+
+#[cfg(target_arch = "wasm32")]
+mod component;
+#[cfg(target_arch = "wasm32")]
+mod wasi_http;

@@ -1,0 +1,69 @@
+//! What a contact is, borrowed from the body it was read from wherever that is possible.
+
+use std::borrow::Cow;
+
+use smallvec::SmallVec;
+
+use crate::packed::PackedContact;
+use crate::text::same;
+
+/// The state of a presence subscription (RFC 6121 section 2.1.2.5), from the user's side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Subscription {
+    /// Neither sees the other's presence.
+    None,
+    /// The user sees the contact's presence.
+    To,
+    /// The contact sees the user's presence.
+    From,
+    /// Both. What an application means that says nothing: the reference always answers so.
+    #[default]
+    Both,
+}
+
+/// The groups a contact is in. Two fit without an allocation, and few contacts are in more.
+pub type Groups<'a> = SmallVec<[Cow<'a, str>; 2]>;
+
+/// One contact of a roster (an `<item/>`, RFC 6121 section 2.1.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contact<'a> {
+    /// The bare JID, normalised (RFC 7622).
+    pub jid: Cow<'a, str>,
+    /// The name the user sees. `None` is no name; the empty string is an empty name.
+    pub name: Option<Cow<'a, str>>,
+    /// See [`Subscription`].
+    pub subscription: Subscription,
+    /// Is a subscription request pending (`ask='subscribe'`)?
+    pub ask: bool,
+    /// The groups, without duplicates. Their order carries no meaning.
+    pub groups: Groups<'a>,
+}
+
+impl Contact<'_> {
+    /// Is this the contact as the host has it? The order of groups does not count.
+    #[inline]
+    #[must_use]
+    pub fn is_same_as(&self, known: &PackedContact<'_>) -> bool {
+        same(&self.jid, known.jid)
+            && self.subscription == known.subscription
+            && self.ask == known.ask
+            && match (&self.name, known.name) {
+                (Some(name), Some(known)) => same(name, known),
+                (None, None) => true,
+                _ => false,
+            }
+            && self.groups.len() == known.groups.len()
+            && (self.groups.iter().zip(known.groups.iter()).all(|(group, known)| same(group, known))
+                || self.is_in_the_groups(known))
+    }
+
+    /// Compares groups as sets. Both sides are free of duplicates and of one length, so one direction is enough.
+    #[cold]
+    fn is_in_the_groups(&self, known: &PackedContact<'_>) -> bool {
+        let mut ours: Vec<&str> = self.groups.iter().map(|group| &**group).collect();
+        let mut theirs: Vec<&str> = known.groups.iter().collect();
+        ours.sort_unstable();
+        theirs.sort_unstable();
+        ours == theirs
+    }
+}

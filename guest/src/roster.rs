@@ -1,0 +1,168 @@
+//! The application's answer: a JSON object whose keys are the contacts' JIDs.
+//!
+//! Decoded in one pass straight into contacts that borrow from the body. What is wrong with one contact costs that
+//! contact and a warning; only what is wrong with the document as a whole is an error.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use serde::de::{Deserializer as _, IgnoredAny, MapAccess, SeqAccess};
+
+use crate::contact::Contact;
+use crate::document::{self, DocumentError};
+use crate::fields::{ContactValue, Fault, Fields};
+use crate::jid::{JidError, normalize};
+use crate::lenient::{Handler, Lenient, Text};
+use crate::text::Quoted;
+use crate::warnings::Warnings;
+
+/// Why an answer is not a roster. Says where and what was expected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}; expected a JSON object whose keys are JIDs")]
+pub struct Malformed(#[from] DocumentError);
+
+/// Whose roster it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Owner<'a> {
+    /// The account's localpart, normalised.
+    pub user: &'a str,
+    /// The account's domain, normalised.
+    pub domain: &'a str,
+}
+
+impl Owner<'_> {
+    fn is(&self, jid: &str) -> bool {
+        let local = jid.strip_suffix(self.domain).and_then(|rest| rest.strip_suffix('@'));
+        local.is_some_and(|local| local == self.user)
+    }
+}
+
+/// A decoded answer.
+#[derive(Clone, Debug, Default)]
+pub struct Roster<'a> {
+    /// The contacts in the application's order. A JID may be there more than once until [`Roster::dedup`].
+    pub contacts: Vec<Contact<'a>>,
+    /// What was left out or mended.
+    pub warnings: Warnings,
+}
+
+impl Roster<'_> {
+    /// Leaves one contact per JID: the last, in the place of the first.
+    ///
+    /// Not part of decoding because a refresh knows without it that a roster like the one before has no duplicates,
+    /// and hashing every JID would cost as much as comparing.
+    pub fn dedup(&mut self) {
+        let mut unique: Vec<Contact<'_>> = Vec::with_capacity(self.contacts.len());
+        let mut places: HashMap<Cow<'_, str>, usize> = HashMap::with_capacity(self.contacts.len());
+        for contact in self.contacts.drain(..) {
+            match places.get(&contact.jid).and_then(|place| unique.get_mut(*place)) {
+                Some(earlier) => {
+                    self.warnings.push(|| format!("contact {} is there twice; the last counts", Quoted(&contact.jid)));
+                    *earlier = contact;
+                }
+                None => {
+                    places.insert(contact.jid.clone(), unique.len());
+                    unique.push(contact);
+                }
+            }
+        }
+        self.contacts = unique;
+    }
+}
+
+/// Decodes an answer.
+///
+/// `{}` and `[]` (what PHP makes of an empty map) are an empty roster. A contact is left out with a warning if its
+/// JID is not valid or is the owner's, if it is not an object, if its name is neither a string nor null, if its
+/// groups are neither an object nor an array of strings, or if either has control characters. An empty group name is
+/// dropped alone, for RFC 6121 section 2.1.2.6 does not allow it; a `subscription` other than `none`, `to`, `from`
+/// and `both` counts as `both`. Both leave a warning. Fields that are not known are ignored.
+///
+/// # Errors
+/// The body is not UTF-8 or not JSON, or another kind of JSON.
+pub fn decode<'b>(body: &'b [u8], owner: Owner<'_>) -> Result<Roster<'b>, Malformed> {
+    // A guess that is right for short contacts; growing a vector copies it.
+    const SHORT_CONTACT: usize = 48;
+    let text = document::text(body)?;
+    document::kind(text)?;
+    let mut roster = Roster { contacts: Vec::with_capacity(text.len() / SHORT_CONTACT), warnings: Warnings::default() };
+    let mut json = serde_json::Deserializer::from_str(text);
+    let top = TopLevel { owner, roster: &mut roster };
+    json.deserialize_any(Lenient(top)).map_err(DocumentError::from)?.map_err(DocumentError::Found)?;
+    json.end().map_err(DocumentError::from)?;
+    Ok(roster)
+}
+
+struct TopLevel<'r, 'o, 'de> {
+    owner: Owner<'o>,
+    roster: &'r mut Roster<'de>,
+}
+
+impl<'de> Handler<'de> for TopLevel<'_, '_, 'de> {
+    type Output = Result<(), &'static str>;
+
+    fn wrong(self, kind: &'static str) -> Self::Output {
+        Err(kind)
+    }
+
+    fn array<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Output, A::Error> {
+        Ok(match items.next_element::<IgnoredAny>()? {
+            None => Ok(()),
+            Some(_) => {
+                while items.next_element::<IgnoredAny>()?.is_some() {}
+                Err("an array that is not empty")
+            }
+        })
+    }
+
+    fn object<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Output, A::Error> {
+        let Roster { contacts, warnings } = self.roster;
+        while let Some(key) = entries.next_key_seed(Text)? {
+            match bare(key) {
+                Ok(jid) if self.owner.is(&jid) => {
+                    entries.next_value::<IgnoredAny>()?;
+                    left_out(warnings, &jid, &Fault::Owner);
+                }
+                Ok(jid) => match entries.next_value_seed(Lenient(ContactValue))? {
+                    Ok(fields) => {
+                        mended(warnings, &jid, &fields);
+                        contacts.push(fields.into_contact(jid));
+                    }
+                    Err(fault) => left_out(warnings, &jid, &fault),
+                },
+                Err((key, error)) => {
+                    entries.next_value::<IgnoredAny>()?;
+                    left_out(warnings, &key, &Fault::Jid(error));
+                }
+            }
+        }
+        Ok(Ok(()))
+    }
+}
+
+/// The bare JID that a key stands for, or the key and what is wrong with it.
+#[inline]
+fn bare(key: Cow<'_, str>) -> Result<Cow<'_, str>, (Cow<'_, str>, JidError)> {
+    match key {
+        Cow::Borrowed(text) => normalize(text).map_err(|error| (key, error)),
+        Cow::Owned(text) => match normalize(&text) {
+            Ok(jid) => Ok(Cow::Owned(jid.into_owned())),
+            Err(error) => Err((Cow::Owned(text), error)),
+        },
+    }
+}
+
+#[cold]
+fn left_out(warnings: &mut Warnings, jid: &str, fault: &Fault) {
+    warnings.push(|| format!("left out the contact {}: {fault}", Quoted(jid)));
+}
+
+#[inline]
+fn mended(warnings: &mut Warnings, jid: &str, fields: &Fields<'_>) {
+    if fields.odd_subscription {
+        warnings.push(|| format!("contact {} has an unknown subscription; it counts as both", Quoted(jid)));
+    }
+    if fields.empty_group {
+        warnings.push(|| format!("contact {} has a group without a name, which is left out", Quoted(jid)));
+    }
+}
