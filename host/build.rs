@@ -4,75 +4,22 @@
 //! `ROSTER_PLUGIN_WASM` to the path of a component to embed that one and build nothing.
 
 use std::env;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
-const TARGET: &str = "wasm32-wasip2";
-const PACKAGE: &str = "http-roster-admin";
+#[path = "build/component.rs"]
+mod component;
 
 fn main() {
     println!("cargo::rerun-if-env-changed=ROSTER_PLUGIN_WASM");
-    for watched in ["guest/src", "guest/Cargo.toml", "wit", "Cargo.toml", "Cargo.lock"] {
+    for watched in ["guest/src", "guest/Cargo.toml", "wit", "Cargo.toml", "Cargo.lock", "host/build"] {
         println!("cargo::rerun-if-changed=../{watched}");
     }
-    let component = match env::var_os("ROSTER_PLUGIN_WASM") {
+    let plugin = match env::var_os("ROSTER_PLUGIN_WASM") {
         Some(path) => Ok(PathBuf::from(path)),
-        None => build(),
+        None => component::build("http-roster-admin", ".."),
     };
-    match component {
+    match plugin {
         Ok(path) => println!("cargo::rustc-env=ROSTER_PLUGIN_WASM={}", path.display()),
         Err(reason) => println!("cargo::error={reason}"),
     }
-}
-
-fn build() -> Result<PathBuf, String> {
-    ensure_target()?;
-    let target_dir = target_dir()?.join("plugin");
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--package", PACKAGE, "--lib", "--target", TARGET, "--profile", "plugin"]);
-    cargo.arg("--target-dir").arg(&target_dir).current_dir("..");
-    // What cargo tells a build script is about the host; the plugin is built as if from a shell. A wrapper such as
-    // clippy's would also build it anew for every tool.
-    for (name, _) in env::vars_os() {
-        let own = name.to_str().is_some_and(|name| {
-            name.starts_with("CARGO_") && !matches!(name, "CARGO_HOME" | "CARGO_NET_OFFLINE")
-                || matches!(name, "RUSTC_WORKSPACE_WRAPPER" | "RUSTC_WRAPPER" | "RUSTFLAGS" | "RUSTDOCFLAGS" | "TARGET")
-        });
-        if own {
-            cargo.env_remove(&name);
-        }
-    }
-    let status = cargo.status().map_err(|error| format!("cannot run cargo to build the plugin: {error}"))?;
-    if !status.success() {
-        return Err(format!("the plugin ({PACKAGE}) could not be built, see above"));
-    }
-    let component = target_dir.join(TARGET).join("plugin").join("http_roster_admin.wasm");
-    if component.is_file() { Ok(component) } else { Err(format!("no component at {}", component.display())) }
-}
-
-/// The workspace's target folder: `OUT_DIR` is `<target>/<profile>/build/<package>/out`.
-fn target_dir() -> Result<PathBuf, String> {
-    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo set no OUT_DIR")?);
-    out.ancestors().nth(4).map(Path::to_path_buf).ok_or_else(|| format!("no target folder above {}", out.display()))
-}
-
-/// Installs the target's standard library if it is missing.
-fn ensure_target() -> Result<(), String> {
-    if target_is_installed() {
-        return Ok(());
-    }
-    let added = Command::new("rustup").args(["target", "add", TARGET]).status();
-    if added.is_ok_and(|status| status.success()) && target_is_installed() {
-        return Ok(());
-    }
-    Err(format!("the Rust target {TARGET} is missing and could not be installed; run: rustup target add {TARGET}"))
-}
-
-fn target_is_installed() -> bool {
-    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let output = Command::new(rustc).args(["--print", "target-libdir", "--target", TARGET]).output();
-    let Ok(output) = output else { return false };
-    let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    std::fs::read_dir(folder)
-        .is_ok_and(|entries| entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("libstd-")))
 }

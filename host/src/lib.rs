@@ -1,10 +1,30 @@
-//! Runs `xmpp:roster` plugins.
+//! Runs `xmpp:roster` plugins: an application owns its users' contact lists, a sandboxed WebAssembly component speaks its
+//! protocol, and this host fetches, caches and refreshes rosters with it.
+//!
+//! The map, in the direction data flows on a refresh:
+//!
+//! - [`http`]: the refresh route takes the application's request; admin, health and metrics beside it
+//! - [`rosters`]: the use cases, first fetch and refresh: ordering, single flight, concurrency
+//! - [`plugin`]: wasmtime engine, warm instances, limits; the hooks of the WIT
+//! - [`http_client`]: what stands behind the plugin's `wasi:http`
+//! - [`store`]: versioned rosters in memory
+//! - [`sinks`]: who is told what changed
+//!
+//! Used by all: [`model`] (users, contacts, rosters), [`config`], [`metrics`], [`logging`]. [`Host`] puts them together;
+//! [`check`] stops short of serving; [`demo`] is what runs without a configuration.
 
+mod assembly;
+pub mod check;
 pub mod config;
+pub mod demo;
+pub mod http;
 pub mod http_client;
+pub mod logging;
 pub mod metrics;
 pub mod model;
 pub mod plugin;
 pub mod rosters;
 pub mod sinks;
 pub mod store;
+
+pub use assembly::{Host, StartError};

@@ -43,6 +43,7 @@ pub struct LoadOptions<'a> {
 /// A loaded component with its warm instances.
 pub struct WasmPlugin {
     engine: PluginEngine,
+    name: String,
     pre: HooksPre<State>,
     pool: Arc<Pool>,
     domain: Arc<str>,
@@ -69,6 +70,7 @@ impl WasmPlugin {
         settings.insert("domain".into(), host.domain.clone());
         let plugin = Self {
             engine: engine.clone(),
+            name,
             pre,
             pool: Pool::new(capacity),
             domain: host.domain.as_str().into(),
@@ -80,8 +82,13 @@ impl WasmPlugin {
             jitter: RandomState::new(),
             made: AtomicU64::new(0),
         };
-        plugin.check(name).await?;
+        plugin.check(plugin.name.clone()).await?;
         Ok(plugin)
+    }
+
+    /// The plugin's file, or `(built in)`.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Warm instances waiting for a call.

@@ -1,0 +1,138 @@
+//! Puts the rooms together: from a configuration to a host that serves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+use crate::config::{Config, HostConfig};
+use crate::http::{App, Listening, Readiness, ServeError, Server, VirtualHosts};
+use crate::http_client::{ClientBuildError, HttpClient};
+use crate::metrics::Metrics;
+use crate::plugin::{EngineSize, LoadError, LoadOptions, PluginEngine, WasmPlugin};
+use crate::rosters::{Parts, Rosters};
+use crate::sinks::{EventStream, JsonLines, JsonLinesError, RosterSink};
+use crate::store::MemoryStore;
+
+/// The host cannot start. Each is one line.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A plugin cannot be used.
+    #[error("[[host]] {domain}: {source}")]
+    Plugin {
+        /// The virtual host.
+        domain: String,
+        /// Why.
+        source: LoadError,
+    },
+    /// The plugin engine cannot be made.
+    #[error(transparent)]
+    Engine(LoadError),
+    /// An HTTP client cannot be made.
+    #[error("[[host]] {domain}: {source}")]
+    Client {
+        /// The virtual host.
+        domain: String,
+        /// Why.
+        source: ClientBuildError,
+    },
+    /// A sink cannot be opened.
+    #[error(transparent)]
+    Sink(#[from] JsonLinesError),
+    /// A listener cannot be opened.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// Nothing to serve.
+    #[error("the configuration has no [[host]]")]
+    NoHosts,
+}
+
+/// A host whose plugins are loaded and whose sockets are bound.
+pub struct Host {
+    server: Server,
+    rosters: Vec<Arc<Rosters>>,
+    /// Tasks that write what is queued and end when the last sink is dropped.
+    writers: Vec<JoinHandle<()>>,
+    shutdown_timeout: Duration,
+}
+
+impl Host {
+    /// Loads and binds everything. `sinks` hear of roster events beside those that are configured. Must be called within
+    /// a Tokio runtime of several threads.
+    pub async fn start(config: &Config, mut sinks: Vec<Arc<dyn RosterSink>>) -> Result<Self, StartError> {
+        let metrics = Metrics::new();
+        let events = Arc::new(EventStream::new(config.admin.event_buffer));
+        sinks.push(Arc::clone(&events) as Arc<dyn RosterSink>);
+        let mut writers = Vec::new();
+        if let Some(json_lines) = &config.sinks.json_lines {
+            let (sink, writer) = JsonLines::open(json_lines).await?;
+            sinks.push(Arc::new(sink));
+            writers.push(writer);
+        }
+        let engine = PluginEngine::new(EngineSize::of(&config.hosts)).map_err(StartError::Engine)?;
+        let mut rosters = Vec::new();
+        for host in &config.hosts {
+            let plugin = load(&engine, host, &metrics).await?;
+            info!(domain = %host.domain, plugin = plugin.name(), "plugin loaded");
+            let parts = Parts {
+                domain: host.domain.as_str().into(),
+                plugin: Arc::new(plugin),
+                store: Arc::new(MemoryStore::new(&host.store)),
+                sinks: sinks.clone(),
+                metrics: Arc::clone(&metrics),
+            };
+            rosters.push(Rosters::new(parts, &host.limits, &host.store));
+        }
+        let hosts = VirtualHosts::new(rosters.clone()).ok_or(StartError::NoHosts)?;
+        let app = App { hosts, events, metrics, readiness: Readiness::default(), collectors: Vec::new() };
+        let server = Server::bind(&config.http, &config.admin, app).await?;
+        Ok(Self { server, rosters, writers, shutdown_timeout: config.shutdown_timeout })
+    }
+
+    /// Where it listens, with the ports the system chose.
+    pub fn listening(&self) -> &Listening {
+        self.server.listening()
+    }
+
+    /// The virtual hosts' rosters, in the configuration's order.
+    pub fn rosters(&self) -> &[Arc<Rosters>] {
+        &self.rosters
+    }
+
+    /// Serves until `stop` ends, then accepts nothing new and gives what runs `shutdown_timeout` to finish. True if
+    /// everything did.
+    pub async fn serve(self, stop: impl Future<Output = ()>) -> bool {
+        let Self { server, rosters, writers, shutdown_timeout } = self;
+        let (stop_sender, stopped) = watch::channel(false);
+        let serving = tokio::spawn(server.serve(stopped));
+        stop.await;
+        info!(deadline = ?shutdown_timeout, "stopping: running refreshes may finish");
+        stop_sender.send_replace(true);
+        let finish = async move {
+            // A server task that panicked has nothing left to finish.
+            let _ = serving.await;
+            for one in &rosters {
+                one.idle().await;
+            }
+            drop(rosters);
+            for writer in writers {
+                let _ = writer.await;
+            }
+        };
+        let finished = tokio::time::timeout(shutdown_timeout, finish).await.is_ok();
+        if !finished {
+            warn!("some refreshes did not finish in time (shutdown_timeout)");
+        }
+        finished
+    }
+}
+
+/// Loads the plugin of one virtual host.
+pub(crate) async fn load(engine: &PluginEngine, host: &HostConfig, metrics: &Arc<Metrics>) -> Result<WasmPlugin, StartError> {
+    let domain = || host.domain.clone();
+    let client = HttpClient::new(&host.client).map_err(|source| StartError::Client { domain: domain(), source })?;
+    let options = LoadOptions { host, client, metrics: Arc::clone(metrics) };
+    WasmPlugin::load(engine, options).await.map_err(|source| StartError::Plugin { domain: domain(), source })
+}

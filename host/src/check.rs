@@ -1,0 +1,18 @@
+//! `--check-config`: everything short of serving.
+
+use std::sync::Arc;
+
+use crate::assembly::{StartError, load};
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::plugin::{EngineSize, PluginEngine};
+
+/// Loads the plugin of every virtual host and lets it check its settings; binds nothing and sends nothing.
+pub async fn plugins(config: &Config) -> Result<(), StartError> {
+    let engine = PluginEngine::new(EngineSize::of(&config.hosts)).map_err(StartError::Engine)?;
+    let metrics = Metrics::new();
+    for host in &config.hosts {
+        load(&engine, host, &Arc::clone(&metrics)).await?;
+    }
+    Ok(())
+}

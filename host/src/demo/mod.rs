@@ -1,0 +1,47 @@
+//! What `roster-host` does without a configuration: shows itself at work.
+//!
+//! A small web application ([`web_app`]) keeps the contacts of four people and tells the host when one changes; the host
+//! is pointed at it over real HTTP; two of the four are connected; [`Narrator`] prints each change as it happens.
+
+mod narrator;
+mod web_app;
+
+use std::net::SocketAddr;
+
+use crate::config::{Config, HostConfig};
+
+pub use narrator::Narrator;
+pub use web_app::{DemoError, WebApp};
+
+/// The domain of the demo's users.
+pub const DOMAIN: &str = "localhost";
+/// Who is connected from the start.
+pub const CONNECTED: [&str; 2] = ["john", "marie"];
+
+/// The host's configuration for the web application at `web_app`; the rest is as `config` has it.
+pub fn configure(config: &mut Config, web_app: SocketAddr) {
+    let mut host = HostConfig { domain: DOMAIN.to_owned(), ..HostConfig::default() };
+    host.set_http_roster_url(&format!("http://{web_app}/contacts/%s"));
+    config.hosts = vec![host];
+}
+
+/// The first lines a newcomer sees: what listens where, and what to type.
+pub fn greeting(web_app: SocketAddr, refresh: SocketAddr, admin: SocketAddr) -> String {
+    format!(
+        "\
+roster-host demo: a sample web application, the host, and john and marie connected.
+
+  web application  http://{web_app}           owns the contacts: GET /contacts/john
+  refresh route    http://{refresh}/roster_admin/refresh
+  admin            http://{admin}           /rosters/john  /metrics  /events
+
+Try, in another terminal:
+
+  curl -X PUT    http://{web_app}/friends/john/aaron     # john's roster gets aaron; watch it happen here
+  curl -X DELETE http://{web_app}/friends/john/aaron     # and loses him again
+  curl -d '[\"john\",\"marie\"]' http://{refresh}/roster_admin/refresh
+
+Ctrl-C stops it. For production: roster-host --config my.toml (see roster-host.example.toml).
+"
+    )
+}

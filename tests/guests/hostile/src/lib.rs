@@ -1,0 +1,181 @@
+//! A plugin that misbehaves: the name of the user says how. See `Hostile::fetch`.
+//!
+//! Everybody else has one contact, `friend@localhost`, that no refresh changes.
+
+#[cfg(target_arch = "wasm32")]
+mod component {
+    use std::cell::Cell;
+
+    #[allow(clippy::all, unsafe_code, missing_docs, unreachable_pub)]
+    mod bindings {
+        wit_bindgen::generate!({ path: "../../../wit", world: "roster-plugin", generate_all });
+        export!(Hostile with_types_in self);
+        use super::Hostile;
+    }
+
+    use bindings::exports::xmpp::roster::hooks::{Guest, Snapshot};
+    use bindings::wasi::clocks::monotonic_clock;
+    use bindings::wasi::config::store;
+    use bindings::wasi::http::outgoing_handler;
+    use bindings::wasi::http::types::{Fields, OutgoingRequest, Scheme};
+    use bindings::xmpp::roster::types::{
+        Answer, BadRequest, Change, ConfigError, Contact, Delta, FetchError, Outcome, Refreshed, Roster, Subscription,
+    };
+
+    struct Hostile;
+
+    thread_local! {
+        static CALLS: Cell<u32> = const { Cell::new(0) };
+    }
+
+    impl Guest for Hostile {
+        fn check() -> Result<(), ConfigError> {
+            match setting("check").as_deref() {
+                Some("loop") => spin(),
+                Some("trap") => panic!("asked to"),
+                Some("online") => match request("127.0.0.1:1") {
+                    Ok(()) => Ok(()),
+                    Err(reason) => Err(ConfigError { key: "check".into(), reason }),
+                },
+                Some(reason) => Err(ConfigError { key: "check".into(), reason: reason.into() }),
+                None => Ok(()),
+            }
+        }
+
+        fn fetch(user: String) -> Result<Roster, FetchError> {
+            let calls = CALLS.get() + 1;
+            CALLS.set(calls);
+            misbehave(&user)?;
+            let contacts = match user.as_str() {
+                "counter" => vec![contact(&format!("call-{calls}@localhost"))],
+                "twins" => vec![contact("twin@localhost"), contact("twin@localhost")],
+                "bell" => vec![Contact { name: Some("\u{7}".into()), ..contact("bell@localhost") }],
+                "nameless" => vec![contact("")],
+                "crowd" => (0..200_000).map(|n| contact(&format!("c{n}@localhost"))).collect(),
+                _ => vec![contact("friend@localhost")],
+            };
+            let warnings = if user == "warner" { vec!["beware\nof me".repeat(1000); 1000] } else { Vec::new() };
+            Ok(Roster { contacts, tag: Some(vec![0; if user == "tagger" { 1 << 20 } else { 8 }]), warnings })
+        }
+
+        fn changed_users(body: Vec<u8>) -> Result<Vec<String>, BadRequest> {
+            match std::str::from_utf8(&body) {
+                Ok("loop!") => spin(),
+                Ok("trap!") => panic!("asked to"),
+                Ok(names) => Ok(names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()),
+                Err(_) => Err(BadRequest { message: "two\nlines".into() }),
+            }
+        }
+
+        /// `then-NAME`: a quiet user whose refresh misbehaves as NAME.
+        fn refresh(user: String, known: &Snapshot) -> Result<Refreshed, FetchError> {
+            if let Some(how) = user.strip_prefix("then-") {
+                misbehave(how)?;
+            }
+            let simple = known.contacts();
+            let packed = known.packed();
+            let text: String =
+                simple.iter().flat_map(|c| [c.jid.as_str(), c.name.as_deref().unwrap_or_default()]).collect();
+            assert_eq!(text, packed.text, "both views of the roster are the same");
+            let delta = |changes| Ok(Refreshed::Changed(Delta { changes, tag: None, warnings: Vec::new() }));
+            match user.as_str() {
+                "liar" => delta(vec![Change::Remove("stranger@localhost".into())]),
+                "twin-changes" => {
+                    let twin = || Change::Put(contact("twin@localhost"));
+                    delta(vec![twin(), twin()])
+                }
+                "grower" => delta(vec![Change::Put(contact(&format!("v{}@localhost", known.version())))]),
+                _ => Ok(Refreshed::Unchanged),
+            }
+        }
+
+        fn summary(outcome: Outcome) -> Answer {
+            let (status, text) = match outcome {
+                Outcome::Batch(counts) => (200, format!("{} {}", counts.updated, counts.errors)),
+                Outcome::Single(updated) => (200, updated.to_string()),
+                Outcome::Refused(bad) => (400, bad.message),
+            };
+            let odd = setting("summary");
+            Answer {
+                status: if odd.as_deref() == Some("status") { 99 } else { status },
+                content_type: if odd.as_deref() == Some("header") { "a\r\nb: c".into() } else { "text/plain".into() },
+                body: text.into_bytes(),
+            }
+        }
+    }
+
+    fn misbehave(how: &str) -> Result<(), FetchError> {
+        match how {
+            "loop" => spin(),
+            "bomb" => bomb(),
+            "trap" => panic!("asked to"),
+            "overflow" => {
+                std::hint::black_box(recurse(1));
+            }
+            "exit" => std::process::exit(3),
+            "sleeper" => monotonic_clock::subscribe_duration(3_600_000_000_000).block(),
+            "handles" => std::mem::forget((0..100_000).map(|_| Fields::new()).collect::<Vec<_>>()),
+            "leaker" => std::mem::forget(Fields::new()),
+            "hoarder" => std::mem::forget(std::hint::black_box(vec![1_u8; 24 << 20])),
+            "chatter" => (0..100_000).for_each(|n| eprintln!("line {n}")),
+            "forbidden" => {
+                let origin = setting("forbidden").unwrap_or_default();
+                request(&origin).map_err(FetchError::Unreachable)?;
+            }
+            "requests" => {
+                let origin = setting("allowed").unwrap_or_default();
+                for _ in 0..100_000 {
+                    request(&origin).map_err(FetchError::Unreachable)?;
+                }
+            }
+            "files" => {
+                let found = std::fs::read_dir("/").map(|entries| entries.count());
+                let environment = std::env::vars().count();
+                return Err(FetchError::Malformed(format!("{:?} {environment}", found.map_err(|error| error.kind()))));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn spin() -> ! {
+        loop {
+            std::hint::black_box(0);
+        }
+    }
+
+    fn bomb() {
+        let mut all = Vec::new();
+        loop {
+            all.push(std::hint::black_box(vec![1_u8; 1 << 20]));
+        }
+    }
+
+    #[allow(unconditional_recursion)]
+    fn recurse(n: u64) -> u64 {
+        let frame = std::hint::black_box([n; 64]);
+        recurse(n + 1) + frame[n as usize % 64]
+    }
+
+    fn request(authority: &str) -> Result<(), String> {
+        let request = OutgoingRequest::new(Fields::new());
+        let _ = request.set_scheme(Some(&Scheme::Http));
+        request.set_authority(Some(authority)).map_err(|()| "authority".to_owned())?;
+        let _ = request.set_path_with_query(Some("/contacts/anybody"));
+        let response = outgoing_handler::handle(request, None).map_err(|error| format!("{error:?}"))?;
+        response.subscribe().block();
+        match response.get() {
+            Some(Ok(Ok(_))) => Ok(()),
+            Some(Ok(Err(error))) => Err(format!("{error:?}")),
+            _ => Err("no answer".into()),
+        }
+    }
+
+    fn setting(key: &str) -> Option<String> {
+        store::get(key).ok().flatten()
+    }
+
+    fn contact(jid: &str) -> Contact {
+        Contact { jid: jid.into(), name: None, subscription: Subscription::Both, ask: false, groups: Vec::new() }
+    }
+}
