@@ -3,9 +3,31 @@
 //! The structs here are the configuration after checking: defaults filled in, secrets read, durations and sizes
 //! as numbers. Every other room takes the part it needs by reference and never looks at a file or an environment
 //! variable itself.
+//!
+//! How a file becomes a [`Config`]: `raw` says which keys there are and `value` what each may be; `given` keeps a
+//! value that does not fit as a reason instead of stopping there; the `check_*` files fill in defaults and look at
+//! keys together and `files` at the files they name; `report` collects what they find, with the line from `lines`, into
+//! one [`ConfigError`].
 
+mod check_client;
+mod check_host;
+mod check_listeners;
+mod error;
+mod files;
+mod given;
+mod lines;
+mod load;
 mod model;
+mod origin;
+mod raw;
+mod report;
 mod secret;
+mod summary;
+#[cfg(test)]
+mod tests;
+mod value;
 
+pub use error::{ConfigError, Problem};
 pub use model::*;
+pub use origin::{Origin, OriginError, Scheme};
 pub use secret::Secret;

@@ -1,14 +1,15 @@
 //! The checked configuration, part by part.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Secret;
+use super::{Origin, Secret};
 
 /// Everything the operator can set.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// `[log]`
     pub log: LogConfig,
@@ -21,8 +22,24 @@ pub struct Config {
     /// `[[host]]`: the virtual hosts, at least one, domains unique. The first serves requests whose `Host` header
     /// names none of them.
     pub hosts: Vec<HostConfig>,
-    /// `shutdown_timeout`: how long running refreshes may take to finish after SIGTERM.
+    /// `shutdown_timeout`: how long running refreshes may take to finish after SIGTERM, default 10 s.
     pub shutdown_timeout: Duration,
+    /// What is allowed but probably not meant, one line each, for the log.
+    pub warnings: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            log: LogConfig::default(),
+            http: HttpConfig::default(),
+            admin: AdminConfig::default(),
+            sinks: SinksConfig::default(),
+            hosts: Vec::new(),
+            shutdown_timeout: Duration::from_secs(10),
+            warnings: Vec::new(),
+        }
+    }
 }
 
 /// How log lines look.
@@ -51,7 +68,7 @@ impl Default for LogConfig {
 }
 
 /// `[http]`: where the application posts its refreshes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpConfig {
     /// `listen`: plain HTTP. `None` when the operator set it to `"off"`.
     pub listen: Option<SocketAddr>,
@@ -70,7 +87,7 @@ pub struct HttpConfig {
     /// `max_requests`: refresh requests worked on at once; one more is answered 503 with `Retry-After`.
     pub max_requests: usize,
     /// `cors_origins`: browser origins that may call the route, such as `https://app.example.org`.
-    pub cors_origins: Vec<String>,
+    pub cors_origins: Vec<Origin>,
 }
 
 impl Default for HttpConfig {
@@ -102,8 +119,20 @@ pub struct TlsConfig {
     pub reload_interval: Duration,
 }
 
+impl TlsConfig {
+    /// HTTPS with these two files and the defaults for the rest.
+    pub fn new(certificate: PathBuf, key: PathBuf) -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 5281)),
+            certificate,
+            key,
+            reload_interval: Duration::from_secs(5),
+        }
+    }
+}
+
 /// `[admin]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdminConfig {
     /// `listen`, default 127.0.0.1:5282. `None` when the operator set it to `"off"`.
     pub listen: Option<SocketAddr>,
@@ -128,7 +157,7 @@ impl Default for AdminConfig {
 }
 
 /// `[sinks]`
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SinksConfig {
     /// `[sinks.json_lines]`
     pub json_lines: Option<JsonLinesConfig>,
@@ -146,8 +175,15 @@ pub struct JsonLinesConfig {
     pub timeout: Duration,
 }
 
+impl JsonLinesConfig {
+    /// Lines to `path` and the defaults for the rest.
+    pub fn new(path: PathBuf) -> Self {
+        Self { path, queue: 1024, timeout: Duration::from_secs(1) }
+    }
+}
+
 /// `[[host]]`: one XMPP domain.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct HostConfig {
     /// `domain`, normalised.
     pub domain: String,
@@ -161,6 +197,20 @@ pub struct HostConfig {
     pub limits: LimitsConfig,
     /// `[host.store]`
     pub store: StoreConfig,
+}
+
+/// Shows which settings there are and not their values: a plugin's setting may hold a key.
+impl fmt::Debug for HostConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostConfig")
+            .field("domain", &self.domain)
+            .field("plugin", &self.plugin)
+            .field("settings", &self.settings.keys())
+            .field("client", &self.client)
+            .field("limits", &self.limits)
+            .field("store", &self.store)
+            .finish()
+    }
 }
 
 /// How the host proves to the application who it is. The plugin never sees it.
@@ -178,18 +228,18 @@ pub enum ClientAuth {
 }
 
 /// `[host.client]`: the HTTP client behind `wasi:http`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientConfig {
     /// `allow_origins`: where the plugin may send requests, as origins (`https://app.example.org`,
     /// `http://127.0.0.1:8000`). Default: the origin of the setting `http_roster_url`.
-    pub allow_origins: Vec<String>,
+    pub allow_origins: Vec<Origin>,
     /// `allow_addresses`: networks in CIDR notation that an allowed name may resolve to although they are
     /// link-local, metadata, multicast or unspecified addresses.
     pub allow_addresses: Vec<ipnet::IpNet>,
     /// `auth`: sent to the origin of `http_roster_url` (`auth_origins`, when set, instead) and to no other.
     pub auth: Option<ClientAuth>,
     /// `auth_origins`: origins that get `auth`. Default: the origin of `http_roster_url`.
-    pub auth_origins: Vec<String>,
+    pub auth_origins: Vec<Origin>,
     /// `ca_file`: PEM certificates to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
     /// `connect_timeout`: DNS, TCP and TLS together, default 5 s.

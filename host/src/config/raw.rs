@@ -1,0 +1,156 @@
+//! The file as it is written: which tables and keys there are, and the type of each.
+//!
+//! Nothing is checked here beyond the type, and nothing is filled in. What the keys mean is said in
+//! [`model`](super::model) and, for operators, in `roster-host.example.toml`, where a test looks for each of them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde::Deserialize;
+use toml::Value;
+
+use super::given::{FromValue, Given, Section};
+use super::value::{Domain, Filter, Listen, SecretText, Settings, Size, Whole};
+use super::{LogFormat, Origin};
+
+/// An array whose elements are read one by one.
+pub(super) type List<T> = Given<Vec<Given<T>>>;
+/// A table with known keys.
+pub(super) type Table<T> = Given<Section<T>>;
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawConfig {
+    pub(super) shutdown_timeout: Given<Duration>,
+    pub(super) log: Table<RawLog>,
+    pub(super) http: Table<RawHttp>,
+    pub(super) admin: Table<RawAdmin>,
+    pub(super) sinks: Table<RawSinks>,
+    pub(super) host: Given<Hosts>,
+}
+
+/// All `[[host]]` tables.
+pub(super) struct Hosts(pub(super) Vec<Table<RawHost>>);
+
+impl FromValue for Hosts {
+    fn from_value(value: Value) -> Result<Self, String> {
+        match value {
+            Value::Array(_) => Vec::from_value(value).map(Self),
+            Value::Table(_) => Err("write [[host]], with two pairs of brackets: there may be several".into()),
+            _ => Err("expected tables that begin with [[host]]".into()),
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawLog {
+    pub(super) filter: Given<Filter>,
+    pub(super) format: Given<LogFormat>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawHttp {
+    pub(super) listen: Given<Listen>,
+    pub(super) token: Given<SecretText>,
+    pub(super) token_file: Given<PathBuf>,
+    pub(super) max_body: Given<Size>,
+    pub(super) request_timeout: Given<Duration>,
+    pub(super) header_timeout: Given<Duration>,
+    pub(super) max_connections: Given<Whole>,
+    pub(super) max_requests: Given<Whole>,
+    pub(super) cors_origins: List<Origin>,
+    pub(super) tls: Table<RawTls>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawTls {
+    pub(super) listen: Given<SocketAddr>,
+    pub(super) certificate: Given<PathBuf>,
+    pub(super) key: Given<PathBuf>,
+    pub(super) reload_interval: Given<Duration>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawAdmin {
+    pub(super) listen: Given<Listen>,
+    pub(super) token: Given<SecretText>,
+    pub(super) token_file: Given<PathBuf>,
+    pub(super) event_buffer: Given<Whole>,
+    pub(super) max_streams: Given<Whole>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawSinks {
+    pub(super) json_lines: Table<RawJsonLines>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawJsonLines {
+    pub(super) path: Given<PathBuf>,
+    pub(super) queue: Given<Whole>,
+    pub(super) timeout: Given<Duration>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawHost {
+    pub(super) domain: Given<Domain>,
+    pub(super) plugin: Given<PathBuf>,
+    pub(super) settings: Given<Settings>,
+    pub(super) client: Table<RawClient>,
+    pub(super) limits: Table<RawLimits>,
+    pub(super) store: Table<RawStore>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawClient {
+    pub(super) allow_origins: List<Origin>,
+    pub(super) allow_addresses: List<IpNet>,
+    pub(super) username: Given<String>,
+    pub(super) password: Given<SecretText>,
+    pub(super) password_file: Given<PathBuf>,
+    pub(super) bearer_token: Given<SecretText>,
+    pub(super) bearer_token_file: Given<PathBuf>,
+    pub(super) auth_origins: List<Origin>,
+    pub(super) ca_file: Given<PathBuf>,
+    pub(super) connect_timeout: Given<Duration>,
+    pub(super) first_byte_timeout: Given<Duration>,
+    pub(super) total_timeout: Given<Duration>,
+    pub(super) max_response: Given<Size>,
+    pub(super) max_redirects: Given<Whole>,
+    pub(super) max_idle_connections: Given<Whole>,
+    pub(super) idle_timeout: Given<Duration>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawLimits {
+    pub(super) max_concurrent_calls: Given<Whole>,
+    pub(super) call_timeout: Given<Duration>,
+    pub(super) cpu_time: Given<Duration>,
+    pub(super) max_memory: Given<Size>,
+    pub(super) reuse_instances: Given<bool>,
+    pub(super) max_calls_per_instance: Given<Whole>,
+    pub(super) retire_memory: Given<Size>,
+    pub(super) max_requests_per_call: Given<Whole>,
+    pub(super) max_handles: Given<Whole>,
+    pub(super) max_log_per_call: Given<Size>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawStore {
+    pub(super) max_users: Given<Whole>,
+    pub(super) max_bytes: Given<Size>,
+    pub(super) max_contacts: Given<Whole>,
+    pub(super) grace: Given<Duration>,
+}

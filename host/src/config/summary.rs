@@ -1,0 +1,50 @@
+//! What a configuration amounts to, for `--check-config`.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use super::{ClientAuth, Config, HostConfig, Origin};
+
+impl Config {
+    /// A few lines for people: what would listen where, and which host would ask whom. Without secrets and without
+    /// the values of settings.
+    pub fn check_summary(&self) -> String {
+        let mut text = String::new();
+        let token = |has| if has { "with a token" } else { "without a token" };
+        let plain = self.http.listen.map(|address| url("http", address));
+        let tls = self.http.tls.as_ref().map(|tls| url("https", tls.listen));
+        for listener in plain.into_iter().chain(tls) {
+            let _ =
+                writeln!(text, "refresh route: {listener}/roster_admin/refresh, {}", token(self.http.token.is_some()));
+        }
+        if let Some(address) = self.admin.listen {
+            let _ = writeln!(text, "admin: {}, {}", url("http", address), token(self.admin.token.is_some()));
+        }
+        if let Some(lines) = &self.sinks.json_lines {
+            let standard_output = lines.path == Path::new("-");
+            let path = if standard_output { "standard output".into() } else { lines.path.display().to_string() };
+            let _ = writeln!(text, "roster events: JSON lines to {path}");
+        }
+        for host in &self.hosts {
+            let _ = writeln!(text, "{}", host_line(host));
+        }
+        text
+    }
+}
+
+fn url(scheme: &str, address: SocketAddr) -> String {
+    format!("{scheme}://{address}")
+}
+
+fn host_line(host: &HostConfig) -> String {
+    let plugin = host.plugin.as_ref().map_or_else(|| "built in".into(), |path| path.display().to_string());
+    let auth = match &host.client.auth {
+        None => "",
+        Some(ClientAuth::Basic { .. }) => ", Basic authentication",
+        Some(ClientAuth::Bearer(_)) => ", a bearer token",
+    };
+    let origins: Vec<String> = host.client.allow_origins.iter().map(Origin::to_string).collect();
+    let asks = if origins.is_empty() { "nobody".into() } else { origins.join(", ") };
+    format!("host {}: plugin {plugin}; may ask {asks}{auth}", host.domain)
+}

@@ -1,0 +1,217 @@
+//! Every fault is one line that names file, line and key.
+
+use super::{LEAST, faults, parse};
+
+#[test]
+fn a_fault_names_the_file_the_line_the_key_and_the_reason() {
+    let table = [
+        (
+            format!("{LEAST}client.conect_timeout = '2s'"),
+            "t.toml:4: host[0].client.conect_timeout: unknown key; did you mean connect_timeout?",
+        ),
+        (format!("[http]\n\nlissen = 'off'\n{LEAST}"), "t.toml:3: http.lissen: unknown key; did you mean listen?"),
+        (format!("sinks.json_lines = 'x.jsonl'\n{LEAST}"), "t.toml:1: sinks.json_lines: expected a table"),
+        (
+            format!("{LEAST}[[host]]\n[host.settings]\nhttp_roster_url = 'http://x/%s'"),
+            "t.toml:4: host[1].domain: is missing",
+        ),
+        ("x = [".into(), "t.toml:1: unclosed array, expected `]`"),
+        ("a = 1\n\n= 2".into(), "t.toml:3: unquoted keys cannot be empty, expected letters, numbers, `-`, `_`"),
+        (format!("{LEAST}domain = 'x'"), "t.toml:4: duplicate key"),
+        ("log.format = 'xml'\n".to_owned() + LEAST, "t.toml:1: log.format: \"xml\": expected \"text\" or \"json\""),
+        (
+            format!("{LEAST}\"a b\" = 1"),
+            "t.toml:4: host[0].\"a b\": unknown key; known here: domain, plugin, settings, client, limits, store",
+        ),
+        (
+            format!("{LEAST}\"a\\n\\u001b\" = 1"),
+            "t.toml:4: host[0].\"a\\n\\u{1b}\": unknown key; known here: domain, plugin, settings, client, limits, store",
+        ),
+    ];
+    for (text, line) in table {
+        let error = parse(&text).expect_err(line);
+        assert_eq!(error.to_string(), line);
+    }
+}
+
+#[test]
+fn all_faults_are_told_in_the_order_of_the_file() {
+    let text = "shutdown_timeout = 10\n[http]\nmax_body = 'big'\nlisten = 'localhost'\n[admin]\nmax_streams = 0\n";
+    let lines = parse(text).expect_err("four faults").to_string();
+    assert_eq!(
+        lines.lines().collect::<Vec<_>>(),
+        [
+            "t.toml: host: is missing; there has to be at least one [[host]]",
+            "t.toml:1: shutdown_timeout: 10: expected a duration such as \"10s\" or \"500ms\"",
+            "t.toml:3: http.max_body: \"big\": expected a number of bytes, or a size such as \"10MB\" or \"10MiB\"",
+            "t.toml:4: http.listen: \"localhost\": expected an IP address and a port, such as \"127.0.0.1:5280\", or \"off\"",
+            "t.toml:6: admin.max_streams: 0: expected 1 to 1000000",
+        ]
+    );
+}
+
+#[test]
+fn a_file_full_of_faults_does_not_fill_the_terminal() {
+    let text = (0..5000).map(|n| format!("k{n} = 1\n")).collect::<String>() + LEAST;
+    let error = parse(&text).expect_err("unknown keys");
+    assert_eq!(error.problems().len(), 51);
+    assert!(error.to_string().ends_with("t.toml: and 4950 more"), "{error}");
+}
+
+/// What stands before and in the host, and the one fault it is.
+const ONE_FAULT: &[(&str, &str, &str)] = &[
+    ("shutdown_timeout = '0s'", "", "shutdown_timeout: 0s: expected 1ms to 1year"),
+    (
+        "log.filter = 'info=loud'",
+        "",
+        "log.filter: \"info=loud\": expected a filter such as \"info\" or \"info,roster_host::plugin=debug\"",
+    ),
+    (
+        "http.request_timeout = '10 parsecs'",
+        "",
+        "http.request_timeout: \"10 parsecs\": expected a duration such as \"10s\" or \"500ms\"",
+    ),
+    (
+        "http.max_body = -1",
+        "",
+        "http.max_body: -1: expected a number of bytes, or a size such as \"10MB\" or \"10MiB\"",
+    ),
+    ("http.max_body = 0", "", "http.max_body: 0: expected 1 to 1073741824"),
+    ("http.max_requests = 1.5", "", "http.max_requests: 1.5: expected a whole number"),
+    ("http.cors_origins = 'https://x'", "", "http.cors_origins: expected an array, such as [\"...\"]"),
+    (
+        "http.cors_origins = ['https://x', '*']",
+        "",
+        "http.cors_origins[1]: \"*\": not a URL: relative URL without a base; expected an origin such as \"https://app.example.org\"",
+    ),
+    ("http.token = ''", "", "http.token: is empty"),
+    (
+        "http.token = 'two words'",
+        "",
+        "http.token: a token is made of visible ASCII characters, without spaces and line breaks",
+    ),
+    ("http.token = 't'\nhttp.token_file = 'f'", "", "http.token_file: token is given too; give one of the two"),
+    ("http.token_file = 'no-such'", "", "http.token_file: no such file: no-such"),
+    (
+        "admin.listen = '0.0.0.0:5282'",
+        "",
+        "admin.listen: 0.0.0.0:5282 is not a loopback address: admin.token or admin.token_file is needed",
+    ),
+    ("admin.listen = '127.0.0.1:5280'", "", "admin.listen: 127.0.0.1:5280: http.listen has it already"),
+    ("sinks.json_lines = {}", "", "sinks.json_lines.path: is missing"),
+    ("sinks.json_lines.path = '/no/such/folder/x'", "", "sinks.json_lines.path: no such folder: /no/such/folder"),
+    ("sinks.json_lines.path = '/'", "", "sinks.json_lines.path: is a folder: /"),
+    ("", "plugin = 'no-such.wasm'", "host[0].plugin: no such file: no-such.wasm"),
+    ("", "settings.x = 1979-05-27", "host[0].settings.x: 1979-05-27: expected no date; a text has to be in quotes"),
+    ("", "settings.x = 1.5", "host[0].settings.x: expected a string, a whole number, true or false"),
+    (
+        "",
+        "settings.domain = 'example.com'",
+        "host[0].settings.domain: the host sets this one itself, from the key domain of [[host]]",
+    ),
+    (
+        "",
+        "[[host]]\ndomain = 'Example.COM.'\nsettings.http_roster_url = 'http://x/%s'",
+        "host[1].domain: example.com: host[0] has it already",
+    ),
+    (
+        "",
+        "[[host]]\ndomain = 'a@b'\nsettings.http_roster_url = 'http://x/%s'",
+        "host[1].domain: \"a@b\": expected an XMPP domain such as \"example.com\"",
+    ),
+    (
+        "",
+        "[[host]]\ndomain = 'b'",
+        "host[1].settings.http_roster_url: is missing; expected a URL such as \"http://app.example.org/contacts/%s\"",
+    ),
+    (
+        "",
+        "[[host]]\ndomain = 'b'\nsettings.http_roster_url = []",
+        "host[1].settings.http_roster_url: expected a string, a whole number, true or false",
+    ),
+    (
+        "",
+        "[[host]]\ndomain = 'b'\nsettings.http_roster_url = 'app/%s?key=hunter2'",
+        "host[1].settings.http_roster_url: not a URL: relative URL without a base; expected a URL such as \"http://app.example.org/contacts/%s\"",
+    ),
+    (
+        "",
+        "[[host]]\ndomain = 'b'\nsettings.http_roster_url = 'ftp://app/%s'",
+        "host[1].settings.http_roster_url: the scheme is neither http nor https; expected a URL such as \"http://app.example.org/contacts/%s\"",
+    ),
+    (
+        "",
+        "[[host]]\ndomain = 'b'\nsettings.http_roster_url = 'http://u:hunter2@app/%s'",
+        "host[1].settings.http_roster_url: it contains a user name or password; give these as username and password of [host.client]",
+    ),
+    (
+        "",
+        "client.allow_origins = ['https://app.example.org/contacts']",
+        "host[0].client.allow_origins[0]: \"https://app.example.org/contacts\": it has a path, query or fragment; an origin ends after the host name and port; expected an origin such as \"https://app.example.org\"",
+    ),
+    (
+        "",
+        "client.allow_origins = ['https://u:hunter2@app.example.org']",
+        "host[0].client.allow_origins[0]: it contains a user name or password; expected an origin such as \"https://app.example.org\"",
+    ),
+    (
+        "",
+        "client.allow_addresses = ['169.254.0.0/33']",
+        "host[0].client.allow_addresses[0]: \"169.254.0.0/33\": expected a network such as \"169.254.0.0/16\" or one address",
+    ),
+    ("", "client.connect_timeout = '0s'", "host[0].client.connect_timeout: 0s: expected 1ms to 1year"),
+    ("", "client.username = 'u'", "host[0].client.username: is given without password or password_file"),
+    ("", "client.password = 'p'", "host[0].client.username: is missing; there is a password"),
+    (
+        "",
+        "client.username = 'a:b'\nclient.password = 'p'",
+        "host[0].client.username: contains a colon or a control character, which Basic authentication cannot send",
+    ),
+    (
+        "",
+        "client.username = 'u'\nclient.password = 'p'\nclient.bearer_token = 't'",
+        "host[0].client.bearer_token: username or password is given too; give either these or a bearer token",
+    ),
+    ("", "limits.max_memory = '5GiB'", "host[0].limits.max_memory: 5368709120: expected 65536 to 4294967296"),
+    ("", "limits.reuse_instances = 'yes'", "host[0].limits.reuse_instances: \"yes\": expected true or false"),
+    ("", "limits.max_calls_per_instance = 0", "host[0].limits.max_calls_per_instance: 0: expected 1 to 4294967295"),
+    ("", "store.grace = '1000 years'", "host[0].store.grace: 1000years: expected 0s to 1year"),
+];
+
+#[test]
+fn each_fault_has_its_line() {
+    for (top, host, line) in ONE_FAULT {
+        assert_eq!(faults(top, host), [*line], "{top} {host}");
+    }
+}
+
+#[test]
+fn a_host_that_is_no_list_of_tables_is_explained() {
+    for (text, line) in [
+        ("host = 3", "t.toml:1: host: expected tables that begin with [[host]]"),
+        ("[host]\ndomain = 'x'", "t.toml:1: host: write [[host]], with two pairs of brackets: there may be several"),
+        ("host = []", "t.toml:1: host: is empty; there has to be at least one [[host]]"),
+        ("host = [3]", "t.toml:1: host[0]: expected a table"),
+        ("", "t.toml: host: is missing; there has to be at least one [[host]]"),
+    ] {
+        assert_eq!(parse(text).expect_err(line).to_string(), line);
+    }
+}
+
+#[test]
+fn faults_of_one_table_do_not_hide_each_other() {
+    let found = faults("http.tls.certificate = '/no/such.pem'\nhttp.tls.key = '/'\nhttp.tls.listen = 'off'", "");
+    assert_eq!(
+        found,
+        [
+            "http.tls.certificate: no such file: /no/such.pem",
+            "http.tls.key: not a file: /",
+            "http.tls.listen: \"off\": expected an IP address and a port, such as \"127.0.0.1:5281\"",
+        ]
+    );
+    assert_eq!(faults("http.tls = {}", ""), ["http.tls.certificate: is missing", "http.tls.key: is missing"]);
+    assert_eq!(
+        faults("", "client.password = 12345"),
+        ["host[0].client.password: expected a string", "host[0].client.username: is missing; there is a password"]
+    );
+}

@@ -1,0 +1,66 @@
+//! What is allowed and probably not meant.
+
+use super::good;
+
+#[test]
+fn each_doubt_has_its_warning() {
+    for (top, host, warnings) in [
+        ("", "", &[] as &[&str]),
+        (
+            "http.listen = '0.0.0.0:5280'",
+            "",
+            &[
+                "t.toml:1: http.listen: 0.0.0.0:5280 is not a loopback address and there is no http.token: whoever reaches it can ask for refreshes",
+            ],
+        ),
+        ("http.listen = '0.0.0.0:5280'\nhttp.token = 't'", "", &[]),
+        ("http.listen = '[::ffff:127.0.0.1]:5280'", "", &[]),
+        (
+            "http.listen = 'off'",
+            "",
+            &["t.toml:1: http.listen: off, and there is no [http.tls]: nothing can ask for a refresh over HTTP"],
+        ),
+        (
+            "",
+            "client.total_timeout = '20s'",
+            &[
+                "t.toml:2: host[0].limits.call_timeout: 20s is not longer than client.total_timeout (20s): a call that waits for a slow application is stopped before it can say so",
+            ],
+        ),
+        ("", "client.total_timeout = '20s'\nlimits.call_timeout = '21s'", &[]),
+        (
+            "",
+            "client.allow_origins = []",
+            &["t.toml:5: host[0].client.allow_origins: is empty: the plugin cannot send any request"],
+        ),
+        (
+            "",
+            "client.allow_origins = ['https://app.example.org']",
+            &[
+                "t.toml:5: host[0].client.allow_origins: does not contain http://app.example.org, the origin of http_roster_url",
+            ],
+        ),
+        (
+            "",
+            "client.bearer_token = 't'",
+            &[
+                "t.toml:5: host[0].client.auth_origins: http://app.example.org is not https: the credentials can be read on the way",
+            ],
+        ),
+        ("", "client.bearer_token = 't'\nclient.auth_origins = []", &[]),
+        (
+            "",
+            "client.bearer_token = 't'\nclient.auth_origins = ['https://b']",
+            &[
+                "t.toml:6: host[0].client.auth_origins: https://b is not among allow_origins: nothing is ever sent there",
+            ],
+        ),
+        (
+            "",
+            "[[host]]\ndomain = 'b'\nsettings.http_roster_url = 'http://localhost:8000/%s'\nclient.bearer_token = 't'",
+            &[],
+        ),
+    ] {
+        assert_eq!(good(top, host).warnings, warnings, "{top} {host}");
+    }
+}
