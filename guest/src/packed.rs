@@ -200,7 +200,7 @@ impl PackedBuf {
     ///
     /// # Errors
     /// [`LayoutError::TooLong`]: a string of 4 GiB or more.
-    pub fn pack<'a>(contacts: impl IntoIterator<Item = &'a Contact<'a>>) -> Result<Self, LayoutError> {
+    pub fn pack<'c, 'a: 'c>(contacts: impl IntoIterator<Item = &'c Contact<'a>>) -> Result<Self, LayoutError> {
         let mut packed = Self::default();
         for contact in contacts {
             packed.push(contact)?;
