@@ -228,7 +228,7 @@ impl PackedBuf {
         self.layout.extend([length(&contact.jid)?, name, flags, groups]);
         self.text.push_str(&contact.jid);
         self.text.push_str(contact.name.as_deref().unwrap_or_default());
-        for group in &contact.groups {
+        for group in contact.groups.iter() {
             self.layout.push(length(group)?);
             self.text.push_str(group);
         }
