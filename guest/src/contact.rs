@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-use smallvec::SmallVec;
-
+use crate::groups::Groups;
 use crate::packed::PackedContact;
 use crate::text::same;
 
@@ -20,9 +19,6 @@ pub enum Subscription {
     #[default]
     Both,
 }
-
-/// The groups a contact is in. Two fit without an allocation, and few contacts are in more.
-pub type Groups<'a> = SmallVec<[Cow<'a, str>; 2]>;
 
 /// One contact of a roster (an `<item/>`, RFC 6121 section 2.1.2).
 #[derive(Clone, Debug, PartialEq, Eq)]

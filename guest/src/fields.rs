@@ -5,7 +5,8 @@ use std::collections::HashSet;
 
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::contact::{Contact, Groups, Subscription};
+use crate::contact::{Contact, Subscription};
+use crate::groups::Groups;
 use crate::jid::JidError;
 use crate::lenient::{Handler, Lenient, Text};
 use crate::text::has_control;
@@ -198,9 +199,9 @@ impl<'a> GroupList<'a> {
 fn drop_duplicates(groups: &mut Groups<'_>) {
     // Comparing each with each is fast for a few and a trap for many.
     const FEW: usize = 16;
-    let mut unique: Groups<'_> = Groups::with_capacity(groups.len());
+    let mut unique: Groups<'_> = Groups::default();
     let mut seen = HashSet::new();
-    for group in groups.drain(..) {
+    for group in std::mem::take(groups) {
         let first = if unique.len() < FEW {
             !unique.contains(&group)
         } else {

@@ -200,7 +200,7 @@ impl PackedBuf {
     ///
     /// # Errors
     /// [`LayoutError::TooLong`]: a string of 4 GiB or more.
-    pub fn pack<'a>(contacts: impl IntoIterator<Item = &'a Contact<'a>>) -> Result<Self, LayoutError> {
+    pub fn pack<'c, 'a: 'c>(contacts: impl IntoIterator<Item = &'c Contact<'a>>) -> Result<Self, LayoutError> {
         let mut packed = Self::default();
         for contact in contacts {
             packed.push(contact)?;
@@ -228,7 +228,7 @@ impl PackedBuf {
         self.layout.extend([length(&contact.jid)?, name, flags, groups]);
         self.text.push_str(&contact.jid);
         self.text.push_str(contact.name.as_deref().unwrap_or_default());
-        for group in &contact.groups {
+        for group in contact.groups.iter() {
             self.layout.push(length(group)?);
             self.text.push_str(group);
         }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, SeqAccess};
 
 use crate::contact::Contact;
-use crate::document::{self, DocumentError};
+use crate::document::{self, ARRAY, DocumentError, OBJECT};
 use crate::fields::{ContactValue, Fault, Fields};
 use crate::jid::{JidError, normalize};
 use crate::lenient::{Handler, Lenient, Text};
@@ -84,7 +84,10 @@ pub fn decode<'b>(body: &'b [u8], owner: Owner<'_>) -> Result<Roster<'b>, Malfor
     // A guess that is right for short contacts; growing a vector copies it.
     const SHORT_CONTACT: usize = 48;
     let text = document::text(body)?;
-    document::kind(text)?;
+    match document::kind(text)? {
+        OBJECT | ARRAY => {}
+        kind => return Err(DocumentError::Found(kind).into()),
+    }
     let mut roster = Roster { contacts: Vec::with_capacity(text.len() / SHORT_CONTACT), warnings: Warnings::default() };
     let mut json = serde_json::Deserializer::from_str(text);
     let top = TopLevel { owner, roster: &mut roster };
