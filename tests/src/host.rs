@@ -75,8 +75,7 @@ impl Events {
 
 /// A configuration for `app` with the plugin that is built in, and short deadlines.
 pub fn config(app: &WebApp) -> Config {
-    let mut host = HostConfig { domain: DOMAIN.to_owned(), ..HostConfig::default() };
-    host.set_http_roster_url(&app.roster_url());
+    let mut host = HostConfig::for_application(DOMAIN, &app.roster_url()).unwrap();
     host.client.connect_timeout = Duration::from_millis(500);
     host.client.first_byte_timeout = Duration::from_millis(700);
     host.client.total_timeout = Duration::from_millis(1000);

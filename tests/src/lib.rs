@@ -1,11 +1,14 @@
 //! What the integration tests share: a web application that does as it is told ([`web_app`]), a host that listens on
-//! ports the system picks ([`host`]), and a client ([`client`]).
+//! ports the system picks ([`host`]), and a client ([`client`]). For benchmarks: an application that costs as little as
+//! possible ([`quick_app`]), and the guest's logic without WebAssembly ([`native`]).
 //!
 //! Everything runs over real sockets on the loopback interface.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 pub mod client;
 pub mod host;
+pub mod native;
+pub mod quick_app;
 pub mod web_app;
 
 /// The component that misbehaves, see `tests/guests/hostile`.

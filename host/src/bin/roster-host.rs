@@ -126,7 +126,7 @@ async fn serve_demo(mut config: Config, demo_listen: SocketAddr) -> Result<bool,
     let stop = stop_signal()?;
     let web_app = WebApp::bind(demo_listen).await?;
     let address = web_app.address();
-    demo::configure(&mut config, address);
+    demo::configure(&mut config, address)?;
     let host = Host::start(&config, vec![Arc::new(Narrator) as Arc<dyn RosterSink>]).await?;
     let listening = host.listening();
     let (Some(refresh), Some(admin)) = (listening.refresh_http, listening.admin) else {

@@ -109,6 +109,7 @@ fn limits(raw: RawLimits, total_timeout: Duration, at: &At<'_>) -> LimitsConfig 
             1..=10_000,
         ),
         call_timeout: at.wait("call_timeout", raw.call_timeout, d.call_timeout),
+        queue_timeout: at.wait("queue_timeout", raw.queue_timeout, d.queue_timeout),
         cpu_time: at.wait("cpu_time", raw.cpu_time, d.cpu_time),
         // A page of WebAssembly memory, and all that 32 bits can address.
         max_memory: at.size("max_memory", raw.max_memory, d.max_memory, 64 * KIB..=4 * GIB),

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Origin, Secret};
+use super::{Origin, OriginError, Secret};
 
 /// Everything the operator can set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -197,6 +197,18 @@ pub struct HostConfig {
     pub limits: LimitsConfig,
     /// `[host.store]`
     pub store: StoreConfig,
+}
+
+impl HostConfig {
+    /// The virtual host for `domain` whose application answers at `http_roster_url`, and the defaults for the rest.
+    /// Requests may go to that URL's origin and nowhere else.
+    pub fn for_application(domain: &str, http_roster_url: &str) -> Result<Self, OriginError> {
+        let origin = Origin::of_url(http_roster_url)?;
+        let client =
+            ClientConfig { allow_origins: vec![origin.clone()], auth_origins: vec![origin], ..ClientConfig::default() };
+        let settings = BTreeMap::from([("http_roster_url".to_owned(), http_roster_url.to_owned())]);
+        Ok(Self { domain: domain.to_owned(), settings, client, ..Self::default() })
+    }
 }
 
 /// Shows which settings there are and not their values: a plugin's setting may hold a key.

@@ -136,6 +136,7 @@ pub(super) struct RawClient {
 pub(super) struct RawLimits {
     pub(super) max_concurrent_calls: Given<Whole>,
     pub(super) call_timeout: Given<Duration>,
+    pub(super) queue_timeout: Given<Duration>,
     pub(super) cpu_time: Given<Duration>,
     pub(super) max_memory: Given<Size>,
     pub(super) reuse_instances: Given<bool>,

@@ -8,7 +8,7 @@ mod web_app;
 
 use std::net::SocketAddr;
 
-use crate::config::{Config, HostConfig};
+use crate::config::{Config, HostConfig, OriginError};
 
 pub use narrator::Narrator;
 pub use web_app::{DemoError, WebApp};
@@ -19,10 +19,9 @@ pub const DOMAIN: &str = "localhost";
 pub const CONNECTED: [&str; 2] = ["john", "marie"];
 
 /// The host's configuration for the web application at `web_app`; the rest is as `config` has it.
-pub fn configure(config: &mut Config, web_app: SocketAddr) {
-    let mut host = HostConfig { domain: DOMAIN.to_owned(), ..HostConfig::default() };
-    host.set_http_roster_url(&format!("http://{web_app}/contacts/%s"));
-    config.hosts = vec![host];
+pub fn configure(config: &mut Config, web_app: SocketAddr) -> Result<(), OriginError> {
+    config.hosts = vec![HostConfig::for_application(DOMAIN, &format!("http://{web_app}/contacts/%s"))?];
+    Ok(())
 }
 
 /// The first lines a newcomer sees: what listens where, and what to type.

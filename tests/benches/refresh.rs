@@ -1,0 +1,156 @@
+//! The price of the plugin boundary: each measurement once through the component and once through the same logic
+//! compiled natively, with the same client, use cases, concurrency and store, in one run.
+//!
+//! `cargo bench -p roster-tests`; criterion prints time and throughput (elements are users).
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
+use roster_host::config::{Config, HostConfig, StoreConfig};
+use roster_host::http_client::HttpClient;
+use roster_host::metrics::Metrics;
+use roster_host::model::Username;
+use roster_host::plugin::{EngineSize, LoadOptions, Outcome, PluginEngine, RosterPlugin, WasmPlugin};
+use roster_host::rosters::{Parts, Rosters, SessionId};
+use roster_host::store::MemoryStore;
+use roster_tests::native::NativePlugin;
+use roster_tests::quick_app::QuickApp;
+use tokio::runtime::Runtime;
+use tokio::time::Instant;
+
+const USERS: usize = 1000;
+const DOMAIN: &str = "example.com";
+
+struct Bench {
+    app: QuickApp,
+    config: Config,
+}
+
+impl Bench {
+    async fn new(contacts: usize) -> Self {
+        let app = QuickApp::start(contacts).await;
+        let host = HostConfig::for_application(DOMAIN, &format!("{}/contacts/%s", app.origin())).unwrap();
+        Self { app, config: Config { hosts: vec![host], ..Config::default() } }
+    }
+
+    fn host(&self) -> &HostConfig {
+        self.config.hosts.first().unwrap()
+    }
+
+    async fn component(&self) -> Arc<dyn RosterPlugin> {
+        let engine = PluginEngine::new(EngineSize::of(&self.config.hosts)).unwrap();
+        let client = HttpClient::new(&self.host().client).unwrap();
+        let options = LoadOptions { host: self.host(), client, metrics: Metrics::new() };
+        Arc::new(WasmPlugin::load(&engine, options).await.unwrap())
+    }
+
+    fn native(&self) -> Arc<dyn RosterPlugin> {
+        Arc::new(NativePlugin::new(&self.app.origin(), DOMAIN, HttpClient::new(&self.host().client).unwrap()))
+    }
+
+    async fn both(&self) -> [(&'static str, Arc<dyn RosterPlugin>); 2] {
+        [("component", self.component().await), ("native", self.native())]
+    }
+
+    fn rosters(&self, plugin: Arc<dyn RosterPlugin>) -> Arc<Rosters> {
+        let store = Arc::new(MemoryStore::new(&StoreConfig::default()));
+        let parts = Parts { domain: DOMAIN.into(), plugin, store, sinks: Vec::new(), metrics: Metrics::new() };
+        Rosters::new(parts, &self.host().limits, &self.host().store)
+    }
+}
+
+fn deadline() -> Instant {
+    Instant::now() + Duration::from_secs(60)
+}
+
+fn names(count: usize) -> Bytes {
+    let names: Vec<String> = (0..count).map(|n| format!("user{n}")).collect();
+    serde_json::to_vec(&names).unwrap().into()
+}
+
+/// Hooks that need no application: the boundary alone, and parsing.
+fn hooks(criterion: &mut Criterion) {
+    let runtime = Runtime::new().unwrap();
+    let bench = runtime.block_on(Bench::new(10));
+    let mut group = criterion.benchmark_group("hook");
+    for (name, plugin) in runtime.block_on(bench.both()) {
+        group.bench_function(BenchmarkId::new("summary", name), |b| {
+            b.to_async(&runtime).iter(|| plugin.summary(Outcome::Batch { updated: 7, errors: 0 }));
+        });
+        for users in [1, 1000] {
+            let body = names(users);
+            group.bench_function(BenchmarkId::new(format!("changed-users-{users}"), name), |b| {
+                b.to_async(&runtime).iter(|| plugin.changed_users(body.clone()));
+            });
+        }
+    }
+}
+
+/// A refresh request for everybody online, end to end over loopback HTTP.
+fn refreshes(criterion: &mut Criterion) {
+    let runtime = Runtime::new().unwrap();
+    for contacts in [10, 100, 1000] {
+        let bench = runtime.block_on(Bench::new(contacts));
+        for (what, changes) in [("unchanged", false), ("changed", true)] {
+            let mut group = criterion.benchmark_group(format!("refresh-{USERS}-users/{what}-{contacts}-contacts"));
+            group.sampling_mode(SamplingMode::Flat).sample_size(20).throughput(Throughput::Elements(USERS as u64));
+            for (name, plugin) in runtime.block_on(bench.both()) {
+                let rosters = bench.rosters(plugin);
+                runtime.block_on(connect(&rosters));
+                let body = names(USERS);
+                let version = AtomicU64::new(0);
+                group.bench_function(name, |b| {
+                    b.to_async(&runtime).iter(|| {
+                        if changes {
+                            bench.app.set_version(version.fetch_add(1, Ordering::Relaxed) + 1);
+                        }
+                        let (rosters, body) = (Arc::clone(&rosters), body.clone());
+                        async move {
+                            let answer = rosters.refresh_request(body, deadline()).await.unwrap();
+                            assert_eq!(answer.status, 200);
+                        }
+                    });
+                });
+            }
+        }
+    }
+}
+
+/// A refresh request that names nobody who is online.
+fn unknown_users(criterion: &mut Criterion) {
+    let runtime = Runtime::new().unwrap();
+    let bench = runtime.block_on(Bench::new(10));
+    let mut group = criterion.benchmark_group("unknown-users");
+    group.sampling_mode(SamplingMode::Flat).sample_size(10);
+    for count in [1000, 10_000, 100_000] {
+        let body = names(count);
+        group.throughput(Throughput::Elements(count as u64));
+        for (name, plugin) in runtime.block_on(bench.both()) {
+            let rosters = bench.rosters(plugin);
+            group.bench_function(BenchmarkId::new(count.to_string(), name), |b| {
+                b.to_async(&runtime).iter(|| {
+                    let (rosters, body) = (Arc::clone(&rosters), body.clone());
+                    async move { rosters.refresh_request(body, deadline()).await.unwrap() }
+                });
+            });
+        }
+    }
+}
+
+async fn connect(rosters: &Arc<Rosters>) {
+    for n in 0..USERS {
+        let user = Username::new(&format!("user{n}")).unwrap();
+        rosters.connect(&user, SessionId::new("bench")).await.unwrap();
+    }
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(5));
+    targets = hooks, refreshes, unknown_users
+}
+criterion_main!(benches);

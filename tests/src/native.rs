@@ -1,0 +1,122 @@
+//! The guest's own logic, compiled natively, in the place of the component: what the benchmarks compare with.
+//!
+//! The same HTTP client, the same use cases and the same store serve both, so what differs is the plugin boundary.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::Request;
+use http_roster_admin::contact as guest;
+use http_roster_admin::diff;
+use http_roster_admin::packed::Packed;
+use http_roster_admin::protocol::{Exchange, FetchError as GuestError, Refreshed as GuestRefreshed, Response};
+use http_roster_admin::settings::Settings;
+use http_roster_admin::{summary, users};
+use roster_host::http_client::{Deadlines, HttpClient, SendError};
+use roster_host::model::{Change, Contact, Snapshot, Subscription, Username};
+use roster_host::plugin::{
+    Answer, BadRequest, CallError, Delta, FetchError, FetchedRoster, Outcome, Refreshed, RosterPlugin,
+};
+
+/// The plugin `http-roster-admin` without WebAssembly.
+pub struct NativePlugin {
+    settings: Settings,
+    origin: String,
+    client: HttpClient,
+}
+
+struct Received {
+    status: u16,
+    etag: Option<Vec<u8>>,
+    body: Bytes,
+}
+
+impl Received {
+    fn response(&self) -> Response<'_> {
+        Response { status: self.status, etag: self.etag.as_deref(), body: &self.body }
+    }
+}
+
+impl NativePlugin {
+    /// For the application at `origin` (`http://127.0.0.1:8000`), whose rosters are under `/contacts/`.
+    pub fn new(origin: &str, domain: &str, client: HttpClient) -> Self {
+        let settings = Settings::new(Some(&format!("{origin}/contacts/%s")), Some(domain)).unwrap();
+        Self { settings, origin: origin.to_owned(), client }
+    }
+
+    async fn get(&self, exchange: &Exchange<'_>) -> Result<Received, CallError> {
+        let mut request = Request::get(format!("{}{}", self.origin, exchange.path_with_query()));
+        for (name, value) in exchange.headers() {
+            request = request.header(name, value);
+        }
+        let request = request.body(Bytes::new()).unwrap();
+        let response = self.client.send(request, Deadlines::default()).await;
+        let response = response.map_err(|error: SendError| FetchError::Unreachable(error.to_string()))?;
+        let etag = response.headers().get("etag").map(|etag| etag.as_bytes().to_vec());
+        Ok(Received { status: response.status().as_u16(), etag, body: response.into_body() })
+    }
+}
+
+#[async_trait]
+impl RosterPlugin for NativePlugin {
+    async fn fetch(&self, user: &Username) -> Result<FetchedRoster, CallError> {
+        let exchange = Exchange::first(&self.settings, user.as_str()).map_err(failed)?;
+        let received = self.get(&exchange).await?;
+        let roster = exchange.roster(&received.response()).map_err(failed)?;
+        let contacts = roster.contacts.into_iter().map(contact).collect();
+        Ok(FetchedRoster { contacts, tag: Some(roster.tag.into()), warnings: roster.warnings })
+    }
+
+    async fn changed_users(&self, body: Bytes) -> Result<Result<Vec<String>, BadRequest>, CallError> {
+        Ok(match users::decode(&body) {
+            Ok(users) => Ok(users.into_iter().map(Into::into).collect()),
+            Err(error) => Err(BadRequest { message: error.to_string() }),
+        })
+    }
+
+    async fn refresh(&self, user: &Username, known: Arc<Snapshot>) -> Result<Refreshed, CallError> {
+        let exchange = Exchange::again(&self.settings, user.as_str(), known.tag()).map_err(failed)?;
+        let received = self.get(&exchange).await?;
+        let contacts = known.contacts();
+        let packed = || Packed::new(contacts.text(), contacts.layout());
+        Ok(match exchange.refreshed(&received.response(), packed).map_err(failed)? {
+            GuestRefreshed::Unchanged => Refreshed::Unchanged,
+            GuestRefreshed::Changed { changes, tag, warnings } => {
+                let changes = changes.into_iter().map(|change| match change {
+                    diff::Change::Put(put) => Change::Put(contact(put)),
+                    diff::Change::Remove(jid) => Change::Remove(jid),
+                });
+                Refreshed::Changed(Delta { changes: changes.collect(), tag: Some(tag.into()), warnings })
+            }
+        })
+    }
+
+    async fn summary(&self, outcome: Outcome) -> Result<Answer, CallError> {
+        let answer = summary::answer(match &outcome {
+            Outcome::Batch { updated, errors } => summary::Outcome::Batch { updated: *updated, errors: *errors },
+            Outcome::Single(updated) => summary::Outcome::Single(*updated),
+            Outcome::Refused(bad) => summary::Outcome::Refused(&bad.message),
+        });
+        Ok(Answer { status: answer.status, content_type: answer.content_type.into(), body: answer.body })
+    }
+}
+
+fn contact(contact: guest::Contact<'_>) -> Contact {
+    Contact {
+        jid: contact.jid.into(),
+        name: contact.name.map(Into::into),
+        subscription: match contact.subscription {
+            guest::Subscription::None => Subscription::None,
+            guest::Subscription::To => Subscription::To,
+            guest::Subscription::From => Subscription::From,
+            guest::Subscription::Both => Subscription::Both,
+        },
+        ask: contact.ask,
+        groups: contact.groups.into_iter().map(Into::into).collect(),
+    }
+}
+
+fn failed(error: GuestError) -> CallError {
+    FetchError::Malformed(error.to_string()).into()
+}

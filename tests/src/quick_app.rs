@@ -1,0 +1,83 @@
+//! A web application for benchmarks: the same contacts for everybody, written once, served with two system calls a
+//! request, so that what is measured is the host.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+/// A running application. Stops when dropped.
+pub struct QuickApp {
+    address: SocketAddr,
+    contacts: usize,
+    response: Arc<RwLock<Arc<[u8]>>>,
+    task: JoinHandle<()>,
+}
+
+impl QuickApp {
+    /// Everybody has this many contacts.
+    pub async fn start(contacts: usize) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let response = Arc::new(RwLock::new(response(contacts, 0)));
+        let served = Arc::clone(&response);
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, Arc::clone(&served)));
+            }
+        });
+        Self { address, contacts, response, task }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The same as the beginning of a URL.
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Another version of everybody's roster: one contact has another name in each.
+    pub fn set_version(&self, version: u64) {
+        *self.response.write() = response(self.contacts, version);
+    }
+}
+
+impl Drop for QuickApp {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// A contact as applications send them: a name, and a group for every third.
+fn response(contacts: usize, version: u64) -> Arc<[u8]> {
+    let entries: Vec<String> = (0..contacts)
+        .map(|n| {
+            let edition = if n == contacts / 2 { version } else { 0 };
+            let groups = if n % 3 == 0 { r#","groups":{"Friends":true}"# } else { "" };
+            format!(r#""contact{n}@example.com":{{"name":"Contact Number {n} {edition}"{groups}}}"#)
+        })
+        .collect();
+    let body = format!("{{{}}}", entries.join(","));
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+    Arc::from((head + &body).into_bytes())
+}
+
+async fn serve(mut stream: TcpStream, response: Arc<RwLock<Arc<[u8]>>>) {
+    let _ = stream.set_nodelay(true);
+    let mut request = Vec::with_capacity(4096);
+    while stream.read_buf(&mut request).await.is_ok_and(|read| read > 0) {
+        if request.ends_with(b"\r\n\r\n") {
+            request.clear();
+            let response = Arc::clone(&response.read());
+            if stream.write_all(&response).await.is_err() {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Users connect and leave: what is fetched, kept and dropped.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::time::Duration;
+
+use roster_tests::client;
+use roster_tests::host::{TestHost, config, until};
+use roster_tests::web_app::{Reply, WebApp};
+use serde_json::json;
+
+async fn with_grace(grace: Duration) -> (WebApp, TestHost) {
+    let app = WebApp::start().await;
+    let mut config = config(&app);
+    config.hosts[0].store.grace = grace;
+    app.set("john", Reply::contacts(&["a@x"]));
+    (app, TestHost::with(config).await)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_roster_is_fetched_when_the_user_first_connects_and_then_kept() {
+    let (app, host) = with_grace(Duration::from_secs(60)).await;
+    assert_eq!(host.cached("john").await, None);
+    host.connect("john").await;
+    let cached = host.cached("john").await.unwrap();
+    assert_eq!((&cached["user"], &cached["domain"]), (&json!("john"), &json!("localhost")));
+    host.connect("john").await;
+    host.disconnect("john").await;
+    host.connect("john").await;
+    assert_eq!(app.seen("john").len(), 1);
+    assert_eq!(host.events.of("john").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_roster_goes_when_the_last_session_has_been_gone_for_the_grace_time() {
+    let (app, host) = with_grace(Duration::from_millis(200)).await;
+    for resource in ["phone", "desk"] {
+        let path = format!("/sessions/john?resource={resource}");
+        assert_eq!(client::request(host.admin, "PUT", &path, &[], &[]).await.status, 200);
+    }
+    let leave = |resource: &'static str| {
+        let admin = host.admin;
+        async move { client::request(admin, "DELETE", &format!("/sessions/john?resource={resource}"), &[], &[]).await.status }
+    };
+    assert_eq!(leave("phone").await, 204);
+    assert_eq!(leave("phone").await, 404);
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert!(host.cached("john").await.is_some(), "one session is left");
+    assert_eq!(leave("desk").await, 204);
+    assert!(host.cached("john").await.is_some(), "the grace time has begun");
+    until("the roster is dropped", || async { host.cached("john").await.is_none() }).await;
+    assert_eq!(host.events.of("john").last().unwrap(), &json!({"event": "dropped"}));
+    let before = host.events.of("john")[0]["version"].as_u64().unwrap();
+    host.connect("john").await;
+    assert_eq!(app.seen("john").len(), 2);
+    assert!(host.version("john").await > before, "versions only grow");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_asks_for_the_roster_of_somebody_who_has_left() {
+    let (app, host) = with_grace(Duration::from_secs(60)).await;
+    host.connect("john").await;
+    host.disconnect("john").await;
+    app.set("john", Reply::contacts(&["b@x"]));
+    let response = host.refresh(&["john"]).await;
+    assert_eq!(response.json()["updated"], json!(1));
+    assert_eq!(app.seen("john").len(), 1);
+    host.connect("john").await;
+    assert_eq!(host.jids("john").await, ["b@x"], "what was kept is not served: the application said it is out of date");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_leaves_during_the_fetch_holds_up_nobody() {
+    let (app, host) = with_grace(Duration::from_millis(50)).await;
+    host.connect("john").await;
+    app.set("john", Reply::Late(Duration::from_millis(300), Box::new(Reply::contacts(&["b@x"]))));
+    let response = tokio::join!(host.post(r#"["john"]"#), async {
+        until("the request is there", || async { app.seen("john").len() == 2 }).await;
+        host.disconnect("john").await;
+    });
+    assert_eq!((response.0.status, &response.0.json()["errors"]), (200, &json!(0)));
+    until("nothing is kept", || async { host.cached("john").await.is_none() }).await;
+    assert_eq!(host.rosters.usage().users, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_whose_first_fetch_failed_gets_its_roster_with_the_next_refresh() {
+    let (app, host) = with_grace(Duration::from_secs(60)).await;
+    app.set("john", Reply::Status(500));
+    let response = host.try_connect("john").await;
+    assert_eq!(response.status, 502);
+    assert!(response.text().contains("500"), "{}", response.text());
+    app.set("john", Reply::contacts(&["a@x"]));
+    host.refresh(&["john"]).await;
+    assert_eq!(host.jids("john").await, ["a@x"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_store_lets_go_of_those_who_left_first() {
+    let app = WebApp::start().await;
+    let mut config = config(&app);
+    config.hosts[0].store.max_users = 2;
+    let host = TestHost::with(config).await;
+    for user in ["john", "marie"] {
+        host.connect(user).await;
+    }
+    let full = host.try_connect("aaron").await;
+    assert_eq!(full.status, 502);
+    assert!(full.text().contains("store.max_users"), "{}", full.text());
+    host.disconnect("john").await;
+    host.refresh(&["aaron"]).await;
+    assert!(host.cached("aaron").await.is_some() && host.cached("marie").await.is_some());
+    assert_eq!(host.cached("john").await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn virtual_hosts_have_rosters_of_their_own() {
+    let (one, two) = (WebApp::start().await, WebApp::start().await);
+    let mut config = config(&one);
+    let mut second = config.hosts[0].clone();
+    second.domain = "two.example".into();
+    second.settings.insert("http_roster_url".into(), two.roster_url());
+    second.client.allow_origins = vec![format!("http://{}", two.address()).parse().unwrap()];
+    config.hosts.push(second);
+    one.set("john", Reply::contacts(&["one@x"]));
+    two.set("john", Reply::contacts(&["two@x"]));
+    let host = TestHost::with(config).await;
+    for (domain, jid) in [("localhost", "one@x"), ("two.example", "two@x")] {
+        let connected = client::request(host.admin, "PUT", &format!("/sessions/john?domain={domain}"), &[], &[]).await;
+        assert_eq!((connected.status, &connected.json()["contacts"][0]["jid"]), (200, &json!(jid)));
+    }
+    for (name, asked) in [("two.example:5280", &two), ("localhost", &one), ("unheard.of", &one)] {
+        let before = asked.all_seen().len();
+        let response = client::request(host.http, "POST", "/roster_admin/refresh", &[("host", name)], br#"["john"]"#).await;
+        assert_eq!(response.status, 200);
+        assert_eq!(asked.all_seen().len(), before + 1, "Host: {name}");
+    }
+}
