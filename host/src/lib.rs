@@ -1,6 +1,7 @@
 //! Runs `xmpp:roster` plugins.
 
 pub mod config;
+pub mod http;
 pub mod metrics;
 pub mod model;
 pub mod plugin;
