@@ -82,7 +82,12 @@ impl Rosters {
 
     /// Refreshes `users`, as many at once as may run; returns how many failed or were not done by `deadline`.
     async fn refresh_all(self: &Arc<Self>, users: &[Username], deadline: Instant) -> usize {
-        let mut updates = stream::iter(users).map(|user| self.refresh(user)).buffer_unordered(self.concurrency);
+        // Owned in each step: over borrowed users the compiler cannot tell that this future is `Send`.
+        let update = |user: Username| {
+            let rosters = Arc::clone(self);
+            async move { rosters.refresh(&user).await }
+        };
+        let mut updates = stream::iter(users.to_vec()).map(update).buffer_unordered(self.concurrency);
         let mut updated = 0;
         let all = async {
             while let Some(result) = updates.next().await {

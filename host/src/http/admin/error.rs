@@ -1,0 +1,81 @@
+//! Requests to the admin listener that are not granted.
+
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use serde::Serialize;
+
+use crate::http::json;
+use crate::model::{InvalidUsername, Username};
+use crate::rosters::RosterError;
+
+/// Why not.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AdminError {
+    #[error("nothing is at this path; GET / lists what there is")]
+    NotFound,
+    #[error("this path does not take this method; GET / lists what there is")]
+    Method,
+    #[error("the header \"Authorization: Bearer ...\" with the configured token is needed (admin.token)")]
+    Unauthorized,
+    #[error("the Host header names {0:?}; without a token (admin.token) only localhost and IP addresses are answered")]
+    ForeignHost(String),
+    #[error("web pages may not change anything here (the request has an Origin header)")]
+    Origin,
+    #[error("{0}")]
+    BadRequest(String),
+    #[error(transparent)]
+    Username(#[from] InvalidUsername),
+    #[error("no virtual host has the domain {0:?}")]
+    UnknownDomain(String),
+    #[error("nothing is cached for {0}")]
+    NothingCached(Username),
+    #[error("{0} has no such session")]
+    NoSession(Username),
+    #[error("the roster is not there yet; the session stays")]
+    NotInTime,
+    #[error(transparent)]
+    Roster(#[from] RosterError),
+    #[error("{limit} streams are open, no more are allowed (admin.max_streams)")]
+    TooManyStreams { limit: usize },
+    #[error("the metrics could not be written")]
+    Metrics,
+}
+
+impl AdminError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::NotFound | Self::UnknownDomain(_) | Self::NothingCached(_) | Self::NoSession(_) => {
+                StatusCode::NOT_FOUND
+            }
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::ForeignHost(_) | Self::Origin => StatusCode::FORBIDDEN,
+            Self::BadRequest(_) | Self::Username(_) | Self::Roster(RosterError::Username(_)) => StatusCode::BAD_REQUEST,
+            Self::NotInTime => StatusCode::GATEWAY_TIMEOUT,
+            Self::Roster(RosterError::TooManySessions { .. }) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Roster(RosterError::Left) => StatusCode::CONFLICT,
+            Self::Roster(RosterError::Store(_)) => StatusCode::INSUFFICIENT_STORAGE,
+            Self::Roster(RosterError::Internal) | Self::Metrics => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Roster(_) => StatusCode::BAD_GATEWAY,
+            Self::TooManyStreams { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Shape {
+    status: &'static str,
+    message: String,
+}
+
+impl IntoResponse for AdminError {
+    fn into_response(self) -> Response {
+        let response = json::answer(self.status(), &Shape { status: "error", message: self.to_string() });
+        match self {
+            Self::Unauthorized => json::with_header(response, WWW_AUTHENTICATE, "Bearer"),
+            Self::TooManyStreams { .. } => json::with_header(response, RETRY_AFTER, "5"),
+            _ => response,
+        }
+    }
+}

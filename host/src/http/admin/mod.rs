@@ -1,0 +1,98 @@
+//! The admin listener: what the operator, the monitoring, and a server without rosters of its own ask for.
+//!
+//! Who may ask ([`guard`]): whoever has the token, where one is configured; else whoever reaches the address (loopback,
+//! unless the operator says otherwise), but not a web page in a browser on the same machine. Health and readiness are
+//! open to all, for they say nothing.
+
+mod error;
+mod events;
+mod guard;
+mod health;
+mod metrics;
+mod rosters;
+mod sessions;
+mod target;
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use axum::routing::{get, put};
+use axum::{Router, middleware};
+use http::StatusCode;
+use prometheus_client::registry::Registry;
+use serde_json::json;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::request_log::{self, Recorder};
+use super::{App, VirtualHosts, body, json, paths};
+use crate::config::{AdminConfig, Secret};
+use crate::sinks::EventStream;
+
+pub use health::Readiness;
+
+use error::AdminError;
+
+/// What every request needs.
+struct Admin {
+    hosts: VirtualHosts,
+    events: Arc<EventStream>,
+    readiness: Readiness,
+    registry: Registry,
+    token: Option<Secret>,
+    /// One permit for every reader of events.
+    streams: Arc<Semaphore>,
+    max_streams: usize,
+    /// Ends the event streams.
+    stop: CancellationToken,
+}
+
+/// The service of the admin listener. Event streams end with `stop`.
+pub(super) fn router(config: &AdminConfig, app: App, stop: CancellationToken) -> Router {
+    let App { hosts, events, metrics, readiness, collectors } = app;
+    let registry = metrics::registry(&hosts, &events, &metrics, collectors);
+    let admin = Arc::new(Admin {
+        hosts,
+        events,
+        readiness,
+        registry,
+        token: config.token.clone(),
+        streams: Arc::new(Semaphore::new(config.max_streams)),
+        max_streams: config.max_streams,
+        stop,
+    });
+    let guarded = Router::new()
+        .route(paths::INDEX, get(index))
+        .route(paths::METRICS, get(metrics::show))
+        .route(paths::ROSTERS, get(rosters::summary))
+        .route(paths::ROSTERS_USER, get(rosters::cached))
+        .route(paths::SESSIONS_USER, put(sessions::connect).delete(sessions::disconnect))
+        .route(paths::EVENTS, get(events::follow))
+        .method_not_allowed_fallback(async || AdminError::Method)
+        .fallback(async || AdminError::NotFound)
+        .layer(middleware::from_fn_with_state(Arc::clone(&admin), guard::guard));
+    Router::new()
+        .route(paths::HEALTHZ, get(health::live))
+        .route(paths::READYZ, get(health::ready))
+        .method_not_allowed_fallback(async || AdminError::Method)
+        .merge(guarded)
+        .layer(middleware::from_fn(body::linger))
+        .layer(middleware::from_fn_with_state(Recorder { metrics, quiet: true }, request_log::record))
+        .with_state(admin)
+}
+
+async fn index() -> Response {
+    json::answer(
+        StatusCode::OK,
+        &json!({ "routes": [
+            { "path": "GET /healthz", "says": "200 while the process lives" },
+            { "path": "GET /readyz", "says": "200 when every virtual host has its plugin" },
+            { "path": "GET /metrics", "says": "counters and gauges in the OpenMetrics format" },
+            { "path": "GET /rosters", "says": "what is cached, in numbers" },
+            { "path": "GET /rosters/{user}?domain=", "says": "what is cached of one user" },
+            { "path": "PUT /sessions/{user}?domain=&resource=", "says": "the user has connected" },
+            { "path": "DELETE /sessions/{user}?domain=&resource=", "says": "the session, or every session, has left" },
+            { "path": "GET /events?domain=&user=", "says": "roster changes as server-sent events" },
+        ] }),
+    )
+}

@@ -1,0 +1,78 @@
+//! What is cached.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+use serde::Serialize;
+use serde_json::json;
+
+use super::target::Target;
+use super::{Admin, AdminError};
+use crate::http::json;
+use crate::model::{ContactRef, Snapshot, Username};
+use crate::rosters::{Cached, SessionId};
+
+/// `GET /rosters`: numbers only, however many rosters there are.
+pub(super) async fn summary(State(admin): State<Arc<Admin>>) -> Response {
+    let hosts: Vec<_> = admin
+        .hosts
+        .iter()
+        .map(|rosters| {
+            let usage = rosters.usage();
+            json!({
+                "domain": **rosters.domain(),
+                "online": rosters.online(),
+                "cached": usage.users,
+                "bytes": usage.bytes,
+            })
+        })
+        .collect();
+    json::answer(StatusCode::OK, &json!({ "hosts": hosts }))
+}
+
+/// `GET /rosters/{user}`
+pub(super) async fn cached(target: Target) -> Result<Response, AdminError> {
+    let Some(Cached { snapshot, sessions }) = target.rosters.cached(&target.user) else {
+        return Err(AdminError::NothingCached(target.user));
+    };
+    Ok(show(target.rosters.domain(), &target.user, &snapshot, &sessions))
+}
+
+/// A cached roster as JSON.
+#[derive(Serialize)]
+struct Shown<'a> {
+    domain: &'a str,
+    user: &'a str,
+    /// Grows with every change.
+    version: u64,
+    /// How long ago the application last said that this is its roster.
+    age_seconds: f64,
+    sessions: Vec<&'a str>,
+    /// The plugin's validator, hexadecimal; null if it gave none.
+    tag: Option<String>,
+    contacts: Vec<ContactRef<'a>>,
+}
+
+pub(super) fn show(domain: &str, user: &Username, snapshot: &Snapshot, sessions: &[SessionId]) -> Response {
+    let shown = Shown {
+        domain,
+        user: user.as_str(),
+        version: snapshot.version(),
+        age_seconds: (snapshot.age().as_secs_f64() * 1000.0).round() / 1000.0,
+        sessions: sessions.iter().map(SessionId::as_str).collect(),
+        tag: snapshot.tag().map(hexadecimal),
+        contacts: snapshot.contacts().iter().collect(),
+    };
+    json::answer(StatusCode::OK, &shown)
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

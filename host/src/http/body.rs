@@ -1,0 +1,182 @@
+//! Request bodies: how long they may be, how long they may take, and what becomes of those nobody reads.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use bytes::{Bytes, BytesMut};
+use http::header::{CONNECTION, EXPECT, HeaderValue};
+use http::{StatusCode, Version};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt;
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// Memory set aside for a body before any of it has arrived.
+const MOST_SET_ASIDE: usize = 1 << 20;
+/// How much of a body nobody wants is read and thrown away, and for how long. A client that writes its whole request
+/// before it reads would see a reset connection, and not the answer, if the host closed earlier.
+const LINGER_BYTES: usize = 64 << 20;
+const LINGER_TIME: Duration = Duration::from_secs(5);
+
+/// A request body that could not be had.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BodyError {
+    #[error("the request body is longer than {limit} bytes (http.max_body)")]
+    TooLarge { limit: usize },
+    #[error("the request body did not arrive in time (http.header_timeout, http.request_timeout)")]
+    TooSlow,
+    #[error("the request body broke off: {0}")]
+    Broken(String),
+}
+
+/// What a body may cost.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BodyLimits {
+    /// The longest body, bytes.
+    pub(super) size: usize,
+    /// The longest wait for the next piece.
+    pub(super) pause: Duration,
+}
+
+/// The whole body, at most `limits.size` bytes long, and complete by `deadline`. A body that announces more is refused
+/// before any of it is read.
+pub(super) async fn read(mut body: Body, limits: BodyLimits, deadline: Instant) -> Result<Bytes, BodyError> {
+    let too_large = BodyError::TooLarge { limit: limits.size };
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > limits.size {
+        return Err(too_large);
+    }
+    // One growing buffer: pieces of a byte each, kept as they come, would take a hundred times their length.
+    let mut whole = BytesMut::with_capacity(announced.min(MOST_SET_ASIDE));
+    loop {
+        let until = deadline.min(Instant::now() + limits.pause);
+        let piece = match timeout_at(until, body.frame()).await {
+            Err(_) => return Err(BodyError::TooSlow),
+            Ok(None) => return Ok(whole.freeze()),
+            Ok(Some(Err(error))) => return Err(BodyError::Broken(error.to_string())),
+            Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+        };
+        if whole.len() + piece.len() > limits.size {
+            return Err(too_large);
+        }
+        if whole.is_empty() && body.is_end_stream() {
+            return Ok(piece);
+        }
+        whole.extend_from_slice(&piece);
+    }
+}
+
+/// Middleware: a body that the rest of the service does not read to its end is read and thrown away after the answer
+/// has gone out, so that the client gets to see it.
+pub(super) async fn linger(request: Request, next: Next) -> Response {
+    let version = request.version();
+    let waits = request.headers().get(EXPECT).is_some();
+    let request = request.map(|inner| Body::new(Lingering { inner, waits }));
+    let mut response = next.run(request).await;
+    let refused = matches!(response.status(), StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT);
+    if refused && version <= Version::HTTP_11 {
+        // Asks a client that does look at the answer while it writes to stop writing.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+struct Lingering {
+    inner: Body,
+    /// The client waits for `100 Continue` before it sends any of the body.
+    waits: bool,
+}
+
+impl HttpBody for Lingering {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        // hyper now tells the client to go on.
+        self.waits = false;
+        Pin::new(&mut self.inner).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl Drop for Lingering {
+    fn drop(&mut self) {
+        if self.waits || self.inner.is_end_stream() {
+            return;
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(timeout(LINGER_TIME, throw_away(std::mem::take(&mut self.inner))));
+        }
+    }
+}
+
+async fn throw_away(mut body: Body) {
+    let mut read = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        read += frame.data_ref().map_or(0, Bytes::len);
+        if read > LINGER_BYTES {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use futures::{StreamExt, stream};
+
+    fn pieces(pieces: &'static [&'static str]) -> Body {
+        Body::from_stream(stream::iter(pieces.iter().map(|piece| Ok::<_, std::io::Error>(*piece))))
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_whole_or_refused_by_its_length() {
+        let limits = BodyLimits { size: 6, pause: Duration::from_secs(1) };
+        let deadline = Instant::now() + Duration::from_secs(5);
+        for (body, expected) in [
+            (Body::empty(), Some("")),
+            (Body::from("123456"), Some("123456")),
+            (Body::from("1234567"), None),
+            (pieces(&["123", "456"]), Some("123456")),
+            (pieces(&["123", "4567"]), None),
+        ] {
+            let read = read(body, limits, deadline).await;
+            match expected {
+                Some(text) => assert_eq!(read.unwrap(), text),
+                None => assert!(matches!(read, Err(BodyError::TooLarge { limit: 6 })), "{read:?}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_pauses_or_takes_too_long_is_given_up() {
+        let limits = BodyLimits { size: 1 << 20, pause: Duration::from_millis(200) };
+        for (pause, least) in [(Duration::from_secs(9), 200), (Duration::from_millis(20), 600)] {
+            let drip = stream::repeat(()).then(move |()| async move {
+                tokio::time::sleep(pause).await;
+                Ok::<_, std::io::Error>("x")
+            });
+            let began = Instant::now();
+            let deadline = began + Duration::from_millis(600);
+            let read = read(Body::from_stream(Box::pin(drip)), limits, deadline).await;
+            assert!(matches!(read, Err(BodyError::TooSlow)), "{read:?}");
+            let taken = began.elapsed().as_millis();
+            assert!((least..5000).contains(&taken), "{taken} ms");
+        }
+    }
+}

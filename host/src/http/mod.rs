@@ -1,0 +1,38 @@
+//! What the host says over HTTP: the refresh route for the application, and the admin listener for the operator.
+//!
+//! The map, from the socket inwards:
+//!
+//! - [`server`]: binds every address or says which one it cannot have; starts and stops everything;
+//! - [`listener`]: accepts connections, no more than allowed; [`tls`]: HTTPS, the certificate swapped when its file
+//!   changes; [`connection`]: one connection, its timeouts, its graceful end;
+//! - [`request_log`]: one log line, one count and one id for every request;
+//! - [`refresh_route`]: `POST /roster_admin/refresh` and `GET /roster_admin/refresh/{user}`, with [`cors`], [`auth`],
+//!   [`body`] (size and time) and [`refusal`] (every answer the plugin does not write);
+//! - [`admin`]: health, metrics, cached rosters, sessions, events;
+//! - [`virtual_hosts`]: which domain a request is for.
+//!
+//! Everything this room answers is JSON, but for the metrics, the event stream, and the empty answers that hyper itself
+//! gives to a request head it cannot read (400, 414, 431).
+
+mod admin;
+mod auth;
+mod body;
+mod connection;
+mod cors;
+mod json;
+mod listener;
+mod paths;
+mod refresh_route;
+mod refusal;
+mod request_log;
+mod server;
+mod tls;
+mod virtual_hosts;
+
+#[cfg(test)]
+mod tests;
+
+pub use admin::Readiness;
+pub use server::{App, Listening, ServeError, Server};
+pub use tls::TlsError;
+pub use virtual_hosts::VirtualHosts;

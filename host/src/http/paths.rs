@@ -1,0 +1,34 @@
+//! The paths served, as axum writes them.
+
+use axum::extract::MatchedPath;
+
+/// Refresh of the users named in the body.
+pub(super) const REFRESH: &str = "/roster_admin/refresh";
+/// Refresh of one user.
+pub(super) const REFRESH_USER: &str = "/roster_admin/refresh/{user}";
+
+/// What the admin listener serves.
+pub(super) const INDEX: &str = "/";
+/// The process lives.
+pub(super) const HEALTHZ: &str = "/healthz";
+/// Every virtual host has its plugin.
+pub(super) const READYZ: &str = "/readyz";
+/// Counters and gauges.
+pub(super) const METRICS: &str = "/metrics";
+/// What is cached, in numbers.
+pub(super) const ROSTERS: &str = "/rosters";
+/// What is cached of one user.
+pub(super) const ROSTERS_USER: &str = "/rosters/{user}";
+/// A user connected or left.
+pub(super) const SESSIONS_USER: &str = "/sessions/{user}";
+/// Roster events as they happen.
+pub(super) const EVENTS: &str = "/events";
+
+const ALL: [&str; 10] =
+    [REFRESH, REFRESH_USER, INDEX, HEALTHZ, READYZ, METRICS, ROSTERS, ROSTERS_USER, SESSIONS_USER, EVENTS];
+
+/// The route as a metric's label: one of a few, whatever the client asked for.
+pub(super) fn label(matched: Option<&MatchedPath>) -> &'static str {
+    let matched = matched.map_or("", MatchedPath::as_str);
+    ALL.into_iter().find(|path| *path == matched).unwrap_or("none")
+}

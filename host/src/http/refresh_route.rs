@@ -1,0 +1,169 @@
+//! The refresh route: where the application says whose rosters have changed.
+//!
+//! What a request means and what is answered is the plugin's business ([`Rosters`] asks it). The host's business is
+//! here: who may ask, how much at once, how long it may take, and that every answer is JSON.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Method, StatusCode};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+use tracing::{error, warn};
+
+use super::body::{self, BodyLimits};
+use super::cors::Cors;
+use super::refusal::Refusal;
+use super::request_log::{self, Recorder};
+use super::{VirtualHosts, auth, paths};
+use crate::config::{HttpConfig, Secret};
+use crate::metrics::Metrics;
+use crate::plugin::Answer;
+#[cfg(doc)]
+use crate::rosters::Rosters;
+
+/// What is kept back of `request_timeout` for the plugin's summary and the way back.
+const LARGEST_RESERVE: Duration = Duration::from_secs(1);
+
+/// What every request needs.
+struct RefreshRoute {
+    hosts: VirtualHosts,
+    cors: Cors,
+    token: Option<Secret>,
+    body: BodyLimits,
+    request_timeout: Duration,
+    /// One permit for every request that is worked on.
+    places: Semaphore,
+    max_requests: usize,
+}
+
+/// The service of the refresh listeners.
+pub(super) fn router(config: &HttpConfig, hosts: VirtualHosts, metrics: Arc<Metrics>) -> Router {
+    let route = Arc::new(RefreshRoute {
+        hosts,
+        cors: Cors::new(&config.cors_origins),
+        token: config.token.clone(),
+        body: BodyLimits { size: config.max_body, pause: config.header_timeout },
+        request_timeout: config.request_timeout,
+        places: Semaphore::new(config.max_requests),
+        max_requests: config.max_requests,
+    });
+    // `any`, and the method looked at by hand: axum answers HEAD with what it has for GET, and here a GET does something.
+    Router::new()
+        .route(paths::REFRESH, any(batch))
+        .route(paths::REFRESH_USER, any(single))
+        .fallback(async || Refusal::NotFound)
+        .layer(middleware::from_fn_with_state(Arc::clone(&route), gate))
+        .layer(middleware::from_fn(body::linger))
+        .layer(middleware::from_fn_with_state(Recorder { metrics, quiet: false }, request_log::record))
+        .with_state(route)
+}
+
+/// Token and CORS. A preflight request never carries a token; it does nothing either.
+async fn gate(State(route): State<Arc<RefreshRoute>>, request: Request, next: Next) -> Response {
+    let origin = route.cors.allowed(request.headers());
+    let passes = request.method() == Method::OPTIONS || auth::passes(route.token.as_ref(), request.headers());
+    let mut response = if passes { next.run(request).await } else { Refusal::Unauthorized.into_response() };
+    route.cors.mark(&mut response, origin);
+    response
+}
+
+/// `POST /roster_admin/refresh`
+async fn batch(State(route): State<Arc<RefreshRoute>>, request: Request) -> Response {
+    if let Some(other) = route.other_method(&request, "POST") {
+        return other;
+    }
+    let rosters = Arc::clone(route.hosts.for_request(&request));
+    let times = Times::from_now(route.request_timeout);
+    route
+        .work(times, async {
+            let body = body::read(request.into_body(), route.body, times.body).await?;
+            Ok(rosters.refresh_request(body, times.refresh).await?)
+        })
+        .await
+}
+
+/// `GET /roster_admin/refresh/{user}`; axum has percent-decoded the name, once.
+async fn single(
+    State(route): State<Arc<RefreshRoute>>,
+    user: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Response {
+    if let Some(other) = route.other_method(&request, "GET") {
+        return other;
+    }
+    let Ok(Path(user)) = user else { return Refusal::Path.into_response() };
+    let rosters = Arc::clone(route.hosts.for_request(&request));
+    let times = Times::from_now(route.request_timeout);
+    route.work(times, async { Ok(rosters.refresh_request_for(&user, times.refresh).await?) }).await
+}
+
+/// When what has to be done.
+#[derive(Clone, Copy)]
+struct Times {
+    /// The body has arrived: half the time, so that the other half is left for the refresh.
+    body: Instant,
+    /// Users that are not done count as errors.
+    refresh: Instant,
+    /// The request is answered.
+    answer: Instant,
+}
+
+impl Times {
+    fn from_now(timeout: Duration) -> Self {
+        let now = Instant::now();
+        let reserve = (timeout / 10).min(LARGEST_RESERVE);
+        Self { body: now + timeout / 2, refresh: now + timeout.saturating_sub(reserve), answer: now + timeout }
+    }
+}
+
+impl RefreshRoute {
+    /// The answer to a request with another method than `method`.
+    fn other_method(&self, request: &Request, method: &'static str) -> Option<Response> {
+        if request.method() == method {
+            return None;
+        }
+        let preflight = (request.method() == Method::OPTIONS).then(|| self.cors.preflight(request.headers(), method));
+        Some(preflight.flatten().unwrap_or_else(|| Refusal::Method(method).into_response()))
+    }
+
+    /// Does `work` if there is a free place, for as long as a request may take.
+    async fn work(&self, times: Times, work: impl Future<Output = Result<Answer, Refusal>>) -> Response {
+        let result = match self.places.try_acquire() {
+            Err(_) => Err(Refusal::Busy { limit: self.max_requests }),
+            Ok(_place) => match timeout_at(times.answer, work).await {
+                Err(_) => Err(Refusal::Deadline(self.request_timeout)),
+                Ok(result) => result.and_then(response),
+            },
+        };
+        result.unwrap_or_else(|refusal| {
+            match &refusal {
+                Refusal::Call(_) | Refusal::Answer(_) => error!(error = %refusal, "a refresh request failed"),
+                refusal => warn!(reason = %refusal, "a refresh request was not served"),
+            }
+            refusal.into_response()
+        })
+    }
+}
+
+/// The plugin's answer as HTTP.
+fn response(answer: Answer) -> Result<Response, Refusal> {
+    let status = StatusCode::from_u16(answer.status)
+        .ok()
+        .filter(|status| (200..600).contains(&status.as_u16()))
+        .ok_or_else(|| Refusal::Answer(format!("the status {}", answer.status)))?;
+    let content_type = HeaderValue::from_str(&answer.content_type)
+        .map_err(|_| Refusal::Answer("a Content-Type with control characters".into()))?;
+    let mut response = Response::new(Body::from(answer.body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    Ok(response)
+}

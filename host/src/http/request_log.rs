@@ -1,0 +1,67 @@
+//! One log line, one count and one id for every request. Neither headers nor bodies are logged.
+
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+use http::Method;
+use tracing::{Instrument, debug, error, info, info_span};
+
+use super::paths;
+use super::refusal::Refusal;
+use crate::metrics::Metrics;
+
+/// Of a path that somebody made up, no more than this reaches the log.
+const LONGEST_LOGGED: usize = 256;
+
+/// Who is at the other end of the connection; [`super::connection`] puts it into every request.
+#[derive(Clone, Copy)]
+pub(super) struct Peer(pub(super) SocketAddr);
+
+/// What the middleware needs.
+#[derive(Clone)]
+pub(super) struct Recorder {
+    /// Who counts.
+    pub(super) metrics: Arc<Metrics>,
+    /// Requests that only look are logged at the level debug.
+    pub(super) quiet: bool,
+}
+
+/// The middleware. A handler that panics is answered for here, too.
+pub(super) async fn record(State(recorder): State<Recorder>, request: Request, next: Next) -> Response {
+    static IDS: AtomicU64 = AtomicU64::new(1);
+    let span = info_span!("request", id = IDS.fetch_add(1, Ordering::Relaxed));
+    async move {
+        let began = Instant::now();
+        let route = paths::label(request.extensions().get::<MatchedPath>());
+        let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+        let quiet = recorder.quiet && matches!(*request.method(), Method::GET | Method::HEAD);
+        let (method, path) = (shortened(request.method().as_str()), shortened(request.uri().path()));
+        let response = AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
+            error!("answering a request panicked; this is a defect of the host");
+            Refusal::Internal.into_response()
+        });
+        let status = response.status().as_u16();
+        recorder.metrics.request(route, status);
+        let elapsed = began.elapsed();
+        if quiet {
+            debug!(method, path, status, ?elapsed, peer = peer.map(tracing::field::display), "request");
+        } else {
+            info!(method, path, status, ?elapsed, peer = peer.map(tracing::field::display), "request");
+        }
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// The part of a method or a path (both ASCII) that is logged.
+fn shortened(text: &str) -> String {
+    text.chars().take(LONGEST_LOGGED).collect()
+}

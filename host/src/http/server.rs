@@ -1,0 +1,198 @@
+//! Binds the addresses, starts and stops everything.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use prometheus_client::collector::Collector;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::admin::{self, Readiness};
+use super::connection::Connections;
+use super::listener::Listener;
+use super::tls::{Certificates, TlsError};
+use super::{VirtualHosts, refresh_route};
+use crate::config::{AdminConfig, HttpConfig};
+use crate::metrics::Metrics;
+use crate::sinks::EventStream;
+
+/// Connections to the admin listener beside the readers of `/events`.
+const ADMIN_CONNECTIONS: usize = 64;
+
+/// What is served.
+pub struct App {
+    /// The rosters.
+    pub hosts: VirtualHosts,
+    /// What `/events` reads.
+    pub events: Arc<EventStream>,
+    /// What `/metrics` shows and every request is counted in.
+    pub metrics: Arc<Metrics>,
+    /// What `/readyz` says.
+    pub readiness: Readiness,
+    /// More for `/metrics`; their names are prefixed with `roster_host_`.
+    pub collectors: Vec<Box<dyn Collector>>,
+}
+
+/// The addresses that are listened on, with the real port where port 0 was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Listening {
+    /// The refresh route over plain HTTP.
+    pub refresh_http: Option<SocketAddr>,
+    /// The refresh route over HTTPS.
+    pub refresh_https: Option<SocketAddr>,
+    /// The admin listener.
+    pub admin: Option<SocketAddr>,
+}
+
+/// The server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {}; choose another with {setting} ({flag})", reason(source))]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The configuration key that names it.
+        setting: &'static str,
+        /// The command-line flag that overrides the key.
+        flag: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+    /// HTTPS is configured and its certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "address in use".into(),
+        io::ErrorKind::AddrNotAvailable => "this machine does not have the address".into(),
+        io::ErrorKind::PermissionDenied => "permission denied".into(),
+        _ => error.to_string(),
+    }
+}
+
+/// Every HTTP listener of the host. Connections are queued by the system from [`Server::bind`] on and answered once
+/// [`Server::serve`] runs.
+pub struct Server {
+    listening: Listening,
+    plain: Option<TcpListener>,
+    secure: Option<(TcpListener, Arc<Certificates>, TlsAcceptor)>,
+    admin: Option<TcpListener>,
+    http_config: HttpConfig,
+    admin_config: AdminConfig,
+    app: App,
+}
+
+impl Server {
+    /// Reads the certificate and listens on every configured address.
+    ///
+    /// # Errors
+    ///
+    /// An address that cannot be had, or a certificate that cannot be used; then nothing is listened on.
+    pub async fn bind(http: &HttpConfig, admin: &AdminConfig, app: App) -> Result<Self, ServeError> {
+        let plain = listen(http.listen, "http.listen", "--http-listen").await?;
+        let secure = match &http.tls {
+            None => None,
+            Some(tls) => {
+                let certificates = Certificates::load(tls)?;
+                let acceptor = certificates.acceptor()?;
+                let socket = listen(Some(tls.listen), "http.tls.listen", "--https-listen").await?;
+                socket.map(|socket| (socket, certificates, acceptor))
+            }
+        };
+        let listening = Listening {
+            refresh_http: plain.as_ref().and_then(address),
+            refresh_https: secure.as_ref().and_then(|(socket, ..)| address(socket)),
+            admin: None,
+        };
+        for open in listening.refresh_http.iter().chain(&listening.refresh_https) {
+            if http.token.is_none() && !open.ip().is_loopback() {
+                warn!(address = %open, "anybody who reaches this address can ask for refreshes; set http.token");
+            }
+        }
+        let admin_socket = listen(admin.listen, "admin.listen", "--admin-listen").await?;
+        Ok(Self {
+            listening: Listening { admin: admin_socket.as_ref().and_then(address), ..listening },
+            plain,
+            secure,
+            admin: admin_socket,
+            http_config: http.clone(),
+            admin_config: admin.clone(),
+            app,
+        })
+    }
+
+    /// The addresses that are listened on.
+    pub fn listening(&self) -> &Listening {
+        &self.listening
+    }
+
+    /// Serves until `stop` is true, or nobody is left who could say so. Then the refresh listeners close, running requests are answered, and the admin listener, its
+    /// event streams included, follows when the last of them is. Dropping this future cuts everything off: that is the
+    /// caller's deadline.
+    pub async fn serve(self, mut stop: watch::Receiver<bool>) {
+        let Self { plain, secure, admin: admin_socket, http_config: http, admin_config, app, .. } = self;
+        // Dropping a set ends its tasks.
+        let mut background = JoinSet::new();
+        let mut refresh_listeners = JoinSet::new();
+        let mut admin_listener = JoinSet::new();
+
+        let idle = http.header_timeout;
+        let refresh_stop = CancellationToken::new();
+        let places = Arc::new(Semaphore::new(http.max_connections));
+        let refresh = refresh_route::router(&http, app.hosts.clone(), Arc::clone(&app.metrics));
+        let mut open = |socket: TcpListener, tls: Option<TlsAcceptor>| {
+            let connections = Arc::new(Connections::new(refresh.clone(), tls, idle, true));
+            let listener = Listener { socket, connections, places: Arc::clone(&places) };
+            refresh_listeners.spawn(listener.run(refresh_stop.clone()));
+        };
+        if let Some(socket) = plain {
+            open(socket, None);
+        }
+        if let Some((socket, certificates, acceptor)) = secure {
+            background.spawn(certificates.watch());
+            open(socket, Some(acceptor));
+        }
+
+        let admin_stop = CancellationToken::new();
+        let readiness = app.readiness.clone();
+        if let Some(socket) = admin_socket {
+            let places = Arc::new(Semaphore::new(ADMIN_CONNECTIONS + admin_config.max_streams));
+            let router: Router = admin::router(&admin_config, app, admin_stop.clone());
+            let connections = Arc::new(Connections::new(router, None, idle, false));
+            admin_listener.spawn(Listener { socket, connections, places }.run(admin_stop.clone()));
+        }
+
+        // An error says that the sender is gone.
+        let _ = stop.wait_for(|stop| *stop).await;
+        readiness.stopping();
+        refresh_stop.cancel();
+        while refresh_listeners.join_next().await.is_some() {}
+        admin_stop.cancel();
+        while admin_listener.join_next().await.is_some() {}
+    }
+}
+
+async fn listen(
+    address: Option<SocketAddr>,
+    setting: &'static str,
+    flag: &'static str,
+) -> Result<Option<TcpListener>, ServeError> {
+    let Some(address) = address else { return Ok(None) };
+    match TcpListener::bind(address).await {
+        Ok(socket) => Ok(Some(socket)),
+        Err(source) => Err(ServeError::Listen { address, setting, flag, source }),
+    }
+}
+
+fn address(socket: &TcpListener) -> Option<SocketAddr> {
+    socket.local_addr().ok()
+}

@@ -1,0 +1,214 @@
+//! HTTPS: the certificate, and swapping it while connections go on.
+
+use std::fmt;
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{InconsistentKeys, ServerConfig};
+use tokio_rustls::TlsAcceptor;
+use tracing::{info, warn};
+
+use crate::config::TlsConfig;
+
+const CERTIFICATE: &str = "http.tls.certificate";
+const KEY: &str = "http.tls.key";
+/// A file that is longer holds something else than a certificate chain or a key, bytes.
+const LONGEST_FILE: u64 = 1 << 20;
+/// The files are not looked at more often than this, whatever is configured.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
+
+/// The certificate or its key cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read.
+    #[error("cannot read {} ({setting}): {source}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// The configuration key that names it.
+        setting: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file is not in PEM form, or holds something else.
+    #[error("{} ({setting}) has no {expected} in PEM form: {reason}", file.display())]
+    Pem {
+        /// The file.
+        file: PathBuf,
+        /// The configuration key that names it.
+        setting: &'static str,
+        /// What should be in it.
+        expected: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Both are readable, and do not belong together.
+    #[error("{} (http.tls.key) is not the key of the certificate in {} (http.tls.certificate)", key.display(), certificate.display())]
+    Mismatch {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+    },
+    /// TLS cannot work with them.
+    #[error("the certificate in {} (http.tls.certificate) and its key cannot be used: {source}", certificate.display())]
+    Unusable {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// Why.
+        source: rustls::Error,
+    },
+}
+
+/// The certificate that new connections are given.
+///
+/// Whether it has expired is not checked: clients say so, and an expired certificate is still better than none.
+pub(super) struct Certificates {
+    config: TlsConfig,
+    provider: Arc<CryptoProvider>,
+    current: ArcSwap<CertifiedKey>,
+    /// Tells whether the files are those that `current` was made of, without keeping the key's text.
+    digest: AtomicU64,
+    hasher: RandomState,
+}
+
+impl Certificates {
+    /// Reads certificate and key.
+    pub(super) fn load(config: &TlsConfig) -> Result<Arc<Self>, TlsError> {
+        let provider = Arc::new(ring::default_provider());
+        let hasher = RandomState::new();
+        let files = Files::read(config)?;
+        Ok(Arc::new(Self {
+            current: ArcSwap::from_pointee(files.parse(config, &provider)?),
+            digest: AtomicU64::new(hasher.hash_one(&files)),
+            config: config.clone(),
+            provider,
+            hasher,
+        }))
+    }
+
+    /// What makes connections TLS connections: TLS 1.2 or 1.3, HTTP/2 or HTTP/1.1.
+    pub(super) fn acceptor(self: &Arc<Self>) -> Result<TlsAcceptor, TlsError> {
+        let versions =
+            ServerConfig::builder_with_provider(Arc::clone(&self.provider)).with_safe_default_protocol_versions();
+        let builder =
+            versions.map_err(|source| TlsError::Unusable { certificate: self.config.certificate.clone(), source })?;
+        let resolver: Arc<dyn ResolvesServerCert> = Arc::clone(self) as _;
+        let mut config = builder.with_no_client_auth().with_cert_resolver(resolver);
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(TlsAcceptor::from(Arc::new(config)))
+    }
+
+    /// Looks at the files again and again, for ever. Files that cannot be used are complained of once, and the
+    /// certificate in use stays.
+    pub(super) async fn watch(self: Arc<Self>) {
+        let mut complaint = String::new();
+        loop {
+            tokio::time::sleep(self.config.reload_interval.max(SHORTEST_INTERVAL)).await;
+            let this = Arc::clone(&self);
+            let looked = tokio::task::spawn_blocking(move || this.look()).await;
+            match looked {
+                Ok(Ok(changed)) => {
+                    complaint.clear();
+                    if changed {
+                        info!(file = %self.config.certificate.display(), "a new certificate is in use");
+                    }
+                }
+                Ok(Err(error)) => {
+                    let text = error.to_string();
+                    if text != complaint {
+                        warn!(error = %text, "the new certificate is not used, the one before stays");
+                        complaint = text;
+                    }
+                }
+                // The runtime shuts down.
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Takes over the files if they have changed. True if they had.
+    fn look(&self) -> Result<bool, TlsError> {
+        let files = Files::read(&self.config)?;
+        let digest = self.hasher.hash_one(&files);
+        if digest == self.digest.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        self.current.store(Arc::new(files.parse(&self.config, &self.provider)?));
+        self.digest.store(digest, Ordering::Relaxed);
+        Ok(true)
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current.load_full())
+    }
+}
+
+/// Names the files; the key stays out of logs.
+impl fmt::Debug for Certificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificates").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// What the two files contain.
+#[derive(Hash)]
+struct Files {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+}
+
+impl Files {
+    fn read(config: &TlsConfig) -> Result<Self, TlsError> {
+        Ok(Self { certificate: read(&config.certificate, CERTIFICATE)?, key: read(&config.key, KEY)? })
+    }
+
+    fn parse(&self, config: &TlsConfig, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+        let no_certificate = |reason: String| TlsError::Pem {
+            file: config.certificate.clone(),
+            setting: CERTIFICATE,
+            expected: "certificate",
+            reason,
+        };
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(&self.certificate)
+            .collect::<Result<_, _>>()
+            .map_err(|error| no_certificate(error.to_string()))?;
+        if chain.is_empty() {
+            return Err(no_certificate("it has no CERTIFICATE section".into()));
+        }
+        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| TlsError::Pem {
+            file: config.key.clone(),
+            setting: KEY,
+            expected: "private key",
+            reason: error.to_string(),
+        })?;
+        CertifiedKey::from_der(chain, key, provider).map_err(|source| match source {
+            rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                TlsError::Mismatch { certificate: config.certificate.clone(), key: config.key.clone() }
+            }
+            source => TlsError::Unusable { certificate: config.certificate.clone(), source },
+        })
+    }
+}
+
+fn read(file: &Path, setting: &'static str) -> Result<Vec<u8>, TlsError> {
+    let mut content = Vec::new();
+    let read = File::open(file).and_then(|open| open.take(LONGEST_FILE).read_to_end(&mut content));
+    match read {
+        Ok(_) => Ok(content),
+        Err(source) => Err(TlsError::Read { file: file.to_owned(), setting, source }),
+    }
+}
