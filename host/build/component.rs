@@ -9,7 +9,7 @@ const TARGET: &str = "wasm32-wasip2";
 
 /// The path of the component that `package` compiles to. `root` is the workspace's folder as seen from the build script.
 /// Errors are one line for the operator.
-pub fn build(package: &str, root: &str) -> Result<PathBuf, String> {
+pub(crate) fn build(package: &str, root: &str) -> Result<PathBuf, String> {
     ensure_target()?;
     let target_dir = target_dir()?.join("plugin");
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

@@ -130,7 +130,11 @@ impl Host {
 }
 
 /// Loads the plugin of one virtual host.
-pub(crate) async fn load(engine: &PluginEngine, host: &HostConfig, metrics: &Arc<Metrics>) -> Result<WasmPlugin, StartError> {
+pub(crate) async fn load(
+    engine: &PluginEngine,
+    host: &HostConfig,
+    metrics: &Arc<Metrics>,
+) -> Result<WasmPlugin, StartError> {
     let domain = || host.domain.clone();
     let client = HttpClient::new(&host.client).map_err(|source| StartError::Client { domain: domain(), source })?;
     let options = LoadOptions { host, client, metrics: Arc::clone(metrics) };

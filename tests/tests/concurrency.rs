@@ -64,7 +64,8 @@ async fn two_first_connections_share_one_fetch() {
     let app = WebApp::start().await;
     let host = TestHost::start(&app).await;
     app.set("john", late(200, Reply::contacts(&["a@x"])));
-    let put = |resource: &'static str| async move { client::request(host.admin, "PUT", resource, &[], &[]).await.status };
+    let put =
+        |resource: &'static str| async move { client::request(host.admin, "PUT", resource, &[], &[]).await.status };
     let both = tokio::join!(put("/sessions/john?resource=phone"), put("/sessions/john?resource=desk"));
     assert_eq!(both, (200, 200));
     assert_eq!(app.seen("john").len(), 1);

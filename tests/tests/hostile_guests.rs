@@ -110,9 +110,12 @@ async fn a_failing_request_or_summary_is_an_error_of_the_request() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rosters_and_changes_that_cannot_be_are_refused() {
     let (_app, host) = host(|_| {}).await;
-    for (user, says) in
-        [("twins", "twin@localhost"), ("bell", "bell@localhost"), ("nameless", "cannot carry"), ("crowd", "max_contacts")]
-    {
+    for (user, says) in [
+        ("twins", "twin@localhost"),
+        ("bell", "bell@localhost"),
+        ("nameless", "cannot carry"),
+        ("crowd", "max_contacts"),
+    ] {
         let response = host.try_connect(user).await;
         assert_eq!(response.status, 502, "{user}");
         assert!(response.text().contains(says), "{user}: {}", response.text());
@@ -144,7 +147,8 @@ async fn warm_instances_serve_many_calls_and_fresh_ones_one() {
             host.connect("counter").await;
             seen.extend(host.jids("counter").await);
             host.disconnect("counter").await;
-            roster_tests::host::until("the roster is dropped", || async { host.cached("counter").await.is_none() }).await;
+            roster_tests::host::until("the roster is dropped", || async { host.cached("counter").await.is_none() })
+                .await;
         }
         seen
     }
@@ -153,7 +157,10 @@ async fn warm_instances_serve_many_calls_and_fresh_ones_one() {
     let fresh = calls_seen(false, 1000).await;
     assert!(fresh.iter().all(|jid| jid == "call-1@localhost"), "{fresh:?}");
     let bounded = calls_seen(true, 4).await;
-    assert!(bounded.iter().all(|jid| ["1", "2", "3", "4"].iter().any(|n| *jid == format!("call-{n}@localhost"))), "{bounded:?}");
+    assert!(
+        bounded.iter().all(|jid| ["1", "2", "3", "4"].iter().any(|n| *jid == format!("call-{n}@localhost"))),
+        "{bounded:?}"
+    );
     assert!(bounded.contains(&"call-3@localhost".to_owned()), "{bounded:?}");
 }
 
@@ -173,7 +180,11 @@ async fn a_plugin_sees_no_files_and_no_environment() {
     let (_app, host) = host(|_| {}).await;
     let response = host.try_connect("files").await;
     assert_eq!(response.status, 502);
-    assert!(response.text().contains("Err(") && response.text().ends_with("0\"}") || response.text().contains(" 0"), "{}", response.text());
+    assert!(
+        response.text().contains("Err(") && response.text().ends_with("0\"}") || response.text().contains(" 0"),
+        "{}",
+        response.text()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -196,9 +207,12 @@ async fn only_allowed_origins_are_asked() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_check_that_fails_keeps_the_host_from_starting() {
     let app = WebApp::start().await;
-    for (check, says) in
-        [("no good", "host.settings.check: no good"), ("loop", "limits.cpu_time"), ("trap", "trapped"), ("online", "Denied")]
-    {
+    for (check, says) in [
+        ("no good", "host.settings.check: no good"),
+        ("loop", "limits.cpu_time"),
+        ("trap", "trapped"),
+        ("online", "Denied"),
+    ] {
         let mut config = hostile_config(&app);
         config.hosts[0].settings.insert("check".into(), check.into());
         config.hosts[0].client.allow_origins.push("http://127.0.0.1:1".parse().unwrap());

@@ -38,8 +38,7 @@ async fn requests_that_make_sense_are_counted() {
     ] {
         let before = app.all_seen().len();
         let response = host.post(body).await;
-        let expected =
-            json!({"status": "ok", "message": "roster update complete", "updated": updated, "errors": 0});
+        let expected = json!({"status": "ok", "message": "roster update complete", "updated": updated, "errors": 0});
         assert_eq!((response.status, response.json()), (200, expected), "{what}");
         assert_eq!(response.header("content-type"), Some("application/json"), "{what}");
         assert_eq!(app.all_seen().len() - before, fetches, "{what}: requests to the application");

@@ -39,7 +39,9 @@ async fn a_roster_goes_when_the_last_session_has_been_gone_for_the_grace_time() 
     }
     let leave = |resource: &'static str| {
         let admin = host.admin;
-        async move { client::request(admin, "DELETE", &format!("/sessions/john?resource={resource}"), &[], &[]).await.status }
+        async move {
+            client::request(admin, "DELETE", &format!("/sessions/john?resource={resource}"), &[], &[]).await.status
+        }
     };
     assert_eq!(leave("phone").await, 204);
     assert_eq!(leave("phone").await, 404);
@@ -130,7 +132,8 @@ async fn virtual_hosts_have_rosters_of_their_own() {
     }
     for (name, asked) in [("two.example:5280", &two), ("localhost", &one), ("unheard.of", &one)] {
         let before = asked.all_seen().len();
-        let response = client::request(host.http, "POST", "/roster_admin/refresh", &[("host", name)], br#"["john"]"#).await;
+        let response =
+            client::request(host.http, "POST", "/roster_admin/refresh", &[("host", name)], br#"["john"]"#).await;
         assert_eq!(response.status, 200);
         assert_eq!(asked.all_seen().len(), before + 1, "Host: {name}");
     }

@@ -137,7 +137,10 @@ fn faults() -> Vec<(&'static str, Reply)> {
         ("a number", json("7")),
         ("an array of something", json("[\"marie@localhost\"]")),
         ("something after it", json("{} {}")),
-        ("invalid UTF-8", Reply::Raw([http("")[..15].to_vec(), b"\r\ncontent-length: 3\r\n\r\n{\xff}".to_vec()].concat())),
+        (
+            "invalid UTF-8",
+            Reply::Raw([http("")[..15].to_vec(), b"\r\ncontent-length: 3\r\n\r\n{\xff}".to_vec()].concat()),
+        ),
         ("nesting without end", json(&"[".repeat(200_000))),
         ("nesting without end in a contact", json(&format!(r#"{{"a@x":{{"b":{}"#, "[".repeat(200_000)))),
     ];
@@ -251,7 +254,9 @@ async fn what_changed_is_told_and_nothing_else() {
     let before = host.version("john").await;
     app.set(
         "john",
-        Reply::Json(r#"{"e@x":{"name":"E"},"c@x":{"groups":["H"]},"a@x":{"name":"Ä"},"d@x":{"subscription":"both"}}"#.into()),
+        Reply::Json(
+            r#"{"e@x":{"name":"E"},"c@x":{"groups":["H"]},"a@x":{"name":"Ä"},"d@x":{"subscription":"both"}}"#.into(),
+        ),
     );
     host.refresh(&["john"]).await;
     let mut changes = host.events.changes_of("john");

@@ -139,10 +139,9 @@ async fn serve_demo(mut config: Config, demo_listen: SocketAddr) -> Result<bool,
     tokio::spawn(async move {
         for one in &rosters {
             for name in demo::CONNECTED {
-                if let Ok(user) = Username::new(name) {
-                    if let Err(error) = one.connect(&user, SessionId::new("demo")).await {
-                        tracing::warn!(%user, %error, "the demo's roster could not be fetched");
-                    }
+                let Ok(user) = Username::new(name) else { continue };
+                if let Err(error) = one.connect(&user, SessionId::new("demo")).await {
+                    tracing::warn!(%user, %error, "the demo's roster could not be fetched");
                 }
             }
         }

@@ -92,6 +92,11 @@ impl Origin {
         self.scheme
     }
 
+    /// Is it `https`?
+    pub fn is_https(&self) -> bool {
+        self.scheme == Scheme::Https
+    }
+
     /// The host, normalised.
     pub fn host(&self) -> &Host<String> {
         &self.host

@@ -172,9 +172,7 @@ impl AppState {
             return (StatusCode::SERVICE_UNAVAILABLE, "the host is not up yet\n").into_response();
         };
         match tokio::time::timeout(REFRESH_TIMEOUT, self.post(&url, users)).await {
-            Ok(Ok((status, answer))) => {
-                (status, [(header::CONTENT_TYPE, "application/json")], answer).into_response()
-            }
+            Ok(Ok((status, answer))) => (status, [(header::CONTENT_TYPE, "application/json")], answer).into_response(),
             Ok(Err(error)) => (StatusCode::BAD_GATEWAY, format!("{url}: {error}\n")).into_response(),
             Err(_) => (StatusCode::GATEWAY_TIMEOUT, format!("{url}: no answer\n")).into_response(),
         }

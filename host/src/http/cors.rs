@@ -8,22 +8,24 @@ use http::header::{
 };
 use http::{HeaderMap, StatusCode};
 
+use crate::config::Origin;
+
 /// Which origins may call the refresh route from a browser.
 pub(super) struct Cors {
-    origins: Vec<String>,
+    origins: Vec<Origin>,
 }
 
 impl Cors {
     /// Lets `origins` (such as `https://app.example.org`) in and no other. Not even `*` is special.
-    pub(super) fn new(origins: &[String]) -> Self {
-        Self { origins: origins.iter().map(|origin| origin.trim_end_matches('/').to_ascii_lowercase()).collect() }
+    pub(super) fn new(origins: &[Origin]) -> Self {
+        Self { origins: origins.to_vec() }
     }
 
     /// The request's origin, if it is listed.
     pub(super) fn allowed(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         let origin = headers.get(ORIGIN)?;
-        let text = origin.to_str().ok()?;
-        self.origins.iter().any(|listed| listed.eq_ignore_ascii_case(text)).then(|| origin.clone())
+        let asked: Origin = origin.to_str().ok()?.parse().ok()?;
+        self.origins.contains(&asked).then(|| origin.clone())
     }
 
     /// The answer to a preflight request for a route with this method, if its origin is listed.

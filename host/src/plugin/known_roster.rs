@@ -11,7 +11,8 @@ use super::state::State;
 use crate::model::Snapshot;
 
 /// The resource `snapshot`.
-pub(super) struct KnownRoster(pub(super) Arc<Snapshot>);
+#[allow(unreachable_pub, reason = "the generated bindings re-export it")]
+pub struct KnownRoster(pub(super) Arc<Snapshot>);
 
 /// `packed-contacts`, lowered into the plugin's memory straight from the store: no copy is made on the way.
 #[derive(ComponentType, Lower)]
