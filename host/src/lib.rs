@@ -1,3 +1,4 @@
 //! Runs `xmpp:roster` plugins.
 
 pub mod config;
+pub mod http_client;
