@@ -1,0 +1,129 @@
+//! One open connection, HTTP/1.1 or HTTP/2.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper::rt::{Read, Write};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use super::stats::OpenGuard;
+
+/// The longest response head, bytes.
+pub(super) const MAX_HEAD: usize = 64 << 10;
+
+/// The most header fields of a response. hyper's own default: any other costs an allocation for every response.
+pub(super) const MAX_HEADERS: usize = 100;
+
+/// What one HTTP/1.1 connection may hold in its buffers. Also the largest piece of a body it reads at once.
+const BUFFER: usize = 128 << 10;
+
+/// How long a silent HTTP/2 connection with requests on it is believed, and how long its answer to a ping may take.
+const PING: Duration = Duration::from_secs(10);
+
+pub(super) type RequestBody = Full<Bytes>;
+
+/// A connection that a request has to itself (HTTP/1.1) or shares (HTTP/2).
+///
+/// Dropped instead of given back to the pool, an HTTP/1.1 connection closes, whatever state it is in.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) sender: Sender,
+    /// It has served a request before, so the server may just have closed it.
+    pub(super) reused: bool,
+}
+
+#[derive(Debug)]
+pub(super) enum Sender {
+    Http1(http1::SendRequest<RequestBody>),
+    Http2(SharedSender),
+}
+
+/// A handle on an HTTP/2 connection. The second field counts who holds one.
+#[derive(Clone, Debug)]
+pub(super) struct SharedSender(pub(super) http2::SendRequest<RequestBody>, pub(super) Arc<()>);
+
+/// A request that got no response.
+#[derive(Debug)]
+pub(super) struct SendFailure {
+    /// Not one byte of it was written.
+    pub(super) unsent: bool,
+    pub(super) error: hyper::Error,
+}
+
+impl Connection {
+    /// Starts HTTP/1.1 on `io`; a task of its own drives it until it is closed.
+    pub(super) async fn http1<I>(io: I, open: OpenGuard) -> hyper::Result<Self>
+    where
+        I: Read + Write + Unpin + Send + 'static,
+    {
+        let (sender, driver) =
+            http1::Builder::new().max_header_size(MAX_HEAD).max_buf_size(BUFFER).handshake(io).await?;
+        tokio::spawn(drive(driver, open));
+        Ok(Self { sender: Sender::Http1(sender), reused: false })
+    }
+
+    /// The same for HTTP/2.
+    pub(super) async fn http2<I>(io: I, open: OpenGuard) -> hyper::Result<Self>
+    where
+        I: Read + Write + Unpin + Send + 'static,
+    {
+        let (sender, driver) = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_header_list_size(MAX_HEAD as u32)
+            .keep_alive_interval(PING)
+            .keep_alive_timeout(PING)
+            .handshake(io)
+            .await?;
+        tokio::spawn(drive(driver, open));
+        Ok(Self { sender: Sender::Http2(SharedSender(sender, Arc::new(()))), reused: false })
+    }
+
+    /// Is this HTTP/2?
+    pub(super) fn is_shared(&self) -> bool {
+        matches!(self.sender, Sender::Http2(_))
+    }
+
+    /// Waits until a request can be sent; `false` when the connection is closed.
+    ///
+    /// Short: an HTTP/1.1 connection is in the pool only after its last exchange ended, and at most its driver task
+    /// has not noticed yet.
+    pub(super) async fn ready(&mut self) -> bool {
+        match &mut self.sender {
+            Sender::Http1(sender) => sender.ready().await.is_ok(),
+            Sender::Http2(SharedSender(sender, _)) => sender.ready().await.is_ok(),
+        }
+    }
+
+    /// Could a request be sent at once?
+    pub(super) fn is_ready(&self) -> bool {
+        match &self.sender {
+            Sender::Http1(sender) => sender.is_ready(),
+            Sender::Http2(SharedSender(sender, _)) => sender.is_ready(),
+        }
+    }
+
+    /// Sends a request and waits for the head of the response.
+    pub(super) async fn send(&mut self, request: Request<RequestBody>) -> Result<Response<Incoming>, SendFailure> {
+        let result = match &mut self.sender {
+            Sender::Http1(sender) => sender.try_send_request(request).await,
+            Sender::Http2(SharedSender(sender, _)) => sender.try_send_request(request).await,
+        };
+        result.map_err(|mut failure| SendFailure {
+            unsent: failure.take_message().is_some(),
+            error: failure.into_error(),
+        })
+    }
+}
+
+/// Requests report their own errors; what is left concerns nobody.
+async fn drive(driver: impl Future<Output = hyper::Result<()>>, open: OpenGuard) {
+    if let Err(error) = driver.await {
+        tracing::trace!(%error, "an outbound connection ended");
+    }
+    drop(open);
+}
