@@ -141,7 +141,7 @@ async fn no_more_readers_than_allowed_and_a_place_comes_back() {
 async fn streams_outlive_the_idle_timeout_and_end_when_the_server_stops() {
     let host = Host::with(|setup| setup.http.header_timeout = Duration::from_millis(200)).await;
     let mut reader = follow(&host, "").await;
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    tokio::time::sleep(Duration::from_millis(1600)).await;
     host.connect("john").await;
     assert_eq!(next(&mut reader).await.0, "loaded");
     host.stop.send(true).unwrap();
