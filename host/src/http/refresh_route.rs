@@ -1,6 +1,6 @@
 //! The refresh route: where the application says whose rosters have changed.
 //!
-//! What a request means and what is answered is the plugin's business ([`Rosters`] asks it). The host's business is
+//! What a request means and what is answered is the plugin's business ([`crate::rosters`] asks it). The host's business is
 //! here: who may ask, how much at once, how long it may take, and that every answer is JSON.
 
 use std::sync::Arc;
@@ -27,8 +27,6 @@ use super::{VirtualHosts, auth, paths};
 use crate::config::{HttpConfig, Secret};
 use crate::metrics::Metrics;
 use crate::plugin::Answer;
-#[cfg(doc)]
-use crate::rosters::Rosters;
 
 /// What is kept back of `request_timeout` for the plugin's summary and the way back.
 const LARGEST_RESERVE: Duration = Duration::from_secs(1);

@@ -1,1 +1,150 @@
+//! `GET /events`.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::net::TcpSocket;
+use tokio::time::timeout;
+
+use super::client::{Client, call, get, request};
+use super::{HANGS, Host};
+use crate::model::Username;
+use crate::rosters::{Rosters, SessionId};
+
+/// A reader that hears of everything from now on.
+async fn follow(host: &Host, query: &str) -> Client {
+    let mut reader = Client::open(host.admin()).await;
+    hello(&mut reader, query).await;
+    reader
+}
+
+async fn hello(reader: &mut Client, query: &str) {
+    reader.send(request("GET", &format!("/events{query}"), &[], "")).await;
+    let head = reader.until("\r\n\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 200") && head.contains("content-type: text/event-stream"), "{head}");
+    assert!(reader.until("\n\n").await.ends_with(": roster events\n\n"));
+}
+
+/// The next event: its name, its id and its data.
+async fn next(reader: &mut Client) -> (String, Option<String>, Value) {
+    loop {
+        let text = reader.until("\n\n").await;
+        let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+        if let Some(event) = field("event: ") {
+            return (event, field("id: "), serde_json::from_str(&field("data: ").unwrap()).unwrap());
+        }
+    }
+}
+
+async fn connect(rosters: &Arc<Rosters>, user: &str) {
+    rosters.connect(&Username::new(user).unwrap(), SessionId::new("x")).await.unwrap();
+}
+
+#[tokio::test]
+async fn events_arrive_as_they_happen() {
+    let host = Host::start().await;
+    let mut reader = follow(&host, "").await;
+    host.connect("john").await;
+    let (event, id, data) = next(&mut reader).await;
+    assert_eq!((&*event, &data["event"], &data["user"]), ("loaded", &json!("loaded"), &json!("john")));
+    assert_eq!(id, Some(data["version"].to_string()));
+    assert_eq!(data["contacts"][0]["jid"], "marie@example.com");
+
+    get(host.http(), "/roster_admin/refresh/john").await;
+    let (event, id, data) = next(&mut reader).await;
+    assert_eq!((&*event, data["changes"][0]["put"]["name"].as_str()), ("changed", Some("Marie 2")));
+    assert_eq!(id, Some(data["version"].to_string()));
+
+    call(host.admin(), "DELETE", "/sessions/john", &[], "").await;
+    get(host.http(), "/roster_admin/refresh/john").await;
+    let (event, id, data) = next(&mut reader).await;
+    let dropped = json!({ "event": "dropped", "domain": "example.com", "user": "john" });
+    assert_eq!((&*event, id, data), ("dropped", None, dropped));
+}
+
+#[tokio::test]
+async fn a_reader_may_ask_for_one_domain_or_one_user() {
+    let host = Host::with(|setup| setup.domains = vec!["example.com", "other.example"]).await;
+    let mut other = follow(&host, "?domain=Other.example").await;
+    let mut john = follow(&host, "?user=JOHN").await;
+    let mut both = follow(&host, "?user=john&domain=other.example").await;
+    for rosters in &host.rosters {
+        for user in ["marie", "john"] {
+            connect(rosters, user).await;
+        }
+    }
+    for (reader, expected) in [
+        (&mut other, &[("other.example", "marie"), ("other.example", "john")][..]),
+        (&mut john, &[("example.com", "john"), ("other.example", "john")]),
+        (&mut both, &[("other.example", "john")]),
+    ] {
+        for (domain, user) in expected {
+            let (_, _, data) = next(reader).await;
+            assert_eq!((&data["domain"], &data["user"]), (&json!(domain), &json!(user)));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_slow_reader_is_told_how_many_events_it_missed() {
+    let host = Host::with(|setup| setup.admin.event_buffer = 4).await;
+    // A small window, so that a few hundred events fill everything between the host and the reader.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut reader = Client::over(socket.connect(host.admin()).await.unwrap());
+    hello(&mut reader, "").await;
+    let began = Instant::now();
+    let events = 40_000;
+    connect(&host.rosters[0], "john").await;
+    let john = Username::new("john").unwrap();
+    for _ in 1..events {
+        host.rosters[0].refresh(&john).await.unwrap();
+        assert!(began.elapsed() < HANGS * 3);
+    }
+    let (mut seen, mut missed) = (0, 0);
+    while seen + missed < events {
+        match next(&mut reader).await {
+            (event, None, data) if event == "missed" => missed += data["missed"].as_u64().unwrap(),
+            _ => seen += 1,
+        }
+    }
+    assert!(missed > 0 && seen > 0, "{seen} seen, {missed} missed");
+    assert_eq!(seen + missed, events);
+}
+
+#[tokio::test]
+async fn no_more_readers_than_allowed_and_a_place_comes_back() {
+    let host = Host::with(|setup| setup.admin.max_streams = 2).await;
+    let (first, _second) = (follow(&host, "").await, follow(&host, "").await);
+    let reply = get(host.admin(), "/events").await;
+    assert_eq!((reply.status, reply.header("retry-after")), (503, Some("5")));
+    assert!(reply.json()["message"].as_str().unwrap().contains("admin.max_streams"));
+    let metrics = get(host.admin(), "/metrics").await;
+    assert!(metrics.body.contains("roster_host_event_readers 2\n"), "{}", metrics.body);
+    drop(first);
+    let began = Instant::now();
+    let mut reader = loop {
+        let mut reader = Client::open(host.admin()).await;
+        reader.send(request("GET", "/events", &[], "")).await;
+        if reader.until("\r\n\r\n").await.starts_with("HTTP/1.1 200") {
+            break reader;
+        }
+        assert!(began.elapsed() < HANGS, "the place of a reader that left is not given back");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    host.connect("john").await;
+    assert_eq!(next(&mut reader).await.0, "loaded");
+}
+
+#[tokio::test]
+async fn streams_outlive_the_idle_timeout_and_end_when_the_server_stops() {
+    let host = Host::with(|setup| setup.http.header_timeout = Duration::from_millis(200)).await;
+    let mut reader = follow(&host, "").await;
+    tokio::time::sleep(Duration::from_millis(1600)).await;
+    host.connect("john").await;
+    assert_eq!(next(&mut reader).await.0, "loaded");
+    host.stop.send(true).unwrap();
+    assert!(reader.closed().await.ends_with("0\r\n\r\n"), "a clean end");
+    timeout(HANGS, host.serving).await.expect("the server ends").unwrap();
+}

@@ -6,6 +6,7 @@ mod browsers;
 mod client;
 mod events;
 mod limits;
+mod log;
 mod plugin;
 mod refresh;
 mod stop;
