@@ -20,6 +20,20 @@ pub enum Subscription {
     Both,
 }
 
+impl Subscription {
+    /// The subscription of this name; `None` for any other, `remove` among them.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "none" => Some(Self::None),
+            "to" => Some(Self::To),
+            "from" => Some(Self::From),
+            "both" => Some(Self::Both),
+            _ => None,
+        }
+    }
+}
+
 /// One contact of a roster (an `<item/>`, RFC 6121 section 2.1.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contact<'a> {

@@ -227,13 +227,7 @@ impl<'de> Handler<'de> for SubscriptionValue {
     }
 
     fn string(self, text: Cow<'de, str>) -> Self::Output {
-        match &*text {
-            "none" => Some(Subscription::None),
-            "to" => Some(Subscription::To),
-            "from" => Some(Subscription::From),
-            "both" => Some(Subscription::Both),
-            _ => None,
-        }
+        Subscription::from_name(&text)
     }
 }
 

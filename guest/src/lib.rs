@@ -13,14 +13,17 @@
 //! - [`users`]: the body of a refresh request. [`summary`]: what it is answered with.
 //! - [`roster`] (with `fields` and `lenient`): JSON to contacts. [`jid`]: addresses. [`warnings`]: what was wrong.
 //! - [`document`]: what any body must be.
-//! - [`packed`]: the roster as the host hands it over. [`diff`]: what has changed. [`contact`], [`groups`]: what both speak of.
+//! - [`packed`]: the roster as the host hands it over. `in_step` (with `cursor`): what has
+//!   changed, the fast way; [`diff`]: the thorough way. [`contact`], [`groups`]: what both speak of.
 //! - `tag`: how an unchanged answer is recognised without reading it.
 
 pub mod contact;
+mod cursor;
 pub mod diff;
 pub mod document;
 mod fields;
 pub mod groups;
+mod in_step;
 pub mod jid;
 mod lenient;
 pub mod packed;

@@ -27,6 +27,7 @@
 
 use crate::contact::Contact;
 use crate::diff::{Change, diff};
+use crate::in_step;
 use crate::packed::{LayoutError, Packed};
 use crate::roster::{self, Malformed, Owner};
 use crate::settings::{SettingError, Settings, URL_KEY};
@@ -211,8 +212,15 @@ impl<'a> Exchange<'a> {
             }
             _ => {}
         }
+        let known_roster = known();
+        // Without a tag of ours, what the host has was read by other rules: decode everything.
+        if self.known.is_some() {
+            if let Some((changes, warnings)) = in_step::compare(response.body, known_roster, self.owner()) {
+                return Ok(Refreshed::Changed { changes, tag: tag.encode(), warnings: warnings.into_lines() });
+            }
+        }
         let mut new = roster::decode(response.body, self.owner())?;
-        let changes = diff(known(), &mut new)?;
+        let changes = diff(known_roster, &mut new)?;
         Ok(Refreshed::Changed { changes, tag: tag.encode(), warnings: new.warnings.into_lines() })
     }
 

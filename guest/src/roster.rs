@@ -49,8 +49,6 @@ pub struct Roster<'a> {
 impl Roster<'_> {
     /// Leaves one contact per JID: the last, in the place of the first.
     ///
-    /// Not part of decoding because a refresh knows without it that a roster like the one before has no duplicates,
-    /// and hashing every JID would cost as much as comparing.
     pub fn dedup(&mut self) {
         let mut unique: Vec<Contact<'_>> = Vec::with_capacity(self.contacts.len());
         let mut places: HashMap<Cow<'_, str>, usize> = HashMap::with_capacity(self.contacts.len());
@@ -121,26 +119,37 @@ impl<'de> Handler<'de> for TopLevel<'_, '_, 'de> {
     fn object<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Output, A::Error> {
         let Roster { contacts, warnings } = self.roster;
         while let Some(key) = entries.next_key_seed(Text)? {
-            match bare(key) {
-                Ok(jid) if self.owner.is(&jid) => {
-                    entries.next_value::<IgnoredAny>()?;
-                    left_out(warnings, &jid, &Fault::Owner);
-                }
-                Ok(jid) => match entries.next_value_seed(Lenient(ContactValue))? {
-                    Ok(fields) => {
-                        mended(warnings, &jid, &fields);
-                        contacts.push(fields.into_contact(jid));
-                    }
-                    Err(fault) => left_out(warnings, &jid, &fault),
-                },
-                Err((key, error)) => {
-                    entries.next_value::<IgnoredAny>()?;
-                    left_out(warnings, &key, &Fault::Jid(error));
-                }
-            }
+            let value = entries.next_value_seed(Lenient(ContactValue))?;
+            contacts.extend(admit(key, value, self.owner, warnings));
         }
         Ok(Ok(()))
     }
+}
+
+/// Makes a contact of one entry, or leaves it out with a warning.
+#[inline]
+pub(crate) fn admit<'de>(
+    key: Cow<'de, str>,
+    value: Result<Fields<'de>, Fault>,
+    owner: Owner<'_>,
+    warnings: &mut Warnings,
+) -> Option<Contact<'de>> {
+    let (jid, fault) = match (bare(key), value) {
+        (Err((key, error)), _) => (key, Fault::Jid(error)),
+        (Ok(jid), _) if owner.is(&jid) => (jid, Fault::Owner),
+        (Ok(jid), Err(fault)) => (jid, fault),
+        (Ok(jid), Ok(fields)) => {
+            if fields.odd_subscription {
+                warnings.push(|| format!("contact {} has an unknown subscription; it counts as both", Quoted(&jid)));
+            }
+            if fields.empty_group {
+                warnings.push(|| format!("contact {} has a group without a name, which is left out", Quoted(&jid)));
+            }
+            return Some(fields.into_contact(jid));
+        }
+    };
+    warnings.push(|| format!("left out the contact {}: {fault}", Quoted(&jid)));
+    None
 }
 
 /// The bare JID that a key stands for, or the key and what is wrong with it.
@@ -152,20 +161,5 @@ fn bare(key: Cow<'_, str>) -> Result<Cow<'_, str>, (Cow<'_, str>, JidError)> {
             Ok(jid) => Ok(Cow::Owned(jid.into_owned())),
             Err(error) => Err((Cow::Owned(text), error)),
         },
-    }
-}
-
-#[cold]
-fn left_out(warnings: &mut Warnings, jid: &str, fault: &Fault) {
-    warnings.push(|| format!("left out the contact {}: {fault}", Quoted(jid)));
-}
-
-#[inline]
-fn mended(warnings: &mut Warnings, jid: &str, fields: &Fields<'_>) {
-    if fields.odd_subscription {
-        warnings.push(|| format!("contact {} has an unknown subscription; it counts as both", Quoted(jid)));
-    }
-    if fields.empty_group {
-        warnings.push(|| format!("contact {} has a group without a name, which is left out", Quoted(jid)));
     }
 }

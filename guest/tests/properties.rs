@@ -1,12 +1,14 @@
 //! What holds for every roster and every input.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::collections::BTreeMap;
 
 use http_roster_admin::contact::{Contact, Subscription};
 use http_roster_admin::diff::{Change, diff};
 use http_roster_admin::packed::{Packed, PackedBuf};
+use http_roster_admin::protocol::{Exchange, FetchError, Refreshed, Response};
 use http_roster_admin::roster::{Owner, Roster, decode};
+use http_roster_admin::settings::Settings;
 use http_roster_admin::users;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -138,6 +140,79 @@ fn nearly_json() -> impl Strategy<Value = String> {
         "\\PC{0,3}",
     ];
     proptest::collection::vec(word, 0..20).prop_map(|words| words.concat())
+}
+
+/// One entry of a body, as an application may write it: well, with detours, or wrongly.
+fn entry() -> impl Strategy<Value = String> {
+    let key = prop_oneof![
+        4 => "[a-e]{1,2}@[xyz]",
+        1 => "[a-eA]{1,2}@[xyz]",
+        1 => "[a-e]@x/r",
+        1 => Just("john@example.com".to_owned()),
+        1 => "[@ a]{0,3}",
+    ];
+    let value = prop_oneof![
+        Just("{}".to_owned()),
+        r#"\{"name": ?"[a-cé]{0,2}(\\"|\\\\)?"\}"#,
+        r#"\{"groups": ?\["[AB]", ?"[AB]{0,2}"\]\}"#,
+        r#"\{ ?"groups" ?: ?\{"[AB]": ?(true|1|null|"x"|\[\])\} ?, ?"name": ?(null|5|"a")\}"#,
+        r#"\{"subscription": ?("to"|"both"|"remove"|5), ?"ask": ?("subscribe"|""|null)\}"#,
+        r#"\{"x": ?(17|-1\.5e3|true|tru|"a\\u0041"|\{"a": \[1\]\}), ?"name": "(a|\\u0061)", "name": "b"\}"#,
+        r#"(null|5|true|"a"|\[\])"#,
+    ];
+    (key, value, "[ \n]?").prop_map(|(key, value, space)| format!("{space}\"{key}\"{space}:{space}{value}"))
+}
+
+/// A body and what became of it.
+fn edited_bodies() -> impl Strategy<Value = (String, String)> {
+    let edit = (0..4_u8, any::<prop::sample::Index>(), entry());
+    let old = proptest::collection::vec(entry().prop_filter("JSON", |entry| !entry.contains("tru,")), 0..30);
+    (old, proptest::collection::vec(edit, 0..6)).prop_map(|(old, edits)| {
+        let mut new = old.clone();
+        for (what, place, entry) in edits {
+            let place = place.index(new.len() + 1);
+            match (what, new.get_mut(place)) {
+                (0, Some(there)) => *there = entry,
+                (1, Some(_)) => drop(new.remove(place)),
+                (2, Some(_)) => {
+                    let moved = new.remove(place);
+                    new.push(moved);
+                }
+                _ => new.insert(place, entry),
+            }
+        }
+        let body = |entries: Vec<String>| format!("{{{}}}", entries.join(","));
+        (body(old), body(new))
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #[test]
+    fn comparing_in_step_and_thoroughly_give_the_same(
+        (old, new) in edited_bodies(),
+        cut in proptest::option::weighted(0.05, any::<prop::sample::Index>()),
+    ) {
+        let settings = Settings::new(Some("http://app/%s"), Some("example.com")).unwrap();
+        let answer = |body| Response { status: 200, etag: None, body };
+        let fetched = Exchange::first(&settings, "john").unwrap().roster(&answer(old.as_bytes())).unwrap();
+        let known = PackedBuf::pack(&fetched.contacts).unwrap();
+        let new = &new.as_bytes()[..cut.map_or(new.len(), |cut| cut.index(new.len()))];
+        // With the tag it may go in step; without, it never does.
+        let [in_step, thorough] = [Some(&fetched.tag[..]), None].map(|tag| {
+            match Exchange::again(&settings, "john", tag).unwrap().refreshed(&answer(new), || known.as_packed())? {
+                Refreshed::Unchanged => Ok((Vec::new(), None)),
+                Refreshed::Changed { mut changes, warnings, .. } => {
+                    changes.sort_by(|a, b| a.jid().cmp(b.jid()));
+                    Ok((changes, Some(warnings)))
+                }
+            }
+        });
+        match (in_step, thorough) {
+            (Ok((left, None)), Ok((right, _))) => prop_assert_eq!(left, right),
+            (left, right) => prop_assert_eq!(left, right as Result<_, FetchError>),
+        }
+    }
 }
 
 proptest! {

@@ -106,7 +106,7 @@ fn a_malformed_answer_is_an_error_and_not_an_empty_roster() {
     let known = fetched(BODY, None);
     let exchange = Exchange::again(&settings, "john", Some(&known.tag)).unwrap();
     for body in ["", "null", "\"a\"", "17", "[1]", "<html></html>", "{\"a@b\": {}"] {
-        let error = exchange.refreshed(&ok(body, None), not_read).unwrap_err();
+        let error = exchange.refreshed(&ok(body, None), || known.packed.as_packed()).unwrap_err();
         assert!(matches!(&error, FetchError::Malformed(_)), "{body}: {error}");
     }
 }

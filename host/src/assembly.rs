@@ -106,8 +106,13 @@ impl Host {
     pub async fn serve(self, stop: impl Future<Output = ()>) -> bool {
         let Self { server, rosters, writers, shutdown_timeout } = self;
         let (stop_sender, stopped) = watch::channel(false);
-        let serving = tokio::spawn(server.serve(stopped));
-        stop.await;
+        let mut serving = tokio::spawn(server.serve(stopped));
+        let cut_off = serving.abort_handle();
+        tokio::select! {
+            () = stop => {}
+            // Only a defect ends it before it is told to; then there is nothing left to serve.
+            _ = &mut serving => return false,
+        }
         info!(deadline = ?shutdown_timeout, "stopping: running refreshes may finish");
         stop_sender.send_replace(true);
         let finish = async move {
@@ -124,6 +129,7 @@ impl Host {
         let finished = tokio::time::timeout(shutdown_timeout, finish).await.is_ok();
         if !finished {
             warn!("some refreshes did not finish in time (shutdown_timeout)");
+            cut_off.abort();
         }
         finished
     }

@@ -34,6 +34,9 @@ struct Arguments {
     /// Listen for refresh requests here (http.listen).
     #[arg(long, value_name = "ADDRESS:PORT")]
     http_listen: Option<SocketAddr>,
+    /// Listen for refresh requests over HTTPS here (http.tls.listen); needs [http.tls].
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "config")]
+    https_listen: Option<SocketAddr>,
     /// Listen for the operator here (admin.listen).
     #[arg(long, value_name = "ADDRESS:PORT")]
     admin_listen: Option<SocketAddr>,
@@ -100,6 +103,9 @@ fn demo_defaults() -> Config {
 fn overrides(config: &mut Config, arguments: &Arguments) {
     if let Some(address) = arguments.http_listen {
         config.http.listen = Some(address);
+    }
+    if let (Some(address), Some(tls)) = (arguments.https_listen, &mut config.http.tls) {
+        tls.listen = address;
     }
     if let Some(address) = arguments.admin_listen {
         config.admin.listen = Some(address);

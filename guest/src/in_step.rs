@@ -1,0 +1,327 @@
+//! The hot path of a refresh: reads the new answer with the host's roster beside it.
+//!
+//! Most of an answer that has changed is what it was before. So each entry is first held against the contact that
+//! the host has at this place: comparing is several times faster than decoding, and nothing is allocated, normalised
+//! or hashed for it. Only an entry that differs is decoded.
+//!
+//! Whatever is out of the ordinary (another order, a JID that is there twice, a fault in the JSON) ends it without a
+//! result. The caller then decodes the whole answer and compares the two rosters through a hash table
+//! ([`crate::diff`]). Both ways give the same result; see the property tests.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny};
+
+use crate::contact::{Contact, Subscription};
+use crate::cursor::Cursor;
+use crate::diff::Change;
+use crate::document;
+use crate::fields::{ContactValue, Fault, Fields};
+use crate::lenient::{Lenient, Text};
+use crate::packed::{Packed, PackedContact, PackedIter};
+use crate::roster::{Owner, admit};
+use crate::text::same;
+use crate::warnings::Warnings;
+
+/// How far to look in the host's roster for an entry that is not the next: contacts before it are gone.
+const LOOK_AHEAD: usize = 8;
+/// How many entries in a row may match nothing before the two are taken to be in another order.
+const STRANGERS: usize = 64;
+
+/// What the new answer changes, and the warnings. `None`: it takes another look to tell.
+///
+/// `known` must be what this plugin made of an earlier answer for the same owner: it is trusted to hold what
+/// decoding would let pass, and no JID twice.
+pub(crate) fn compare<'b>(body: &'b [u8], known: Packed<'_>, owner: Owner<'_>) -> Option<(Vec<Change<'b>>, Warnings)> {
+    let mut walk = Walk {
+        json: Cursor::new(document::text(body).ok()?),
+        left: known.iter(),
+        owner,
+        put: Vec::new(),
+        added: Vec::new(),
+        lost: Vec::new(),
+        warnings: Warnings::default(),
+    };
+    walk.entries()?;
+    walk.match_moved();
+    // What is still new and yet known has a counterpart already: its JID is there twice.
+    if is_twice(known, &walk.added)? {
+        return None;
+    }
+    let put = walk.put.into_iter().chain(walk.added).map(Change::Put);
+    let removed = walk.lost.into_iter().map(|known| Change::Remove(known.jid.to_owned()));
+    Some((put.chain(removed).collect(), walk.warnings))
+}
+
+struct Walk<'k, 'o, 'b> {
+    json: Cursor<'b>,
+    left: PackedIter<'k>,
+    owner: Owner<'o>,
+    /// Contacts that differ from the host's.
+    put: Vec<Contact<'b>>,
+    /// Contacts that the host does not have, or not near.
+    added: Vec<Contact<'b>>,
+    /// Contacts that the application no longer has, or not near.
+    lost: Vec<PackedContact<'k>>,
+    warnings: Warnings,
+}
+
+impl<'k> Walk<'k, '_, '_> {
+    fn entries(&mut self) -> Option<()> {
+        self.json.eat(b'{')?;
+        let mut strangers = 0;
+        let mut more = self.json.eat(b'}').is_none();
+        while more {
+            if self.next_is_same() {
+                strangers = 0;
+            } else if self.other_entry()? {
+                strangers += 1;
+                if strangers > STRANGERS {
+                    return None;
+                }
+            }
+            more = self.json.another(b'}')?;
+        }
+        for known in self.left.by_ref() {
+            self.lost.push(known.ok()?);
+        }
+        self.json.is_at_end().then_some(())
+    }
+
+    /// Is the next entry the host's next contact, unchanged? Moves both on if it is, and neither if not.
+    #[inline]
+    fn next_is_same(&mut self) -> bool {
+        let (mut json, mut left) = (self.json, self.left.clone());
+        let Some(Ok(known)) = left.next() else { return false };
+        let same = is_same(&mut json, &known).is_some();
+        if same {
+            (self.json, self.left) = (json, left);
+        }
+        same
+    }
+
+    /// Decodes an entry that is not the host's next contact. `true`: the host's next contacts are none of it.
+    fn other_entry(&mut self) -> Option<bool> {
+        let Key(key) = self.json.value()?;
+        self.json.eat(b':')?;
+        let Value(value) = self.json.value()?;
+        let Some(contact) = admit(key, value, self.owner, &mut self.warnings) else { return Some(true) };
+        let mut ahead = self.left.clone();
+        let place =
+            ahead.by_ref().take(LOOK_AHEAD).position(|known| known.is_ok_and(|known| same(known.jid, &contact.jid)));
+        let Some(place) = place else {
+            self.added.push(contact);
+            return Some(true);
+        };
+        for known in self.left.by_ref().take(place) {
+            self.lost.push(known.ok()?);
+        }
+        if !contact.is_same_as(&self.left.next()?.ok()?) {
+            self.put.push(contact);
+        }
+        Some(false)
+    }
+
+    /// Finds the contacts that only stand in another place than the host has them.
+    fn match_moved(&mut self) {
+        if self.added.is_empty() || self.lost.is_empty() {
+            return;
+        }
+        let mut lost: HashMap<&str, PackedContact<'_>> = self.lost.iter().map(|known| (known.jid, *known)).collect();
+        let mut moved = Vec::new();
+        for contact in std::mem::take(&mut self.added) {
+            match lost.remove(&*contact.jid) {
+                Some(known) if contact.is_same_as(&known) => {}
+                Some(_) => moved.push(contact),
+                None => self.added.push(contact),
+            }
+        }
+        self.put.append(&mut moved);
+        self.lost.retain(|known| lost.contains_key(known.jid));
+    }
+}
+
+/// Reads one entry of the object, if it is this contact and written without detours.
+#[inline]
+fn is_same(json: &mut Cursor<'_>, known: &PackedContact<'_>) -> Option<()> {
+    if !same(json.plain_string()?, known.jid) {
+        return None;
+    }
+    json.eat(b':')?;
+    json.eat(b'{')?;
+    let mut name = None;
+    let (mut subscription, mut ask, mut in_groups) = (Subscription::Both, false, known.groups.is_empty());
+    let mut more = json.eat(b'}').is_none();
+    while more {
+        let field = json.plain_string()?;
+        json.eat(b':')?;
+        match field {
+            "name" if json.peek()? == b'n' => {
+                json.word("null")?;
+                name = None;
+            }
+            "name" => name = Some(json.plain_string()?),
+            "groups" => {
+                are_same_groups(json, known)?;
+                in_groups = true;
+            }
+            "subscription" => subscription = Subscription::from_name(json.plain_string()?)?,
+            "ask" => ask = json.plain_string()? == "subscribe",
+            _ => skip(json)?,
+        }
+        more = json.another(b'}')?;
+    }
+    let same_name = match (name, known.name) {
+        (Some(name), Some(known)) => same(name, known),
+        (None, None) => true,
+        _ => false,
+    };
+    (same_name && in_groups && subscription == known.subscription && ask == known.ask).then_some(())
+}
+
+/// Reads the groups, if they are these in this order.
+#[inline]
+fn are_same_groups(json: &mut Cursor<'_>, known: &PackedContact<'_>) -> Option<()> {
+    let close = match json.peek()? {
+        b'[' => b']',
+        b'{' => b'}',
+        _ => return None,
+    };
+    // Both brackets are two behind in ASCII.
+    json.eat(close - 2)?;
+    let mut groups = known.groups.iter();
+    let mut more = json.eat(close).is_none();
+    while more {
+        if !same(json.plain_string()?, groups.next()?) {
+            return None;
+        }
+        if close == b'}' {
+            json.eat(b':')?;
+            skip(json)?;
+        }
+        more = json.another(close)?;
+    }
+    groups.next().is_none().then_some(())
+}
+
+/// Reads a value that means nothing here.
+#[inline]
+fn skip(json: &mut Cursor<'_>) -> Option<()> {
+    match json.peek()? {
+        b't' => json.word("true"),
+        b'"' => match json.clone().plain_string() {
+            Some(_) => json.plain_string().map(drop),
+            None => json.value::<IgnoredAny>().map(drop),
+        },
+        _ => json.value::<IgnoredAny>().map(drop),
+    }
+}
+
+/// Is a JID of the `added` contacts among the host's, or two times among themselves? `None`: the host's roster cannot
+/// be read.
+fn is_twice(known: Packed<'_>, added: &[Contact<'_>]) -> Option<bool> {
+    /// Comparing each with each is faster than hashing for a few, and a trap for many.
+    const FEW: usize = 8;
+    if added.len() > FEW {
+        let jids: HashSet<&str> = added.iter().map(|new| &*new.jid).collect();
+        return Some(jids.len() < added.len() || any(known, |jid| jids.contains(jid))?);
+    }
+    let twice = added.iter().enumerate().any(|(at, new)| added.iter().take(at).any(|other| other.jid == new.jid));
+    Some(twice || (!added.is_empty() && any(known, |jid| added.iter().any(|new| same(&new.jid, jid)))?))
+}
+
+fn any(known: Packed<'_>, is: impl Fn(&str) -> bool) -> Option<bool> {
+    for known in known.iter() {
+        if is(known.ok()?.jid) {
+            return Some(true);
+        }
+    }
+    Some(false)
+}
+
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Text.deserialize(deserializer).map(Self)
+    }
+}
+
+struct Value<'a>(Result<Fields<'a>, Fault>);
+
+impl<'de> Deserialize<'de> for Value<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Lenient(ContactValue).deserialize(deserializer).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::packed::PackedBuf;
+    use crate::roster::decode;
+
+    const OWNER: Owner<'_> = Owner { user: "john", domain: "example.com" };
+
+    fn entries(numbers: impl Iterator<Item = u32>) -> String {
+        let entry = |at| format!("\"user{at}@b\": {{\"name\": \"User {at}\", \"groups\": {{\"A\": true}}}}");
+        format!("{{{}}}", numbers.map(entry).collect::<Vec<_>>().join(", "))
+    }
+
+    /// The changes in short, or `None` if it takes another look.
+    fn changes(new: &str) -> Option<Vec<String>> {
+        let body = entries(0..300);
+        let known = PackedBuf::pack(&decode(body.as_bytes(), OWNER).unwrap().contacts).unwrap();
+        let (changes, warnings) = compare(new.as_bytes(), known.as_packed(), OWNER)?;
+        assert!(warnings.is_empty());
+        let short = |change| match change {
+            Change::Put(contact) => format!("+{}", contact.jid),
+            Change::Remove(jid) => format!("-{jid}"),
+        };
+        Some(changes.into_iter().map(short).collect())
+    }
+
+    #[test]
+    fn ordinary_changes_need_no_second_look() {
+        let all = || 0..300_u32;
+        for (new, expected) in [
+            (entries(all()), &[][..]),
+            (entries(all().chain([900])), &["+user900@b"]),
+            (entries([900].into_iter().chain(all())), &["+user900@b"]),
+            (entries(all().filter(|at| *at != 7)), &["-user7@b"]),
+            (entries(all().filter(|at| at % 2 > 0 || *at > 4)), &["-user0@b", "-user2@b", "-user4@b"]),
+            (entries(all().filter(|at| *at != 7).chain([7])), &[]),
+            (entries([299].into_iter().chain(0..299)), &[]),
+            (entries(all()).replace("User 7\"", "User x\""), &["+user7@b"]),
+            (entries(all()).replace("User 7\"", "Us\\u0065r 7\""), &[]),
+            (entries(all()).replace("\"user7@b\"", "\"User7@b/x\""), &[]),
+            (entries(all().filter(|at| *at != 7).chain([7])).replace("User 7\"", "User x\""), &["+user7@b"]),
+        ] {
+            assert_eq!(
+                changes(&new).as_deref(),
+                Some(&expected.iter().map(|jid| (*jid).to_owned()).collect::<Vec<_>>()[..])
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_out_of_the_ordinary_does() {
+        let all = || 0..300_u32;
+        for new in [
+            entries(all().chain([7])),
+            entries(all().chain([900, 900])),
+            entries(all().chain(900..920).chain([910])),
+            entries(all().rev()),
+            entries(900..1200),
+            entries(all()).replace("User 7\"", "User 7"),
+            format!("{}x", entries(all())),
+            "[]".to_owned(),
+            String::new(),
+        ] {
+            assert_eq!(changes(&new), None);
+        }
+    }
+}
