@@ -5,11 +5,14 @@
 
 use serde::Deserialize;
 
+use crate::text::same_bytes;
+
 /// See the module.
 #[derive(Clone, Copy)]
 pub(crate) struct Cursor<'b> {
     text: &'b str,
-    at: usize,
+    /// What is left of `text`, as bytes.
+    rest: &'b [u8],
 }
 
 const LOW: u64 = 0x0101_0101_0101_0101;
@@ -17,81 +20,103 @@ const HIGH: u64 = 0x8080_8080_8080_8080;
 
 impl<'b> Cursor<'b> {
     pub(crate) const fn new(text: &'b str) -> Self {
-        Self { text, at: 0 }
+        Self { text, rest: text.as_bytes() }
     }
 
-    #[inline]
-    fn bytes(&self) -> &'b [u8] {
-        self.text.as_bytes().get(self.at..).unwrap_or_default()
+    fn at(&self) -> usize {
+        self.text.len() - self.rest.len()
     }
 
-    /// The next byte that is not white space.
+    /// Skips white space. The next byte is nearly always past it: one comparison tells.
     #[inline]
-    pub(crate) fn peek(&mut self) -> Option<u8> {
-        loop {
-            match self.text.as_bytes().get(self.at) {
-                Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
-                byte => return byte.copied(),
-            }
+    fn skip_space(&mut self) {
+        while let [byte @ ..=b' ', rest @ ..] = self.rest
+            && matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
+        {
+            self.rest = rest;
         }
     }
 
     /// White space and then this byte.
     #[inline]
-    pub(crate) fn eat(&mut self, byte: u8) -> Option<()> {
-        if self.peek()? != byte {
-            return None;
+    pub(crate) fn eat(&mut self, wanted: u8) -> Option<()> {
+        self.skip_space();
+        self.byte(wanted)
+    }
+
+    /// This byte.
+    #[inline]
+    fn byte(&mut self, wanted: u8) -> Option<()> {
+        match self.rest {
+            [byte, rest @ ..] if *byte == wanted => {
+                self.rest = rest;
+                Some(())
+            }
+            _ => None,
         }
-        self.at += 1;
-        Some(())
     }
 
     /// `true`: there is another item. `false`: that was the last, and this byte closes it.
     #[inline]
     pub(crate) fn another(&mut self, close: u8) -> Option<bool> {
-        let byte = self.peek()?;
-        self.at += 1;
-        match byte {
-            b',' => Some(true),
-            byte if byte == close => Some(false),
-            _ => None,
+        match self.eat(b',') {
+            Some(()) => Some(true),
+            None => self.byte(close).map(|()| false),
         }
     }
 
     /// Is there nothing left but white space?
     pub(crate) fn is_at_end(&mut self) -> bool {
-        self.peek().is_none()
+        self.skip_space();
+        self.rest.is_empty()
     }
 
-    /// A string without escapes, such as it stands there.
+    /// White space and then exactly these bytes.
+    #[inline]
+    pub(crate) fn literal<const N: usize>(&mut self, wanted: &[u8; N]) -> Option<()> {
+        self.skip_space();
+        let (found, rest) = self.rest.split_first_chunk::<N>()?;
+        if found != wanted {
+            return None;
+        }
+        self.rest = rest;
+        Some(())
+    }
+
+    /// White space and then a string that reads exactly so. `wanted` must be [plain](is_plain).
+    #[inline]
+    pub(crate) fn string(&mut self, wanted: &str) -> Option<()> {
+        self.eat(b'"')?;
+        let (found, rest) = self.rest.split_at_checked(wanted.len())?;
+        if !same_bytes(found, wanted.as_bytes()) {
+            return None;
+        }
+        self.rest = rest;
+        self.byte(b'"')
+    }
+
+    /// White space and then any string without escapes, such as it stands there.
     #[inline]
     pub(crate) fn plain_string(&mut self) -> Option<&'b str> {
         self.eat(b'"')?;
-        let length = plain_length(self.bytes());
-        let end = self.at + length;
-        if self.text.as_bytes().get(end) != Some(&b'"') {
-            return None;
-        }
-        let string = self.text.get(self.at..end)?;
-        self.at = end + 1;
-        Some(string)
-    }
-
-    /// A word such as `null`.
-    pub(crate) fn word(&mut self, word: &str) -> Option<()> {
-        self.peek()?;
-        self.bytes().strip_prefix(word.as_bytes())?;
-        self.at += word.len();
-        Some(())
+        let (start, length) = (self.at(), plain_length(self.rest));
+        self.rest = self.rest.get(length..)?;
+        self.byte(b'"')?;
+        self.text.get(start..start + length)
     }
 
     /// Any value, read by serde_json.
     pub(crate) fn value<T: Deserialize<'b>>(&mut self) -> Option<T> {
-        let mut values = serde_json::Deserializer::from_str(self.text.get(self.at..)?).into_iter();
+        let mut values = serde_json::Deserializer::from_str(self.text.get(self.at()..)?).into_iter();
         let value = values.next()?.ok()?;
-        self.at += values.byte_offset();
+        self.rest = self.rest.get(values.byte_offset()..)?;
         Some(value)
     }
+}
+
+/// Does the text look the same in a JSON string: without quotes, backslashes and control characters?
+pub(crate) fn is_plain(text: &str) -> bool {
+    plain_length(text.as_bytes()) == text.len()
 }
 
 /// How many bytes come before the first quote, backslash or control character: eight at a time.
@@ -125,9 +150,12 @@ mod tests {
             if let Some(string) = cursor.plain_string() {
                 let mut other = Cursor::new(&text);
                 prop_assert_eq!(other.value::<&str>(), Some(string));
-                prop_assert_eq!(cursor.at, other.at);
+                prop_assert_eq!(cursor.at(), other.at());
+                prop_assert!(is_plain(string));
+                prop_assert!(Cursor::new(&text).string(string).is_some());
+                prop_assert!(Cursor::new(&text).string(&[string, "x"].concat()).is_none());
             } else {
-                prop_assert!(!matches!(Cursor::new(&text).value::<&str>(), Some(_)));
+                prop_assert!(Cursor::new(&text).value::<&str>().is_none());
             }
         }
     }

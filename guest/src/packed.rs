@@ -48,6 +48,12 @@ impl<'a> Packed<'a> {
         Self { text, layout }
     }
 
+    /// The strings of all contacts, one after another.
+    #[must_use]
+    pub const fn text(&self) -> &'a str {
+        self.text
+    }
+
     /// The contacts in order. After an error nothing more comes.
     #[must_use]
     pub const fn iter(&self) -> PackedIter<'a> {

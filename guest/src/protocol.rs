@@ -214,10 +214,10 @@ impl<'a> Exchange<'a> {
         }
         let known_roster = known();
         // Without a tag of ours, what the host has was read by other rules: decode everything.
-        if self.known.is_some() {
-            if let Some((changes, warnings)) = in_step::compare(response.body, known_roster, self.owner()) {
-                return Ok(Refreshed::Changed { changes, tag: tag.encode(), warnings: warnings.into_lines() });
-            }
+        if self.known.is_some()
+            && let Some((changes, warnings)) = in_step::compare(response.body, known_roster, self.owner())
+        {
+            return Ok(Refreshed::Changed { changes, tag: tag.encode(), warnings: warnings.into_lines() });
         }
         let mut new = roster::decode(response.body, self.owner())?;
         let changes = diff(known_roster, &mut new)?;

@@ -4,7 +4,7 @@
 //! contact and a warning; only what is wrong with the document as a whole is an error.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, SeqAccess};
 
@@ -50,6 +50,10 @@ impl Roster<'_> {
     /// Leaves one contact per JID: the last, in the place of the first.
     ///
     pub fn dedup(&mut self) {
+        let mut seen = HashSet::with_capacity(self.contacts.len());
+        if self.contacts.iter().all(|contact| seen.insert(&*contact.jid)) {
+            return;
+        }
         let mut unique: Vec<Contact<'_>> = Vec::with_capacity(self.contacts.len());
         let mut places: HashMap<Cow<'_, str>, usize> = HashMap::with_capacity(self.contacts.len());
         for contact in self.contacts.drain(..) {

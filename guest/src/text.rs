@@ -11,20 +11,29 @@ const LOW: u64 = 0x0101_0101_0101_0101;
 /// Are these the same bytes?
 #[inline]
 pub(crate) fn same(a: &str, b: &str) -> bool {
+    same_bytes(a.as_bytes(), b.as_bytes())
+}
+
+/// Are these the same bytes?
+#[inline]
+pub(crate) fn same_bytes(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }
-    let (a_words, a_rest) = a.as_bytes().as_chunks::<8>();
-    let (b_words, b_rest) = b.as_bytes().as_chunks::<8>();
-    let mut differ = 0;
-    for (a, b) in a_words.iter().zip(b_words) {
-        differ |= u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
+    // Eight or more: whole words from the front, and one more from the back that may overlap them.
+    if let (Some(a_last), Some(b_last)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) {
+        let mut differ = u64::from_le_bytes(*a_last) ^ u64::from_le_bytes(*b_last);
+        for (a, b) in a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0) {
+            differ |= u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
+        }
+        return differ == 0;
     }
-    let mut differ_rest = 0;
-    for (a, b) in a_rest.iter().zip(b_rest) {
-        differ_rest |= a ^ b;
+    if let (Some(a_first), Some(b_first), Some(a_last), Some(b_last)) =
+        (a.first_chunk::<4>(), b.first_chunk::<4>(), a.last_chunk::<4>(), b.last_chunk::<4>())
+    {
+        return a_first == b_first && a_last == b_last;
     }
-    differ == 0 && differ_rest == 0
+    a.iter().zip(b).all(|(a, b)| a == b)
 }
 
 /// Does the text hold a character that has no place in a name: a control character (Unicode category Cc), or one

@@ -16,7 +16,10 @@ fuzz_target!(|body: &[u8]| {
     }
     let changes = diff(Packed::default(), &mut roster).expect("nothing is readable");
     roster.dedup();
-    let put: Vec<_> = changes.into_iter().map(|change| if let Change::Put(contact) = change { Some(contact) } else { None }).collect();
+    let put: Vec<_> = changes
+        .into_iter()
+        .map(|change| if let Change::Put(contact) = change { Some(contact) } else { None })
+        .collect();
     assert!(put.iter().map(Option::as_ref).eq(roster.contacts.iter().map(Some)));
     let packed = PackedBuf::pack(&roster.contacts).expect("a body is shorter than 4 GiB");
     assert_eq!(diff(packed.as_packed(), &mut roster), Ok(Vec::new()));
