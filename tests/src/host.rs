@@ -93,6 +93,8 @@ pub fn hostile_config(app: &WebApp) -> Config {
     let host = &mut config.hosts[0];
     host.plugin = Some(Path::new(crate::HOSTILE_GUEST).to_owned());
     host.settings.insert("allowed".into(), app.address().to_string());
+    // Nobody listens on the discard port, and it is not allowed either.
+    host.settings.insert("forbidden".into(), "127.0.0.1:9".into());
     host.limits.cpu_time = Duration::from_millis(200);
     host.limits.max_memory = 32 << 20;
     host.limits.retire_memory = 8 << 20;

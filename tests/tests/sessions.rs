@@ -106,7 +106,7 @@ async fn a_full_store_lets_go_of_those_who_left_first() {
         host.connect(user).await;
     }
     let full = host.try_connect("aaron").await;
-    assert_eq!(full.status, 502);
+    assert_eq!(full.status, 507);
     assert!(full.text().contains("store.max_users"), "{}", full.text());
     host.disconnect("john").await;
     host.refresh(&["aaron"]).await;

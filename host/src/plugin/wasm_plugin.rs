@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::Semaphore;
-use wasmtime::component::{Component, Resource};
+use wasmtime::component::{Component, Resource, ResourceTableError};
 use wasmtime::{Store, Trap};
 
 use super::bindings::{Hooks, HooksPre};
@@ -240,12 +240,17 @@ fn explain(hook: &'static str, limits: &LimitsConfig, error: &wasmtime::Error, s
     if state.memory.refused {
         return CallError::Memory { hook, limit: limits.max_memory };
     }
+    if error.downcast_ref::<ResourceTableError>().is_some() {
+        let reason = format!("more than {} handles (limits.max_handles)", limits.max_handles);
+        return CallError::Rule { hook, reason };
+    }
     match error.downcast_ref::<Trap>() {
         Some(trap) => CallError::Trap { hook, reason: convert::one_line(&trap.to_string()) },
         None if state.outgoing.was_refused() => {
             CallError::Rule { hook, reason: format!("more than {} requests", limits.max_requests_per_call) }
         }
-        None => CallError::Rule { hook, reason: convert::one_line(&format!("{error:#}")) },
+        // The outer layers are a backtrace of the plugin; the innermost says what happened.
+        None => CallError::Rule { hook, reason: convert::one_line(&error.root_cause().to_string()) },
     }
 }
 

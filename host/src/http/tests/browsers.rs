@@ -24,7 +24,8 @@ async fn a_configured_token_is_asked_for_on_every_path() {
 #[tokio::test]
 async fn only_listed_origins_may_call_from_a_browser() {
     let host = Host::with(|setup| {
-        setup.http.cors_origins = vec!["https://app.example.org".parse().unwrap(), "http://localhost:3000".parse().unwrap()];
+        setup.http.cors_origins =
+            vec!["https://app.example.org".parse().unwrap(), "http://localhost:3000".parse().unwrap()];
         setup.http.token = secret("s3cret");
     })
     .await;

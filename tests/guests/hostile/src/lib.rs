@@ -117,7 +117,7 @@ mod component {
             "handles" => std::mem::forget((0..100_000).map(|_| Fields::new()).collect::<Vec<_>>()),
             "leaker" => std::mem::forget(Fields::new()),
             "hoarder" => std::mem::forget(std::hint::black_box(vec![1_u8; 24 << 20])),
-            "chatter" => (0..100_000).for_each(|n| eprintln!("line {n}")),
+            "chatter" => (0..2000).for_each(|n| eprintln!("line {n}")),
             "forbidden" => {
                 let origin = setting("forbidden").unwrap_or_default();
                 request(&origin).map_err(FetchError::Unreachable)?;
