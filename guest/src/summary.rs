@@ -1,4 +1,4 @@
-//! What the application is told when its refresh request is done (REFERENCE.md sections 1 and 3 are the contract).
+//! What the application is told when its refresh request is done: as the reference, `mod_http_roster_admin`, documents it.
 
 use serde::Serialize;
 
