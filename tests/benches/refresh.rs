@@ -75,6 +75,7 @@ fn names(count: usize) -> Bytes {
 /// Hooks that need no application: the boundary alone, and parsing.
 fn hooks(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
+    let _context = runtime.enter();
     let bench = runtime.block_on(Bench::new(10));
     let mut group = criterion.benchmark_group("hook");
     for (name, plugin) in runtime.block_on(bench.both()) {
@@ -93,6 +94,7 @@ fn hooks(criterion: &mut Criterion) {
 /// A refresh request for everybody online, end to end over loopback HTTP.
 fn refreshes(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
+    let _context = runtime.enter();
     for contacts in [10, 100, 1000] {
         let bench = runtime.block_on(Bench::new(contacts));
         for (what, changes) in [("unchanged", false), ("changed", true)] {
@@ -123,6 +125,7 @@ fn refreshes(criterion: &mut Criterion) {
 /// A refresh request that names nobody who is online.
 fn unknown_users(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
+    let _context = runtime.enter();
     let bench = runtime.block_on(Bench::new(10));
     let mut group = criterion.benchmark_group("unknown-users");
     group.sampling_mode(SamplingMode::Flat).sample_size(10);

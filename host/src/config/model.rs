@@ -22,7 +22,7 @@ pub struct Config {
     /// `[[host]]`: the virtual hosts, at least one, domains unique. The first serves requests whose `Host` header
     /// names none of them.
     pub hosts: Vec<HostConfig>,
-    /// `shutdown_timeout`: how long running refreshes may take to finish after SIGTERM, default 10 s.
+    /// `shutdown_timeout`: how long running refreshes may take to finish after SIGTERM, default 30 s.
     pub shutdown_timeout: Duration,
     /// What is allowed but probably not meant, one line each, for the log.
     pub warnings: Vec<String>,
@@ -36,7 +36,7 @@ impl Default for Config {
             admin: AdminConfig::default(),
             sinks: SinksConfig::default(),
             hosts: Vec::new(),
-            shutdown_timeout: Duration::from_secs(10),
+            shutdown_timeout: Duration::from_secs(30),
             warnings: Vec::new(),
         }
     }
@@ -100,7 +100,7 @@ impl Default for HttpConfig {
             request_timeout: Duration::from_secs(60),
             header_timeout: Duration::from_secs(15),
             max_connections: 1024,
-            max_requests: 256,
+            max_requests: 64,
             cors_origins: Vec::new(),
         }
     }
@@ -260,7 +260,8 @@ pub struct ClientConfig {
     pub first_byte_timeout: Duration,
     /// `total_timeout`: a whole exchange, redirects included, default 15 s.
     pub total_timeout: Duration,
-    /// `max_response`: the longest response body, bytes, default 10 MiB.
+    /// `max_response`: the longest response body, and what all responses of one call may have together; bytes,
+    /// default 10 MiB.
     pub max_response: usize,
     /// `max_redirects`: followed only to allowed origins; default 3.
     pub max_redirects: usize,

@@ -39,7 +39,7 @@ fn tell(event: &RosterEvent) -> String {
             let line = writeln!(text, "{user}'s roster changed; version {}:", snapshot.version());
             changes.iter().fold(line, |line, change| line.and(writeln!(text, "  {}", of_change(change))))
         }
-        EventKind::Dropped => writeln!(text, "{user} has left; the roster is no longer kept"),
+        EventKind::Dropped { .. } => writeln!(text, "{user} has left; the roster is no longer kept"),
     };
     text
 }
@@ -94,7 +94,7 @@ mod tests {
                 EventKind::Changed { snapshot, changes },
                 format!("john's roster changed; version 7:\n  + {shown}\n  - aaron@x\n"),
             ),
-            (EventKind::Dropped, "john has left; the roster is no longer kept\n".into()),
+            (EventKind::Dropped { version: 7 }, "john has left; the roster is no longer kept\n".into()),
         ] {
             let event = RosterEvent { domain: "x".into(), user: Username::new("john").unwrap(), kind };
             assert_eq!(tell(&event), expected);

@@ -2,10 +2,12 @@
 
 use std::time::Instant;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use wasmtime::{Result, Store};
 
 use super::bindings::{Hooks, HooksPre};
+use super::cpu::Metered;
 use super::state::State;
 use crate::config::LimitsConfig;
 
@@ -19,6 +21,8 @@ pub(super) struct Instance {
     calls: u32,
     /// Retired after so many calls.
     most_calls: u32,
+    /// Linear memory after starting up: a language with an interpreter begins with more than another ever uses.
+    memory_at_start: usize,
     /// When it was last used.
     pub(super) idle_since: Instant,
 }
@@ -52,8 +56,10 @@ impl Instance {
     pub(super) async fn new(mut store: Store<State>, pre: &HooksPre<State>, most_calls: u32) -> Result<Self> {
         // Starting up is not charged to a call, and is bounded by the pool's deadline.
         store.set_epoch_deadline(1);
-        let hooks = pre.instantiate_async(&mut store).await?;
-        Ok(Self { store, hooks, calls: 0, most_calls, idle_since: Instant::now() })
+        let meter = store.data().cpu.clone();
+        let hooks = Metered::new(pre.instantiate_async(&mut store).boxed(), meter).await?;
+        let memory_at_start = store.data().memory.used;
+        Ok(Self { store, hooks, calls: 0, most_calls, memory_at_start, idle_since: Instant::now() })
     }
 
     pub(super) fn store(&mut self) -> &mut Store<State> {
@@ -69,7 +75,8 @@ impl Instance {
         self.calls += 1;
         self.store.data_mut().begin_call(limits);
         self.store.set_epoch_deadline(1);
-        let result = call(&mut self.store, &self.hooks).await;
+        let meter = self.store.data().cpu.clone();
+        let result = Metered::new(call(&mut self.store, &self.hooks), meter).await;
         self.idle_since = Instant::now();
         result
     }
@@ -80,7 +87,7 @@ impl Instance {
             Some(Retire::Always)
         } else if self.calls >= self.most_calls {
             Some(Retire::Calls)
-        } else if self.store.data().memory.used > limits.retire_memory {
+        } else if self.store.data().memory.used - self.memory_at_start > limits.retire_memory {
             Some(Retire::Memory)
         } else if self.has_leftovers() {
             Some(Retire::Handles)

@@ -9,6 +9,7 @@ mod bindings;
 mod builtin;
 mod contract;
 mod convert;
+mod cpu;
 mod engine;
 mod error;
 mod guest_log;

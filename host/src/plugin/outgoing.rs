@@ -1,14 +1,21 @@
 //! `wasi:http/outgoing-handler` on the host's HTTP client.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use bytes::Bytes;
 use http::{HeaderName, Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
+use tokio::sync::Semaphore;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::http_client::{Deadlines, ErrorKind, HttpClient, SendError};
 
 /// The longest request body a plugin may send, bytes. A roster fetch has none.
 const LONGEST_REQUEST_BODY: usize = 1 << 20;
+
+/// Requests of one call on their way at once.
+const AT_ONCE: usize = 2;
 
 type Sent = Result<(Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
 
@@ -17,16 +24,25 @@ pub(super) struct Outgoing {
     client: HttpClient,
     left: u32,
     refused: bool,
+    /// One call's requests run so many at once; each holds a whole response.
+    turns: Arc<Semaphore>,
+    /// Bytes of responses that this call may still receive.
+    bytes_left: Arc<AtomicUsize>,
+    max_bytes: usize,
 }
 
 impl Outgoing {
-    pub(super) fn new(client: HttpClient) -> Self {
-        Self { client, left: 0, refused: false }
+    /// `max_bytes`: what the responses of one call may have together.
+    pub(super) fn new(client: HttpClient, max_bytes: usize) -> Self {
+        let turns = Arc::new(Semaphore::new(AT_ONCE));
+        Self { client, left: 0, refused: false, turns, bytes_left: Arc::new(AtomicUsize::new(max_bytes)), max_bytes }
     }
 
     pub(super) fn begin_call(&mut self, requests: u32) {
         self.left = requests;
         self.refused = false;
+        // A counter of its own for every call: a request that outlives its call must not take from the next.
+        self.bytes_left = Arc::new(AtomicUsize::new(self.max_bytes));
     }
 
     /// The call wanted to send more requests than it may.
@@ -49,7 +65,20 @@ impl WasiHttpHooks for Outgoing {
                 return Box::new(async { Err(Error::HttpRequestDenied) });
             }
         }
-        Box::new(send(self.client.clone(), request, options.unwrap_or_default()))
+        let (client, turns) = (self.client.clone(), Arc::clone(&self.turns));
+        let bytes_left = Arc::clone(&self.bytes_left);
+        Box::new(async move {
+            // The semaphore is never closed.
+            let _turn = turns.acquire_owned().await;
+            let response = send(client, request, options.unwrap_or_default()).await?;
+            let size = response.body().len();
+            let within = |left: usize| left.checked_sub(size);
+            if bytes_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).is_err() {
+                return Err(Error::HttpResponseBodySize(None));
+            }
+            let processed: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(async { Ok(()) });
+            Ok((response.map(whole), processed))
+        })
     }
 
     fn is_forbidden_header(&mut self, name: &HeaderName) -> bool {
@@ -57,7 +86,11 @@ impl WasiHttpHooks for Outgoing {
     }
 }
 
-async fn send(client: HttpClient, request: Request<WasiBody>, options: RequestOptions) -> Sent {
+async fn send(
+    client: HttpClient,
+    request: Request<WasiBody>,
+    options: RequestOptions,
+) -> Result<Response<Bytes>, Error> {
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, LONGEST_REQUEST_BODY).collect().await;
     let body = body.map_err(|_| Error::HttpRequestBodySize(Some(LONGEST_REQUEST_BODY as u64)))?.to_bytes();
@@ -66,13 +99,10 @@ async fn send(client: HttpClient, request: Request<WasiBody>, options: RequestOp
         first_byte: options.first_byte_timeout,
         between_bytes: options.between_bytes_timeout,
     };
-    match client.send(Request::from_parts(parts, body), deadlines).await {
-        Ok(response) => Ok((response.map(whole), Box::new(async { Ok(()) }))),
-        Err(error) => {
-            tracing::debug!(%error, "a request of the plugin failed");
-            Err(as_wasi(&error))
-        }
-    }
+    client.send(Request::from_parts(parts, body), deadlines).await.map_err(|error| {
+        tracing::debug!(%error, "a request of the plugin failed");
+        as_wasi(&error)
+    })
 }
 
 /// The client has read the whole body already, so the plugin gets it in one piece.

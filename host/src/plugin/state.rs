@@ -9,14 +9,18 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use super::engine::{PluginEngine, TICK};
+use super::cpu::CpuMeter;
+use super::engine::PluginEngine;
 use super::guest_log::GuestLog;
 use super::outgoing::Outgoing;
 use crate::config::LimitsConfig;
 use crate::http_client::HttpClient;
 
-/// Most bytes a plugin may pass to the host in one host call. A roster of 10,000 contacts is about one megabyte.
-const HOSTCALL_BYTES: usize = 32 << 20;
+/// Most bytes a plugin may pass to the host in one call, either way round. A roster of 10,000 contacts is about one
+/// megabyte, a list of 100,000 users about three.
+const HOSTCALL_BYTES: usize = 16 << 20;
+/// Most random bytes in one host call: more would be a way to compute on the host's account.
+const RANDOM_BYTES: u64 = 64 << 10;
 /// Most bytes of header fields in one request, as `wasi:http` counts them.
 const HEADER_BYTES: usize = 16 << 10;
 /// Entries a table may grow to; components from Rust have a few hundred.
@@ -31,7 +35,7 @@ pub(super) struct State {
     pub(super) memory: MemoryLimit,
     wasi: WasiCtx,
     http: WasiHttpCtx,
-    ticks_left: u64,
+    pub(super) cpu: CpuMeter,
     cpu_time: Duration,
 }
 
@@ -51,6 +55,7 @@ pub(super) fn new_store(
     settings: &BTreeMap<String, String>,
     client: HttpClient,
     log: GuestLog,
+    max_response: usize,
 ) -> Store<State> {
     let mut http = WasiHttpCtx::new();
     http.set_field_size_limit(HEADER_BYTES);
@@ -59,12 +64,12 @@ pub(super) fn new_store(
     let state = State {
         table,
         settings: settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect(),
-        outgoing: Outgoing::new(client),
+        outgoing: Outgoing::new(client, max_response),
         memory: MemoryLimit { limit: limits.max_memory, used: 0, refused: false },
-        wasi: WasiCtx::builder().stdout(log.clone()).stderr(log.clone()).build(),
+        wasi: WasiCtx::builder().stdout(log.clone()).stderr(log.clone()).max_random_size(RANDOM_BYTES).build(),
         log,
         http,
-        ticks_left: 0,
+        cpu: CpuMeter::new(),
         cpu_time: limits.cpu_time,
     };
     let mut store = Store::new(engine.engine(), state);
@@ -78,17 +83,15 @@ pub(super) fn new_store(
 impl State {
     /// Renews what a call may use.
     pub(super) fn begin_call(&mut self, limits: &LimitsConfig) {
-        self.ticks_left = limits.cpu_time.as_nanos().div_ceil(TICK.as_nanos()).try_into().unwrap_or(u64::MAX);
+        self.cpu.reset();
         self.outgoing.begin_call(limits.max_requests_per_call);
         self.memory.refused = false;
     }
 
-    /// Runs on a plugin's first loop or call after the engine's clock has ticked: while it waits for the application it
-    /// is not charged. Other tasks get a chance to run.
+    /// Runs on a plugin's first loop or call after the engine's clock has ticked. Other tasks get a chance to run.
     fn tick(&mut self) -> Result<UpdateDeadline> {
-        match self.ticks_left.checked_sub(1) {
-            Some(left) => self.ticks_left = left,
-            None => return Err(CpuTimeExceeded(self.cpu_time).into()),
+        if self.cpu.used() > self.cpu_time {
+            return Err(CpuTimeExceeded(self.cpu_time).into());
         }
         Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
     }

@@ -50,6 +50,7 @@ pub struct WasmPlugin {
     settings: BTreeMap<String, String>,
     limits: LimitsConfig,
     client: HttpClient,
+    max_response: usize,
     metrics: Arc<Metrics>,
     /// Instances alive at once, those of hooks that wait for no turn included: the engine has room for so many.
     slots: Semaphore,
@@ -77,6 +78,7 @@ impl WasmPlugin {
             settings,
             limits: host.limits.clone(),
             client,
+            max_response: host.client.max_response,
             metrics,
             slots: Semaphore::new(capacity),
             jitter: RandomState::new(),
@@ -179,7 +181,8 @@ impl WasmPlugin {
             return Ok(instance);
         }
         let log = GuestLog::new(Arc::clone(&self.domain), self.limits.max_log_per_call);
-        let mut store = new_store(&self.engine, &self.limits, &self.settings, self.client.clone(), log);
+        let mut store =
+            new_store(&self.engine, &self.limits, &self.settings, self.client.clone(), log, self.max_response);
         store.data_mut().begin_call(&LimitsConfig { max_requests_per_call: 0, ..self.limits.clone() });
         let made = Instance::new(store, &self.pre, self.most_calls()).await;
         let instance =
@@ -240,7 +243,7 @@ fn explain(hook: &'static str, limits: &LimitsConfig, error: &wasmtime::Error, s
     if state.memory.refused {
         return CallError::Memory { hook, limit: limits.max_memory };
     }
-    if error.downcast_ref::<ResourceTableError>().is_some() {
+    if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
         let reason = format!("more than {} handles (limits.max_handles)", limits.max_handles);
         return CallError::Rule { hook, reason };
     }

@@ -14,11 +14,12 @@ use std::time::Instant;
 use futures::FutureExt;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
-use tracing::{Instrument, error, info_span};
+use tracing::{Instrument, error, error_span};
 
 use super::sessions::Sessions;
 use super::{RosterError, Rosters, Update};
 use crate::model::Username;
+use crate::sinks::EventKind;
 
 const SHARDS: usize = 32;
 
@@ -36,6 +37,11 @@ pub(super) struct User {
     pub(super) in_grace_queue: bool,
     running: Option<Waiters>,
     next: Option<Waiters>,
+    /// The roster was dropped while a flight was in the air: what that flight brings is of no use to anybody who
+    /// connects from now on.
+    outdated: bool,
+    /// The version that was dropped meanwhile, and of which sinks are told when the flight has landed.
+    dropped: Option<u64>,
 }
 
 impl User {
@@ -108,8 +114,8 @@ impl Rosters {
         let takes_off = self.users.with_shard(user, |shard| {
             let known = shard.get_mut(user).filter(|known| !known.sessions.is_empty())?;
             match (&mut known.running, board) {
-                (Some(running), Board::Any) => running.push(sender),
-                (Some(_), Board::Next) => known.next.get_or_insert_default().push(sender),
+                (Some(running), Board::Any) if !known.outdated => running.push(sender),
+                (Some(_), _) => known.next.get_or_insert_default().push(sender),
                 (empty @ None, _) => {
                     *empty = Some(vec![sender]);
                     return Some(true);
@@ -118,28 +124,85 @@ impl Rosters {
             Some(false)
         })?;
         if takes_off {
-            let span = info_span!("update", domain = %self.domain, user = %user);
-            tokio::spawn(Arc::clone(self).fly(user.clone()).instrument(span));
+            self.take_off(user);
         }
         Some(receiver)
     }
 
-    /// A task of its own: a caller that gives up (its connection closed, say) takes nothing away from the others.
+    /// Starts the flight that stands in the user's `running`, as a task of its own: a caller that gives up (its
+    /// connection closed, say) takes nothing away from the others.
+    fn take_off(self: &Arc<Self>, user: &Username) {
+        // Of the highest level, so that every line says whose roster it is about, whatever is logged.
+        let span = error_span!("update", domain = %self.domain, user = %user);
+        tokio::spawn(Arc::clone(self).fly(user.clone()).instrument(span));
+    }
+
     async fn fly(self: Arc<Self>, user: Username) {
         loop {
             let landing = AssertUnwindSafe(self.update(&user)).catch_unwind().await.unwrap_or_else(|_| {
                 error!("updating the roster panicked; this is a defect of the host");
                 Err(RosterError::Internal)
             });
-            let (waiters, again) = self.users.with_known(&user, User::land).unwrap_or_default();
-            for waiter in waiters {
-                // Whoever no longer waits needs no answer.
-                let _ = waiter.send(landing.clone());
-            }
-            if !again {
+            if !self.land(&user, &landing).await {
                 return;
             }
         }
+    }
+
+    /// Tells what is left to tell; true if another flight is to take off at once.
+    async fn land(self: &Arc<Self>, user: &Username, landing: &Landing) -> bool {
+        if let Some(Some(version)) = self.users.with_known(user, |known| known.dropped.take()) {
+            self.tell(user, EventKind::Dropped { version }).await;
+        }
+        let (waiters, again) = self.users.with_known(user, User::land).unwrap_or_default();
+        for waiter in waiters {
+            // Whoever no longer waits needs no answer.
+            let _ = waiter.send(landing.clone());
+        }
+        again
+    }
+
+    /// Drops the roster of a user who has no session. False if the user has one (again).
+    ///
+    /// This is a flight too, so that sinks hear of it in turn; if one is in the air, that one tells them.
+    pub(super) async fn drop_roster(self: &Arc<Self>, user: &Username) -> bool {
+        enum Fate {
+            Online,
+            Nothing,
+            Later,
+            Now(u64),
+        }
+        let fate = self.users.with_shard(user, |shard| {
+            if shard.get(user).is_some_and(|known| !known.sessions.is_empty()) {
+                return Fate::Online;
+            }
+            // Under the lock, so that a user who connects meanwhile either keeps the roster or fetches a new one.
+            let version = self.store.remove(user);
+            let known = shard.entry(user.clone()).or_default();
+            let fate = match (version, &known.running) {
+                (None, None) => Fate::Nothing,
+                (version, Some(_)) => {
+                    known.outdated = true;
+                    known.dropped = version.or(known.dropped);
+                    Fate::Later
+                }
+                (Some(version), None) => {
+                    known.running = Some(Waiters::new());
+                    Fate::Now(version)
+                }
+            };
+            if known.is_forgotten() {
+                shard.remove(user);
+            }
+            fate
+        });
+        if let Fate::Now(version) = fate {
+            self.tell(user, EventKind::Dropped { version }).await;
+            if self.land(user, &Ok(Update::Left)).await {
+                self.take_off(user);
+            }
+        }
+        !matches!(fate, Fate::Online)
     }
 }
 
@@ -148,6 +211,7 @@ impl User {
     fn land(&mut self) -> (Waiters, bool) {
         let waiters = self.running.take().unwrap_or_default();
         self.running = self.next.take();
+        self.outdated = false;
         (waiters, self.running.is_some())
     }
 }

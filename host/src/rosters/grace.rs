@@ -9,7 +9,6 @@ use tokio::sync::Notify;
 
 use super::Rosters;
 use crate::model::Username;
-use crate::sinks::EventKind;
 
 /// Those whose last session has left, the longest gone first. Names nobody twice (`User::in_grace_queue`), so it is no
 /// longer than the users known.
@@ -24,8 +23,14 @@ impl GraceQueue {
         Self { grace, queue: Mutex::default(), grown: Notify::new() }
     }
 
-    pub(super) fn push(&self, user: Username) {
-        self.queue.lock().push_back((Instant::now() + self.grace, user));
+    /// `user` has left at that time.
+    pub(super) fn push(&self, user: Username, left: Instant) {
+        let due = left + self.grace;
+        let mut queue = self.queue.lock();
+        // Nearly always the last: only who came back and left again meanwhile is put in among the others.
+        let place = queue.partition_point(|(other, _)| *other <= due);
+        queue.insert(place, (due, user));
+        drop(queue);
         self.grown.notify_one();
     }
 
@@ -44,22 +49,32 @@ impl GraceQueue {
 
 /// Drops rosters whose time has come, for as long as `rosters` lives.
 pub(super) fn start_sweeper(rosters: &Arc<Rosters>) {
-    /// Looks at least this often whether the rosters still live.
-    const LONGEST_SLEEP: Duration = Duration::from_secs(5);
     let weak: Weak<Rosters> = Arc::downgrade(rosters);
+    let queue = Arc::clone(&rosters.grace);
     tokio::spawn(async move {
         loop {
-            let Some(rosters) = weak.upgrade() else { return };
-            let now = Instant::now();
-            while let Some(user) = rosters.grace.pop_due(now) {
-                rosters.end_grace(user, now).await;
+            let grown = queue.grown.notified();
+            match queue.due() {
+                Some(due) => {
+                    // Woken early when something was put in front, or when the rosters are gone.
+                    let _ = tokio::time::timeout_at(due.into(), grown).await;
+                }
+                None => grown.await,
             }
-            let sleep = rosters.grace.due().map_or(LONGEST_SLEEP, |due| due.saturating_duration_since(now));
-            // Woken by a push because the queue may have been empty; the next wake-up is never later than needed.
-            let woken = tokio::time::timeout(sleep.min(LONGEST_SLEEP), rosters.grace.grown.notified());
-            let _ = woken.await;
+            // Held only while there is work, so that the host can let go of its rosters and sinks at any time.
+            let Some(rosters) = weak.upgrade() else { return };
+            while let Some(user) = queue.pop_due(Instant::now()) {
+                rosters.end_grace(user, Instant::now()).await;
+            }
         }
     });
+}
+
+/// Wakes the sweeper, which then finds nobody left to work for.
+impl Drop for Rosters {
+    fn drop(&mut self) {
+        self.grace.grown.notify_one();
+    }
 }
 
 impl Rosters {
@@ -67,7 +82,7 @@ impl Rosters {
     async fn end_grace(self: &Arc<Self>, user: Username, now: Instant) {
         enum Fate {
             Stays,
-            Waits,
+            Waits(Instant),
             Goes,
         }
         let fate = self.users.with_known(&user, |known| {
@@ -76,14 +91,14 @@ impl Rosters {
                 None => Fate::Stays,
                 Some(left) if left + self.grace.grace > now => {
                     known.in_grace_queue = true;
-                    Fate::Waits
+                    Fate::Waits(left)
                 }
                 Some(_) => Fate::Goes,
             }
         });
         match fate {
             None | Some(Fate::Stays) => {}
-            Some(Fate::Waits) => self.grace.push(user),
+            Some(Fate::Waits(left)) => self.grace.push(user, left),
             Some(Fate::Goes) => {
                 self.drop_roster(&user).await;
             }
@@ -97,29 +112,11 @@ impl Rosters {
                 known.in_grace_queue = false;
                 known.left.is_some()
             });
-            if gone == Some(true) && self.drop_roster(&user).await {
+            let held = self.store.get(&user).is_some();
+            if gone == Some(true) && held && self.drop_roster(&user).await {
                 return true;
             }
         }
         false
-    }
-
-    /// The application says that the roster of somebody who has left is out of date: nobody needs it enough to fetch it.
-    pub(super) async fn drop_if_gone(self: &Arc<Self>, user: &Username) {
-        if !self.users.is_online(user) {
-            self.drop_roster(user).await;
-        }
-    }
-
-    async fn drop_roster(self: &Arc<Self>, user: &Username) -> bool {
-        // Under the shard's lock, so that a user who connects meanwhile either keeps the roster or fetches a new one.
-        let dropped = self.users.with_shard(user, |shard| {
-            let gone = shard.get(user).is_none_or(|known| known.sessions.is_empty());
-            gone && self.store.remove(user)
-        });
-        if dropped {
-            self.tell(user, EventKind::Dropped).await;
-        }
-        dropped
     }
 }

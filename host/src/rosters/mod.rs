@@ -44,7 +44,7 @@ pub struct Rosters {
     sinks: Vec<Arc<dyn RosterSink>>,
     metrics: Arc<Metrics>,
     users: Users,
-    grace: GraceQueue,
+    grace: Arc<GraceQueue>,
     /// One permit for every user's update that runs. The other hooks do not wait for it: an application that hangs must
     /// not keep the refresh route from answering.
     turns: Semaphore,
@@ -88,7 +88,7 @@ impl Rosters {
             sinks,
             metrics,
             users: Users::default(),
-            grace: GraceQueue::new(store.grace),
+            grace: Arc::new(GraceQueue::new(store.grace)),
             turns: Semaphore::new(limits.max_concurrent_calls),
             concurrency: limits.max_concurrent_calls,
             queue_timeout: limits.queue_timeout,

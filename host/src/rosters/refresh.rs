@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::flights::Board;
-use super::{RosterError, Rosters};
+use super::{RosterError, Rosters, Update};
 use crate::model::Username;
 use crate::plugin::{Answer, CallError, Outcome};
 
@@ -48,11 +48,17 @@ impl Rosters {
 
     /// Brings the roster of `user` up to date if the user is connected. `Ok` also if there is nothing to do.
     pub async fn refresh(self: &Arc<Self>, user: &Username) -> Result<(), RosterError> {
-        match self.board(user, Board::Next) {
-            Some(landing) => landing.await.unwrap_or(Err(RosterError::Internal)).map(|_| ()),
-            None => {
-                self.drop_if_gone(user).await;
-                Ok(())
+        loop {
+            match self.board(user, Board::Next) {
+                // Nobody needs the roster enough to fetch it, but what is kept for a return must not be served any more.
+                None if self.drop_roster(user).await => return Ok(()),
+                // Back again in this very moment.
+                None => {}
+                Some(landing) => match landing.await.unwrap_or(Err(RosterError::Internal))? {
+                    // The user left while the roster was on its way: what is kept is still the old one.
+                    Update::Left => {}
+                    _ => return Ok(()),
+                },
             }
         }
     }

@@ -12,6 +12,9 @@ use crate::model::{Snapshot, Username};
 /// connecting.
 const MAX_SESSIONS: usize = 100;
 
+/// A flight may have landed for nobody because all other sessions left; the next one is for this one.
+const CONNECT_ATTEMPTS: usize = 3;
+
 /// Names one session of a user, such as the resource part of its address. Unique per user, not beyond.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SessionId(Arc<str>);
@@ -76,12 +79,17 @@ impl Rosters {
             }
             added
         })?;
-        if let Some(snapshot) = self.store.get(user) {
-            return Ok(snapshot);
+        for _ in 0..CONNECT_ATTEMPTS {
+            if let Some(snapshot) = self.store.get(user) {
+                return Ok(snapshot);
+            }
+            let landing = self.board(user, Board::Any).ok_or(RosterError::Left)?;
+            let update = landing.await.unwrap_or(Err(RosterError::Internal))?;
+            if let Some(snapshot) = update.into_snapshot() {
+                return Ok(snapshot);
+            }
         }
-        let landing = self.board(user, Board::Any).ok_or(RosterError::Left)?;
-        let update = landing.await.unwrap_or(Err(RosterError::Internal))?;
-        update.into_snapshot().ok_or(RosterError::Left)
+        Err(RosterError::Left)
     }
 
     /// `session` of `user` has left. With the last one the grace time of the roster begins. False if there was no such
@@ -100,19 +108,20 @@ impl Rosters {
     }
 
     fn leave(self: &Arc<Self>, user: &Username, remove: impl FnOnce(&mut Sessions) -> bool) -> bool {
+        let now = Instant::now();
         let (removed, enqueue) = self
             .users
             .with_known(user, |known| {
                 let removed = remove(&mut known.sessions);
                 let enqueue = removed && known.sessions.is_empty() && {
-                    known.left = Some(Instant::now());
+                    known.left = Some(now);
                     !std::mem::replace(&mut known.in_grace_queue, true)
                 };
                 (removed, enqueue)
             })
             .unwrap_or_default();
         if enqueue {
-            self.grace.push(user.clone());
+            self.grace.push(user.clone(), now);
         }
         removed
     }

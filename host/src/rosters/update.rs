@@ -13,7 +13,7 @@ use crate::sinks::{EventKind, RosterEvent};
 use crate::store::StoreError;
 
 /// Rosters of people who have left that one store operation may drop to make room.
-const MAKE_ROOM_ATTEMPTS: usize = 1000;
+const MAKE_ROOM_ATTEMPTS: usize = 100;
 
 /// What an update did.
 #[derive(Clone, Debug)]
@@ -111,11 +111,16 @@ impl Rosters {
                 self.tell(user, EventKind::Changed { snapshot: Arc::clone(&snapshot), changes }).await;
                 Ok(Update::Changed(snapshot))
             }
-            _ => Ok(Update::Unchanged(self.store.retag(user, known.version(), tag)?)),
+            _ => match self.store.retag(user, known.version(), tag) {
+                // Dropped meanwhile.
+                Err(StoreError::Conflict { .. }) => Ok(Update::Left),
+                retagged => Ok(Update::Unchanged(retagged?)),
+            },
         }
     }
 
-    /// Stores the roster, unless the user has left. When there is no room, those who have left make some.
+    /// Stores the roster, unless the user has left (or the roster was dropped because of that). When there is no room,
+    /// those who have left make some.
     async fn keep(
         self: &Arc<Self>,
         user: &Username,
@@ -123,19 +128,20 @@ impl Rosters {
         contacts: &Contacts,
         tag: Option<Tag>,
     ) -> Result<Option<Arc<Snapshot>>, RosterError> {
-        for _ in 0..MAKE_ROOM_ATTEMPTS {
+        let mut attempts = MAKE_ROOM_ATTEMPTS;
+        loop {
             // Under the user's lock: a roster stored after its owner has left would never be dropped.
             let result = self.users.with_shard(user, |shard| {
                 shard.get(user).filter(|known| !known.sessions.is_empty())?;
                 Some(self.store.replace(user, expected, contacts.clone(), tag.clone()))
             });
+            attempts -= 1;
             match result {
-                None => return Ok(None),
-                Some(Err(StoreError::Full { .. })) if self.drop_longest_gone().await => {}
+                None | Some(Err(StoreError::Conflict { .. })) => return Ok(None),
+                Some(Err(StoreError::Full { .. })) if attempts > 0 && self.drop_longest_gone().await => {}
                 Some(result) => return Ok(Some(result?)),
             }
         }
-        Err(CallError::Busy { limit: self.queue_timeout }.into())
     }
 
     /// Tells every sink. A sink that fails loses the event, and nobody else anything.

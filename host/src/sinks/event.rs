@@ -31,7 +31,10 @@ pub enum EventKind {
         changes: Arc<[Change]>,
     },
     /// The roster is no longer kept: the user has left.
-    Dropped,
+    Dropped {
+        /// The version that was kept.
+        version: u64,
+    },
 }
 
 impl RosterEvent {
@@ -40,13 +43,13 @@ impl RosterEvent {
         match self.kind {
             EventKind::Loaded(_) => "loaded",
             EventKind::Changed { .. } => "changed",
-            EventKind::Dropped => "dropped",
+            EventKind::Dropped { .. } => "dropped",
         }
     }
 }
 
 /// `{"event": "changed", "domain": ..., "user": ..., "version": 7, "changes": [{"put": {...}}, {"remove": "jid"}]}`;
-/// `loaded` has `contacts` in the place of `changes`, `dropped` has neither these nor a version.
+/// `loaded` has `contacts` in the place of `changes`, `dropped` has neither.
 impl Serialize for RosterEvent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_map(None)?;
@@ -62,7 +65,7 @@ impl Serialize for RosterEvent {
                 object.serialize_entry("version", &snapshot.version())?;
                 object.serialize_entry("changes", &**changes)?;
             }
-            EventKind::Dropped => {}
+            EventKind::Dropped { version } => object.serialize_entry("version", version)?,
         }
         object.end()
     }
@@ -97,7 +100,7 @@ mod tests {
                     r#""changed","domain":"x","user":"john","version":7,"changes":[{{"put":{item}}},{{"remove":"aaron@x"}}]"#
                 ),
             ),
-            (EventKind::Dropped, r#""dropped","domain":"x","user":"john""#.into()),
+            (EventKind::Dropped { version: 7 }, r#""dropped","domain":"x","user":"john","version":7"#.into()),
         ] {
             let event = RosterEvent { domain: "x".into(), user: Username::new("john").unwrap(), kind };
             assert_eq!(serde_json::to_string(&event).unwrap(), format!("{{\"event\":{expected}}}"));

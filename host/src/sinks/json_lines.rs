@@ -101,7 +101,11 @@ mod tests {
     use tokio::io::{AsyncBufReadExt, BufReader};
 
     fn event(user: &str) -> Arc<RosterEvent> {
-        Arc::new(RosterEvent { domain: "x".into(), user: Username::new(user).unwrap(), kind: EventKind::Dropped })
+        Arc::new(RosterEvent {
+            domain: "x".into(),
+            user: Username::new(user).unwrap(),
+            kind: EventKind::Dropped { version: 7 },
+        })
     }
 
     fn config(queue: usize) -> JsonLinesConfig {
@@ -120,7 +124,7 @@ mod tests {
         let mut lines = BufReader::new(ours).lines();
         for user in ["john", "marie"] {
             let line = lines.next_line().await.unwrap().unwrap();
-            assert_eq!(line, format!(r#"{{"event":"dropped","domain":"x","user":"{user}"}}"#));
+            assert_eq!(line, format!(r#"{{"event":"dropped","domain":"x","user":"{user}","version":7}}"#));
         }
         assert_eq!(lines.next_line().await.unwrap(), None);
     }

@@ -53,19 +53,19 @@ impl MemoryStore {
         }
     }
 
-    /// Sets aside room for `more` users and `bytes`, or says which limit is in the way.
-    fn reserve(&self, user: &Username, more: usize, bytes: usize) -> Result<(), StoreError> {
-        let users = self.users.fetch_add(more, Ordering::Relaxed) + more;
-        let total = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let limit = if more > 0 && users > self.max_users {
+    /// Sets aside room for `users` and `bytes` more, or says which limit is in the way.
+    fn reserve(&self, user: &Username, users: usize, bytes: usize) -> Result<(), StoreError> {
+        let total_users = self.users.fetch_add(users, Ordering::Relaxed) + users;
+        let total_bytes = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let limit = if users > 0 && total_users > self.max_users {
             "store.max_users"
-        } else if total > self.max_bytes {
+        } else if bytes > 0 && total_bytes > self.max_bytes {
             "store.max_bytes"
         } else {
             return Ok(());
         };
-        self.release(more, bytes);
-        Err(StoreError::Full { user: user.clone(), limit, users: users - more, bytes: total - bytes })
+        self.release(users, bytes);
+        Err(StoreError::Full { user: user.clone(), limit, users: total_users - users, bytes: total_bytes - bytes })
     }
 
     fn release(&self, users: usize, bytes: usize) {
@@ -73,41 +73,27 @@ impl MemoryStore {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Puts `snapshot` in the place of the roster at version `expected`.
+    /// Puts what `make` makes in the place of the roster at version `expected`. Only growth needs room.
     fn swap(
         &self,
         user: &Username,
         expected: Option<u64>,
         make: impl FnOnce(Option<&Arc<Snapshot>>) -> Snapshot,
     ) -> Result<Arc<Snapshot>, StoreError> {
-        let old = self.get(user);
-        conflict(user, expected, old.as_ref())?;
-        let new = Arc::new(make(old.as_ref()));
-        let (more, bytes) = (usize::from(expected.is_none()), cost(user, &new));
-        self.reserve(user, more, bytes)?;
-        let swapped = self.with_shard(user, |shard| {
-            let found = shard.get(user);
-            conflict(user, expected, found)?;
-            Ok(shard.insert(user.clone(), Arc::clone(&new)))
-        });
-        match swapped {
-            Ok(replaced) => {
-                if let Some(old) = replaced {
-                    self.release(0, cost(user, &old));
-                }
-                Ok(new)
+        self.with_shard(user, |shard| {
+            let old = shard.get(user);
+            let found = old.map(|snapshot| snapshot.version());
+            if found != expected {
+                return Err(StoreError::Conflict { user: user.clone(), expected, found });
             }
-            Err(error) => {
-                self.release(more, bytes);
-                Err(error)
-            }
-        }
+            let new = Arc::new(make(old));
+            let (before, after) = (old.map_or(0, |old| cost(user, old)), cost(user, &new));
+            self.reserve(user, usize::from(old.is_none()), after.saturating_sub(before))?;
+            self.release(0, before.saturating_sub(after));
+            shard.insert(user.clone(), Arc::clone(&new));
+            Ok(new)
+        })
     }
-}
-
-fn conflict(user: &Username, expected: Option<u64>, found: Option<&Arc<Snapshot>>) -> Result<(), StoreError> {
-    let found = found.map(|snapshot| snapshot.version());
-    if found == expected { Ok(()) } else { Err(StoreError::Conflict { user: user.clone(), expected, found }) }
 }
 
 fn cost(user: &Username, snapshot: &Snapshot) -> usize {
@@ -135,14 +121,10 @@ impl RosterStore for MemoryStore {
         })
     }
 
-    fn remove(&self, user: &Username) -> bool {
-        match self.with_shard(user, |shard| shard.remove(user)) {
-            Some(old) => {
-                self.release(1, cost(user, &old));
-                true
-            }
-            None => false,
-        }
+    fn remove(&self, user: &Username) -> Option<u64> {
+        let old = self.with_shard(user, |shard| shard.remove(user))?;
+        self.release(1, cost(user, &old));
+        Some(old.version())
     }
 
     fn usage(&self) -> StoreUsage {
@@ -192,8 +174,8 @@ mod tests {
         let store = MemoryStore::new(&StoreConfig::default());
         let john = user("john");
         let before = store.replace(&john, None, roster(1), None).unwrap().version();
-        assert!(store.remove(&john));
-        assert!(!store.remove(&john));
+        assert_eq!(store.remove(&john), Some(before));
+        assert_eq!(store.remove(&john), None);
         assert!(store.replace(&john, None, roster(1), None).unwrap().version() > before);
     }
 
@@ -220,6 +202,18 @@ mod tests {
         assert!(matches!(full, StoreError::Full { limit: "store.max_bytes", .. }), "{full}");
         assert_eq!(store.usage(), kept);
         assert_eq!(store.get(&user("john")).unwrap().contacts().len(), 1);
+    }
+
+    #[test]
+    fn a_full_store_still_replaces_what_does_not_grow() {
+        let john = user("john");
+        let taken = cost(&john, &Snapshot::new(1, None, roster(3)));
+        let store = MemoryStore::new(&StoreConfig { max_bytes: taken, ..StoreConfig::default() });
+        let version = store.replace(&john, None, roster(3), None).unwrap().version();
+        let version = store.replace(&john, Some(version), roster(3), None).unwrap().version();
+        store.retag(&john, version, None).unwrap();
+        store.replace(&john, Some(version), roster(2), None).unwrap();
+        assert!(store.usage().bytes < taken);
     }
 
     #[test]

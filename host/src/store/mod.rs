@@ -33,8 +33,8 @@ pub trait RosterStore: Send + Sync + 'static {
     /// Keeps another tag with the same contacts and the same version, under the same condition as `replace`.
     fn retag(&self, user: &Username, expected: u64, tag: Option<Tag>) -> Result<Arc<Snapshot>, StoreError>;
 
-    /// Drops the user's roster. False if none was kept.
-    fn remove(&self, user: &Username) -> bool;
+    /// Drops the user's roster; the version that was kept, if one was.
+    fn remove(&self, user: &Username) -> Option<u64>;
 
     /// What the store holds now.
     fn usage(&self) -> StoreUsage;

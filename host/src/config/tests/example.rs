@@ -71,7 +71,7 @@ fn what_is_not_set_is_as_the_defaults_of_the_parts_say() {
         ..HostConfig::default()
     };
     assert_eq!(parse(LEAST), Ok(Config { hosts: vec![host], ..Config::default() }));
-    assert_eq!(Config::default().shutdown_timeout, Duration::from_secs(10));
+    assert_eq!(Config::default().shutdown_timeout, Duration::from_secs(30));
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn write(event: &RosterEvent) -> Option<Event> {
     let written = Event::default().event(event.name());
     let written = match &event.kind {
         EventKind::Loaded(snapshot) | EventKind::Changed { snapshot, .. } => written.id(snapshot.version().to_string()),
-        EventKind::Dropped => written,
+        EventKind::Dropped { version } => written.id(version.to_string()),
     };
     written.json_data(event).inspect_err(|error| warn!(%error, "a roster event could not be written")).ok()
 }

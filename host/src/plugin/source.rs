@@ -1,0 +1,113 @@
+//! Where a plugin's bytes come from, and what they are called.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
+
+use super::{BUILT_IN, LoadError};
+
+/// The longest component that is read, bytes. Components with an interpreter inside have some 10 MiB.
+pub const LONGEST_PLUGIN: u64 = 64 << 20;
+
+/// Where a plugin's bytes come from.
+#[derive(Clone)]
+pub enum PluginSource {
+    /// The component this host was built with.
+    BuiltIn,
+    /// A file.
+    File(PathBuf),
+    /// Bytes that somebody sent, under a name for people.
+    Bytes {
+        /// What to call them.
+        name: String,
+        /// The component.
+        bytes: Arc<[u8]>,
+    },
+}
+
+/// A component, read whole and not looked at yet.
+#[derive(Clone)]
+pub struct PluginBytes {
+    /// Where they come from, for people.
+    pub name: String,
+    /// The component.
+    pub bytes: Arc<[u8]>,
+    /// The SHA-256 of the bytes.
+    pub digest: Digest,
+}
+
+/// A SHA-256, shown in hexadecimal.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The digest of `parts`, one after another, each with its length.
+    pub fn of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut hasher = Sha256::new();
+        for part in parts {
+            hasher.update((part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        Self(hasher.finalize().into())
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl PluginSource {
+    /// What the operator wrote: a file, or nothing for the built-in plugin.
+    pub fn configured(path: Option<&Path>) -> Self {
+        path.map_or(Self::BuiltIn, |path| Self::File(path.to_owned()))
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> String {
+        match self {
+            Self::BuiltIn => "(built in)".to_owned(),
+            Self::File(path) => path.display().to_string(),
+            Self::Bytes { name, .. } => name.clone(),
+        }
+    }
+
+    /// Reads all of it.
+    pub async fn read(&self) -> Result<PluginBytes, LoadError> {
+        let bytes: Arc<[u8]> = match self {
+            Self::BuiltIn => BUILT_IN.into(),
+            Self::Bytes { bytes, .. } => Arc::clone(bytes),
+            Self::File(path) => {
+                let failed = |source| LoadError::Read { path: path.clone(), source };
+                let size = tokio::fs::metadata(path).await.map_err(failed)?.len();
+                if size > LONGEST_PLUGIN {
+                    return Err(LoadError::TooLarge { plugin: self.name(), limit: LONGEST_PLUGIN });
+                }
+                tokio::fs::read(path).await.map_err(failed)?.into()
+            }
+        };
+        let digest = Digest::of([&*bytes]);
+        Ok(PluginBytes { name: self.name(), bytes, digest })
+    }
+}
