@@ -15,7 +15,8 @@ fn main() {
         println!("cargo::rerun-if-changed=../{watched}");
     }
     let plugin = match env::var_os("ROSTER_PLUGIN_WASM") {
-        Some(path) => Ok(PathBuf::from(path)),
+        // `include_bytes!` would look for a relative path beside the source file.
+        Some(path) => PathBuf::from(&path).canonicalize().map_err(|error| format!("ROSTER_PLUGIN_WASM: {error}")),
         None => component::build("http-roster-admin", ".."),
     };
     match plugin {

@@ -6,6 +6,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const TARGET: &str = "wasm32-wasip2";
+/// What cargo tells a build script about its package; settings such as proxies and registries stay.
+const OURS: [&str; 7] = [
+    "CARGO_PKG_",
+    "CARGO_CFG_",
+    "CARGO_FEATURE_",
+    "CARGO_MANIFEST_",
+    "CARGO_ENCODED_",
+    "CARGO_MAKEFLAGS",
+    "CARGO_PRIMARY_PACKAGE",
+];
 
 /// The path of the component that `package` compiles to. `root` is the workspace's folder as seen from the build script.
 /// Errors are one line for the operator.
@@ -19,7 +29,7 @@ pub(crate) fn build(package: &str, root: &str) -> Result<PathBuf, String> {
     // clippy's would also build it anew for every tool.
     for (name, _) in env::vars_os() {
         let own = name.to_str().is_some_and(|name| {
-            name.starts_with("CARGO_") && !matches!(name, "CARGO_HOME" | "CARGO_NET_OFFLINE")
+            OURS.iter().any(|prefix| name.starts_with(prefix))
                 || matches!(name, "RUSTC_WORKSPACE_WRAPPER" | "RUSTC_WRAPPER" | "RUSTFLAGS" | "RUSTDOCFLAGS" | "TARGET")
         });
         if own {

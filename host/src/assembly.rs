@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus_client::collector::Collector;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::config::{Config, HostConfig};
 use crate::http::{App, Listening, Readiness, ServeError, Server, VirtualHosts};
-use crate::http_client::{ClientBuildError, HttpClient};
+use crate::http_client::{ClientBuildError, ClientCollector, HttpClient};
 use crate::metrics::Metrics;
 use crate::plugin::{EngineSize, LoadError, LoadOptions, PluginEngine, WasmPlugin};
 use crate::rosters::{Parts, Rosters};
@@ -53,7 +54,8 @@ pub enum StartError {
 pub struct Host {
     server: Server,
     rosters: Vec<Arc<Rosters>>,
-    /// Tasks that write what is queued and end when the last sink is dropped.
+    sinks: Vec<Arc<dyn RosterSink>>,
+    /// Tasks that write what is queued and end when the sinks are closed.
     writers: Vec<JoinHandle<()>>,
     shutdown_timeout: Duration,
 }
@@ -72,9 +74,10 @@ impl Host {
             writers.push(writer);
         }
         let engine = PluginEngine::new(EngineSize::of(&config.hosts)).map_err(StartError::Engine)?;
-        let mut rosters = Vec::new();
+        let (mut rosters, mut clients) = (Vec::new(), Vec::new());
         for host in &config.hosts {
             let plugin = load(&engine, host, &metrics).await?;
+            clients.push((Arc::from(host.domain.as_str()), Arc::clone(plugin.client().stats())));
             info!(domain = %host.domain, plugin = plugin.name(), "plugin loaded");
             let parts = Parts {
                 domain: host.domain.as_str().into(),
@@ -85,10 +88,11 @@ impl Host {
             };
             rosters.push(Rosters::new(parts, &host.limits, &host.store));
         }
+        let collectors: Vec<Box<dyn Collector>> = vec![Box::new(ClientCollector::new(clients))];
         let hosts = VirtualHosts::new(rosters.clone()).ok_or(StartError::NoHosts)?;
-        let app = App { hosts, events, metrics, readiness: Readiness::default(), collectors: Vec::new() };
+        let app = App { hosts, events, metrics, readiness: Readiness::default(), collectors };
         let server = Server::bind(&config.http, &config.admin, app).await?;
-        Ok(Self { server, rosters, writers, shutdown_timeout: config.shutdown_timeout })
+        Ok(Self { server, rosters, sinks, writers, shutdown_timeout: config.shutdown_timeout })
     }
 
     /// Where it listens, with the ports the system chose.
@@ -104,7 +108,7 @@ impl Host {
     /// Serves until `stop` ends, then accepts nothing new and gives what runs `shutdown_timeout` to finish. True if
     /// everything did.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> bool {
-        let Self { server, rosters, writers, shutdown_timeout } = self;
+        let Self { server, rosters, sinks, writers, shutdown_timeout } = self;
         let (stop_sender, stopped) = watch::channel(false);
         let mut serving = tokio::spawn(server.serve(stopped));
         let cut_off = serving.abort_handle();
@@ -121,7 +125,9 @@ impl Host {
             for one in &rosters {
                 one.idle().await;
             }
-            drop(rosters);
+            for sink in &sinks {
+                sink.close();
+            }
             for writer in writers {
                 let _ = writer.await;
             }

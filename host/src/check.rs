@@ -4,12 +4,17 @@ use std::sync::Arc;
 
 use crate::assembly::{StartError, load};
 use crate::config::Config;
+use crate::http::ServeError;
 use crate::metrics::Metrics;
 use crate::plugin::{EngineSize, PluginEngine};
 
-/// Loads the plugin of every virtual host and lets it check its settings; binds nothing and sends nothing.
-pub async fn plugins(config: &Config) -> Result<(), StartError> {
+/// Reads the certificate, loads the plugin of every virtual host and lets it check its settings; binds nothing and sends
+/// nothing.
+pub async fn everything(config: &Config) -> Result<(), StartError> {
     let engine = PluginEngine::new(EngineSize::of(&config.hosts)).map_err(StartError::Engine)?;
+    if let Some(tls) = &config.http.tls {
+        crate::http::check_certificate(tls).map_err(ServeError::from)?;
+    }
     let metrics = Metrics::new();
     for host in &config.hosts {
         load(&engine, host, &Arc::clone(&metrics)).await?;

@@ -19,6 +19,8 @@ async fn host(change: impl FnOnce(&mut Config)) -> (WebApp, TestHost) {
 /// Ways to misbehave, and what the operator is told.
 const WAYS: &[(&str, &str)] = &[
     ("loop", "limits.cpu_time"),
+    ("gambler", "limits.cpu_time"),
+    ("greedy", "broke a rule"),
     ("bomb", "limits.max_memory"),
     ("trap", "trapped"),
     ("overflow", "trapped"),
@@ -232,7 +234,7 @@ async fn what_is_no_plugin_is_refused_by_name() {
         ("empty.wasm", Vec::new(), "not a WebAssembly component"),
         ("text.wasm", b"hello".to_vec(), "not a WebAssembly component"),
         ("core.wasm", b"\0asm\x01\0\0\0".to_vec(), "not a WebAssembly component"),
-        ("truncated.wasm", good[..good.len() / 2].to_vec(), "not a WebAssembly component"),
+        ("truncated.wasm", good[..good.len() / 2].to_vec(), "cannot be used"),
         ("nothing.wasm", b"\0asm\x0d\0\x01\0".to_vec(), "no plugin of the world"),
     ] {
         let path = folder.join(name);

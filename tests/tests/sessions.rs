@@ -139,3 +139,52 @@ async fn virtual_hosts_have_rosters_of_their_own() {
         assert_eq!(asked.all_seen().len(), before + 1, "Host: {name}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_leaves_during_a_refresh_and_returns_sees_the_new_roster() {
+    let (app, host) = with_grace(Duration::from_secs(60)).await;
+    host.connect("john").await;
+    app.set("john", Reply::Late(Duration::from_millis(300), Box::new(Reply::contacts(&["b@x"]))));
+    let (refresh, ()) = tokio::join!(host.post(r#"["john"]"#), async {
+        until("the request is there", || async { app.seen("john").len() == 2 }).await;
+        host.disconnect("john").await;
+    });
+    assert_eq!((refresh.status, &refresh.json()["updated"]), (200, &json!(1)));
+    app.set("john", Reply::contacts(&["b@x"]));
+    host.connect("john").await;
+    assert_eq!(host.jids("john").await, ["b@x"], "the application was told that the roster is up to date");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_roster_dropped_while_it_is_being_compared_is_fetched_anew() {
+    let (app, host) = with_grace(Duration::from_secs(60)).await;
+    host.connect("john").await;
+    app.set("john", Reply::Late(Duration::from_millis(400), Box::new(Reply::contacts(&["old@x"]))));
+    let (first, (second, third)) = tokio::join!(host.post(r#"["john"]"#), async {
+        until("the first request is there", || async { app.seen("john").len() == 2 }).await;
+        host.disconnect("john").await;
+        app.set("john", Reply::contacts(&["new@x"]));
+        let second = host.post(r#"["john"]"#).await;
+        (second, host.try_connect("john").await)
+    });
+    for response in [first, second] {
+        assert_eq!((response.status, &response.json()["errors"]), (200, &json!(0)), "{}", response.text());
+    }
+    assert_eq!(third.status, 200, "{}", third.text());
+    assert_eq!(host.jids("john").await, ["new@x"]);
+    let names: Vec<_> = host.events.of("john").iter().map(|event| event["event"].clone()).collect();
+    assert_eq!(names, ["loaded", "dropped", "loaded"], "in turn, whoever told of them");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leaving_again_does_not_make_the_grace_time_longer() {
+    let (_app, host) = with_grace(Duration::from_millis(600)).await;
+    host.connect("john").await;
+    host.disconnect("john").await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    host.connect("john").await;
+    host.disconnect("john").await;
+    let left = std::time::Instant::now();
+    until("the roster is dropped", || async { host.cached("john").await.is_none() }).await;
+    assert!((500..1000).contains(&left.elapsed().as_millis()), "{:?}", left.elapsed());
+}

@@ -102,3 +102,19 @@ async fn under_load_every_request_that_was_taken_is_answered() {
     }
     assert!(host.stop().await);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_host_with_a_sink_stops_at_once_and_has_written_everything() {
+    let app = WebApp::start().await;
+    let mut config = config(&app);
+    let path = std::env::temp_dir().join(format!("roster-events-{}.jsonl", std::process::id()));
+    config.sinks.json_lines = Some(roster_host::config::JsonLinesConfig::new(path.clone()));
+    let host = TestHost::with(config).await;
+    host.connect("john").await;
+    let began = Instant::now();
+    assert!(host.stop().await);
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert!(text.starts_with("{\"event\":\"loaded\"") && text.ends_with("}\n"), "{text:?}");
+}

@@ -70,16 +70,17 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Some(path) => Config::load(path)?,
         None => demo_defaults(),
     };
-    overrides(&mut config, &arguments);
-    logging::start(&config.log)?;
+    overrides(&mut config, &arguments)?;
+    // Keeps the log's writer: what is still queued is written when it is dropped.
+    let _log = logging::start(&config.log)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let code = runtime.block_on(async {
         if arguments.check_config {
-            check::plugins(&config).await?;
-            writeln!(std::io::stdout(), "{}", config.check_summary())?;
+            check::everything(&config).await?;
+            write!(std::io::stdout(), "{}", config.check_summary())?;
             return Ok(ExitCode::SUCCESS);
         }
         let finished = match &arguments.config {
@@ -100,11 +101,12 @@ fn demo_defaults() -> Config {
     config
 }
 
-fn overrides(config: &mut Config, arguments: &Arguments) {
+fn overrides(config: &mut Config, arguments: &Arguments) -> Result<(), Failure> {
     if let Some(address) = arguments.http_listen {
         config.http.listen = Some(address);
     }
-    if let (Some(address), Some(tls)) = (arguments.https_listen, &mut config.http.tls) {
+    if let Some(address) = arguments.https_listen {
+        let tls = config.http.tls.as_mut().ok_or("--https-listen needs [http.tls] in the configuration")?;
         tls.listen = address;
     }
     if let Some(address) = arguments.admin_listen {
@@ -116,15 +118,19 @@ fn overrides(config: &mut Config, arguments: &Arguments) {
     if arguments.log_json {
         config.log.format = LogFormat::Json;
     }
+    Ok(())
 }
 
 async fn serve(config: &Config) -> Result<bool, Failure> {
-    let stop = stop_signal()?;
-    let host = Host::start(config, Vec::new()).await?;
+    let mut stop = std::pin::pin!(stop_signal()?);
+    let host = tokio::select! {
+        host = Host::start(config, Vec::new()) => host?,
+        () = &mut stop => return Ok(true),
+    };
     let listening = host.listening();
-    tracing::info!(
-        http = ?listening.refresh_http, https = ?listening.refresh_https, admin = ?listening.admin, "roster-host is up"
-    );
+    let shown = |address: Option<SocketAddr>| address.map_or_else(|| "off".to_owned(), |address| address.to_string());
+    let (http, https) = (shown(listening.refresh_http), shown(listening.refresh_https));
+    tracing::info!(http, https, admin = shown(listening.admin), "roster-host is up");
     Ok(host.serve(stop).await)
 }
 

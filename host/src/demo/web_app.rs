@@ -62,7 +62,11 @@ impl WebApp {
     /// Listens on `address`.
     pub async fn bind(address: SocketAddr) -> Result<Self, DemoError> {
         let bound = TcpListener::bind(address).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
-        let (address, listener) = bound.map_err(|source| DemoError { address, source })?;
+        let (mut address, listener) = bound.map_err(|source| DemoError { address, source })?;
+        if address.ip().is_unspecified() {
+            // Listening everywhere is fine, but nobody can be told to connect to it.
+            address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+        }
         let state = AppState {
             people: Mutex::new(People::sample()),
             refresh_url: watch::Sender::new(None),

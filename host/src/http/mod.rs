@@ -34,5 +34,5 @@ mod tests;
 
 pub use admin::Readiness;
 pub use server::{App, Listening, ServeError, Server};
-pub use tls::TlsError;
+pub use tls::{TlsError, check_certificate};
 pub use virtual_hosts::VirtualHosts;

@@ -65,6 +65,13 @@ pub enum ServeError {
         /// Why not.
         source: io::Error,
     },
+    /// The admin listener would be open to others without a token. The configuration file is checked for it too; this
+    /// is for flags and for programs that embed the host.
+    #[error("admin.listen (--admin-listen): {address} is not a loopback address and admin.token is not set")]
+    AdminOpen {
+        /// The address.
+        address: SocketAddr,
+    },
     /// HTTPS is configured and its certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -98,6 +105,9 @@ impl Server {
     ///
     /// An address that cannot be had, or a certificate that cannot be used; then nothing is listened on.
     pub async fn bind(http: &HttpConfig, admin: &AdminConfig, app: App) -> Result<Self, ServeError> {
+        if let Some(address) = admin.listen.filter(|address| admin.token.is_none() && !address.ip().is_loopback()) {
+            return Err(ServeError::AdminOpen { address });
+        }
         let plain = listen(http.listen, "http.listen", "--http-listen").await?;
         let secure = match &http.tls {
             None => None,

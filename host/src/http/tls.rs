@@ -83,6 +83,15 @@ pub(super) struct Certificates {
     hasher: RandomState,
 }
 
+/// Can HTTPS be served with these files?
+///
+/// # Errors
+///
+/// As at start: a file that cannot be read or is no PEM, a key that is not the certificate's.
+pub fn check_certificate(config: &TlsConfig) -> Result<(), TlsError> {
+    Certificates::load(config)?.acceptor().map(|_| ())
+}
+
 impl Certificates {
     /// Reads certificate and key.
     pub(super) fn load(config: &TlsConfig) -> Result<Arc<Self>, TlsError> {

@@ -29,6 +29,7 @@ mod auth;
 mod body;
 mod build;
 mod client;
+mod collector;
 mod connect;
 mod connection;
 mod error;
@@ -47,6 +48,7 @@ mod tests;
 
 pub use build::ClientBuildError;
 pub use client::HttpClient;
+pub use collector::ClientCollector;
 pub use error::{ErrorKind, SendError};
 pub use stats::ClientStats;
 pub use timer::Deadlines;

@@ -52,8 +52,9 @@ impl Outgoing {
         if authority.as_str().contains('@') {
             return bad("the URL contains a user name or password; the host's configuration is the place for them");
         }
-        if parts.method == Method::CONNECT {
-            return bad("the method CONNECT is not supported");
+        // TRACE would show the plugin the credentials that the host adds.
+        if parts.method == Method::CONNECT || parts.method == Method::TRACE {
+            return bad("the methods CONNECT and TRACE are not supported");
         }
         if parts.headers.keys().any(|name| REFUSED.contains(&name.as_str())) {
             return bad("a header field of the request is reserved for the host");

@@ -151,7 +151,7 @@ fn check(contact: &Contact) -> Result<(), InvalidRoster> {
     let texts = contact.name.iter().chain(&contact.groups);
     let fits = !contact.jid.is_empty()
         && contact.jid.len() <= LONGEST_JID
-        && !contact.jid.bytes().any(|b| b.is_ascii_control() || b == b' ')
+        && contact.jid.chars().all(|c| is_xml_char(c) && !c.is_ascii_control() && c != ' ')
         && texts.into_iter().all(|text| text.chars().all(is_xml_char));
     if fits { Ok(()) } else { Err(InvalidRoster::Unusable(shortened(&contact.jid))) }
 }

@@ -18,6 +18,11 @@ pub(super) const TICK: Duration = Duration::from_millis(10);
 /// refresh request, writing the summary), and for a check at load.
 pub(super) const EXTRA_INSTANCES: usize = 64;
 
+/// What one component may be made of. More than any language's tooling makes today.
+const CORE_INSTANCES: u32 = 64;
+const TABLES: u32 = 16;
+const MEMORIES: u32 = 2;
+
 /// What the engine must have room for. Room is address space, not memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EngineSize {
@@ -66,15 +71,16 @@ fn config(size: EngineSize) -> Config {
     let count = u32::try_from(size.instances).unwrap_or(u32::MAX);
     let mut pool = PoolingAllocationConfig::new();
     // A component made from Rust has three core instances (the program, and two shims of the component tooling), one
-    // memory and a few tables; other toolchains need some more. The totals are of address space.
+    // memory and a few tables; Python's have some twenty core instances. The total of core instances is only counted,
+    // those of memories and tables are address space: about 6 GiB and 160 kB each.
     pool.total_component_instances(count)
-        .total_core_instances(count.saturating_mul(4))
+        .total_core_instances(count.saturating_mul(CORE_INSTANCES))
         .total_memories(count)
-        .total_tables(count.saturating_mul(4))
+        .total_tables(count.saturating_mul(TABLES))
         .total_stacks(count)
-        .max_memories_per_component(1)
-        .max_tables_per_component(8)
-        .max_core_instances_per_component(16)
+        .max_memories_per_component(MEMORIES)
+        .max_tables_per_component(TABLES)
+        .max_core_instances_per_component(CORE_INSTANCES)
         .max_memory_size(size.memory);
     let mut config = Config::new();
     config

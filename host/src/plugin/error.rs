@@ -22,6 +22,14 @@ pub enum LoadError {
         /// The compiler's complaint.
         reason: String,
     },
+    /// It is a component, and cannot be compiled or does not fit the limits.
+    #[error("plugin {plugin}: the component cannot be used: {reason}")]
+    Compile {
+        /// The plugin's name.
+        plugin: String,
+        /// The compiler's complaint.
+        reason: String,
+    },
     /// It imports what this host does not grant.
     #[error("plugin {plugin}: it needs something this host does not grant: {reason}")]
     Imports {

@@ -30,6 +30,9 @@ use crate::http_client::HttpClient;
 use crate::metrics::Metrics;
 use crate::model::{Snapshot, Username};
 
+/// How a component begins (binary format of the component model, version 13, layer 1).
+const COMPONENT_PREAMBLE: &[u8] = b"\0asm\x0d\0\x01\0";
+
 /// What to load, and what it may use.
 pub struct LoadOptions<'a> {
     /// Domain, plugin file, settings and limits.
@@ -91,6 +94,11 @@ impl WasmPlugin {
     /// The plugin's file, or `(built in)`.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What stands behind `wasi:http`.
+    pub fn client(&self) -> &HttpClient {
+        &self.client
     }
 
     /// Warm instances waiting for a call.
@@ -224,8 +232,12 @@ async fn compile(
 ) -> Result<HooksPre<State>, LoadError> {
     let reason = |error: &wasmtime::Error| convert::one_line(&format!("{error:#}"));
     let compiled = tokio::task::spawn_blocking(move || {
+        if !bytes.starts_with(COMPONENT_PREAMBLE) {
+            let found = if bytes.starts_with(b"\0asm") { "it is a core module" } else { "it is not WebAssembly" };
+            return Err(LoadError::NotAComponent { plugin, reason: found.to_owned() });
+        }
         let component = Component::from_binary(engine.engine(), &bytes)
-            .map_err(|error| LoadError::NotAComponent { plugin: plugin.clone(), reason: reason(&error) })?;
+            .map_err(|error| LoadError::Compile { plugin: plugin.clone(), reason: reason(&error) })?;
         let linker = linker::linker(engine.engine()).map_err(|error| LoadError::Engine { reason: reason(&error) })?;
         let pre = linker
             .instantiate_pre(&component)

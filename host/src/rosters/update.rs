@@ -61,7 +61,7 @@ impl Rosters {
                 self.metrics.update(&self.domain, update.name(), began.elapsed());
             }
             Err(error) => {
-                warn!(%error, "the roster could not be updated; what is cached stays");
+                warn!(%error, "the roster could not be updated; if one is cached, it stays");
                 self.metrics.update(&self.domain, error.kind(), began.elapsed());
             }
         }

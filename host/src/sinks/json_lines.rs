@@ -3,9 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -16,11 +18,16 @@ use crate::config::JsonLinesConfig;
 
 /// Events written together before the output is flushed.
 const BATCH: usize = 256;
+/// After a failed write.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Appends every event to a file, or prints it.
 pub struct JsonLines {
-    queue: mpsc::Sender<Arc<RosterEvent>>,
+    /// `None` once closed.
+    queue: Mutex<Option<mpsc::Sender<Arc<RosterEvent>>>>,
     timeout: Duration,
+    /// The last event found no room in time: until there is some again nobody waits, or every refresh would.
+    stuck: AtomicBool,
 }
 
 /// The output cannot be opened.
@@ -32,8 +39,8 @@ pub struct JsonLinesError {
 }
 
 impl JsonLines {
-    /// Opens the output and starts the task that writes to it; the task ends, everything written, when the sink is
-    /// dropped.
+    /// Opens the output and starts the task that writes to it; the task ends, everything written, after [`close`](RosterSink::close)
+    /// or when the sink is dropped.
     pub async fn open(config: &JsonLinesConfig) -> Result<(Self, JoinHandle<()>), JsonLinesError> {
         let output: Box<dyn AsyncWrite + Send + Unpin> = if config.path == Path::new("-") {
             Box::new(tokio::io::stdout())
@@ -47,7 +54,7 @@ impl JsonLines {
     fn to_writer(output: Box<dyn AsyncWrite + Send + Unpin>, config: &JsonLinesConfig) -> (Self, JoinHandle<()>) {
         let (queue, events) = mpsc::channel(config.queue.max(1));
         let writer = tokio::spawn(write(output, events, config.path.clone()));
-        (Self { queue, timeout: config.timeout }, writer)
+        (Self { queue: Mutex::new(Some(queue)), timeout: config.timeout, stuck: AtomicBool::new(false) }, writer)
     }
 }
 
@@ -56,9 +63,11 @@ async fn write(
     mut events: mpsc::Receiver<Arc<RosterEvent>>,
     path: PathBuf,
 ) {
-    let (mut batch, mut text) = (Vec::new(), Vec::new());
+    let (mut batch, mut text, mut failing) = (Vec::new(), Vec::new(), false);
     while events.recv_many(&mut batch, BATCH).await > 0 {
-        text.clear();
+        if !failing {
+            text.clear();
+        }
         for event in batch.drain(..) {
             match serde_json::to_writer(&mut text, &*event) {
                 Ok(()) => text.push(b'\n'),
@@ -69,10 +78,17 @@ async fn write(
             output.write_all(&text).await?;
             output.flush().await
         };
-        if let Err(error) = written.await {
-            // The queue closes, so the rosters hear of it at the next event.
-            error!(path = %path.display(), %error, "cannot write roster events; giving up on this sink");
-            return;
+        match written.await {
+            Ok(()) => failing = false,
+            Err(error) => {
+                // A full disk may be emptied again. The next line must not begin within a broken one.
+                if !std::mem::replace(&mut failing, true) {
+                    error!(path = %path.display(), %error, "roster events are lost: they cannot be written");
+                }
+                text.clear();
+                text.push(b'\n');
+                tokio::time::sleep(PAUSE).await;
+            }
         }
     }
 }
@@ -85,10 +101,18 @@ impl RosterSink for JsonLines {
 
     async fn deliver(&self, event: Arc<RosterEvent>) -> Result<(), Undelivered> {
         use mpsc::error::SendTimeoutError::{Closed, Timeout};
-        self.queue.send_timeout(event, self.timeout).await.map_err(|error| match error {
+        let wait = if self.stuck.load(Ordering::Relaxed) { Duration::ZERO } else { self.timeout };
+        let Some(queue) = self.queue.lock().clone() else { return Err(Undelivered::Closed) };
+        let sent = queue.send_timeout(event, wait).await;
+        self.stuck.store(sent.is_err(), Ordering::Relaxed);
+        sent.map_err(|error| match error {
             Timeout(_) => Undelivered::QueueFull,
             Closed(_) => Undelivered::Closed,
         })
+    }
+
+    fn close(&self) {
+        self.queue.lock().take();
     }
 }
 
@@ -138,8 +162,14 @@ mod tests {
             answers.push(sink.deliver(event("john")).await);
         }
         assert_eq!(answers.last(), Some(&Err(Undelivered::QueueFull)));
+        let began = std::time::Instant::now();
+        for _ in 0..1000 {
+            assert_eq!(sink.deliver(event("john")).await, Err(Undelivered::QueueFull));
+        }
+        assert!(began.elapsed() < Duration::from_secs(10), "only the first waits: {:?}", began.elapsed());
         drop(ours);
-        writer.await.unwrap();
+        writer.abort();
+        let _ = writer.await;
         assert_eq!(sink.deliver(event("john")).await, Err(Undelivered::Closed));
     }
 }

@@ -27,6 +27,9 @@ pub trait RosterSink: Send + Sync + 'static {
     /// Called with the events of one user one after another and in version order, and for several users at once. The
     /// caller waits, so an implementation has a bounded queue and gives up after a deadline of its own.
     async fn deliver(&self, event: Arc<RosterEvent>) -> Result<(), Undelivered>;
+
+    /// The host stops: no event comes after this. What is queued is still written.
+    fn close(&self) {}
 }
 
 /// A sink could not take an event; the roster itself is stored all the same.

@@ -58,9 +58,10 @@ async fn events_arrive_as_they_happen() {
 
     call(host.admin(), "DELETE", "/sessions/john", &[], "").await;
     get(host.http(), "/roster_admin/refresh/john").await;
+    let version = data["version"].clone();
     let (event, id, data) = next(&mut reader).await;
-    let dropped = json!({ "event": "dropped", "domain": "example.com", "user": "john" });
-    assert_eq!((&*event, id, data), ("dropped", None, dropped));
+    let dropped = json!({ "event": "dropped", "domain": "example.com", "user": "john", "version": version });
+    assert_eq!((&*event, id, data), ("dropped", Some(version.to_string()), dropped));
 }
 
 #[tokio::test]

@@ -106,7 +106,7 @@ async fn broken_and_oversized_responses_are_errors_of_their_kind() {
         let client = client(&config);
         let error = get(&client, &server.url("/a?b")).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{name}: {error}");
-        assert!(error.to_string().starts_with(&server.url("/a?b: ")), "{name}: {error}");
+        assert!(error.to_string().starts_with(&server.url("/a?...: ")), "{name}: {error}");
         assert_eq!(client.stats().errors(kind), 1);
         eventually("the connection is closed", || client.stats().connections_open() == 0).await;
     }

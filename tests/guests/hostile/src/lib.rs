@@ -8,7 +8,13 @@ mod component {
 
     #[allow(clippy::all, unsafe_code, missing_docs, unreachable_pub)]
     mod bindings {
-        wit_bindgen::generate!({ path: "../../../wit", world: "roster-plugin", generate_all });
+        wit_bindgen::generate!({ path: "../../../wit", inline: "
+            package test:hostile;
+            world hostile {
+                include xmpp:roster/roster-plugin@0.1.0;
+                import wasi:random/random@0.2.12;
+            }
+        ", world: "test:hostile/hostile", generate_all });
         export!(Hostile with_types_in self);
         use super::Hostile;
     }
@@ -51,7 +57,7 @@ mod component {
                 "twins" => vec![contact("twin@localhost"), contact("twin@localhost")],
                 "bell" => vec![Contact { name: Some("\u{7}".into()), ..contact("bell@localhost") }],
                 "nameless" => vec![contact("")],
-                "crowd" => (0..200_000).map(|n| contact(&format!("c{n}@localhost"))).collect(),
+                "crowd" => (0..20_000).map(|n| contact(&format!("c{n}@localhost"))).collect(),
                 _ => vec![contact("friend@localhost")],
             };
             let warnings = if user == "warner" { vec!["beware\nof me".repeat(1000); 1000] } else { Vec::new() };
@@ -113,6 +119,12 @@ mod component {
                 std::hint::black_box(recurse(1));
             }
             "exit" => std::process::exit(3),
+            "gambler" => loop {
+                std::hint::black_box(bindings::wasi::random::random::get_random_bytes(64 << 10));
+            },
+            "greedy" => {
+                std::hint::black_box(bindings::wasi::random::random::get_random_bytes(64 << 20));
+            }
             "sleeper" => monotonic_clock::subscribe_duration(3_600_000_000_000).block(),
             "handles" => std::mem::forget((0..100_000).map(|_| Fields::new()).collect::<Vec<_>>()),
             "leaker" => std::mem::forget(Fields::new()),

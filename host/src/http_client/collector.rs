@@ -1,0 +1,68 @@
+//! A client's counters, in the terms of Prometheus.
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use super::{ClientStats, ErrorKind};
+
+/// Shows the counters of the clients of all virtual hosts, each under its domain, as `client_...`.
+#[derive(Debug)]
+pub struct ClientCollector {
+    clients: Vec<(Arc<str>, Arc<ClientStats>)>,
+}
+
+/// A counter: its name, what it is, and where to read it.
+type Counter = (&'static str, &'static str, fn(&ClientStats) -> u64);
+
+const COUNTERS: [Counter; 5] = [
+    ("client_requests", "HTTP requests of plugins", ClientStats::requests),
+    ("client_redirects", "Redirects followed", ClientStats::redirects),
+    ("client_retries", "Requests sent again because the server had just closed the connection", ClientStats::retries),
+    ("client_response_bytes", "Bytes of response bodies received", ClientStats::bytes_in),
+    ("client_connections_opened", "Connections opened to applications", ClientStats::connections_opened),
+];
+
+impl ClientCollector {
+    /// For these domains and the counters of their clients.
+    pub fn new(clients: Vec<(Arc<str>, Arc<ClientStats>)>) -> Self {
+        Self { clients }
+    }
+}
+
+impl Collector for ClientCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        for (name, help, read) in COUNTERS {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for (domain, stats) in &self.clients {
+                let labels = [("domain", &**domain)];
+                ConstCounter::new(read(stats)).encode(metric.encode_family(&labels)?)?;
+            }
+        }
+        let mut metric = encoder.encode_descriptor(
+            "client_errors",
+            "HTTP requests that failed, by kind",
+            None,
+            MetricType::Counter,
+        )?;
+        for (domain, stats) in &self.clients {
+            for kind in ErrorKind::ALL {
+                let labels = [("domain", &**domain), ("kind", kind.as_str())];
+                ConstCounter::new(stats.errors(*kind)).encode(metric.encode_family(&labels)?)?;
+            }
+        }
+        let help = "Connections to applications that are open";
+        let mut metric = encoder.encode_descriptor("client_connections_open", help, None, MetricType::Gauge)?;
+        for (domain, stats) in &self.clients {
+            let labels = [("domain", &**domain)];
+            let open = i64::try_from(stats.connections_open()).unwrap_or(i64::MAX);
+            ConstGauge::new(open).encode(metric.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}
