@@ -1,0 +1,82 @@
+//! The program without a configuration.
+
+use std::net::SocketAddr;
+
+use super::client::{Response, request};
+use super::program::Program;
+
+const ANY_PORTS: [&str; 6] =
+    ["--http-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--demo-listen", "127.0.0.1:0"];
+
+/// Starts the demo and waits until it has said everything it says by itself.
+fn started() -> (Program, String) {
+    let demo = Program::start(ANY_PORTS);
+    let loaded = ["john has connected; ", "marie has connected; "];
+    let text = demo.stdout.wait("both are connected", |text| {
+        (loaded.iter().all(|line| text.contains(line)) && text.ends_with('\n')).then(|| text.to_owned())
+    });
+    (demo, text)
+}
+
+/// Does what a line `curl [-X METHOD] [-d 'BODY'] URL [# comment]` would do.
+fn curl(line: &str) -> Response {
+    let command = line.split(" #").next().unwrap();
+    let body = command.split('\'').nth(1);
+    let words: Vec<&str> = command.split_whitespace().collect();
+    let given = words.iter().position(|word| *word == "-X").map(|at| words[at + 1]);
+    let method = given.unwrap_or(if body.is_some() { "POST" } else { "GET" });
+    let url = words.iter().find_map(|word| word.strip_prefix("http://")).unwrap_or_else(|| panic!("no URL: {line}"));
+    let (address, path) = url.split_once('/').unwrap();
+    request(address.parse().unwrap(), method, &format!("/{path}"), &[], body.unwrap_or_default())
+}
+
+/// The address in the greeting's line that begins with `title`.
+fn address(text: &str, title: &str) -> SocketAddr {
+    let line = text.lines().find(|line| line.trim_start().starts_with(title)).unwrap();
+    line.split(['/', ' ']).find_map(|word| word.parse().ok()).unwrap_or_else(|| panic!("no address: {line}"))
+}
+
+#[test]
+fn the_demo_says_what_listens_where_and_its_three_curl_lines_work() {
+    let (demo, greeting) = started();
+    assert!(greeting.contains("roster_admin/refresh\n"), "{greeting}");
+    let contacts = request(address(&greeting, "web application"), "GET", "/contacts/john", &[], "");
+    assert_eq!(contacts.body, r#"{"marie@localhost":{"name":"Marie"},"michael@localhost":{"name":"Michael"}}"#);
+
+    let lines: Vec<&str> = greeting.lines().filter_map(|line| line.trim().strip_prefix("curl ")).collect();
+    let shown = [
+        "john's roster changed; version 3:\n  + aaron@localhost (\"Aaron\")\n",
+        "john's roster changed; version 4:\n  - aaron@localhost\n",
+        // Nothing has changed, so nothing is shown.
+        "",
+    ];
+    assert_eq!(lines.len(), shown.len(), "{greeting}");
+    let mut expected = greeting.clone();
+    for (line, shown) in lines.iter().zip(shown) {
+        let response = curl(line);
+        assert_eq!(response.status, 200, "{line}: {response:?}");
+        assert_eq!(
+            response.body, r#"{"status":"ok","message":"roster update complete","updated":2,"errors":0}"#,
+            "{line}"
+        );
+        expected += shown;
+        // While it runs, not when it ends.
+        demo.stdout.wait_for(&expected);
+    }
+    let cached = request(address(&greeting, "admin"), "GET", "/rosters/john", &[], "").json();
+    assert_eq!(cached["version"], 4, "{cached}");
+
+    let ended = demo.stop();
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    assert_eq!(ended.stdout, expected, "each change is shown, once, and nothing else");
+}
+
+#[test]
+fn ctrl_c_and_a_service_manager_end_the_demo() {
+    for signal in ["INT", "TERM"] {
+        let (demo, _) = started();
+        demo.signal(signal);
+        let ended = demo.end();
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{signal}");
+    }
+}

@@ -1,0 +1,29 @@
+//! The built program from the outside: its command line, its output, its exit code, what it does with signals.
+//!
+//! Everything runs in processes of its own, with plain threads and blocking sockets, as an operator's scripts would use
+//! it. What happens inside is tested elsewhere. A test target of the host's package, because only there cargo says where
+//! the program is.
+//!
+//! - [`demo`]: the program without a configuration
+//! - [`check_config`], [`ports`]: what is said when it cannot start
+//! - [`serving`], [`sinks`], [`https`]: the program with a configuration
+//! - [`logs`], [`secrets`]: what is on standard error, and what must not be
+//! - [`stopping`]: SIGTERM and SIGINT
+//!
+//! Shared: [`program`] (a running process and its output), [`setup`] (a folder with a configuration), [`web_app`] and
+//! [`client`].
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod check_config;
+mod client;
+mod demo;
+mod https;
+mod logs;
+mod ports;
+mod program;
+mod secrets;
+mod serving;
+mod setup;
+mod sinks;
+mod stopping;
+mod web_app;

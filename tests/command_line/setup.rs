@@ -1,0 +1,60 @@
+//! A folder with a configuration in it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::program::{Ended, Program, run};
+use super::web_app::WebApp;
+
+/// The folder. It is removed when dropped.
+pub(crate) struct Setup(TempDir);
+
+impl Setup {
+    /// With `roster-host.toml`: `top`, one host for `app`, and `host` after its settings.
+    pub(crate) fn new(app: &WebApp, top: &str, host: &str) -> Self {
+        Self::with(&format!("{top}\n{}{host}\n", one_host(&app.roster_url())))
+    }
+
+    /// With this text as `roster-host.toml`.
+    pub(crate) fn with(text: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("roster-host.toml"), text).unwrap();
+        Self(folder)
+    }
+
+    /// A file in the folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// The configuration.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.path("roster-host.toml")
+    }
+
+    /// Starts the program with the configuration, on ports that the system picks.
+    pub(crate) fn start(&self, more: &[&str]) -> Program {
+        Program::start(with_config(
+            &self.config(),
+            &["--http-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"],
+            more,
+        ))
+    }
+
+    /// Runs the program with the configuration and these arguments until it ends by itself.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
+        run(with_config(&self.config(), arguments, &[]))
+    }
+}
+
+/// The tables of a host, up to its settings.
+pub(crate) fn one_host(roster_url: &str) -> String {
+    format!("[[host]]\ndomain = 'example.com'\n[host.settings]\nhttp_roster_url = '{roster_url}'\n")
+}
+
+fn with_config(config: &Path, arguments: &[&str], more: &[&str]) -> Vec<String> {
+    let config = ["--config", config.to_str().unwrap()];
+    [&config, arguments, more].concat().into_iter().map(str::to_owned).collect()
+}
