@@ -12,10 +12,11 @@ use crate::config::{Config, HostConfig};
 use crate::http::{App, Listening, Readiness, ServeError, Server, VirtualHosts};
 use crate::http_client::{ClientBuildError, ClientCollector, HttpClient};
 use crate::metrics::Metrics;
-use crate::plugin::{EngineSize, LoadError, LoadOptions, PluginEngine, WasmPlugin};
+use crate::plugin::{EngineSize, LoadError, PluginEngine, RosterPlugin};
 use crate::rosters::{Parts, Rosters};
 use crate::sinks::{EventStream, JsonLines, JsonLinesError, RosterSink};
 use crate::store::MemoryStore;
+use crate::swap::Swapper;
 
 /// The host cannot start. Each is one line.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +55,7 @@ pub enum StartError {
 pub struct Host {
     server: Server,
     rosters: Vec<Arc<Rosters>>,
+    swappers: Vec<Arc<Swapper>>,
     sinks: Vec<Arc<dyn RosterSink>>,
     /// Tasks that write what is queued and end when the sinks are closed.
     writers: Vec<JoinHandle<()>>,
@@ -74,25 +76,27 @@ impl Host {
             writers.push(writer);
         }
         let engine = PluginEngine::new(EngineSize::of(&config.hosts)).map_err(StartError::Engine)?;
-        let (mut rosters, mut clients) = (Vec::new(), Vec::new());
+        let (mut rosters, mut swappers, mut clients) = (Vec::new(), Vec::new(), Vec::new());
         for host in &config.hosts {
-            let plugin = load(&engine, host, &metrics).await?;
-            clients.push((Arc::from(host.domain.as_str()), Arc::clone(plugin.client().stats())));
-            info!(domain = %host.domain, plugin = plugin.name(), "plugin loaded");
+            let swapper = load(&engine, host, &metrics).await?;
+            clients.push((Arc::from(host.domain.as_str()), Arc::clone(swapper.client().stats())));
+            info!(domain = %host.domain, plugin = swapper.slot().plugin().name(), "plugin loaded");
             let parts = Parts {
                 domain: host.domain.as_str().into(),
-                plugin: Arc::new(plugin),
+                plugin: Arc::clone(swapper.slot()) as Arc<dyn RosterPlugin>,
                 store: Arc::new(MemoryStore::new(&host.store)),
                 sinks: sinks.clone(),
                 metrics: Arc::clone(&metrics),
             };
             rosters.push(Rosters::new(parts, &host.limits, &host.store));
+            swappers.push(swapper);
         }
         let collectors: Vec<Box<dyn Collector>> = vec![Box::new(ClientCollector::new(clients))];
         let hosts = VirtualHosts::new(rosters.clone()).ok_or(StartError::NoHosts)?;
-        let app = App { hosts, events, metrics, readiness: Readiness::default(), collectors };
+        let app =
+            App { hosts, swappers: swappers.clone(), events, metrics, readiness: Readiness::default(), collectors };
         let server = Server::bind(&config.http, &config.admin, app).await?;
-        Ok(Self { server, rosters, sinks, writers, shutdown_timeout: config.shutdown_timeout })
+        Ok(Self { server, rosters, swappers, sinks, writers, shutdown_timeout: config.shutdown_timeout })
     }
 
     /// Where it listens, with the ports the system chose.
@@ -105,10 +109,15 @@ impl Host {
         &self.rosters
     }
 
+    /// What swaps the virtual hosts' plugins, in the configuration's order.
+    pub fn swappers(&self) -> &[Arc<Swapper>] {
+        &self.swappers
+    }
+
     /// Serves until `stop` ends, then accepts nothing new and gives what runs `shutdown_timeout` to finish. True if
     /// everything did.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> bool {
-        let Self { server, rosters, sinks, writers, shutdown_timeout } = self;
+        let Self { server, rosters, sinks, writers, shutdown_timeout, .. } = self;
         let (stop_sender, stopped) = watch::channel(false);
         let mut serving = tokio::spawn(server.serve(stopped));
         let cut_off = serving.abort_handle();
@@ -146,9 +155,10 @@ pub(crate) async fn load(
     engine: &PluginEngine,
     host: &HostConfig,
     metrics: &Arc<Metrics>,
-) -> Result<WasmPlugin, StartError> {
+) -> Result<Arc<Swapper>, StartError> {
     let domain = || host.domain.clone();
     let client = HttpClient::new(&host.client).map_err(|source| StartError::Client { domain: domain(), source })?;
-    let options = LoadOptions { host, client, metrics: Arc::clone(metrics) };
-    WasmPlugin::load(engine, options).await.map_err(|source| StartError::Plugin { domain: domain(), source })
+    Swapper::start(engine, host, client, metrics)
+        .await
+        .map_err(|source| StartError::Plugin { domain: domain(), source })
 }

@@ -6,6 +6,7 @@
 //! - [`http`]: the refresh route takes the application's request; admin, health and metrics beside it
 //! - [`rosters`]: the use cases, first fetch and refresh: ordering, single flight, concurrency
 //! - [`plugin`]: wasmtime engine, warm instances, limits; the hooks of the WIT
+//! - [`swap`]: which plugin serves, and another in its place while the host runs
 //! - [`http_client`]: what stands behind the plugin's `wasi:http`
 //! - [`store`]: versioned rosters in memory
 //! - [`sinks`]: who is told what changed
@@ -26,5 +27,6 @@ pub mod plugin;
 pub mod rosters;
 pub mod sinks;
 pub mod store;
+pub mod swap;
 
 pub use assembly::{Host, StartError};

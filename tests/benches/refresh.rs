@@ -14,7 +14,7 @@ use roster_host::config::{Config, HostConfig, StoreConfig};
 use roster_host::http_client::HttpClient;
 use roster_host::metrics::Metrics;
 use roster_host::model::Username;
-use roster_host::plugin::{EngineSize, LoadOptions, Outcome, PluginEngine, RosterPlugin, WasmPlugin};
+use roster_host::plugin::{EngineSize, LoadOptions, Outcome, PluginEngine, PluginSource, RosterPlugin, WasmPlugin};
 use roster_host::rosters::{Parts, Rosters, SessionId};
 use roster_host::store::MemoryStore;
 use roster_tests::native::NativePlugin;
@@ -44,7 +44,8 @@ impl Bench {
     async fn component(&self) -> Arc<dyn RosterPlugin> {
         let engine = PluginEngine::new(EngineSize::of(&self.config.hosts)).unwrap();
         let client = HttpClient::new(&self.host().client).unwrap();
-        let options = LoadOptions { host: self.host(), client, metrics: Metrics::new() };
+        let plugin = PluginSource::BuiltIn.read().await.unwrap();
+        let options = LoadOptions { host: self.host(), plugin: &plugin, client, metrics: Metrics::new() };
         Arc::new(WasmPlugin::load(&engine, options).await.unwrap())
     }
 

@@ -11,6 +11,7 @@ use roster_host::Host;
 use roster_host::config::{Config, HostConfig};
 use roster_host::rosters::Rosters;
 use roster_host::sinks::{RosterEvent, RosterSink, Undelivered};
+use roster_host::swap::Swapper;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -29,6 +30,8 @@ pub struct TestHost {
     pub admin: SocketAddr,
     /// What was told to sinks.
     pub events: Arc<Events>,
+    /// What swaps the first virtual host's plugin.
+    pub swapper: Arc<Swapper>,
     /// The first virtual host's rosters.
     pub rosters: Arc<Rosters>,
     stop: Option<oneshot::Sender<()>>,
@@ -114,6 +117,7 @@ impl TestHost {
         let listening = host.listening();
         let (http, admin) = (listening.refresh_http.unwrap(), listening.admin.unwrap());
         let rosters = Arc::clone(&host.rosters()[0]);
+        let swapper = Arc::clone(&host.swappers()[0]);
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
             host.serve(async {
@@ -122,7 +126,7 @@ impl TestHost {
             })
             .await
         });
-        Self { http, admin, events, rosters, stop: Some(stop), task }
+        Self { http, admin, events, swapper, rosters, stop: Some(stop), task }
     }
 
     /// Posts `body` to the refresh route.

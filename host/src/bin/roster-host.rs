@@ -131,7 +131,22 @@ async fn serve(config: &Config) -> Result<bool, Failure> {
     let shown = |address: Option<SocketAddr>| address.map_or_else(|| "off".to_owned(), |address| address.to_string());
     let (http, https) = (shown(listening.refresh_http), shown(listening.refresh_https));
     tracing::info!(http, https, admin = shown(listening.admin), "roster-host is up");
+    reload_on_hangup(&host)?;
     Ok(host.serve(stop).await)
+}
+
+/// SIGHUP: every virtual host reads its plugin again. What comes of it is in the log and in `GET /plugin`.
+fn reload_on_hangup(host: &Host) -> Result<(), Failure> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let swappers = host.swappers().to_vec();
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            for swapper in &swappers {
+                swapper.reload().await;
+            }
+        }
+    });
+    Ok(())
 }
 
 async fn serve_demo(mut config: Config, demo_listen: SocketAddr) -> Result<bool, Failure> {

@@ -24,8 +24,28 @@ pub(super) const SESSIONS_USER: &str = "/sessions/{user}";
 /// Roster events as they happen.
 pub(super) const EVENTS: &str = "/events";
 
-const ALL: [&str; 10] =
-    [REFRESH, REFRESH_USER, INDEX, HEALTHZ, READYZ, METRICS, ROSTERS, ROSTERS_USER, SESSIONS_USER, EVENTS];
+/// Which plugin serves.
+pub(super) const PLUGIN: &str = "/plugin";
+/// The configured plugin is read again.
+pub(super) const PLUGIN_RELOAD: &str = "/plugin/reload";
+/// The plugin before is put back.
+pub(super) const PLUGIN_ROLLBACK: &str = "/plugin/rollback";
+
+const ALL: [&str; 13] = [
+    REFRESH,
+    REFRESH_USER,
+    INDEX,
+    HEALTHZ,
+    READYZ,
+    METRICS,
+    ROSTERS,
+    ROSTERS_USER,
+    SESSIONS_USER,
+    EVENTS,
+    PLUGIN,
+    PLUGIN_RELOAD,
+    PLUGIN_ROLLBACK,
+];
 
 /// The route as a metric's label: one of a few, whatever the client asked for.
 pub(super) fn label(matched: Option<&MatchedPath>) -> &'static str {

@@ -21,6 +21,7 @@ use super::{VirtualHosts, refresh_route};
 use crate::config::{AdminConfig, HttpConfig};
 use crate::metrics::Metrics;
 use crate::sinks::EventStream;
+use crate::swap::Swapper;
 
 /// Connections to the admin listener beside the readers of `/events`.
 const ADMIN_CONNECTIONS: usize = 64;
@@ -29,6 +30,8 @@ const ADMIN_CONNECTIONS: usize = 64;
 pub struct App {
     /// The rosters.
     pub hosts: VirtualHosts,
+    /// What `/plugin` shows and changes, in the order of the hosts; may be empty.
+    pub swappers: Vec<Arc<Swapper>>,
     /// What `/events` reads.
     pub events: Arc<EventStream>,
     /// What `/metrics` shows and every request is counted in.

@@ -181,6 +181,11 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// Is it the plugin that failed, and not the application or the load on this host? Another module may do better.
+    pub fn is_plugins_fault(&self) -> bool {
+        !matches!(self, Self::Fetch(_) | Self::Busy { .. })
+    }
+
     /// A short name for metrics.
     pub fn kind(&self) -> &'static str {
         match self {

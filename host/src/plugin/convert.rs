@@ -36,8 +36,12 @@ fn owned_contact(contact: wit::Contact) -> Contact {
     Contact { jid, name, subscription, ask, groups }
 }
 
-fn tag(tag: Option<Vec<u8>>) -> Option<Tag> {
-    tag.filter(|tag| tag.len() <= LONGEST_TAG).map(Vec::into_boxed_slice)
+/// The beginning of the digest of the code that made a tag; kept in front of it.
+pub(super) type TagOwner = [u8; 8];
+
+fn tag(tag: Option<Vec<u8>>, code: TagOwner) -> Option<Tag> {
+    let tag = tag.filter(|tag| tag.len() <= LONGEST_TAG)?;
+    Some([&code[..], &tag].concat().into_boxed_slice())
 }
 
 fn warnings(mut warnings: Vec<String>) -> Vec<String> {
@@ -58,20 +62,20 @@ pub(super) fn one_line(text: &str) -> String {
     text.chars().map(clean).take(LONGEST_WARNING).collect()
 }
 
-pub(super) fn roster(roster: wit::Roster) -> FetchedRoster {
+pub(super) fn roster(roster: wit::Roster, code: TagOwner) -> FetchedRoster {
     FetchedRoster {
         contacts: roster.contacts.into_iter().map(owned_contact).collect(),
-        tag: tag(roster.tag),
+        tag: tag(roster.tag, code),
         warnings: warnings(roster.warnings),
     }
 }
 
-pub(super) fn refreshed(refreshed: wit::Refreshed) -> Refreshed {
+pub(super) fn refreshed(refreshed: wit::Refreshed, code: TagOwner) -> Refreshed {
     match refreshed {
         wit::Refreshed::Unchanged => Refreshed::Unchanged,
         wit::Refreshed::Changed(delta) => Refreshed::Changed(Delta {
             changes: delta.changes.into_iter().map(change).collect(),
-            tag: tag(delta.tag),
+            tag: tag(delta.tag, code),
             warnings: warnings(delta.warnings),
         }),
     }

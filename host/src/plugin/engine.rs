@@ -23,6 +23,9 @@ const CORE_INSTANCES: u32 = 64;
 const TABLES: u32 = 16;
 const MEMORIES: u32 = 2;
 
+/// Loaded plugins of one virtual host that may run calls at once: the one that serves, and the one it takes over from.
+const GENERATIONS: usize = 2;
+
 /// What the engine must have room for. Room is address space, not memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EngineSize {
@@ -36,7 +39,10 @@ impl EngineSize {
     /// Enough for all virtual hosts together.
     pub fn of(hosts: &[HostConfig]) -> Self {
         Self {
-            instances: hosts.iter().map(|host| host.limits.max_concurrent_calls + EXTRA_INSTANCES).sum(),
+            instances: hosts
+                .iter()
+                .map(|host| GENERATIONS * (host.limits.max_concurrent_calls + EXTRA_INSTANCES))
+                .sum(),
             memory: hosts.iter().map(|host| host.limits.max_memory).max().unwrap_or(0),
         }
     }

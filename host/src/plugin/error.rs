@@ -14,6 +14,14 @@ pub enum LoadError {
         /// Why.
         source: io::Error,
     },
+    /// The file is longer than any plugin.
+    #[error("plugin {plugin}: longer than {limit} bytes")]
+    TooLarge {
+        /// The plugin's name.
+        plugin: String,
+        /// The longest plugin that is read, bytes.
+        limit: u64,
+    },
     /// The bytes are no WebAssembly component.
     #[error("plugin {plugin}: not a WebAssembly component: {reason}")]
     NotAComponent {

@@ -6,13 +6,17 @@ use wasmtime::component::{ComponentType, Linker, Lower, Resource, ResourceType};
 use wasmtime::{Result, StoreContextMut};
 
 use super::bindings::xmpp::roster::types as wit;
-use super::convert;
+use super::convert::{self, TagOwner};
 use super::state::State;
 use crate::model::Snapshot;
 
-/// The resource `snapshot`.
+/// The resource `snapshot`. The plugin sees the tag only if the same code made it: another module's validator must not
+/// make this one believe that it has read the answer before.
 #[allow(unreachable_pub, reason = "the generated bindings re-export it")]
-pub struct KnownRoster(pub(super) Arc<Snapshot>);
+pub struct KnownRoster {
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) code: TagOwner,
+}
 
 /// `packed-contacts`, lowered into the plugin's memory straight from the store: no copy is made on the way.
 #[derive(ComponentType, Lower)]
@@ -33,9 +37,13 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
         Ok(())
     })?;
     store.func_wrap("[method]snapshot.version", |context, (known,)| Ok((snapshot(&context, &known)?.version(),)))?;
-    store.func_wrap("[method]snapshot.tag", |context, (known,)| {
-        Ok((snapshot(&context, &known)?.tag().map(<[u8]>::to_vec),))
-    })?;
+    store.func_wrap(
+        "[method]snapshot.tag",
+        |context: StoreContextMut<'_, State>, (known,): (Resource<KnownRoster>,)| {
+            let known = context.data().table.get(&known)?;
+            Ok((known.snapshot.tag().and_then(|tag| tag.strip_prefix(&known.code)).map(<[u8]>::to_vec),))
+        },
+    )?;
     store.func_wrap("[method]snapshot.contacts", |context, (known,)| {
         let contacts: Vec<wit::Contact> = snapshot(&context, &known)?.contacts().iter().map(convert::contact).collect();
         Ok((contacts,))
@@ -47,5 +55,5 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
 }
 
 fn snapshot(context: &StoreContextMut<'_, State>, known: &Resource<KnownRoster>) -> Result<Arc<Snapshot>> {
-    Ok(Arc::clone(&context.data().table.get(known)?.0))
+    Ok(Arc::clone(&context.data().table.get(known)?.snapshot))
 }

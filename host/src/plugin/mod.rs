@@ -18,6 +18,7 @@ mod known_roster;
 mod linker;
 mod outgoing;
 mod pool;
+mod source;
 mod state;
 mod wasm_plugin;
 
@@ -25,4 +26,6 @@ pub use builtin::BUILT_IN;
 pub use contract::{Answer, BadRequest, CallError, Delta, FetchError, FetchedRoster, Outcome, Refreshed, RosterPlugin};
 pub use engine::{EngineSize, PluginEngine};
 pub use error::LoadError;
+pub use outgoing::{CannedAnswer, Network};
+pub use source::{Digest, LONGEST_PLUGIN, PluginBytes, PluginSource};
 pub use wasm_plugin::{LoadOptions, WasmPlugin};

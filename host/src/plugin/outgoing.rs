@@ -19,9 +19,33 @@ const AT_ONCE: usize = 2;
 
 type Sent = Result<(Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
 
+/// What stands behind a plugin's `wasi:http`.
+#[derive(Clone)]
+pub enum Network {
+    /// The applications that the operator allows.
+    Live(HttpClient),
+    /// No network: every request gets this answer. For rehearsals.
+    Canned(Arc<CannedAnswer>),
+}
+
+/// What an application would answer.
+#[derive(Debug)]
+pub struct CannedAnswer {
+    /// The body, with status 200.
+    pub body: Bytes,
+}
+
+impl CannedAnswer {
+    fn response(&self) -> Response<Bytes> {
+        let mut response = Response::new(self.body.clone());
+        response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+        response
+    }
+}
+
 /// Sends the requests of one instance, as many as the call may make.
 pub(super) struct Outgoing {
-    client: HttpClient,
+    network: Network,
     left: u32,
     refused: bool,
     /// One call's requests run so many at once; each holds a whole response.
@@ -33,9 +57,9 @@ pub(super) struct Outgoing {
 
 impl Outgoing {
     /// `max_bytes`: what the responses of one call may have together.
-    pub(super) fn new(client: HttpClient, max_bytes: usize) -> Self {
+    pub(super) fn new(network: Network, max_bytes: usize) -> Self {
         let turns = Arc::new(Semaphore::new(AT_ONCE));
-        Self { client, left: 0, refused: false, turns, bytes_left: Arc::new(AtomicUsize::new(max_bytes)), max_bytes }
+        Self { network, left: 0, refused: false, turns, bytes_left: Arc::new(AtomicUsize::new(max_bytes)), max_bytes }
     }
 
     pub(super) fn begin_call(&mut self, requests: u32) {
@@ -65,12 +89,12 @@ impl WasiHttpHooks for Outgoing {
                 return Box::new(async { Err(Error::HttpRequestDenied) });
             }
         }
-        let (client, turns) = (self.client.clone(), Arc::clone(&self.turns));
+        let (network, turns) = (self.network.clone(), Arc::clone(&self.turns));
         let bytes_left = Arc::clone(&self.bytes_left);
         Box::new(async move {
             // The semaphore is never closed.
             let _turn = turns.acquire_owned().await;
-            let response = send(client, request, options.unwrap_or_default()).await?;
+            let response = send(network, request, options.unwrap_or_default()).await?;
             let size = response.body().len();
             let within = |left: usize| left.checked_sub(size);
             if bytes_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).is_err() {
@@ -86,11 +110,7 @@ impl WasiHttpHooks for Outgoing {
     }
 }
 
-async fn send(
-    client: HttpClient,
-    request: Request<WasiBody>,
-    options: RequestOptions,
-) -> Result<Response<Bytes>, Error> {
+async fn send(network: Network, request: Request<WasiBody>, options: RequestOptions) -> Result<Response<Bytes>, Error> {
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, LONGEST_REQUEST_BODY).collect().await;
     let body = body.map_err(|_| Error::HttpRequestBodySize(Some(LONGEST_REQUEST_BODY as u64)))?.to_bytes();
@@ -98,6 +118,10 @@ async fn send(
         connect: options.connect_timeout,
         first_byte: options.first_byte_timeout,
         between_bytes: options.between_bytes_timeout,
+    };
+    let client = match network {
+        Network::Live(client) => client,
+        Network::Canned(answer) => return Ok(answer.response()),
     };
     client.send(Request::from_parts(parts, body), deadlines).await.map_err(|error| {
         tracing::debug!(%error, "a request of the plugin failed");

@@ -43,6 +43,13 @@ impl Pool {
         }
     }
 
+    /// Gives up all of them.
+    pub(super) fn clear(&self) {
+        // Dropped without the lock: unmapping memory takes a while.
+        let idle = std::mem::take(&mut *self.idle.lock());
+        drop(idle);
+    }
+
     /// How many are idle.
     pub(super) fn len(&self) -> usize {
         self.idle.lock().len()

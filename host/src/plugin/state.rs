@@ -12,9 +12,8 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use super::cpu::CpuMeter;
 use super::engine::PluginEngine;
 use super::guest_log::GuestLog;
-use super::outgoing::Outgoing;
+use super::outgoing::{Network, Outgoing};
 use crate::config::LimitsConfig;
-use crate::http_client::HttpClient;
 
 /// Most bytes a plugin may pass to the host in one call, either way round. A roster of 10,000 contacts is about one
 /// megabyte, a list of 100,000 users about three.
@@ -53,7 +52,7 @@ pub(super) fn new_store(
     engine: &PluginEngine,
     limits: &LimitsConfig,
     settings: &BTreeMap<String, String>,
-    client: HttpClient,
+    network: Network,
     log: GuestLog,
     max_response: usize,
 ) -> Store<State> {
@@ -64,7 +63,7 @@ pub(super) fn new_store(
     let state = State {
         table,
         settings: settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect(),
-        outgoing: Outgoing::new(client, max_response),
+        outgoing: Outgoing::new(network, max_response),
         memory: MemoryLimit { limit: limits.max_memory, used: 0, refused: false },
         wasi: WasiCtx::builder().stdout(log.clone()).stderr(log.clone()).max_random_size(RANDOM_BYTES).build(),
         log,

@@ -1,12 +1,10 @@
 //! A component as a [`RosterPlugin`]: load it, call its hooks within their limits.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -18,13 +16,16 @@ use wasmtime::{Store, Trap};
 
 use super::bindings::{Hooks, HooksPre};
 use super::contract::{Answer, BadRequest, CallError, FetchedRoster, Outcome, Refreshed, RosterPlugin};
+use super::convert::TagOwner;
 use super::engine::EXTRA_INSTANCES;
 use super::guest_log::GuestLog;
 use super::instance::Instance;
 use super::known_roster::KnownRoster;
+use super::outgoing::{CannedAnswer, Network};
 use super::pool::Pool;
+use super::source::{Digest, PluginBytes};
 use super::state::{CpuTimeExceeded, State, new_store};
-use super::{BUILT_IN, LoadError, PluginEngine, convert, linker};
+use super::{LoadError, PluginEngine, convert, linker};
 use crate::config::{HostConfig, LimitsConfig};
 use crate::http_client::HttpClient;
 use crate::metrics::Metrics;
@@ -33,10 +34,15 @@ use crate::model::{Snapshot, Username};
 /// How a component begins (binary format of the component model, version 13, layer 1).
 const COMPONENT_PREAMBLE: &[u8] = b"\0asm\x0d\0\x01\0";
 
+/// How often a plugin that is being drained is looked at.
+const DRAIN_STEP: Duration = Duration::from_millis(2);
+
 /// What to load, and what it may use.
 pub struct LoadOptions<'a> {
-    /// Domain, plugin file, settings and limits.
+    /// Domain, settings and limits.
     pub host: &'a HostConfig,
+    /// The component.
+    pub plugin: &'a PluginBytes,
     /// What stands behind `wasi:http`.
     pub client: HttpClient,
     /// Who counts.
@@ -47,43 +53,47 @@ pub struct LoadOptions<'a> {
 pub struct WasmPlugin {
     engine: PluginEngine,
     name: String,
+    digest: Digest,
+    imports: Vec<String>,
     pre: HooksPre<State>,
     pool: Arc<Pool>,
     domain: Arc<str>,
     settings: BTreeMap<String, String>,
     limits: LimitsConfig,
-    client: HttpClient,
+    network: Network,
     max_response: usize,
     metrics: Arc<Metrics>,
     /// Instances alive at once, those of hooks that wait for no turn included: the engine has room for so many.
     slots: Semaphore,
+    capacity: usize,
     jitter: RandomState,
     made: AtomicU64,
 }
 
 impl WasmPlugin {
-    /// Reads, compiles and checks the plugin of one virtual host, and asks it whether its settings can work. Must be
-    /// called within a Tokio runtime; compiling happens on a thread of its own.
+    /// Compiles and checks a plugin for one virtual host, and asks it whether its settings can work. Must be called
+    /// within a Tokio runtime; compiling happens on a thread of its own.
     pub async fn load(engine: &PluginEngine, options: LoadOptions<'_>) -> Result<Self, LoadError> {
-        let LoadOptions { host, client, metrics } = options;
-        let name = host.plugin.as_deref().map_or_else(|| "(built in)".to_owned(), |path| path.display().to_string());
-        let bytes = read(host.plugin.as_deref()).await?;
-        let pre = compile(engine.clone(), bytes, name.clone()).await?;
+        let LoadOptions { host, plugin: bytes, client, metrics } = options;
+        let (pre, imports) = compile(engine.clone(), bytes.clone()).await?;
         let capacity = host.limits.max_concurrent_calls + EXTRA_INSTANCES;
         let mut settings = host.settings.clone();
         settings.insert("domain".into(), host.domain.clone());
         let plugin = Self {
             engine: engine.clone(),
-            name,
+            name: bytes.name.clone(),
+            digest: bytes.digest,
+            imports,
             pre,
             pool: Pool::new(capacity),
             domain: host.domain.as_str().into(),
             settings,
             limits: host.limits.clone(),
-            client,
+            network: Network::Live(client),
             max_response: host.client.max_response,
             metrics,
             slots: Semaphore::new(capacity),
+            capacity,
             jitter: RandomState::new(),
             made: AtomicU64::new(0),
         };
@@ -91,14 +101,57 @@ impl WasmPlugin {
         Ok(plugin)
     }
 
+    /// The same code for a rehearsal: instances of its own, one call at a time, no network but `answer`, and counted
+    /// nowhere.
+    pub fn rehearsal(&self, answer: CannedAnswer) -> Self {
+        Self {
+            engine: self.engine.clone(),
+            name: self.name.clone(),
+            digest: self.digest,
+            imports: Vec::new(),
+            pre: self.pre.clone(),
+            pool: Pool::new(1),
+            domain: Arc::clone(&self.domain),
+            settings: self.settings.clone(),
+            limits: self.limits.clone(),
+            network: Network::Canned(Arc::new(answer)),
+            max_response: self.max_response,
+            metrics: Metrics::new(),
+            slots: Semaphore::new(1),
+            capacity: 1,
+            jitter: RandomState::new(),
+            made: AtomicU64::new(0),
+        }
+    }
+
+    /// The SHA-256 of the component.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The interfaces it imports, as they are written in it.
+    pub fn imports(&self) -> &[String] {
+        &self.imports
+    }
+
+    /// Calls that run now.
+    pub fn running(&self) -> usize {
+        self.capacity.saturating_sub(self.slots.available_permits())
+    }
+
+    /// Waits until no call runs, and gives up the warm instances. The caller sets the deadline.
+    pub async fn drain(&self) {
+        // Looked at now and then instead of taking all slots: whoever waited for those would hold up calls that come
+        // later, after a rollback.
+        while self.running() > 0 {
+            tokio::time::sleep(DRAIN_STEP).await;
+        }
+        self.pool.clear();
+    }
+
     /// The plugin's file, or `(built in)`.
     pub fn name(&self) -> &str {
         &self.name
-    }
-
-    /// What stands behind `wasi:http`.
-    pub fn client(&self) -> &HttpClient {
-        &self.client
     }
 
     /// Warm instances waiting for a call.
@@ -190,7 +243,7 @@ impl WasmPlugin {
         }
         let log = GuestLog::new(Arc::clone(&self.domain), self.limits.max_log_per_call);
         let mut store =
-            new_store(&self.engine, &self.limits, &self.settings, self.client.clone(), log, self.max_response);
+            new_store(&self.engine, &self.limits, &self.settings, self.network.clone(), log, self.max_response);
         store.data_mut().begin_call(&LimitsConfig { max_requests_per_call: 0, ..self.limits.clone() });
         let made = Instance::new(store, &self.pre, self.most_calls()).await;
         let instance =
@@ -206,6 +259,12 @@ impl WasmPlugin {
         }
     }
 
+    fn tag_owner(&self) -> TagOwner {
+        let mut owner = TagOwner::default();
+        owner.iter_mut().zip(self.digest.as_bytes()).for_each(|(to, from)| *to = *from);
+        owner
+    }
+
     /// Between three quarters of `max_calls_per_instance` and all of them, so that instances made together do not retire
     /// together.
     fn most_calls(&self) -> u32 {
@@ -215,34 +274,24 @@ impl WasmPlugin {
     }
 }
 
-async fn read(path: Option<&Path>) -> Result<Cow<'static, [u8]>, LoadError> {
-    match path {
-        None => Ok(Cow::Borrowed(BUILT_IN)),
-        Some(path) => match tokio::fs::read(path).await {
-            Ok(bytes) => Ok(Cow::Owned(bytes)),
-            Err(source) => Err(LoadError::Read { path: path.to_owned(), source }),
-        },
-    }
-}
-
-async fn compile(
-    engine: PluginEngine,
-    bytes: Cow<'static, [u8]>,
-    plugin: String,
-) -> Result<HooksPre<State>, LoadError> {
+/// The component, linked, and the names of its imports.
+async fn compile(engine: PluginEngine, plugin: PluginBytes) -> Result<(HooksPre<State>, Vec<String>), LoadError> {
     let reason = |error: &wasmtime::Error| convert::one_line(&format!("{error:#}"));
     let compiled = tokio::task::spawn_blocking(move || {
+        let PluginBytes { name: plugin, bytes, .. } = plugin;
         if !bytes.starts_with(COMPONENT_PREAMBLE) {
             let found = if bytes.starts_with(b"\0asm") { "it is a core module" } else { "it is not WebAssembly" };
             return Err(LoadError::NotAComponent { plugin, reason: found.to_owned() });
         }
         let component = Component::from_binary(engine.engine(), &bytes)
             .map_err(|error| LoadError::Compile { plugin: plugin.clone(), reason: reason(&error) })?;
+        let imports = component.component_type().imports(engine.engine()).map(|(name, _)| name.to_owned()).collect();
         let linker = linker::linker(engine.engine()).map_err(|error| LoadError::Engine { reason: reason(&error) })?;
         let pre = linker
             .instantiate_pre(&component)
             .map_err(|error| LoadError::Imports { plugin: plugin.clone(), reason: reason(&error) })?;
-        HooksPre::new(pre).map_err(|error| LoadError::Exports { plugin, reason: reason(&error) })
+        let pre = HooksPre::new(pre).map_err(|error| LoadError::Exports { plugin, reason: reason(&error) })?;
+        Ok((pre, imports))
     });
     compiled.await.unwrap_or_else(|panic| Err(LoadError::Engine { reason: format!("the compiler failed: {panic}") }))
 }
@@ -276,7 +325,7 @@ impl RosterPlugin for WasmPlugin {
         let roster = self.call("fetch", user.as_str(), |store, hooks| {
             async move { hooks.xmpp_roster_hooks().call_fetch(store, name.as_str()).await }.boxed()
         });
-        Ok(convert::roster(roster.await?.map_err(convert::fetch_error)?))
+        Ok(convert::roster(roster.await?.map_err(convert::fetch_error)?, self.tag_owner()))
     }
 
     async fn changed_users(&self, body: Bytes) -> Result<Result<Vec<String>, BadRequest>, CallError> {
@@ -287,10 +336,10 @@ impl RosterPlugin for WasmPlugin {
     }
 
     async fn refresh(&self, user: &Username, known: Arc<Snapshot>) -> Result<Refreshed, CallError> {
-        let name = user.clone();
+        let (name, code) = (user.clone(), self.tag_owner());
         let refreshed = self.call("refresh", user.as_str(), |store, hooks| {
             async move {
-                let known = store.data_mut().table.push(KnownRoster(known))?;
+                let known = store.data_mut().table.push(KnownRoster { snapshot: known, code })?;
                 let lent = Resource::new_borrow(known.rep());
                 let refreshed = hooks.xmpp_roster_hooks().call_refresh(&mut *store, name.as_str(), lent).await?;
                 store.data_mut().table.delete(known)?;
@@ -298,7 +347,7 @@ impl RosterPlugin for WasmPlugin {
             }
             .boxed()
         });
-        Ok(convert::refreshed(refreshed.await?.map_err(convert::fetch_error)?))
+        Ok(convert::refreshed(refreshed.await?.map_err(convert::fetch_error)?, code))
     }
 
     async fn summary(&self, outcome: Outcome) -> Result<Answer, CallError> {

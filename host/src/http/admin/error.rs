@@ -38,6 +38,10 @@ pub(super) enum AdminError {
     Roster(#[from] RosterError),
     #[error("{limit} streams are open, no more are allowed (admin.max_streams)")]
     TooManyStreams { limit: usize },
+    #[error("a plugin is only taken where a token is configured (admin.token)")]
+    TokenNeeded,
+    #[error("the swap ended in an internal error, see the log")]
+    Swap,
     #[error("the metrics could not be written")]
     Metrics,
 }
@@ -50,13 +54,13 @@ impl AdminError {
             }
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::ForeignHost(_) | Self::Origin => StatusCode::FORBIDDEN,
+            Self::ForeignHost(_) | Self::Origin | Self::TokenNeeded => StatusCode::FORBIDDEN,
             Self::BadRequest(_) | Self::Username(_) | Self::Roster(RosterError::Username(_)) => StatusCode::BAD_REQUEST,
             Self::NotInTime => StatusCode::GATEWAY_TIMEOUT,
             Self::Roster(RosterError::TooManySessions { .. }) => StatusCode::TOO_MANY_REQUESTS,
             Self::Roster(RosterError::Left) => StatusCode::CONFLICT,
             Self::Roster(RosterError::Store(_)) => StatusCode::INSUFFICIENT_STORAGE,
-            Self::Roster(RosterError::Internal) | Self::Metrics => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Roster(RosterError::Internal) | Self::Metrics | Self::Swap => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Roster(_) => StatusCode::BAD_GATEWAY,
             Self::TooManyStreams { .. } => StatusCode::SERVICE_UNAVAILABLE,
         }

@@ -9,6 +9,7 @@ mod events;
 mod guard;
 mod health;
 mod metrics;
+mod plugin;
 mod rosters;
 mod sessions;
 mod target;
@@ -16,7 +17,7 @@ mod target;
 use std::sync::Arc;
 
 use axum::response::Response;
-use axum::routing::{get, put};
+use axum::routing::{get, post, put};
 use axum::{Router, middleware};
 use http::StatusCode;
 use prometheus_client::registry::Registry;
@@ -28,6 +29,7 @@ use super::request_log::{self, Recorder};
 use super::{App, VirtualHosts, body, json, paths};
 use crate::config::{AdminConfig, Secret};
 use crate::sinks::EventStream;
+use crate::swap::Swapper;
 
 pub use health::Readiness;
 
@@ -37,6 +39,7 @@ use error::AdminError;
 struct Admin {
     hosts: VirtualHosts,
     events: Arc<EventStream>,
+    swappers: Vec<Arc<Swapper>>,
     readiness: Readiness,
     registry: Registry,
     token: Option<Secret>,
@@ -49,11 +52,12 @@ struct Admin {
 
 /// The service of the admin listener. Event streams end with `stop`.
 pub(super) fn router(config: &AdminConfig, app: App, stop: CancellationToken) -> Router {
-    let App { hosts, events, metrics, readiness, collectors } = app;
+    let App { hosts, swappers, events, metrics, readiness, collectors } = app;
     let registry = metrics::registry(&hosts, &events, &metrics, collectors);
     let admin = Arc::new(Admin {
         hosts,
         events,
+        swappers,
         readiness,
         registry,
         token: config.token.clone(),
@@ -68,6 +72,9 @@ pub(super) fn router(config: &AdminConfig, app: App, stop: CancellationToken) ->
         .route(paths::ROSTERS_USER, get(rosters::cached))
         .route(paths::SESSIONS_USER, put(sessions::connect).delete(sessions::disconnect))
         .route(paths::EVENTS, get(events::follow))
+        .route(paths::PLUGIN, get(plugin::status).put(plugin::upload))
+        .route(paths::PLUGIN_RELOAD, post(plugin::reload))
+        .route(paths::PLUGIN_ROLLBACK, post(plugin::roll_back))
         .method_not_allowed_fallback(async || AdminError::Method)
         .fallback(async || AdminError::NotFound)
         .layer(middleware::from_fn_with_state(Arc::clone(&admin), guard::guard));
@@ -93,6 +100,10 @@ async fn index() -> Response {
             { "path": "PUT /sessions/{user}?domain=&resource=", "says": "the user has connected" },
             { "path": "DELETE /sessions/{user}?domain=&resource=", "says": "the session, or every session, has left" },
             { "path": "GET /events?domain=&user=", "says": "roster changes as server-sent events" },
+            { "path": "GET /plugin?domain=", "says": "which plugin serves, and what became of swaps" },
+            { "path": "POST /plugin/reload?domain=", "says": "the configured plugin, read again, takes over" },
+            { "path": "POST /plugin/rollback?domain=", "says": "the plugin before takes over again" },
+            { "path": "PUT /plugin?domain=", "says": "the component in the body takes over (needs a token)" },
         ] }),
     )
 }

@@ -70,7 +70,8 @@ impl Host {
             .collect();
         let readiness = Readiness::default();
         let hosts = VirtualHosts::new(rosters.clone()).unwrap();
-        let app = App { hosts, events, metrics, readiness: readiness.clone(), collectors: Vec::new() };
+        let app =
+            App { hosts, swappers: Vec::new(), events, metrics, readiness: readiness.clone(), collectors: Vec::new() };
         let server = Server::bind(&http, &admin, app).await.unwrap();
         let listening = *server.listening();
         let (stop, stopped) = watch::channel(false);

@@ -51,7 +51,10 @@ mod component {
         fn fetch(user: String) -> Result<Roster, FetchError> {
             let calls = CALLS.get() + 1;
             CALLS.set(calls);
-            misbehave(&user)?;
+            match (user.as_str(), setting("rehearsal")) {
+                ("rehearsal", Some(how)) => misbehave(&how)?,
+                _ => misbehave(&user)?,
+            }
             let contacts = match user.as_str() {
                 "counter" => vec![contact(&format!("call-{calls}@localhost"))],
                 "twins" => vec![contact("twin@localhost"), contact("twin@localhost")],

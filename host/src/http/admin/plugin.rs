@@ -1,0 +1,86 @@
+//! The plugin of a virtual host: what serves, and another in its place.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Query, Request, State};
+use axum::response::Response;
+use http::StatusCode;
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::{Admin, AdminError};
+use crate::http::body::{self, BodyLimits};
+use crate::http::json;
+use crate::plugin::{LONGEST_PLUGIN, PluginSource};
+use crate::swap::{Outcome, Receipt, Swapper};
+
+/// How long a component may take to arrive, in all and between two pieces.
+const UPLOAD_TIME: Duration = Duration::from_secs(120);
+const UPLOAD_PAUSE: Duration = Duration::from_secs(15);
+
+/// `?domain=`
+#[derive(Deserialize)]
+pub(super) struct Which {
+    domain: Option<String>,
+}
+
+impl Which {
+    fn swapper(&self, admin: &Admin) -> Result<Arc<Swapper>, AdminError> {
+        let found = match &self.domain {
+            None => admin.swappers.first(),
+            Some(domain) => admin.swappers.iter().find(|swapper| swapper.domain() == domain),
+        };
+        found.cloned().ok_or_else(|| AdminError::UnknownDomain(self.domain.clone().unwrap_or_default()))
+    }
+}
+
+/// `GET /plugin`: what serves, what can be put back, and the latest receipts.
+pub(super) async fn status(
+    State(admin): State<Arc<Admin>>,
+    Query(which): Query<Which>,
+) -> Result<Response, AdminError> {
+    Ok(json::answer(StatusCode::OK, &which.swapper(&admin)?.status()))
+}
+
+/// `POST /plugin/reload`: reads the configured file again.
+pub(super) async fn reload(
+    State(admin): State<Arc<Admin>>,
+    Query(which): Query<Which>,
+) -> Result<Response, AdminError> {
+    let swapper = which.swapper(&admin)?;
+    detached(async move { swapper.reload().await }).await
+}
+
+/// `POST /plugin/rollback`: puts back the module that served before.
+pub(super) async fn roll_back(
+    State(admin): State<Arc<Admin>>,
+    Query(which): Query<Which>,
+) -> Result<Response, AdminError> {
+    let swapper = which.swapper(&admin)?;
+    detached(async move { swapper.roll_back().await }).await
+}
+
+/// `PUT /plugin`: the body is the component. Only where a token is configured: whoever may do this runs code here.
+pub(super) async fn upload(
+    State(admin): State<Arc<Admin>>,
+    Query(which): Query<Which>,
+    request: Request,
+) -> Result<Response, AdminError> {
+    if admin.token.is_none() {
+        return Err(AdminError::TokenNeeded);
+    }
+    let swapper = which.swapper(&admin)?;
+    let limits = BodyLimits { size: usize::try_from(LONGEST_PLUGIN).unwrap_or(usize::MAX), pause: UPLOAD_PAUSE };
+    let bytes = body::read(request.into_body(), limits, Instant::now() + UPLOAD_TIME).await;
+    let bytes = bytes.map_err(|error| AdminError::BadRequest(error.to_string()))?;
+    let source = PluginSource::Bytes { name: "(uploaded)".to_owned(), bytes: bytes.to_vec().into() };
+    detached(async move { swapper.swap("upload", source).await }).await
+}
+
+/// A swap that has begun ends, also if whoever asked for it goes away.
+async fn detached(swap: impl Future<Output = Receipt> + Send + 'static) -> Result<Response, AdminError> {
+    let receipt = tokio::spawn(swap).await.map_err(|_| AdminError::Swap)?;
+    let status = if receipt.outcome == Outcome::Refused { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    Ok(json::answer(status, &receipt))
+}

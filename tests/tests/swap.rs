@@ -1,0 +1,230 @@
+//! Another plugin takes over while the host runs, and nobody notices.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use roster_host::config::{Config, Secret};
+use roster_host::plugin::{BUILT_IN, PluginSource};
+use roster_host::swap::Outcome;
+use roster_tests::client;
+use roster_tests::host::{TestHost, config, until};
+use roster_tests::web_app::{Reply, WebApp};
+use serde_json::{Value, json};
+
+/// A plugin file that a test writes to; gone with the test.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str) -> Self {
+        let file = Self(std::env::temp_dir().join(format!("roster-swap-{}-{name}.wasm", std::process::id())));
+        file.write(BUILT_IN);
+        file
+    }
+
+    fn write(&self, bytes: &[u8]) {
+        let new = self.0.with_extension("new");
+        std::fs::write(&new, bytes).unwrap();
+        std::fs::rename(&new, &self.0).unwrap();
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// A module with other bytes and the same code: a custom section more.
+fn stamped(component: &[u8], stamp: u8) -> Vec<u8> {
+    [component, &[0, 3, 1, b'x', stamp]].concat()
+}
+
+fn hostile() -> Vec<u8> {
+    std::fs::read(roster_tests::HOSTILE_GUEST).unwrap()
+}
+
+async fn host(file: &File, change: impl FnOnce(&mut Config)) -> (WebApp, TestHost) {
+    let app = WebApp::start().await;
+    let mut config = config(&app);
+    config.hosts[0].plugin = Some(file.0.clone());
+    config.hosts[0].limits.cpu_time = Duration::from_millis(300);
+    change(&mut config);
+    app.set_otherwise(Reply::contacts(&["a@x"]));
+    (app, TestHost::with(config).await)
+}
+
+async fn admin(host: &TestHost, method: &str, path: &str) -> (u16, Value) {
+    let response = client::request(host.admin, method, path, &[], &[]).await;
+    (response.status, response.json())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_swaps_what_has_changed_and_a_rollback_puts_it_back() {
+    let file = File::new("reload");
+    let (_app, host) = host(&file, |_| {}).await;
+    let (_, before) = admin(&host, "GET", "/plugin").await;
+    let (status, receipt) = admin(&host, "POST", "/plugin/reload").await;
+    assert_eq!((status, &receipt["outcome"]), (200, &json!("unchanged")));
+
+    host.connect("john").await;
+    let version = host.version("john").await;
+    file.write(&stamped(BUILT_IN, 1));
+    let (status, receipt) = admin(&host, "POST", "/plugin/reload").await;
+    assert_eq!((status, &receipt["outcome"], &receipt["step"]), (200, &json!("swapped"), &json!("drain")), "{receipt}");
+    assert_eq!(receipt["old"], before["serves"]);
+    assert!(receipt["rehearsal"].as_array().unwrap().iter().all(|hook| hook["ok"] == true), "{receipt}");
+    assert!(receipt["compile_ms"].is_u64() && receipt["drain_ms"].is_u64(), "{receipt}");
+    assert_eq!((host.version("john").await, host.jids("john").await), (version, vec!["a@x".to_owned()]), "it stays");
+    host.refresh(&["john"]).await;
+
+    let (_, after) = admin(&host, "GET", "/plugin").await;
+    assert_eq!((&after["serves"], &after["kept"][0]), (&receipt["new"], &before["serves"]));
+    let (status, receipt) = admin(&host, "POST", "/plugin/rollback").await;
+    assert_eq!((status, &receipt["new"]), (200, &before["serves"]), "{receipt}");
+    host.refresh(&["john"]).await;
+    let (_, last) = admin(&host, "GET", "/plugin").await;
+    assert_eq!(last["serves"], before["serves"]);
+    assert_eq!(last["history"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_module_is_refused_with_the_step_and_the_reason_and_the_old_one_serves() {
+    let file = File::new("bad");
+    let rehearsal = Arc::new(parking_lot::Mutex::new(String::new()));
+    for (what, bytes, how, step, says) in [
+        ("an empty file", Vec::new(), "", "load", "not a WebAssembly component"),
+        ("a truncated file", BUILT_IN[..BUILT_IN.len() / 2].to_vec(), "", "load", "cannot be used"),
+        ("a core module", b"\0asm\x01\0\0\0".to_vec(), "", "load", "core module"),
+        ("another world", b"\0asm\x0d\0\x01\0".to_vec(), "", "load", "roster-plugin@0.1.0"),
+        ("a trap", hostile(), "trap", "rehearse", "trapped"),
+        ("a loop", hostile(), "loop", "rehearse", "cpu_time"),
+        ("no network in rehearsal", hostile(), "handles", "rehearse", "handles"),
+    ] {
+        *rehearsal.lock() = how.to_owned();
+        file.write(BUILT_IN);
+        let (_app, host) = host(&file, |config| {
+            config.hosts[0].settings.insert("rehearsal".into(), how.into());
+        })
+        .await;
+        host.connect("john").await;
+        let (_, before) = admin(&host, "GET", "/plugin").await;
+        file.write(&bytes);
+        let (status, receipt) = admin(&host, "POST", "/plugin/reload").await;
+        assert_eq!((status, &receipt["outcome"], &receipt["step"]), (422, &json!("refused"), &json!(step)), "{what}");
+        assert!(receipt["reason"].as_str().unwrap().contains(says), "{what}: {receipt}");
+        host.refresh(&["john"]).await;
+        let (_, after) = admin(&host, "GET", "/plugin").await;
+        assert_eq!(after["serves"], before["serves"], "{what}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_fails_real_calls_is_rolled_back_and_no_call_is_lost() {
+    let file = File::new("probation");
+    let (_app, host) = host(&file, |_| {}).await;
+    host.connect("then-trap").await;
+    host.connect("john").await;
+    let good = host.swapper.status().serves.digest;
+    file.write(&hostile());
+    assert_eq!(host.swapper.reload().await.outcome, Outcome::Swapped);
+    // The module that misbehaves also answers in its own way, so what it says of one user is what it is told apart by.
+    for _ in 0..3 {
+        host.post(r#"then-trap"#).await;
+    }
+    assert_eq!(host.cached("then-trap").await.unwrap()["contacts"][0]["jid"], "a@x");
+    until("it is rolled back", || async {
+        host.post("then-trap").await;
+        host.swapper.status().serves.digest == good
+    })
+    .await;
+    let response = host.refresh(&["then-trap", "john"]).await;
+    assert_eq!(response.json()["updated"], json!(2));
+    until("there is a receipt", || async { host.swapper.status().history[0].trigger == "probation" }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_modules_tag_is_not_believed() {
+    let file = File::new("tags");
+    let (app, host) = host(&file, |_| {}).await;
+    app.set("john", Reply::Tagged(r#"{"a@x":{}}"#.into(), "\"v1\""));
+    host.connect("john").await;
+    host.refresh(&["john"]).await;
+    assert!(app.seen("john").pop().unwrap().headers.contains_key("if-none-match"));
+    file.write(&stamped(BUILT_IN, 2));
+    assert_eq!(host.swapper.reload().await.outcome, Outcome::Swapped);
+    host.refresh(&["john"]).await;
+    assert!(!app.seen("john").pop().unwrap().headers.contains_key("if-none-match"), "the new module reads it itself");
+    host.refresh(&["john"]).await;
+    assert!(app.seen("john").pop().unwrap().headers.contains_key("if-none-match"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_who_has_a_token_may_upload() {
+    let file = File::new("upload");
+    let (_app, open) = host(&file, |_| {}).await;
+    let refused = client::request(open.admin, "PUT", "/plugin", &[], &stamped(BUILT_IN, 3)).await;
+    assert_eq!(refused.status, 403, "{}", refused.text());
+    let (_app, host) = host(&file, |config| config.admin.token = Some(Secret::new("key"))).await;
+    let put = |key: &'static str| {
+        let admin = host.admin;
+        async move { client::request(admin, "PUT", "/plugin", &[("authorization", key)], &stamped(BUILT_IN, 3)).await }
+    };
+    assert_eq!(put("Bearer wrong").await.status, 401);
+    let taken = put("Bearer key").await;
+    assert_eq!((taken.status, &taken.json()["outcome"]), (200, &json!("swapped")), "{}", taken.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_load_no_call_fails_and_no_change_is_lost_or_doubled() {
+    const CLIENTS: usize = 16;
+    const SWAPS: u8 = 12;
+    let file = File::new("load");
+    let (app, host) = host(&file, |_| {}).await;
+    let (app, host) = (Arc::new(app), Arc::new(host));
+    for n in 0..CLIENTS {
+        app.set(&format!("user{n}"), Reply::contacts(&["c0@x"]));
+        host.connect(&format!("user{n}")).await;
+    }
+    let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|n| {
+            let (app, host, stop, done) = (Arc::clone(&app), Arc::clone(&host), Arc::clone(&stop), Arc::clone(&done));
+            tokio::spawn(async move {
+                let user = format!("user{n}");
+                let mut round = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    round += 1;
+                    app.set(&user, Reply::contacts(&[&format!("c{round}@x")]));
+                    host.refresh(&[&user]).await;
+                    assert_eq!(host.jids(&user).await, [format!("c{round}@x")]);
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+                (user, round)
+            })
+        })
+        .collect();
+    for n in 0..SWAPS {
+        let (bytes, expected) = match n % 4 {
+            0 => (BUILT_IN[..1000].to_vec(), Outcome::Refused),
+            1 => (b"\0asm\x01\0\0\0".to_vec(), Outcome::Refused),
+            _ => (stamped(BUILT_IN, n), Outcome::Swapped),
+        };
+        let source = PluginSource::Bytes { name: format!("module {n}"), bytes: bytes.into() };
+        let receipt = host.swapper.swap("test", source).await;
+        assert_eq!(receipt.outcome, expected, "{:?}", receipt.reason);
+        let before = done.load(Ordering::Relaxed);
+        until("calls go on", || async { done.load(Ordering::Relaxed) > before + CLIENTS }).await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    for client in clients {
+        let (user, rounds) = client.await.unwrap();
+        let changes = host.events.changes_of(&user);
+        let put: Vec<_> = changes.iter().filter_map(|change| change["put"]["jid"].as_str()).collect();
+        let expected: Vec<_> = (1..=rounds).map(|round| format!("c{round}@x")).collect();
+        assert_eq!(put, expected, "{user}: each change once and in order");
+        assert_eq!(changes.len(), 2 * rounds, "{user}");
+    }
+}
