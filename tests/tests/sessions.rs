@@ -178,13 +178,13 @@ async fn a_roster_dropped_while_it_is_being_compared_is_fetched_anew() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn leaving_again_does_not_make_the_grace_time_longer() {
-    let (_app, host) = with_grace(Duration::from_millis(600)).await;
+    let (_app, host) = with_grace(Duration::from_millis(2000)).await;
     host.connect("john").await;
     host.disconnect("john").await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
     host.connect("john").await;
     host.disconnect("john").await;
     let left = std::time::Instant::now();
     until("the roster is dropped", || async { host.cached("john").await.is_none() }).await;
-    assert!((500..1000).contains(&left.elapsed().as_millis()), "{:?}", left.elapsed());
+    assert!((1800..3400).contains(&left.elapsed().as_millis()), "{:?}", left.elapsed());
 }
