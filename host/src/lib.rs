@@ -22,7 +22,7 @@ pub mod http;
 pub mod http_client;
 pub mod logging;
 pub mod metrics;
-pub mod model;
+pub use roster_model as model;
 pub mod plugin;
 pub mod rosters;
 pub mod sinks;

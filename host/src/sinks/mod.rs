@@ -4,7 +4,6 @@
 //! caused them is answered. The sinks: [`JsonLines`] (standard output or a file) and [`EventStream`] (what the admin
 //! listener serves as server-sent events).
 
-mod event;
 mod event_stream;
 mod json_lines;
 
@@ -12,7 +11,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-pub use event::{EventKind, RosterEvent};
+pub use crate::model::{EventKind, RosterEvent};
 pub use event_stream::{EventStream, Missed};
 pub use json_lines::{JsonLines, JsonLinesError};
 

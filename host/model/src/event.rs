@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use crate::model::{Change, Snapshot, Username};
+use super::{Change, Snapshot, Username};
 
 /// Something happened to one user's roster.
 #[derive(Clone, Debug)]
@@ -75,7 +75,7 @@ impl Serialize for RosterEvent {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::model::{Contact, Contacts, Subscription};
+    use crate::{Contact, Contacts, Subscription};
 
     #[test]
     fn events_are_one_json_object_each() {

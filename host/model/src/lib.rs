@@ -1,13 +1,16 @@
 //! The words every room shares: users, contacts, rosters and their versions.
 //!
-//! Nothing here knows where a roster comes from or who is told of it. The terms are those of RFC 6121 section 2.
+//! Nothing here knows where a roster comes from or who is told of it. The terms are those of RFC 6121 section 2. A crate of
+//! its own, so that the XMPP endpoint shares the words and not the host.
 
 mod contact;
+mod event;
 mod packed;
 mod snapshot;
 mod username;
 
 pub use contact::{Change, Contact, ContactRef, Subscription};
+pub use event::{EventKind, RosterEvent};
 pub use packed::{Contacts, InvalidRoster};
 pub use snapshot::{Snapshot, Tag};
 pub use username::{InvalidUsername, Username};
