@@ -47,12 +47,24 @@ pub enum LoadError {
         reason: String,
     },
     /// It does not export the hooks.
-    #[error("plugin {plugin}: it is no plugin of the world xmpp:roster/roster-plugin@0.1.0: {reason}")]
+    #[error("plugin {plugin}: it is no plugin of the world xmpp:roster/roster-plugin@{version}: {reason}")]
     Exports {
         /// The plugin's name.
         plugin: String,
+        /// The version of the world.
+        version: String,
         /// The export and both types.
         reason: String,
+    },
+    /// It was built for a version of the WIT that this host does not serve.
+    #[error("plugin {plugin}: it was built for xmpp:roster@{found}; this host serves {served}")]
+    Version {
+        /// The plugin's name.
+        plugin: String,
+        /// The version it was built for.
+        found: String,
+        /// The versions this host serves.
+        served: String,
     },
     /// It says that its settings cannot work.
     #[error("plugin {plugin}: host.settings.{key}: {reason}")]

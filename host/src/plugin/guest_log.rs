@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-use super::convert::one_line;
+use super::tidy::one_line;
 
 /// What a plugin may write before it must let go of the stream; lines are logged at once, so this only bounds a copy.
 const WRITE_PERMIT: usize = 4096;

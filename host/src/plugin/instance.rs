@@ -2,13 +2,12 @@
 
 use std::time::Instant;
 
-use futures::FutureExt;
 use futures::future::BoxFuture;
 use wasmtime::{Result, Store};
 
-use super::bindings::{Hooks, HooksPre};
 use super::cpu::Metered;
 use super::state::State;
+use super::version::{Hooks, Prepared};
 use crate::config::LimitsConfig;
 
 /// Output streams an instance may keep open between calls: standard output and error, which languages open once.
@@ -17,7 +16,7 @@ const KEPT_STREAMS: usize = 3;
 /// A component instance in its store.
 pub(super) struct Instance {
     store: Store<State>,
-    hooks: Hooks,
+    hooks: Box<dyn Hooks>,
     calls: u32,
     /// Retired after so many calls.
     most_calls: u32,
@@ -53,11 +52,11 @@ impl Retire {
 
 impl Instance {
     /// An instance in `store`, to be retired after `most_calls`.
-    pub(super) async fn new(mut store: Store<State>, pre: &HooksPre<State>, most_calls: u32) -> Result<Self> {
+    pub(super) async fn new(mut store: Store<State>, plugin: &dyn Prepared, most_calls: u32) -> Result<Self> {
         // Starting up is not charged to a call, and is bounded by the pool's deadline.
         store.set_epoch_deadline(1);
         let meter = store.data().cpu.clone();
-        let hooks = Metered::new(pre.instantiate_async(&mut store).boxed(), meter).await?;
+        let hooks = Metered::new(plugin.instantiate(&mut store), meter).await?;
         let memory_at_start = store.data().memory.used;
         Ok(Self { store, hooks, calls: 0, most_calls, memory_at_start, idle_since: Instant::now() })
     }
@@ -70,13 +69,13 @@ impl Instance {
     pub(super) async fn run<R>(
         &mut self,
         limits: &LimitsConfig,
-        call: impl for<'a> FnOnce(&'a mut Store<State>, &'a Hooks) -> BoxFuture<'a, Result<R>>,
+        call: impl for<'a> FnOnce(&'a mut Store<State>, &'a dyn Hooks) -> BoxFuture<'a, Result<R>>,
     ) -> Result<R> {
         self.calls += 1;
         self.store.data_mut().begin_call(limits);
         self.store.set_epoch_deadline(1);
         let meter = self.store.data().cpu.clone();
-        let result = Metered::new(call(&mut self.store, &self.hooks), meter).await;
+        let result = Metered::new(call(&mut self.store, &*self.hooks), meter).await;
         self.idle_since = Instant::now();
         result
     }

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use wasmtime::component::{ComponentType, Linker, Lower, Resource, ResourceType};
+use wasmtime::component::{ComponentType, LinkerInstance, Lower, Resource, ResourceType};
 use wasmtime::{Result, StoreContextMut};
 
-use super::bindings::xmpp::roster::types as wit;
-use super::convert::{self, TagOwner};
 use super::state::State;
+use super::tidy::TagOwner;
 use crate::model::Snapshot;
 
 /// The resource `snapshot`. The plugin sees the tag only if the same code made it: another module's validator must not
@@ -26,11 +25,11 @@ struct Packed {
     layout: Arc<[u32]>,
 }
 
-/// Adds the interface to `linker`.
+/// Adds the resource and those of its methods that name none of the package's types but `packed-contacts`; the rest
+/// (`contacts`) is each version's own.
 ///
 /// By hand and not through the generated trait, which can only return copies.
-pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
-    let mut store = linker.instance("xmpp:roster/store@0.1.0")?;
+pub(super) fn add_methods(store: &mut LinkerInstance<'_, State>) -> Result<()> {
     store.resource("snapshot", ResourceType::host::<KnownRoster>(), |mut context, rep| {
         // Plugins only borrow snapshots, so this never runs; if it did, dropping is what was asked for.
         context.data_mut().table.delete(Resource::<KnownRoster>::new_own(rep))?;
@@ -44,16 +43,13 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
             Ok((known.snapshot.tag().and_then(|tag| tag.strip_prefix(&known.code)).map(<[u8]>::to_vec),))
         },
     )?;
-    store.func_wrap("[method]snapshot.contacts", |context, (known,)| {
-        let contacts: Vec<wit::Contact> = snapshot(&context, &known)?.contacts().iter().map(convert::contact).collect();
-        Ok((contacts,))
-    })?;
     store.func_wrap("[method]snapshot.packed", |context, (known,)| {
         let contacts = snapshot(&context, &known)?.contacts().clone();
         Ok((Packed { text: Arc::clone(contacts.text()), layout: Arc::clone(contacts.layout()) },))
     })
 }
 
-fn snapshot(context: &StoreContextMut<'_, State>, known: &Resource<KnownRoster>) -> Result<Arc<Snapshot>> {
+/// The roster behind a handle.
+pub(super) fn snapshot(context: &StoreContextMut<'_, State>, known: &Resource<KnownRoster>) -> Result<Arc<Snapshot>> {
     Ok(Arc::clone(&context.data().table.get(known)?.snapshot))
 }

@@ -13,14 +13,14 @@ use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random};
 use wasmtime_wasi::random::{WasiRandom, WasiRandomView};
 use wasmtime_wasi_config::WasiConfig;
 
-use super::known_roster;
 use super::state::State;
+use super::version;
 
 /// A linker with everything this host grants.
 pub(super) fn linker(engine: &Engine) -> Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     let l = &mut linker;
-    known_roster::add_to_linker(l)?;
+    version::add_to_linker(l)?;
     wasmtime_wasi_config::add_to_linker(l, |state| WasiConfig::from(&state.settings))?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(l)?;
     add_streams(l)?;

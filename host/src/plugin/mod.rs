@@ -4,11 +4,12 @@
 //! call's limits in its [`state`], calls the export, and puts the instance back or retires it. What the component can
 //! reach while it runs is listed in [`linker`]: the host's HTTP client ([`outgoing`]), its settings, one roster
 //! ([`known_roster`]), clocks, random numbers, and standard error, which goes to the log ([`guest_log`]).
+//!
+//! Several versions of the WIT are served side by side: [`version`] says what a version is, [`v0_1`] is one. What a plugin
+//! returns is bounded in [`tidy`], whatever its version.
 
-mod bindings;
 mod builtin;
 mod contract;
-mod convert;
 mod cpu;
 mod engine;
 mod error;
@@ -20,6 +21,9 @@ mod outgoing;
 mod pool;
 mod source;
 mod state;
+mod tidy;
+mod v0_1;
+mod version;
 mod wasm_plugin;
 
 pub use builtin::BUILT_IN;

@@ -8,15 +8,12 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::Semaphore;
-use wasmtime::component::{Component, Resource, ResourceTableError};
+use wasmtime::component::{Component, ResourceTableError};
 use wasmtime::{Store, Trap};
 
-use super::bindings::{Hooks, HooksPre};
 use super::contract::{Answer, BadRequest, CallError, FetchedRoster, Outcome, Refreshed, RosterPlugin};
-use super::convert::TagOwner;
 use super::engine::EXTRA_INSTANCES;
 use super::guest_log::GuestLog;
 use super::instance::Instance;
@@ -25,7 +22,9 @@ use super::outgoing::{CannedAnswer, Network};
 use super::pool::Pool;
 use super::source::{Digest, PluginBytes};
 use super::state::{CpuTimeExceeded, State, new_store};
-use super::{LoadError, PluginEngine, convert, linker};
+use super::tidy::{self, TagOwner, one_line};
+use super::version::{self, Hooks, NoVersion, Prepared};
+use super::{LoadError, PluginEngine, linker};
 use crate::config::{HostConfig, LimitsConfig};
 use crate::http_client::HttpClient;
 use crate::metrics::Metrics;
@@ -54,8 +53,9 @@ pub struct WasmPlugin {
     engine: PluginEngine,
     name: String,
     digest: Digest,
+    version: &'static str,
     imports: Vec<String>,
-    pre: HooksPre<State>,
+    prepared: Arc<dyn Prepared>,
     pool: Arc<Pool>,
     domain: Arc<str>,
     settings: BTreeMap<String, String>,
@@ -75,7 +75,7 @@ impl WasmPlugin {
     /// within a Tokio runtime; compiling happens on a thread of its own.
     pub async fn load(engine: &PluginEngine, options: LoadOptions<'_>) -> Result<Self, LoadError> {
         let LoadOptions { host, plugin: bytes, client, metrics } = options;
-        let (pre, imports) = compile(engine.clone(), bytes.clone()).await?;
+        let Compiled { version, imports, prepared } = compile(engine.clone(), bytes.clone()).await?;
         let capacity = host.limits.max_concurrent_calls + EXTRA_INSTANCES;
         let mut settings = host.settings.clone();
         settings.insert("domain".into(), host.domain.clone());
@@ -83,8 +83,9 @@ impl WasmPlugin {
             engine: engine.clone(),
             name: bytes.name.clone(),
             digest: bytes.digest,
+            version,
             imports,
-            pre,
+            prepared,
             pool: Pool::new(capacity),
             domain: host.domain.as_str().into(),
             settings,
@@ -108,8 +109,9 @@ impl WasmPlugin {
             engine: self.engine.clone(),
             name: self.name.clone(),
             digest: self.digest,
+            version: self.version,
             imports: Vec::new(),
-            pre: self.pre.clone(),
+            prepared: Arc::clone(&self.prepared),
             pool: Pool::new(1),
             domain: Arc::clone(&self.domain),
             settings: self.settings.clone(),
@@ -127,6 +129,11 @@ impl WasmPlugin {
     /// The SHA-256 of the component.
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// The version of `xmpp:roster` that serves it.
+    pub fn version(&self) -> &'static str {
+        self.version
     }
 
     /// The interfaces it imports, as they are written in it.
@@ -162,15 +169,12 @@ impl WasmPlugin {
     async fn check(&self, plugin: String) -> Result<(), LoadError> {
         // Nothing is sent while the settings are looked at.
         let offline = LimitsConfig { max_requests_per_call: 0, ..self.limits.clone() };
-        let checked =
-            self.call_within("check", "", &offline, |store, hooks| hooks.xmpp_roster_hooks().call_check(store).boxed());
+        let checked = self.call_within("check", "", &offline, |store, hooks| hooks.check(store));
         match checked.await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(wrong)) => Err(LoadError::Settings {
-                plugin,
-                key: convert::one_line(&wrong.key),
-                reason: convert::one_line(&wrong.reason),
-            }),
+            Ok(Err(wrong)) => {
+                Err(LoadError::Settings { plugin, key: one_line(&wrong.key), reason: one_line(&wrong.reason) })
+            }
             Err(source) => Err(LoadError::Check { plugin, source }),
         }
     }
@@ -179,7 +183,7 @@ impl WasmPlugin {
         &self,
         hook: &'static str,
         user: &str,
-        call: impl for<'a> FnOnce(&'a mut Store<State>, &'a Hooks) -> BoxFuture<'a, wasmtime::Result<R>> + Send,
+        call: impl for<'a> FnOnce(&'a mut Store<State>, &'a dyn Hooks) -> BoxFuture<'a, wasmtime::Result<R>> + Send,
     ) -> Result<R, CallError> {
         self.call_within(hook, user, &self.limits, call).await
     }
@@ -190,7 +194,7 @@ impl WasmPlugin {
         hook: &'static str,
         user: &str,
         limits: &LimitsConfig,
-        call: impl for<'a> FnOnce(&'a mut Store<State>, &'a Hooks) -> BoxFuture<'a, wasmtime::Result<R>> + Send,
+        call: impl for<'a> FnOnce(&'a mut Store<State>, &'a dyn Hooks) -> BoxFuture<'a, wasmtime::Result<R>> + Send,
     ) -> Result<R, CallError> {
         let began = Instant::now();
         let result = self.timed_call(hook, user, limits, call).await;
@@ -204,7 +208,7 @@ impl WasmPlugin {
         hook: &'static str,
         user: &str,
         limits: &LimitsConfig,
-        call: impl for<'a> FnOnce(&'a mut Store<State>, &'a Hooks) -> BoxFuture<'a, wasmtime::Result<R>> + Send,
+        call: impl for<'a> FnOnce(&'a mut Store<State>, &'a dyn Hooks) -> BoxFuture<'a, wasmtime::Result<R>> + Send,
     ) -> Result<R, CallError> {
         let slot = tokio::time::timeout(limits.queue_timeout, self.slots.acquire()).await;
         let Ok(Ok(_slot)) = slot else { return Err(CallError::Busy { limit: limits.queue_timeout }) };
@@ -245,9 +249,8 @@ impl WasmPlugin {
         let mut store =
             new_store(&self.engine, &self.limits, &self.settings, self.network.clone(), log, self.max_response);
         store.data_mut().begin_call(&LimitsConfig { max_requests_per_call: 0, ..self.limits.clone() });
-        let made = Instance::new(store, &self.pre, self.most_calls()).await;
-        let instance =
-            made.map_err(|error| CallError::Instance { hook, reason: convert::one_line(&format!("{error:#}")) })?;
+        let made = Instance::new(store, &*self.prepared, self.most_calls()).await;
+        let instance = made.map_err(|error| CallError::Instance { hook, reason: one_line(&format!("{error:#}")) })?;
         self.metrics.instance(&self.domain, "made");
         Ok(instance)
     }
@@ -274,9 +277,18 @@ impl WasmPlugin {
     }
 }
 
-/// The component, linked, and the names of its imports.
-async fn compile(engine: PluginEngine, plugin: PluginBytes) -> Result<(HooksPre<State>, Vec<String>), LoadError> {
-    let reason = |error: &wasmtime::Error| convert::one_line(&format!("{error:#}"));
+/// A component that fits.
+struct Compiled {
+    /// Of `xmpp:roster`.
+    version: &'static str,
+    /// The names of its imports.
+    imports: Vec<String>,
+    /// Linked and type-checked.
+    prepared: Arc<dyn Prepared>,
+}
+
+async fn compile(engine: PluginEngine, plugin: PluginBytes) -> Result<Compiled, LoadError> {
+    let reason = |error: &wasmtime::Error| one_line(&format!("{error:#}"));
     let compiled = tokio::task::spawn_blocking(move || {
         let PluginBytes { name: plugin, bytes, .. } = plugin;
         if !bytes.starts_with(COMPONENT_PREAMBLE) {
@@ -285,15 +297,32 @@ async fn compile(engine: PluginEngine, plugin: PluginBytes) -> Result<(HooksPre<
         }
         let component = Component::from_binary(engine.engine(), &bytes)
             .map_err(|error| LoadError::Compile { plugin: plugin.clone(), reason: reason(&error) })?;
-        let imports = component.component_type().imports(engine.engine()).map(|(name, _)| name.to_owned()).collect();
+        let of = component.component_type();
+        let imports = of.imports(engine.engine()).map(|(name, _)| name.to_owned()).collect();
+        let version = version::find(of.exports(engine.engine()).map(|(name, _)| name));
+        let version = version.map_err(|none| no_version(plugin.clone(), none))?;
         let linker = linker::linker(engine.engine()).map_err(|error| LoadError::Engine { reason: reason(&error) })?;
         let pre = linker
             .instantiate_pre(&component)
             .map_err(|error| LoadError::Imports { plugin: plugin.clone(), reason: reason(&error) })?;
-        let pre = HooksPre::new(pre).map_err(|error| LoadError::Exports { plugin, reason: reason(&error) })?;
-        Ok((pre, imports))
+        let prepared = version.prepare(pre).map_err(|error| LoadError::Exports {
+            plugin,
+            version: version.number().to_owned(),
+            reason: reason(&error),
+        })?;
+        Ok(Compiled { version: version.number(), imports, prepared })
     });
     compiled.await.unwrap_or_else(|panic| Err(LoadError::Engine { reason: format!("the compiler failed: {panic}") }))
+}
+
+fn no_version(plugin: String, none: NoVersion) -> LoadError {
+    let served = version::served();
+    match none {
+        NoVersion::NoHooks => {
+            LoadError::Exports { plugin, version: served, reason: "it exports no xmpp:roster/hooks".to_owned() }
+        }
+        NoVersion::Other(found) => LoadError::Version { plugin, found, served },
+    }
 }
 
 /// What went wrong, in the operator's terms.
@@ -309,12 +338,12 @@ fn explain(hook: &'static str, limits: &LimitsConfig, error: &wasmtime::Error, s
         return CallError::Rule { hook, reason };
     }
     match error.downcast_ref::<Trap>() {
-        Some(trap) => CallError::Trap { hook, reason: convert::one_line(&trap.to_string()) },
+        Some(trap) => CallError::Trap { hook, reason: one_line(&trap.to_string()) },
         None if state.outgoing.was_refused() => {
             CallError::Rule { hook, reason: format!("more than {} requests", limits.max_requests_per_call) }
         }
         // The outer layers are a backtrace of the plugin; the innermost says what happened.
-        None => CallError::Rule { hook, reason: convert::one_line(&error.root_cause().to_string()) },
+        None => CallError::Rule { hook, reason: one_line(&error.root_cause().to_string()) },
     }
 }
 
@@ -322,39 +351,23 @@ fn explain(hook: &'static str, limits: &LimitsConfig, error: &wasmtime::Error, s
 impl RosterPlugin for WasmPlugin {
     async fn fetch(&self, user: &Username) -> Result<FetchedRoster, CallError> {
         let name = user.clone();
-        let roster = self.call("fetch", user.as_str(), |store, hooks| {
-            async move { hooks.xmpp_roster_hooks().call_fetch(store, name.as_str()).await }.boxed()
-        });
-        Ok(convert::roster(roster.await?.map_err(convert::fetch_error)?, self.tag_owner()))
+        let roster = self.call("fetch", user.as_str(), |store, hooks| hooks.fetch(store, name));
+        Ok(tidy::roster(roster.await?.map_err(tidy::fetch_error)?, self.tag_owner()))
     }
 
     async fn changed_users(&self, body: Bytes) -> Result<Result<Vec<String>, BadRequest>, CallError> {
-        let users = self.call("changed-users", "", |store, hooks| {
-            async move { hooks.xmpp_roster_hooks().call_changed_users(store, &body).await }.boxed()
-        });
-        Ok(users.await?.map_err(convert::bad_request))
+        let users = self.call("changed-users", "", |store, hooks| hooks.changed_users(store, body));
+        Ok(users.await?.map_err(tidy::bad_request))
     }
 
     async fn refresh(&self, user: &Username, known: Arc<Snapshot>) -> Result<Refreshed, CallError> {
         let (name, code) = (user.clone(), self.tag_owner());
-        let refreshed = self.call("refresh", user.as_str(), |store, hooks| {
-            async move {
-                let known = store.data_mut().table.push(KnownRoster { snapshot: known, code })?;
-                let lent = Resource::new_borrow(known.rep());
-                let refreshed = hooks.xmpp_roster_hooks().call_refresh(&mut *store, name.as_str(), lent).await?;
-                store.data_mut().table.delete(known)?;
-                Ok(refreshed)
-            }
-            .boxed()
-        });
-        Ok(convert::refreshed(refreshed.await?.map_err(convert::fetch_error)?, code))
+        let known = KnownRoster { snapshot: known, code };
+        let refreshed = self.call("refresh", user.as_str(), |store, hooks| hooks.refresh(store, name, known));
+        Ok(tidy::refreshed(refreshed.await?.map_err(tidy::fetch_error)?, code))
     }
 
     async fn summary(&self, outcome: Outcome) -> Result<Answer, CallError> {
-        let outcome = convert::outcome(outcome);
-        let answer = self.call("summary", "", |store, hooks| {
-            async move { hooks.xmpp_roster_hooks().call_summary(store, &outcome).await }.boxed()
-        });
-        Ok(convert::answer(answer.await?))
+        self.call("summary", "", |store, hooks| hooks.summary(store, outcome)).await
     }
 }

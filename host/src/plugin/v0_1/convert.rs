@@ -1,14 +1,8 @@
 //! Between the generated types and the host's own.
 
 use super::bindings::xmpp::roster::types as wit;
-use super::contract::{Answer, BadRequest, Delta, FetchError, FetchedRoster, Outcome, Refreshed};
-use crate::model::{Change, Contact, ContactRef, Subscription, Tag};
-
-/// The longest tag kept, bytes; see `tag` in `wit/types.wit`.
-const LONGEST_TAG: usize = 4096;
-/// Warnings logged per call, and the length of one; a plugin must not flood the log.
-const MOST_WARNINGS: usize = 32;
-const LONGEST_WARNING: usize = 500;
+use crate::model::{Change, Contact, ContactRef, Subscription};
+use crate::plugin::contract::{Answer, BadRequest, Delta, FetchError, FetchedRoster, Outcome, Refreshed};
 
 pub(super) fn contact(contact: ContactRef<'_>) -> wit::Contact {
     wit::Contact {
@@ -36,47 +30,21 @@ fn owned_contact(contact: wit::Contact) -> Contact {
     Contact { jid, name, subscription, ask, groups }
 }
 
-/// The beginning of the digest of the code that made a tag; kept in front of it.
-pub(super) type TagOwner = [u8; 8];
-
-fn tag(tag: Option<Vec<u8>>, code: TagOwner) -> Option<Tag> {
-    let tag = tag.filter(|tag| tag.len() <= LONGEST_TAG)?;
-    Some([&code[..], &tag].concat().into_boxed_slice())
-}
-
-fn warnings(mut warnings: Vec<String>) -> Vec<String> {
-    let more = warnings.len().saturating_sub(MOST_WARNINGS);
-    warnings.truncate(MOST_WARNINGS);
-    for warning in &mut warnings {
-        *warning = one_line(warning);
-    }
-    if more > 0 {
-        warnings.push(format!("and {more} more warnings"));
-    }
-    warnings
-}
-
-/// What a plugin says, fit for one line of the log.
-pub(super) fn one_line(text: &str) -> String {
-    let clean = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().map(clean).take(LONGEST_WARNING).collect()
-}
-
-pub(super) fn roster(roster: wit::Roster, code: TagOwner) -> FetchedRoster {
+pub(super) fn roster(roster: wit::Roster) -> FetchedRoster {
     FetchedRoster {
         contacts: roster.contacts.into_iter().map(owned_contact).collect(),
-        tag: tag(roster.tag, code),
-        warnings: warnings(roster.warnings),
+        tag: roster.tag.map(Into::into),
+        warnings: roster.warnings,
     }
 }
 
-pub(super) fn refreshed(refreshed: wit::Refreshed, code: TagOwner) -> Refreshed {
+pub(super) fn refreshed(refreshed: wit::Refreshed) -> Refreshed {
     match refreshed {
         wit::Refreshed::Unchanged => Refreshed::Unchanged,
         wit::Refreshed::Changed(delta) => Refreshed::Changed(Delta {
             changes: delta.changes.into_iter().map(change).collect(),
-            tag: tag(delta.tag, code),
-            warnings: warnings(delta.warnings),
+            tag: delta.tag.map(Into::into),
+            warnings: delta.warnings,
         }),
     }
 }
@@ -90,17 +58,17 @@ fn change(change: wit::Change) -> Change {
 
 pub(super) fn fetch_error(error: wit::FetchError) -> FetchError {
     match error {
-        wit::FetchError::Unreachable(reason) => FetchError::Unreachable(one_line(&reason)),
+        wit::FetchError::Unreachable(reason) => FetchError::Unreachable(reason),
         wit::FetchError::TimedOut => FetchError::TimedOut,
         wit::FetchError::Status(status) => FetchError::Status(status),
         wit::FetchError::TooLarge => FetchError::TooLarge,
-        wit::FetchError::Malformed(reason) => FetchError::Malformed(one_line(&reason)),
-        wit::FetchError::Misconfigured(reason) => FetchError::Misconfigured(one_line(&reason)),
+        wit::FetchError::Malformed(reason) => FetchError::Malformed(reason),
+        wit::FetchError::Misconfigured(reason) => FetchError::Misconfigured(reason),
     }
 }
 
 pub(super) fn bad_request(bad: wit::BadRequest) -> BadRequest {
-    BadRequest { message: one_line(&bad.message) }
+    BadRequest { message: bad.message }
 }
 
 pub(super) fn outcome(outcome: Outcome) -> wit::Outcome {

@@ -1,7 +1,7 @@
 //! Generated from `wit/`: the types and the hooks, as the component model sees them.
 //!
 //! Only the two interfaces of `xmpp:roster` are generated. The imports from WASI come with implementations of their own
-//! ([`super::linker`]), so the world here is smaller than the plugin's.
+//! ([`crate::plugin`]), so the world here is smaller than the plugin's.
 #![allow(missing_docs, unreachable_pub, clippy::all, clippy::restriction, clippy::pedantic)]
 
 wasmtime::component::bindgen!({
@@ -16,5 +16,5 @@ wasmtime::component::bindgen!({
     path: "../wit",
     imports: { default: trappable },
     exports: { default: async },
-    with: { "xmpp:roster/store.snapshot": super::known_roster::KnownRoster },
+    with: { "xmpp:roster/store.snapshot": crate::plugin::known_roster::KnownRoster },
 });

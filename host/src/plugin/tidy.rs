@@ -1,0 +1,62 @@
+//! What a plugin says, cut down to what the host keeps. The same for every version of the WIT.
+
+use super::contract::{BadRequest, Delta, FetchError, FetchedRoster, Refreshed};
+use crate::model::Tag;
+
+/// The longest tag kept, bytes; see `tag` in `wit/types.wit`.
+const LONGEST_TAG: usize = 4096;
+/// Warnings logged per call, and the length of one; a plugin must not flood the log.
+const MOST_WARNINGS: usize = 32;
+const LONGEST_WARNING: usize = 500;
+
+/// The beginning of the digest of the code that made a tag; kept in front of it.
+pub(super) type TagOwner = [u8; 8];
+
+fn tag(tag: Option<Tag>, code: TagOwner) -> Option<Tag> {
+    let tag = tag.filter(|tag| tag.len() <= LONGEST_TAG)?;
+    Some([&code[..], &tag].concat().into_boxed_slice())
+}
+
+fn warnings(mut warnings: Vec<String>) -> Vec<String> {
+    let more = warnings.len().saturating_sub(MOST_WARNINGS);
+    warnings.truncate(MOST_WARNINGS);
+    for warning in &mut warnings {
+        *warning = one_line(warning);
+    }
+    if more > 0 {
+        warnings.push(format!("and {more} more warnings"));
+    }
+    warnings
+}
+
+/// What a plugin says, fit for one line of the log.
+pub(super) fn one_line(text: &str) -> String {
+    let clean = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().map(clean).take(LONGEST_WARNING).collect()
+}
+
+pub(super) fn roster(roster: FetchedRoster, code: TagOwner) -> FetchedRoster {
+    FetchedRoster { contacts: roster.contacts, tag: tag(roster.tag, code), warnings: warnings(roster.warnings) }
+}
+
+pub(super) fn refreshed(refreshed: Refreshed, code: TagOwner) -> Refreshed {
+    match refreshed {
+        Refreshed::Unchanged => Refreshed::Unchanged,
+        Refreshed::Changed(Delta { changes, tag: new, warnings: lines }) => {
+            Refreshed::Changed(Delta { changes, tag: tag(new, code), warnings: warnings(lines) })
+        }
+    }
+}
+
+pub(super) fn fetch_error(error: FetchError) -> FetchError {
+    match error {
+        FetchError::Unreachable(reason) => FetchError::Unreachable(one_line(&reason)),
+        FetchError::Malformed(reason) => FetchError::Malformed(one_line(&reason)),
+        FetchError::Misconfigured(reason) => FetchError::Misconfigured(one_line(&reason)),
+        plain @ (FetchError::TimedOut | FetchError::Status(_) | FetchError::TooLarge) => plain,
+    }
+}
+
+pub(super) fn bad_request(bad: BadRequest) -> BadRequest {
+    BadRequest { message: one_line(&bad.message) }
+}

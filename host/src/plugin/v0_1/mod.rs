@@ -1,0 +1,106 @@
+//! `xmpp:roster@0.1.0`, and every 0.1 whose types are the same.
+
+mod bindings;
+mod convert;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use wasmtime::component::{InstancePre, Linker, Resource};
+use wasmtime::{Result, Store};
+
+use self::bindings::xmpp::roster::types::Contact;
+use super::contract::{Answer, BadRequest, FetchError, FetchedRoster, Outcome, Refreshed};
+use super::known_roster::{self, KnownRoster};
+use super::state::State;
+use super::version::{Checked, Hooks, Prepared, SettingFault, Version};
+use crate::model::Username;
+
+/// See the module.
+pub(super) struct V0_1;
+
+impl Version for V0_1 {
+    fn number(&self) -> &'static str {
+        "0.1.0"
+    }
+
+    fn add_to_linker(&self, linker: &mut Linker<State>) -> Result<()> {
+        let mut store = linker.instance("xmpp:roster/store@0.1.0")?;
+        known_roster::add_methods(&mut store)?;
+        store.func_wrap("[method]snapshot.contacts", |context, (known,)| {
+            let snapshot = known_roster::snapshot(&context, &known)?;
+            let contacts: Vec<Contact> = snapshot.contacts().iter().map(convert::contact).collect();
+            Ok((contacts,))
+        })
+    }
+
+    fn prepare(&self, pre: InstancePre<State>) -> Result<Arc<dyn Prepared>> {
+        Ok(Arc::new(bindings::HooksPre::new(pre)?))
+    }
+}
+
+impl Prepared for bindings::HooksPre<State> {
+    fn instantiate<'a>(&'a self, store: &'a mut Store<State>) -> BoxFuture<'a, Result<Box<dyn Hooks>>> {
+        async move { Ok(Box::new(self.instantiate_async(store).await?) as Box<dyn Hooks>) }.boxed()
+    }
+}
+
+impl Hooks for bindings::Hooks {
+    fn check<'a>(&'a self, store: &'a mut Store<State>) -> BoxFuture<'a, Result<Checked>> {
+        async move {
+            let checked = self.xmpp_roster_hooks().call_check(store).await?;
+            Ok(checked.map_err(|wrong| SettingFault { key: wrong.key, reason: wrong.reason }))
+        }
+        .boxed()
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        store: &'a mut Store<State>,
+        user: Username,
+    ) -> BoxFuture<'a, Result<std::result::Result<FetchedRoster, FetchError>>> {
+        async move {
+            let roster = self.xmpp_roster_hooks().call_fetch(store, user.as_str()).await?;
+            Ok(roster.map(convert::roster).map_err(convert::fetch_error))
+        }
+        .boxed()
+    }
+
+    fn changed_users<'a>(
+        &'a self,
+        store: &'a mut Store<State>,
+        body: Bytes,
+    ) -> BoxFuture<'a, Result<std::result::Result<Vec<String>, BadRequest>>> {
+        async move {
+            let users = self.xmpp_roster_hooks().call_changed_users(store, &body).await?;
+            Ok(users.map_err(convert::bad_request))
+        }
+        .boxed()
+    }
+
+    fn refresh<'a>(
+        &'a self,
+        store: &'a mut Store<State>,
+        user: Username,
+        known: KnownRoster,
+    ) -> BoxFuture<'a, Result<std::result::Result<Refreshed, FetchError>>> {
+        async move {
+            let known = store.data_mut().table.push(known)?;
+            let lent = Resource::new_borrow(known.rep());
+            let refreshed = self.xmpp_roster_hooks().call_refresh(&mut *store, user.as_str(), lent).await?;
+            store.data_mut().table.delete(known)?;
+            Ok(refreshed.map(convert::refreshed).map_err(convert::fetch_error))
+        }
+        .boxed()
+    }
+
+    fn summary<'a>(&'a self, store: &'a mut Store<State>, outcome: Outcome) -> BoxFuture<'a, Result<Answer>> {
+        async move {
+            let answer = self.xmpp_roster_hooks().call_summary(store, &convert::outcome(outcome)).await?;
+            Ok(convert::answer(answer))
+        }
+        .boxed()
+    }
+}
