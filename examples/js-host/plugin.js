@@ -54,6 +54,11 @@ function outgoingHandler(allowed, timeoutMs) {
   };
 }
 
+/** The shim's own gives a Node error where a body breaks off, which is no error-code, and the plugin would trap. */
+function httpErrorCode(error) {
+  return error.payload?.tag ? error.payload : { tag: 'HTTP-response-incomplete' };
+}
+
 /**
  * Instantiates the component that build.sh has transpiled. Throws what the component's hook `check` has against the
  * settings: `{ payload: { key, reason } }`.
@@ -65,6 +70,7 @@ export async function load({ settings, allowed, timeoutMs = 10_000, generated = 
     if (name.startsWith('wasi:sockets/')) delete imports[name];
   }
   imports['wasi:http/outgoing-handler'] = outgoingHandler(allowed, timeoutMs);
+  imports['wasi:http/types'] = { ...http.types, httpErrorCode };
   imports['wasi:config/store'] = { get: (key) => settings[key], getAll: () => Object.entries(settings) };
   imports['xmpp:roster/store'] = { Snapshot };
   const core = (name) => new WebAssembly.Module(readFileSync(new URL(name, generated)));
