@@ -65,10 +65,9 @@ function httpErrorCode(error) {
  */
 export async function load({ settings, allowed, timeoutMs = 10_000, generated = new URL('generated/', import.meta.url) }) {
   const { instantiate } = await import(new URL('plugin.js', generated));
-  const imports = new WASIShim({ sandbox: { preopens: {}, env: {}, args: [] } }).getImportObject();
-  for (const name of Object.keys(imports)) {
-    if (name.startsWith('wasi:sockets/')) delete imports[name];
-  }
+  // Files, environment and sockets are there, for some languages' libraries link them, and there is nothing behind them.
+  const sandbox = { preopens: {}, env: {}, args: [], enableNetwork: false };
+  const imports = new WASIShim({ sandbox }).getImportObject();
   imports['wasi:http/outgoing-handler'] = outgoingHandler(allowed, timeoutMs);
   imports['wasi:http/types'] = { ...http.types, httpErrorCode };
   imports['wasi:config/store'] = { get: (key) => settings[key], getAll: () => Object.entries(settings) };
