@@ -75,7 +75,10 @@ impl Host {
             sinks.push(Arc::new(sink));
             writers.push(writer);
         }
-        let engine = PluginEngine::new(EngineSize::of(&config.hosts)).map_err(StartError::Engine)?;
+        let mut engine = PluginEngine::new(EngineSize::of(&config.hosts)).map_err(StartError::Engine)?;
+        if let Some(cache) = &config.plugin_cache {
+            engine = engine.with_cache(cache);
+        }
         let (mut rosters, mut swappers, mut clients) = (Vec::new(), Vec::new(), Vec::new());
         for host in &config.hosts {
             let swapper = load(&engine, host, &metrics).await?;
@@ -96,6 +99,7 @@ impl Host {
         let app =
             App { hosts, swappers: swappers.clone(), events, metrics, readiness: Readiness::default(), collectors };
         let server = Server::bind(&config.http, &config.admin, app).await?;
+        swappers.iter().for_each(Swapper::watch);
         Ok(Self { server, rosters, swappers, sinks, writers, shutdown_timeout: config.shutdown_timeout })
     }
 

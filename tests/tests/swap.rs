@@ -51,6 +51,8 @@ async fn host(file: &File, change: impl FnOnce(&mut Config)) -> (WebApp, TestHos
     let mut config = config(&app);
     config.hosts[0].plugin = Some(file.0.clone());
     config.hosts[0].limits.cpu_time = Duration::from_millis(300);
+    // Each of these tests asks for its swaps itself.
+    config.hosts[0].swap.watch = false;
     change(&mut config);
     app.set_otherwise(Reply::contacts(&["a@x"]));
     (app, TestHost::with(config).await)
@@ -95,10 +97,10 @@ async fn a_bad_module_is_refused_with_the_step_and_the_reason_and_the_old_one_se
     let file = File::new("bad");
     let rehearsal = Arc::new(parking_lot::Mutex::new(String::new()));
     for (what, bytes, how, step, says) in [
-        ("an empty file", Vec::new(), "", "load", "not a WebAssembly component"),
-        ("a truncated file", BUILT_IN[..BUILT_IN.len() / 2].to_vec(), "", "load", "cannot be used"),
-        ("a core module", b"\0asm\x01\0\0\0".to_vec(), "", "load", "core module"),
-        ("another world", b"\0asm\x0d\0\x01\0".to_vec(), "", "load", "roster-plugin@0.1.0"),
+        ("an empty file", Vec::new(), "", "compile", "not a WebAssembly component"),
+        ("a truncated file", BUILT_IN[..BUILT_IN.len() / 2].to_vec(), "", "compile", "cannot be used"),
+        ("a core module", b"\0asm\x01\0\0\0".to_vec(), "", "compile", "core module"),
+        ("another world", b"\0asm\x0d\0\x01\0".to_vec(), "", "check", "roster-plugin@0.1.0"),
         ("a trap", hostile(), "trap", "rehearse", "trapped"),
         ("a loop", hostile(), "loop", "rehearse", "cpu_time"),
         ("no network in rehearsal", hostile(), "handles", "rehearse", "handles"),

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::given::Given;
-use super::raw::{Hosts, RawHost, RawLimits, RawStore};
+use super::raw::{Hosts, RawHost, RawLimits, RawStore, RawSwap};
 use super::report::{At, twice};
 use super::value::Settings;
-use super::{HostConfig, LimitsConfig, Origin, StoreConfig, check_client};
+use super::{HostConfig, LimitsConfig, Origin, StoreConfig, SwapConfig, check_client};
 
 /// The setting that names the application; the host reads it too, to know where requests may go.
 const URL: &str = "http_roster_url";
@@ -64,7 +64,9 @@ fn host(raw: RawHost, at: &At<'_>) -> HostConfig {
     let limits = limits(at_limits.section(raw.limits).unwrap_or_default(), client.total_timeout, &at_limits);
     let at_store = at.key("store");
     let store = store(at_store.section(raw.store).unwrap_or_default(), &at_store);
-    HostConfig { domain, plugin, settings, client, limits, store }
+    let at_swap = at.key("swap");
+    let swap = swap(at_swap.section(raw.swap).unwrap_or_default(), &at_swap);
+    HostConfig { domain, plugin, settings, client, limits, store, swap }
 }
 
 fn settings(raw: Settings, at: &At<'_>) -> BTreeMap<String, String> {
@@ -147,5 +149,15 @@ fn store(raw: RawStore, at: &At<'_>) -> StoreConfig {
         max_bytes: at.size("max_bytes", raw.max_bytes, d.max_bytes, 1..=1 << 48),
         max_contacts: at.count("max_contacts", raw.max_contacts, d.max_contacts, 1..=1_000_000),
         grace: at.wait_or_zero("grace", raw.grace, d.grace),
+    }
+}
+
+fn swap(raw: RawSwap, at: &At<'_>) -> SwapConfig {
+    let d = SwapConfig::default();
+    SwapConfig {
+        watch: at.get("watch", raw.watch).unwrap_or(d.watch),
+        keep: at.count("keep", raw.keep, d.keep, 0..=100),
+        probation_calls: at.count("probation_calls", raw.probation_calls, d.probation_calls, 0..=1_000_000),
+        probation_failures: at.count("probation_failures", raw.probation_failures, d.probation_failures, 0..=1_000_000),
     }
 }

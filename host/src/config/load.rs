@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use toml::de::{DeTable, Deserializer};
@@ -14,7 +14,8 @@ use super::given::Given;
 use super::lines::{Lines, line_of};
 use super::raw::RawConfig;
 use super::report::{At, Report};
-use super::{Config, ConfigError, check_host, check_listeners};
+use super::value::Size;
+use super::{Config, ConfigError, PluginCacheConfig, check_host, check_listeners};
 
 /// The longest configuration file, bytes.
 const MAX_FILE: u64 = 1 << 20;
@@ -113,6 +114,19 @@ fn refuse_dates_inside(value: &mut Value, at: &At<'_>) {
     }
 }
 
+fn plugin_cache(folder: Given<PathBuf>, size: Given<Size>, at: &At<'_>) -> Option<PluginCacheConfig> {
+    const SIZES: std::ops::RangeInclusive<u64> = 1 << 20..=1 << 40;
+    if folder.is_absent() && !size.is_absent() {
+        at.key("plugin_cache_size").warn("there is no plugin_cache");
+    }
+    let off = matches!(&folder, Given::Good(folder) if folder.as_os_str() == "off");
+    let defaults = PluginCacheConfig::new(at.path("plugin_cache", folder).unwrap_or_default());
+    let default = usize::try_from(defaults.size).unwrap_or(usize::MAX);
+    let size = at.size("plugin_cache_size", size, default, SIZES) as u64;
+    let folder = defaults.folder;
+    (!off && !folder.as_os_str().is_empty()).then_some(PluginCacheConfig { folder, size })
+}
+
 fn convert(raw: RawConfig, report: &Report<'_>) -> Config {
     let at = report.top();
     let defaults = Config::default();
@@ -123,6 +137,7 @@ fn convert(raw: RawConfig, report: &Report<'_>) -> Config {
         http,
         admin,
         sinks,
+        plugin_cache: plugin_cache(raw.plugin_cache, raw.plugin_cache_size, &at),
         hosts: check_host::all(raw.host, &at.key("host")),
         warnings: Vec::new(),
     }

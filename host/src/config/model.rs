@@ -24,6 +24,8 @@ pub struct Config {
     pub hosts: Vec<HostConfig>,
     /// `shutdown_timeout`: how long running refreshes may take to finish after SIGTERM, default 30 s.
     pub shutdown_timeout: Duration,
+    /// `plugin_cache` and `plugin_cache_size`: where compiled plugins are kept. `None`, the default: nowhere.
+    pub plugin_cache: Option<PluginCacheConfig>,
     /// What is allowed but probably not meant, one line each, for the log.
     pub warnings: Vec<String>,
 }
@@ -37,8 +39,27 @@ impl Default for Config {
             sinks: SinksConfig::default(),
             hosts: Vec::new(),
             shutdown_timeout: Duration::from_secs(30),
+            plugin_cache: None,
             warnings: Vec::new(),
         }
+    }
+}
+
+/// Compiled plugins on disk, for a faster start.
+///
+/// Off unless it is set: what is in the folder is run as machine code, so which one that is, is for the operator to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginCacheConfig {
+    /// `plugin_cache`: a folder that nobody else can write to. It is made if it is not there.
+    pub folder: PathBuf,
+    /// `plugin_cache_size`: what its files may take together, bytes, default 256 MiB. Those not used for longest go first.
+    pub size: u64,
+}
+
+impl PluginCacheConfig {
+    /// `folder` with the default size.
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder, size: 256 << 20 }
     }
 }
 
@@ -197,6 +218,8 @@ pub struct HostConfig {
     pub limits: LimitsConfig,
     /// `[host.store]`
     pub store: StoreConfig,
+    /// `[host.swap]`
+    pub swap: SwapConfig,
 }
 
 impl HostConfig {
@@ -221,6 +244,7 @@ impl fmt::Debug for HostConfig {
             .field("client", &self.client)
             .field("limits", &self.limits)
             .field("store", &self.store)
+            .field("swap", &self.swap)
             .finish()
     }
 }
@@ -352,5 +376,25 @@ pub struct StoreConfig {
 impl Default for StoreConfig {
     fn default() -> Self {
         Self { max_users: 1_000_000, max_bytes: 1 << 30, max_contacts: 10_000, grace: Duration::from_secs(60) }
+    }
+}
+
+/// `[host.swap]`: how another plugin takes over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SwapConfig {
+    /// `watch`: swap by itself when the file of `plugin` changes. Default true.
+    pub watch: bool,
+    /// `keep`: generations kept beside the one that serves, for a rollback; default 3.
+    pub keep: usize,
+    /// `probation_calls`: the first calls of a new generation are watched, and made again on the one before if they fail;
+    /// default 200, 0 for none.
+    pub probation_calls: u32,
+    /// `probation_failures`: with one more of them failed the generation before is put back; default 3.
+    pub probation_failures: u32,
+}
+
+impl Default for SwapConfig {
+    fn default() -> Self {
+        Self { watch: true, keep: 3, probation_calls: 200, probation_failures: 3 }
     }
 }

@@ -24,6 +24,8 @@ pub(super) type Table<T> = Given<Section<T>>;
 #[serde(default)]
 pub(super) struct RawConfig {
     pub(super) shutdown_timeout: Given<Duration>,
+    pub(super) plugin_cache: Given<PathBuf>,
+    pub(super) plugin_cache_size: Given<Size>,
     pub(super) log: Table<RawLog>,
     pub(super) http: Table<RawHttp>,
     pub(super) admin: Table<RawAdmin>,
@@ -108,6 +110,7 @@ pub(super) struct RawHost {
     pub(super) client: Table<RawClient>,
     pub(super) limits: Table<RawLimits>,
     pub(super) store: Table<RawStore>,
+    pub(super) swap: Table<RawSwap>,
 }
 
 #[derive(Default, Deserialize)]
@@ -154,4 +157,13 @@ pub(super) struct RawStore {
     pub(super) max_bytes: Given<Size>,
     pub(super) max_contacts: Given<Whole>,
     pub(super) grace: Given<Duration>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawSwap {
+    pub(super) watch: Given<bool>,
+    pub(super) keep: Given<Whole>,
+    pub(super) probation_calls: Given<Whole>,
+    pub(super) probation_failures: Given<Whole>,
 }

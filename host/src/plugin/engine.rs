@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use super::LoadError;
-use crate::config::HostConfig;
+use super::compile::{CompiledPlugin, Compiler, Urgency};
+use super::{LoadError, PluginBytes};
+use crate::config::{HostConfig, PluginCacheConfig};
 
 /// How often a plugin that computes is interrupted, to let other tasks run and to look at its CPU limit. CPU limits are
 /// precise to this much.
@@ -53,6 +54,7 @@ impl EngineSize {
 pub struct PluginEngine {
     engine: Engine,
     ticker: Arc<Ticker>,
+    compiler: Arc<Compiler>,
 }
 
 impl PluginEngine {
@@ -60,7 +62,20 @@ impl PluginEngine {
     pub fn new(size: EngineSize) -> Result<Self, LoadError> {
         let engine = Engine::new(&config(size)).map_err(|error| LoadError::Engine { reason: format!("{error:#}") })?;
         let ticker = Arc::new(Ticker::start(engine.clone())?);
-        Ok(Self { engine, ticker })
+        let compiler = Arc::new(Compiler::new(engine.clone()));
+        Ok(Self { engine, ticker, compiler })
+    }
+
+    /// The same engine, which keeps what it compiles in a folder.
+    pub fn with_cache(self, cache: &PluginCacheConfig) -> Self {
+        let compiler = Arc::new(Compiler::cached(self.engine.clone(), cache));
+        Self { compiler, ..self }
+    }
+
+    /// Machine code for a component, compiled only if this process does not run it and no cache has it. Must be called
+    /// within a Tokio runtime, whose other tasks go on meanwhile.
+    pub async fn compile(&self, plugin: &PluginBytes, urgency: Urgency) -> Result<CompiledPlugin, LoadError> {
+        self.compiler.compile(plugin, urgency).await
     }
 
     pub(super) fn engine(&self) -> &Engine {

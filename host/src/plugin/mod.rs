@@ -9,14 +9,18 @@
 //! returns is bounded in [`tidy`], whatever its version.
 
 mod builtin;
+mod compile;
 mod contract;
 mod cpu;
 mod engine;
 mod error;
+mod fit;
 mod guest_log;
+mod identity;
 mod instance;
 mod known_roster;
 mod linker;
+mod metadata;
 mod outgoing;
 mod pool;
 mod source;
@@ -27,6 +31,7 @@ mod version;
 mod wasm_plugin;
 
 pub use builtin::BUILT_IN;
+pub use compile::{CodeFrom, CompiledPlugin, Urgency};
 pub use contract::{Answer, BadRequest, CallError, Delta, FetchError, FetchedRoster, Outcome, Refreshed, RosterPlugin};
 pub use engine::{EngineSize, PluginEngine};
 pub use error::LoadError;

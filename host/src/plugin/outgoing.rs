@@ -69,6 +69,11 @@ impl Outgoing {
         self.bytes_left = Arc::new(AtomicUsize::new(self.max_bytes));
     }
 
+    /// Bytes of the bodies this call has received.
+    pub(super) fn fetched(&self) -> usize {
+        self.max_bytes.saturating_sub(self.bytes_left.load(Ordering::Relaxed))
+    }
+
     /// The call wanted to send more requests than it may.
     pub(super) fn was_refused(&self) -> bool {
         self.refused

@@ -4,6 +4,7 @@
 //! memory back (measured with wasmtime 48 on two cores: 27,000 to 33,000 fetches a second against 7,000 to 9,000). Last
 //! used first, so that a quiet host needs few and the rest can go.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -20,12 +21,14 @@ const SWEEP: Duration = Duration::from_secs(10);
 pub(super) struct Pool {
     idle: Mutex<Vec<Instance>>,
     capacity: usize,
+    /// False: instances are not kept.
+    open: AtomicBool,
 }
 
 impl Pool {
     /// An empty pool that keeps up to `capacity`. Must be called within a Tokio runtime.
     pub(super) fn new(capacity: usize) -> Arc<Self> {
-        let pool = Arc::new(Self { idle: Mutex::new(Vec::new()), capacity });
+        let pool = Arc::new(Self { idle: Mutex::new(Vec::new()), capacity, open: AtomicBool::new(true) });
         tokio::spawn(sweep(Arc::downgrade(&pool)));
         pool
     }
@@ -38,13 +41,20 @@ impl Pool {
     /// Keeps `instance` for another call.
     pub(super) fn put(&self, instance: Instance) {
         let mut idle = self.idle.lock();
-        if idle.len() < self.capacity {
+        // Looked at under the lock: whoever closes the pool empties it afterwards.
+        if idle.len() < self.capacity && self.open.load(Ordering::Relaxed) {
             idle.push(instance);
         }
     }
 
-    /// Gives up all of them.
-    pub(super) fn clear(&self) {
+    /// Keeps instances from now on.
+    pub(super) fn open(&self) {
+        self.open.store(true, Ordering::Relaxed);
+    }
+
+    /// Gives up all of them, and keeps none from now on.
+    pub(super) fn close(&self) {
+        self.open.store(false, Ordering::Relaxed);
         // Dropped without the lock: unmapping memory takes a while.
         let idle = std::mem::take(&mut *self.idle.lock());
         drop(idle);

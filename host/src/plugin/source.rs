@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
-use super::{BUILT_IN, LoadError};
+use super::{BUILT_IN, LoadError, metadata};
 
 /// The longest component that is read, bytes. Components with an interpreter inside have some 10 MiB.
 pub const LONGEST_PLUGIN: u64 = 64 << 20;
@@ -37,6 +37,8 @@ pub struct PluginBytes {
     pub bytes: Arc<[u8]>,
     /// The SHA-256 of the bytes.
     pub digest: Digest,
+    /// The version that the component says it has.
+    pub version: Option<String>,
 }
 
 /// A SHA-256, shown in hexadecimal.
@@ -108,6 +110,7 @@ impl PluginSource {
             }
         };
         let digest = Digest::of([&*bytes]);
-        Ok(PluginBytes { name: self.name(), bytes, digest })
+        let version = metadata::version(&bytes);
+        Ok(PluginBytes { name: self.name(), bytes, digest, version })
     }
 }

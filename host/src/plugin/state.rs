@@ -14,6 +14,7 @@ use super::engine::PluginEngine;
 use super::guest_log::GuestLog;
 use super::outgoing::{Network, Outgoing};
 use crate::config::LimitsConfig;
+use crate::metrics::Used;
 
 /// Most bytes a plugin may pass to the host in one call, either way round. A roster of 10,000 contacts is about one
 /// megabyte, a list of 100,000 users about three.
@@ -85,6 +86,11 @@ impl State {
         self.cpu.reset();
         self.outgoing.begin_call(limits.max_requests_per_call);
         self.memory.refused = false;
+    }
+
+    /// What the call has used so far.
+    pub(super) fn used(&self) -> Used {
+        Used { cpu: self.cpu.used(), memory: self.memory.used, fetched: self.outgoing.fetched() }
     }
 
     /// Runs on a plugin's first loop or call after the engine's clock has ticked. Other tasks get a chance to run.

@@ -10,9 +10,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use tokio::sync::Semaphore;
-use wasmtime::component::{Component, ResourceTableError};
+use wasmtime::component::ResourceTableError;
 use wasmtime::{Store, Trap};
 
+use super::compile::{Code, CompiledPlugin, Urgency};
 use super::contract::{Answer, BadRequest, CallError, FetchedRoster, Outcome, Refreshed, RosterPlugin};
 use super::engine::EXTRA_INSTANCES;
 use super::guest_log::GuestLog;
@@ -23,15 +24,12 @@ use super::pool::Pool;
 use super::source::{Digest, PluginBytes};
 use super::state::{CpuTimeExceeded, State, new_store};
 use super::tidy::{self, TagOwner, one_line};
-use super::version::{self, Hooks, NoVersion, Prepared};
-use super::{LoadError, PluginEngine, linker};
+use super::version::{Hooks, Prepared};
+use super::{LoadError, PluginEngine, fit, identity};
 use crate::config::{HostConfig, LimitsConfig};
 use crate::http_client::HttpClient;
-use crate::metrics::Metrics;
+use crate::metrics::{CallMetrics, GenerationStats, Metrics};
 use crate::model::{Snapshot, Username};
-
-/// How a component begins (binary format of the component model, version 13, layer 1).
-const COMPONENT_PREAMBLE: &[u8] = b"\0asm\x0d\0\x01\0";
 
 /// How often a plugin that is being drained is looked at.
 const DRAIN_STEP: Duration = Duration::from_millis(2);
@@ -48,12 +46,21 @@ pub struct LoadOptions<'a> {
     pub metrics: Arc<Metrics>,
 }
 
+impl LoadOptions<'_> {
+    /// The digest of the code and of everything it is given. Not to be shown: see [`identity`].
+    pub(crate) fn identity(&self) -> Digest {
+        identity::of(self.plugin.digest, self.host)
+    }
+}
+
 /// A loaded component with its warm instances.
 pub struct WasmPlugin {
     engine: PluginEngine,
     name: String,
     digest: Digest,
     version: &'static str,
+    identity: Digest,
+    module_version: Option<String>,
     imports: Vec<String>,
     prepared: Arc<dyn Prepared>,
     pool: Arc<Pool>,
@@ -62,7 +69,10 @@ pub struct WasmPlugin {
     limits: LimitsConfig,
     network: Network,
     max_response: usize,
-    metrics: Arc<Metrics>,
+    /// Keeps the machine code for others who want the same.
+    code: Arc<Code>,
+    metrics: CallMetrics,
+    stats: Arc<GenerationStats>,
     /// Instances alive at once, those of hooks that wait for no turn included: the engine has room for so many.
     slots: Semaphore,
     capacity: usize,
@@ -74,32 +84,47 @@ impl WasmPlugin {
     /// Compiles and checks a plugin for one virtual host, and asks it whether its settings can work. Must be called
     /// within a Tokio runtime; compiling happens on a thread of its own.
     pub async fn load(engine: &PluginEngine, options: LoadOptions<'_>) -> Result<Self, LoadError> {
+        let compiled = engine.compile(options.plugin, Urgency::Start).await?;
+        let plugin = Self::link(engine, &compiled, options)?;
+        plugin.check_settings().await?;
+        Ok(plugin)
+    }
+
+    /// Checks that the component has the hooks and needs nothing but what is granted. Must be called within a Tokio
+    /// runtime.
+    pub fn link(engine: &PluginEngine, compiled: &CompiledPlugin, options: LoadOptions<'_>) -> Result<Self, LoadError> {
+        let identity = options.identity();
         let LoadOptions { host, plugin: bytes, client, metrics } = options;
-        let Compiled { version, imports, prepared } = compile(engine.clone(), bytes.clone()).await?;
+        let fitted = fit::fit(engine, compiled, &bytes.name)?;
+        let domain: Arc<str> = host.domain.as_str().into();
+        let stats = Arc::new(GenerationStats::new(&domain, &bytes.digest.to_string()));
+        metrics.generation(&stats);
         let capacity = host.limits.max_concurrent_calls + EXTRA_INSTANCES;
         let mut settings = host.settings.clone();
         settings.insert("domain".into(), host.domain.clone());
-        let plugin = Self {
+        Ok(Self {
             engine: engine.clone(),
             name: bytes.name.clone(),
             digest: bytes.digest,
-            version,
-            imports,
-            prepared,
+            version: fitted.version,
+            identity,
+            module_version: bytes.version.clone(),
+            imports: compiled.imports().to_vec(),
+            prepared: fitted.prepared,
             pool: Pool::new(capacity),
-            domain: host.domain.as_str().into(),
+            metrics: metrics.calls_of(&domain),
+            domain,
             settings,
             limits: host.limits.clone(),
             network: Network::Live(client),
             max_response: host.client.max_response,
-            metrics,
+            code: Arc::clone(&compiled.code),
+            stats,
             slots: Semaphore::new(capacity),
             capacity,
             jitter: RandomState::new(),
             made: AtomicU64::new(0),
-        };
-        plugin.check(plugin.name.clone()).await?;
-        Ok(plugin)
+        })
     }
 
     /// The same code for a rehearsal: instances of its own, one call at a time, no network but `answer`, and counted
@@ -110,6 +135,8 @@ impl WasmPlugin {
             name: self.name.clone(),
             digest: self.digest,
             version: self.version,
+            identity: self.identity,
+            module_version: self.module_version.clone(),
             imports: Vec::new(),
             prepared: Arc::clone(&self.prepared),
             pool: Pool::new(1),
@@ -118,7 +145,9 @@ impl WasmPlugin {
             limits: self.limits.clone(),
             network: Network::Canned(Arc::new(answer)),
             max_response: self.max_response,
-            metrics: Metrics::new(),
+            code: Arc::clone(&self.code),
+            metrics: Metrics::new().calls_of(&self.domain),
+            stats: Arc::new(GenerationStats::new(&self.domain, "")),
             slots: Semaphore::new(1),
             capacity: 1,
             jitter: RandomState::new(),
@@ -136,6 +165,21 @@ impl WasmPlugin {
         self.version
     }
 
+    /// The digest of the code, the settings, the limits and the grants. Not to be shown: see [`identity`].
+    pub(crate) fn identity(&self) -> Digest {
+        self.identity
+    }
+
+    /// The version that the component says it has.
+    pub fn module_version(&self) -> Option<&str> {
+        self.module_version.as_deref()
+    }
+
+    /// What it has done.
+    pub fn stats(&self) -> &GenerationStats {
+        &self.stats
+    }
+
     /// The interfaces it imports, as they are written in it.
     pub fn imports(&self) -> &[String] {
         &self.imports
@@ -146,14 +190,19 @@ impl WasmPlugin {
         self.capacity.saturating_sub(self.slots.available_permits())
     }
 
-    /// Waits until no call runs, and gives up the warm instances. The caller sets the deadline.
+    /// Keeps instances warm again, after [`drain`](Self::drain).
+    pub fn open(&self) {
+        self.pool.open();
+    }
+
+    /// Gives up the warm instances, keeps none from now on, and waits until no call runs. The caller sets the deadline.
     pub async fn drain(&self) {
+        self.pool.close();
         // Looked at now and then instead of taking all slots: whoever waited for those would hold up calls that come
         // later, after a rollback.
         while self.running() > 0 {
             tokio::time::sleep(DRAIN_STEP).await;
         }
-        self.pool.clear();
     }
 
     /// The plugin's file, or `(built in)`.
@@ -166,7 +215,9 @@ impl WasmPlugin {
         self.pool.len()
     }
 
-    async fn check(&self, plugin: String) -> Result<(), LoadError> {
+    /// Asks the plugin whether its settings can work.
+    pub async fn check_settings(&self) -> Result<(), LoadError> {
+        let plugin = self.name.clone();
         // Nothing is sent while the settings are looked at.
         let offline = LimitsConfig { max_requests_per_call: 0, ..self.limits.clone() };
         let checked = self.call_within("check", "", &offline, |store, hooks| hooks.check(store));
@@ -199,7 +250,9 @@ impl WasmPlugin {
         let began = Instant::now();
         let result = self.timed_call(hook, user, limits, call).await;
         let outcome = result.as_ref().map_or_else(CallError::kind, |_| "ok");
-        self.metrics.call(&self.domain, hook, outcome, began.elapsed());
+        let elapsed = began.elapsed();
+        self.metrics.call(hook, outcome, elapsed);
+        self.stats.call(hook, outcome, elapsed);
         result
     }
 
@@ -220,6 +273,7 @@ impl WasmPlugin {
             log.begin_call(hook, user);
             let result = instance.run(limits, call).await;
             log.end_call();
+            self.stats.used(instance.store().data().used());
             match result {
                 Ok(result) => {
                     self.put_back(instance);
@@ -227,7 +281,7 @@ impl WasmPlugin {
                 }
                 Err(error) => {
                     let error = explain(hook, limits, &error, instance.store().data());
-                    self.metrics.instance(&self.domain, "failed");
+                    self.metrics.instance("failed");
                     Err(error)
                 }
             }
@@ -235,7 +289,7 @@ impl WasmPlugin {
         match tokio::time::timeout(limits.call_timeout, call).await {
             Ok(result) => result,
             Err(_) => {
-                self.metrics.instance(&self.domain, "failed");
+                self.metrics.instance("failed");
                 Err(CallError::TimedOut { hook, limit: limits.call_timeout })
             }
         }
@@ -251,14 +305,14 @@ impl WasmPlugin {
         store.data_mut().begin_call(&LimitsConfig { max_requests_per_call: 0, ..self.limits.clone() });
         let made = Instance::new(store, &*self.prepared, self.most_calls()).await;
         let instance = made.map_err(|error| CallError::Instance { hook, reason: one_line(&format!("{error:#}")) })?;
-        self.metrics.instance(&self.domain, "made");
+        self.metrics.instance("made");
         Ok(instance)
     }
 
     fn put_back(&self, mut instance: Instance) {
         match instance.retire(&self.limits) {
             None => self.pool.put(instance),
-            Some(why) => self.metrics.instance(&self.domain, why.name()),
+            Some(why) => self.metrics.instance(why.name()),
         }
     }
 
@@ -274,54 +328,6 @@ impl WasmPlugin {
         let most = self.limits.max_calls_per_instance.max(1);
         let jitter = self.jitter.hash_one(self.made.fetch_add(1, Ordering::Relaxed));
         most - u32::try_from(jitter % u64::from(most / 4 + 1)).unwrap_or(0)
-    }
-}
-
-/// A component that fits.
-struct Compiled {
-    /// Of `xmpp:roster`.
-    version: &'static str,
-    /// The names of its imports.
-    imports: Vec<String>,
-    /// Linked and type-checked.
-    prepared: Arc<dyn Prepared>,
-}
-
-async fn compile(engine: PluginEngine, plugin: PluginBytes) -> Result<Compiled, LoadError> {
-    let reason = |error: &wasmtime::Error| one_line(&format!("{error:#}"));
-    let compiled = tokio::task::spawn_blocking(move || {
-        let PluginBytes { name: plugin, bytes, .. } = plugin;
-        if !bytes.starts_with(COMPONENT_PREAMBLE) {
-            let found = if bytes.starts_with(b"\0asm") { "it is a core module" } else { "it is not WebAssembly" };
-            return Err(LoadError::NotAComponent { plugin, reason: found.to_owned() });
-        }
-        let component = Component::from_binary(engine.engine(), &bytes)
-            .map_err(|error| LoadError::Compile { plugin: plugin.clone(), reason: reason(&error) })?;
-        let of = component.component_type();
-        let imports = of.imports(engine.engine()).map(|(name, _)| name.to_owned()).collect();
-        let version = version::find(of.exports(engine.engine()).map(|(name, _)| name));
-        let version = version.map_err(|none| no_version(plugin.clone(), none))?;
-        let linker = linker::linker(engine.engine()).map_err(|error| LoadError::Engine { reason: reason(&error) })?;
-        let pre = linker
-            .instantiate_pre(&component)
-            .map_err(|error| LoadError::Imports { plugin: plugin.clone(), reason: reason(&error) })?;
-        let prepared = version.prepare(pre).map_err(|error| LoadError::Exports {
-            plugin,
-            version: version.number().to_owned(),
-            reason: reason(&error),
-        })?;
-        Ok(Compiled { version: version.number(), imports, prepared })
-    });
-    compiled.await.unwrap_or_else(|panic| Err(LoadError::Engine { reason: format!("the compiler failed: {panic}") }))
-}
-
-fn no_version(plugin: String, none: NoVersion) -> LoadError {
-    let served = version::served();
-    match none {
-        NoVersion::NoHooks => {
-            LoadError::Exports { plugin, version: served, reason: "it exports no xmpp:roster/hooks".to_owned() }
-        }
-        NoVersion::Other(found) => LoadError::Version { plugin, found, served },
     }
 }
 

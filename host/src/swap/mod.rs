@@ -1,22 +1,33 @@
 //! Hot swap: another module takes the place of the one that serves, and nobody notices.
 //!
-//! A swap is a transaction ([`Swapper::swap`]): read the module and compare its digest; compile it and check its type and
-//! its imports; [`rehearsal`]: every hook once, against canned answers; then calls that begin go to the new module
-//! ([`slot`]), those that have begun end on the old one, which is drained. For its first calls the new module is on
-//! [`probation`]: a call that it fails is made again on the old module, so that no user sees it, and when it fails too
-//! many the old module is put back. A failure at any step leaves the old module serving. Each attempt leaves a
-//! [`Receipt`].
+//! A swap is a transaction ([`Swapper`]), step by step:
+//!
+//! 1. [`candidate`]: everything that can fail, before anything is changed. Read the module and compare its digest, and that
+//!    of its settings, limits and grants; compile it, away from the threads that serve; check its hooks and its imports; let
+//!    it check its settings; [`rehearsal`]: every hook once, against canned answers.
+//! 2. [`take_over`]: calls that begin go to the new module ([`slot`]), those that have begun end on the old one, which is
+//!    drained and kept ([`generations`]).
+//! 3. [`probation`]: the first calls of the new module are watched. One that it fails is made again on the old module, so
+//!    that no user sees it, and when it fails too many the old module is put back.
+//!
+//! A failure at any step leaves the old module serving. Each attempt leaves a [`Receipt`] ([`history`]). What asks for a
+//! swap: the file has changed ([`watch`]), SIGHUP and the admin listener.
 //!
 //! The store and every cached roster stay as they are: what a hook returns has no effect until the host applies it, and
 //! a plugin keeps no state.
 
+mod candidate;
+mod generations;
+mod history;
 mod probation;
 mod receipt;
 mod rehearsal;
 mod slot;
 mod swapper;
+mod take_over;
+mod watch;
 
-pub use receipt::{Outcome, Receipt, Step};
+pub use receipt::{Module, Outcome, Receipt, Step};
 pub use rehearsal::Rehearsed;
 pub use slot::PluginSlot;
 pub use swapper::{Status, Swapper};

@@ -3,17 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::plugin::{CallError, WasmPlugin};
-
-/// Calls after which a module is no longer on probation.
-const CALLS: u32 = 200;
-/// Calls it may fail until then; with one more the module before it is put back. A call that fails is made again on that
-/// module, so nobody sees it.
-const FAILURES: u32 = 3;
+use crate::config::SwapConfig;
+use crate::plugin::{CallError, FetchError, WasmPlugin};
 
 /// Watches a module's first calls.
 pub(super) struct Probation {
     previous: Arc<WasmPlugin>,
+    /// Calls after which it is over.
+    most_calls: u32,
+    /// Calls the module may fail until then; with one more the module before it is put back.
+    most_failures: u32,
     calls: AtomicU32,
     failures: AtomicU32,
 }
@@ -29,9 +28,40 @@ pub(super) enum Verdict {
     Failed,
 }
 
+/// Why a result is not taken as it is while a module is new: the module before it makes the call again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// The module failed: a trap, a limit. The application had no part in it.
+    Module,
+    /// A roster that cannot be, or an answer of the application that the module cannot use. The module failed if the one
+    /// before it does better.
+    Result,
+}
+
+impl Doubt {
+    /// What to think of an error.
+    pub(super) fn about(error: &CallError) -> Option<Self> {
+        match error {
+            CallError::Fetch(
+                FetchError::Malformed(_) | FetchError::Status(_) | FetchError::Misconfigured(_) | FetchError::TooLarge,
+            ) => Some(Self::Result),
+            error if error.is_plugins_fault() => Some(Self::Module),
+            // The application is down, or this host is busy: another call would only add to it.
+            _ => None,
+        }
+    }
+}
+
 impl Probation {
-    pub(super) fn new(previous: Arc<WasmPlugin>) -> Self {
-        Self { previous, calls: AtomicU32::new(0), failures: AtomicU32::new(0) }
+    /// `None`: the operator wants none.
+    pub(super) fn new(previous: Arc<WasmPlugin>, config: &SwapConfig) -> Option<Self> {
+        (config.probation_calls > 0).then(|| Self {
+            previous,
+            most_calls: config.probation_calls,
+            most_failures: config.probation_failures,
+            calls: AtomicU32::new(0),
+            failures: AtomicU32::new(0),
+        })
     }
 
     /// The module that stands in.
@@ -40,13 +70,12 @@ impl Probation {
     }
 
     /// Takes note of a call. Each verdict other than [`Verdict::Goes`] is given once.
-    pub(super) fn judge<T>(&self, result: &Result<T, CallError>) -> Verdict {
-        let failed = result.as_ref().is_err_and(CallError::is_plugins_fault);
-        if failed && self.failures.fetch_add(1, Ordering::Relaxed) == FAILURES {
+    pub(super) fn judge(&self, failed: bool) -> Verdict {
+        if failed && self.failures.fetch_add(1, Ordering::Relaxed) == self.most_failures {
             return Verdict::Failed;
         }
-        if self.calls.fetch_add(1, Ordering::Relaxed) + 1 == CALLS && self.failures.load(Ordering::Relaxed) <= FAILURES
-        {
+        let last = self.calls.fetch_add(1, Ordering::Relaxed).saturating_add(1) == self.most_calls;
+        if last && self.failures.load(Ordering::Relaxed) <= self.most_failures {
             return Verdict::Passed;
         }
         Verdict::Goes

@@ -1,11 +1,12 @@
 //! What is left of a swap for the operator.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
 use super::rehearsal::Rehearsed;
-use crate::plugin::{Digest, WasmPlugin};
+use crate::metrics::Figures;
+use crate::plugin::{CodeFrom, Digest, PluginBytes, WasmPlugin};
 
 /// One attempt to swap, from its trigger to its end.
 #[derive(Clone, Debug, Serialize)]
@@ -14,7 +15,7 @@ pub struct Receipt {
     pub id: u64,
     /// The virtual host.
     pub domain: String,
-    /// What asked for it: `reload`, `upload`, `rollback`, `probation`.
+    /// What asked for it: `watch`, `reload`, `upload`, `rollback`, `probation`.
     pub trigger: &'static str,
     /// When it began, seconds since 1970.
     pub at: u64,
@@ -34,31 +35,67 @@ pub struct Receipt {
     pub imports_added: Vec<String>,
     /// Imports that the old module had and the new one has not.
     pub imports_removed: Vec<String>,
-    /// Compiling, linking and the module's own check of its settings, milliseconds.
+    /// Where the machine code came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code_from: Option<CodeFrom>,
+    /// How long it took to have it, milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compile_ms: Option<u64>,
     /// The rehearsal, hook by hook.
     pub rehearsal: Vec<Rehearsed>,
+    /// From the trigger to the first moment at which calls went to the new module, milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub took_over_ms: Option<u64>,
     /// Calls on the old module when the new one took over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub in_flight: Option<usize>,
     /// How long these took to end, milliseconds; absent if they had not at the deadline.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drain_ms: Option<u64>,
+    /// What a module that failed its probation had done until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub figures: Option<Figures>,
 }
 
 /// A module, for people.
 #[derive(Clone, Debug, Serialize)]
 pub struct Module {
+    /// Which generation it is, if it has served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
     /// Where it came from.
     pub name: String,
     /// The SHA-256 of the component.
     pub digest: Digest,
+    /// The version in the component's metadata.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The version of `xmpp:roster` it was built for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interface: Option<&'static str>,
 }
 
 impl Module {
     pub(super) fn of(plugin: &WasmPlugin) -> Self {
-        Self { name: plugin.name().to_owned(), digest: plugin.digest() }
+        let generation = Some(plugin.stats().number()).filter(|number| *number > 0);
+        Self {
+            generation,
+            name: plugin.name().to_owned(),
+            digest: plugin.digest(),
+            version: plugin.module_version().map(str::to_owned),
+            interface: Some(plugin.version()),
+        }
+    }
+
+    /// A module that nothing is known of yet but its bytes.
+    pub(super) fn unknown(bytes: &PluginBytes) -> Self {
+        Self {
+            generation: None,
+            name: bytes.name.clone(),
+            digest: bytes.digest,
+            version: bytes.version.clone(),
+            interface: None,
+        }
     }
 }
 
@@ -72,6 +109,20 @@ pub enum Outcome {
     Unchanged,
     /// The old module still serves.
     Refused,
+    /// The new module failed its probation, and the one before it serves again.
+    RolledBack,
+}
+
+impl Outcome {
+    /// As in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Swapped => "swapped",
+            Self::Unchanged => "unchanged",
+            Self::Refused => "refused",
+            Self::RolledBack => "rolled-back",
+        }
+    }
 }
 
 /// The steps, in order.
@@ -80,14 +131,36 @@ pub enum Outcome {
 pub enum Step {
     /// Reading the module.
     Read,
-    /// Compiling it and checking its type and imports, and its check of the settings.
-    Load,
+    /// Compiling it.
+    Compile,
+    /// Checking its hooks against the world, and its imports against what is granted.
+    Check,
+    /// Letting it check its settings.
+    Settings,
     /// Running every hook once.
     Rehearse,
     /// Taking over.
     Swap,
     /// Waiting for the old module's calls.
     Drain,
+    /// Watching the new module's first calls.
+    Probation,
+}
+
+impl Step {
+    /// As in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Compile => "compile",
+            Self::Check => "check",
+            Self::Settings => "settings",
+            Self::Rehearse => "rehearse",
+            Self::Swap => "swap",
+            Self::Drain => "drain",
+            Self::Probation => "probation",
+        }
+    }
 }
 
 impl Receipt {
@@ -105,10 +178,17 @@ impl Receipt {
             new: None,
             imports_added: Vec::new(),
             imports_removed: Vec::new(),
+            code_from: None,
             compile_ms: None,
             rehearsal: Vec::new(),
+            took_over_ms: None,
             in_flight: None,
             drain_ms: None,
+            figures: None,
         }
     }
+}
+
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

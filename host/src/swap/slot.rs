@@ -9,15 +9,29 @@ use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use super::probation::{Probation, Verdict};
-use crate::model::{Snapshot, Username};
+use super::probation::{Doubt, Probation, Verdict};
+use crate::config::SwapConfig;
+use crate::model::{Contacts, Snapshot, Username};
 use crate::plugin::{Answer, BadRequest, CallError, FetchedRoster, Outcome, Refreshed, RosterPlugin, WasmPlugin};
+
+/// Modules that have failed and were not noted yet; more are only logged.
+const FAILED: usize = 8;
 
 /// Holds the module that serves. A call takes it once, at its beginning, and ends on it whatever happens meanwhile.
 pub struct PluginSlot {
     active: ArcSwap<Active>,
+    config: SwapConfig,
+    /// Contacts of one roster; more cannot be.
+    max_contacts: usize,
     /// Told of the module that failed its probation, after the one before it was put back.
-    failed: mpsc::Sender<Arc<WasmPlugin>>,
+    failed: mpsc::Sender<Failed>,
+}
+
+/// A module that failed its probation.
+pub(super) struct Failed {
+    pub(super) module: Arc<WasmPlugin>,
+    /// Put back in its place.
+    pub(super) previous: Arc<WasmPlugin>,
 }
 
 struct Active {
@@ -27,9 +41,14 @@ struct Active {
 
 impl PluginSlot {
     /// `plugin` serves. Modules that fail their probation are sent to the receiver.
-    pub(super) fn new(plugin: Arc<WasmPlugin>) -> (Self, mpsc::Receiver<Arc<WasmPlugin>>) {
-        let (failed, failures) = mpsc::channel(8);
-        (Self { active: ArcSwap::from_pointee(Active { plugin, probation: None }), failed }, failures)
+    pub(super) fn new(
+        plugin: Arc<WasmPlugin>,
+        config: SwapConfig,
+        max_contacts: usize,
+    ) -> (Self, mpsc::Receiver<Failed>) {
+        let (failed, failures) = mpsc::channel(FAILED);
+        let active = ArcSwap::from_pointee(Active { plugin, probation: None });
+        (Self { active, config, max_contacts, failed }, failures)
     }
 
     /// The module that serves.
@@ -43,79 +62,129 @@ impl PluginSlot {
     }
 
     /// From now on calls go to `plugin`; returns the module before it. With `probation`, that one stands in for it.
-    pub(super) fn replace(&self, plugin: Arc<WasmPlugin>, probation: bool) -> Arc<WasmPlugin> {
-        let previous = self.plugin();
-        let probation = probation.then(|| Probation::new(Arc::clone(&previous)));
-        self.active.store(Arc::new(Active { plugin, probation }));
-        previous
+    pub(super) fn replace(&self, plugin: &Arc<WasmPlugin>, probation: bool) -> Arc<WasmPlugin> {
+        // Not just stored: a probation that ends at this moment changes what the previous module is.
+        let before = self.active.rcu(|active| {
+            let previous = Arc::clone(&active.plugin);
+            let probation = if probation { Probation::new(previous, &self.config) } else { None };
+            Active { plugin: Arc::clone(plugin), probation }
+        });
+        Arc::clone(&before.plugin)
     }
 
-    async fn call<T>(
+    /// A call of a module that is new.
+    async fn watched<T>(
         &self,
+        active: &Arc<Active>,
+        probation: &Probation,
         call: impl Fn(Arc<WasmPlugin>) -> BoxFuture<'static, Result<T, CallError>> + Send + Sync,
+        possible: impl Fn(&T) -> bool + Send + Sync,
     ) -> Result<T, CallError>
     where
         T: Send,
     {
-        let active = self.active.load_full();
-        let result = call(Arc::clone(&active.plugin)).await;
-        let Some(probation) = &active.probation else { return result };
-        match probation.judge(&result) {
-            Verdict::Goes => {}
-            Verdict::Passed => self.settle(&active, &active.plugin),
-            Verdict::Failed => {
-                self.settle(&active, probation.previous());
-                // A full queue means that somebody is about to look anyway.
-                let _ = self.failed.try_send(Arc::clone(&active.plugin));
-            }
+        let doubt = |result: &Result<T, CallError>| match result {
+            Ok(value) => (!possible(value)).then_some(Doubt::Result),
+            Err(error) => Doubt::about(error),
+        };
+        let module = &active.plugin;
+        let result = call(Arc::clone(module)).await;
+        let Some(why) = doubt(&result) else {
+            self.note(active, probation, false);
+            return result;
+        };
+        if result.is_ok() {
+            module.stats().malformed();
         }
-        match result {
-            Err(error) if error.is_plugins_fault() => {
-                warn!(%error, plugin = active.plugin.name(), "a new plugin failed; the one before it makes the call again");
-                call(Arc::clone(probation.previous())).await
-            }
-            result => result,
+        // Known before the call is made again, so that the next ones are spared.
+        if why == Doubt::Module {
+            self.note(active, probation, true);
         }
+        let again = call(Arc::clone(probation.previous())).await;
+        let better = doubt(&again).is_none() && again.is_ok();
+        if why == Doubt::Result {
+            self.note(active, probation, better);
+        }
+        if !better && why == Doubt::Result {
+            return result;
+        }
+        let reason = result.err().map_or_else(|| "a roster that cannot be".to_owned(), |error| error.to_string());
+        warn!(reason, plugin = module.name(), "a new plugin failed; the one before it made the call again");
+        again
     }
 
-    /// Ends the probation of `active`, unless something else serves by now.
-    fn settle(&self, active: &Arc<Active>, plugin: &Arc<WasmPlugin>) {
-        let settled = Arc::new(Active { plugin: Arc::clone(plugin), probation: None });
-        self.active.compare_and_swap(active, settled);
+    fn note(&self, active: &Arc<Active>, probation: &Probation, failed: bool) {
+        let settled = |plugin: &Arc<WasmPlugin>| {
+            let settled = Arc::new(Active { plugin: Arc::clone(plugin), probation: None });
+            // Unless something else serves by now.
+            let found = self.active.compare_and_swap(active, settled);
+            Arc::ptr_eq(&found, active)
+        };
+        match probation.judge(failed) {
+            Verdict::Goes => {}
+            Verdict::Passed => {
+                settled(&active.plugin);
+            }
+            Verdict::Failed => {
+                let previous = probation.previous();
+                if settled(previous) {
+                    previous.open();
+                    let failed = Failed { module: Arc::clone(&active.plugin), previous: Arc::clone(previous) };
+                    if self.failed.try_send(failed).is_err() {
+                        warn!(plugin = active.plugin.name(), "a plugin was rolled back; there is no receipt of it");
+                    }
+                }
+            }
+        }
     }
 }
 
 #[async_trait]
 impl RosterPlugin for PluginSlot {
     async fn fetch(&self, user: &Username) -> Result<FetchedRoster, CallError> {
-        self.call(|plugin| {
+        let active = self.active.load_full();
+        let Some(probation) = &active.probation else { return active.plugin.fetch(user).await };
+        let call = |plugin: Arc<WasmPlugin>| {
             let user = user.clone();
-            Box::pin(async move { plugin.fetch(&user).await })
-        })
-        .await
+            Box::pin(async move { plugin.fetch(&user).await }) as BoxFuture<'static, _>
+        };
+        let possible = |roster: &FetchedRoster| Contacts::pack(&roster.contacts, self.max_contacts).is_ok();
+        self.watched(&active, probation, call, possible).await
     }
 
     async fn changed_users(&self, body: Bytes) -> Result<Result<Vec<String>, BadRequest>, CallError> {
-        self.call(|plugin| {
+        let active = self.active.load_full();
+        let Some(probation) = &active.probation else { return active.plugin.changed_users(body).await };
+        let call = |plugin: Arc<WasmPlugin>| {
             let body = body.clone();
-            Box::pin(async move { plugin.changed_users(body).await })
-        })
-        .await
+            Box::pin(async move { plugin.changed_users(body).await }) as BoxFuture<'static, _>
+        };
+        self.watched(&active, probation, call, Result::is_ok).await
     }
 
     async fn refresh(&self, user: &Username, known: Arc<Snapshot>) -> Result<Refreshed, CallError> {
-        self.call(|plugin| {
+        let active = self.active.load_full();
+        let Some(probation) = &active.probation else { return active.plugin.refresh(user, known).await };
+        let call = |plugin: Arc<WasmPlugin>| {
             let (user, known) = (user.clone(), Arc::clone(&known));
-            Box::pin(async move { plugin.refresh(&user, known).await })
-        })
-        .await
+            Box::pin(async move { plugin.refresh(&user, known).await }) as BoxFuture<'static, _>
+        };
+        let possible = |refreshed: &Refreshed| match refreshed {
+            Refreshed::Unchanged => true,
+            Refreshed::Changed(delta) => {
+                delta.changes.is_empty() || known.contacts().apply(delta.changes.clone(), self.max_contacts).is_ok()
+            }
+        };
+        self.watched(&active, probation, call, possible).await
     }
 
     async fn summary(&self, outcome: Outcome) -> Result<Answer, CallError> {
-        self.call(|plugin| {
+        let active = self.active.load_full();
+        let Some(probation) = &active.probation else { return active.plugin.summary(outcome).await };
+        let call = |plugin: Arc<WasmPlugin>| {
             let outcome = outcome.clone();
-            Box::pin(async move { plugin.summary(outcome).await })
-        })
-        .await
+            Box::pin(async move { plugin.summary(outcome).await }) as BoxFuture<'static, _>
+        };
+        self.watched(&active, probation, call, |_| true).await
     }
 }

@@ -39,6 +39,7 @@ fn tables() -> Vec<(&'static str, &'static [&'static str])> {
         ("host.client", keys_of::<RawClient>()),
         ("host.limits", keys_of::<RawLimits>()),
         ("host.store", keys_of::<RawStore>()),
+        ("host.swap", keys_of::<RawSwap>()),
     ]
 }
 

@@ -102,7 +102,7 @@ async fn index() -> Response {
             { "path": "GET /events?domain=&user=", "says": "roster changes as server-sent events" },
             { "path": "GET /plugin?domain=", "says": "which plugin serves, and what became of swaps" },
             { "path": "POST /plugin/reload?domain=", "says": "the configured plugin, read again, takes over" },
-            { "path": "POST /plugin/rollback?domain=", "says": "the plugin before takes over again" },
+            { "path": "POST /plugin/rollback?domain=&to=", "says": "the generation before, or number `to`, takes over again" },
             { "path": "PUT /plugin?domain=", "says": "the component in the body takes over (needs a token)" },
         ] }),
     )

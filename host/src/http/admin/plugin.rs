@@ -52,13 +52,20 @@ pub(super) async fn reload(
     detached(async move { swapper.reload().await }).await
 }
 
-/// `POST /plugin/rollback`: puts back the module that served before.
+/// `?to=`
+#[derive(Deserialize)]
+pub(super) struct Back {
+    to: Option<u64>,
+}
+
+/// `POST /plugin/rollback`: puts back the generation that served before, or the one with the number `to`.
 pub(super) async fn roll_back(
     State(admin): State<Arc<Admin>>,
     Query(which): Query<Which>,
+    Query(back): Query<Back>,
 ) -> Result<Response, AdminError> {
     let swapper = which.swapper(&admin)?;
-    detached(async move { swapper.roll_back().await }).await
+    detached(async move { swapper.roll_back(back.to).await }).await
 }
 
 /// `PUT /plugin`: the body is the component. Only where a token is configured: whoever may do this runs code here.

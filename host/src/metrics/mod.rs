@@ -2,6 +2,12 @@
 //!
 //! Names begin with `roster_host_`. Values that somebody else already keeps (sessions, cached rosters, memory) are read
 //! when the metrics are asked for, by [`crate::http`].
+//!
+//! Plugin calls are counted twice: by virtual host ([`calls`]) and by [`generation`] of the plugin.
+
+mod calls;
+mod generation;
+mod histogram;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +18,11 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+pub use calls::CallMetrics;
+pub use generation::{Figures, GenerationStats, Used};
+
+use generation::Generations;
+
 /// Every counter of the process.
 pub struct Metrics {
     updates: Family<UpdateLabels, Counter>,
@@ -21,6 +32,8 @@ pub struct Metrics {
     instances: Family<InstanceLabels, Counter>,
     events_lost: Family<SinkLabels, Counter>,
     requests: Family<RequestLabels, Counter>,
+    swaps: Family<SwapLabels, Counter>,
+    generations: Generations,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -64,6 +77,14 @@ struct RequestLabels {
     status: u16,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SwapLabels {
+    domain: String,
+    trigger: &'static str,
+    outcome: &'static str,
+    step: &'static str,
+}
+
 /// 100 µs to about 26 s.
 fn seconds() -> Histogram {
     Histogram::new(exponential_buckets(0.0001, 4.0, 10))
@@ -80,6 +101,8 @@ impl Metrics {
             instances: Family::default(),
             events_lost: Family::default(),
             requests: Family::default(),
+            swaps: Family::default(),
+            generations: Generations::default(),
         })
     }
 
@@ -97,6 +120,8 @@ impl Metrics {
         registry.register("plugin_instances", "Plugin instances made, and retired by reason", self.instances.clone());
         registry.register("events_lost", "Roster events that a sink did not take", self.events_lost.clone());
         registry.register("http_requests", "HTTP requests answered", self.requests.clone());
+        registry.register("plugin_swaps", "Attempts to swap the plugin, by outcome and last step", self.swaps.clone());
+        registry.register_collector(Box::new(self.generations.clone()));
     }
 
     /// A roster update ended.
@@ -106,16 +131,19 @@ impl Metrics {
         self.update_seconds.get_or_create(&labels).observe(elapsed.as_secs_f64());
     }
 
-    /// A call of a plugin's hook ended; `outcome` is `ok` or an error's kind.
-    pub fn call(&self, domain: &Arc<str>, hook: &'static str, outcome: &'static str, elapsed: Duration) {
-        self.calls.get_or_create(&CallLabels { domain: Arc::clone(domain), hook, outcome }).inc();
-        let labels = HookLabels { domain: Arc::clone(domain), hook };
-        self.call_seconds.get_or_create(&labels).observe(elapsed.as_secs_f64());
+    /// What counts the plugin calls of a virtual host.
+    pub fn calls_of(self: &Arc<Self>, domain: &Arc<str>) -> CallMetrics {
+        CallMetrics::new(domain, self)
     }
 
-    /// A plugin instance was made (`made`) or retired (the reason).
-    pub fn instance(&self, domain: &Arc<str>, event: &'static str) {
-        self.instances.get_or_create(&InstanceLabels { domain: Arc::clone(domain), event }).inc();
+    /// Shows what `stats` counts from when it takes over until it is dropped.
+    pub fn generation(&self, stats: &Arc<GenerationStats>) {
+        self.generations.add(stats);
+    }
+
+    /// An attempt to swap a plugin ended.
+    pub fn swap(&self, domain: &str, trigger: &'static str, outcome: &'static str, step: &'static str) {
+        self.swaps.get_or_create(&SwapLabels { domain: domain.to_owned(), trigger, outcome, step }).inc();
     }
 
     /// A sink did not take an event.

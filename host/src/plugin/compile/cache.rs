@@ -1,0 +1,141 @@
+//! The folder of the compile cache.
+//!
+//! A file is called after what went into it: the digest of the component, and that of wasmtime's version, the target and
+//! the settings of the engine. Whatever is wrong with a file or with the folder costs a compilation and a line in the log,
+//! never the start.
+
+use std::fs;
+use std::hash::{Hash, Hasher};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use sha2::{Digest as _, Sha256};
+use tracing::{debug, warn};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use super::{entry, trusted};
+use crate::plugin::Digest;
+
+/// The ends of our files' names, whole ones and those being written.
+const WHOLE: &str = ".code";
+const PARTIAL: &str = ".part";
+/// A file that has been written for so long was left behind by a process that was killed.
+const ABANDONED: Duration = Duration::from_secs(60);
+
+/// Compiled plugins of one engine.
+pub(super) struct Cache {
+    folder: PathBuf,
+    /// What the code was compiled for, shortened.
+    engine: String,
+    most_bytes: u64,
+    written: AtomicU64,
+}
+
+impl Cache {
+    /// Nothing is touched yet.
+    pub(super) fn new(folder: &Path, engine: &Engine, most_bytes: u64) -> Self {
+        let mut hasher = Stable(Sha256::new());
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        let engine = format!("{:016x}", hasher.finish());
+        Self { folder: folder.to_owned(), engine, most_bytes, written: AtomicU64::new(0) }
+    }
+
+    /// The code of the component with this digest. Blocks for as long as reading takes.
+    pub(super) fn get(&self, engine: &Engine, digest: Digest) -> Option<Component> {
+        if let Err(reason) = self.usable() {
+            warn!(folder = %self.folder.display(), %reason, "the compile cache is not used");
+            return None;
+        }
+        let name = self.name(digest);
+        let not_used = |reason: &dyn std::fmt::Display| {
+            let file = self.folder.join(&name);
+            warn!(file = %file.display(), %reason, "a compiled plugin is not used; it is compiled again");
+        };
+        let image = entry::read(&self.folder, &name).inspect_err(|reason| not_used(reason)).ok()??;
+        trusted::component(engine, &image).inspect_err(|reason| not_used(reason)).ok()
+    }
+
+    /// Keeps the code of the component with this digest, and removes what was not used for longest if it is too much.
+    pub(super) fn put(&self, digest: Digest, component: &Component) {
+        // The folder was looked at when the component was looked for, and what is wrong with it said.
+        if self.usable().is_err() {
+            return;
+        }
+        let name = self.name(digest);
+        let number = self.written.fetch_add(1, Ordering::Relaxed);
+        let temporary = format!("{name}.{}-{number}{PARTIAL}", std::process::id());
+        let code = component.serialize();
+        let code = code.map_err(|error| io::Error::other(error.to_string()));
+        match code.and_then(|code| entry::write(&self.folder, &name, &temporary, &code)) {
+            Ok(()) => debug!(folder = %self.folder.display(), file = name, "plugin kept in the compile cache"),
+            Err(error) => warn!(folder = %self.folder.display(), %error, "a compiled plugin cannot be kept"),
+        }
+        if let Err(error) = self.tidy() {
+            warn!(folder = %self.folder.display(), %error, "the compile cache cannot be tidied");
+        }
+    }
+
+    fn name(&self, digest: Digest) -> String {
+        format!("{digest}-{}{WHOLE}", self.engine)
+    }
+
+    /// Makes the folder if it is not there; nobody else may write to it.
+    fn usable(&self) -> Result<(), entry::Distrust> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        // A link is followed: what counts is where the files are.
+        entry::private(&fs::metadata(&self.folder)?)
+    }
+
+    /// Removes the oldest files beyond what the folder may hold, and what killed processes left.
+    fn tidy(&self) -> io::Result<()> {
+        let now = SystemTime::now();
+        let mut files = Vec::new();
+        for found in fs::read_dir(&self.folder)? {
+            let found = found?;
+            let name = found.file_name();
+            let Some(name) = name.to_str() else { continue };
+            // Another process may have removed it meanwhile.
+            let Ok(about) = found.metadata() else { continue };
+            let used = about.modified()?;
+            if name.ends_with(WHOLE) {
+                files.push((used, about.len(), found.path()));
+            } else if name.ends_with(PARTIAL) && now.duration_since(used).is_ok_and(|age| age > ABANDONED) {
+                remove(&found.path())?;
+            }
+        }
+        files.sort_by(|(a, ..), (b, ..)| b.cmp(a));
+        let mut total: u64 = 0;
+        for (_, size, path) in files {
+            total = total.saturating_add(size);
+            if total > self.most_bytes {
+                remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// A hash that is the same in every process. The standard library does not promise that of its own.
+struct Stable(Sha256);
+
+impl Hasher for Stable {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        let digest: [u8; 32] = self.0.clone().finalize().into();
+        digest.first_chunk().map_or(0, |beginning| u64::from_be_bytes(*beginning))
+    }
+}

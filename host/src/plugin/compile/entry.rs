@@ -1,0 +1,121 @@
+//! One file of the compile cache: how it is written, and when it is believed.
+//!
+//! ```text
+//! offset 0   24 bytes  "roster-host compiled 1\n\0"
+//!       24   32 bytes  SHA-256 of the file's name and all that follows
+//!       56             the code, as wasmtime serialises it
+//! ```
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use crate::plugin::Digest;
+
+/// What a file begins with; the number changes with the layout.
+const MAGIC: &[u8; 24] = b"roster-host compiled 1\n\0";
+const HEADER: usize = MAGIC.len() + 32;
+/// The longest file that is read, bytes. The code is some three times as long as the component.
+const LONGEST: u64 = 1 << 30;
+/// Who may write: only the owner.
+const WRITABLE_BY_OTHERS: u32 = 0o022;
+
+/// Why a file is not used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Distrust {
+    /// It cannot be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It is no file of ours.
+    #[error("it is no regular file")]
+    NotAFile,
+    /// Another user could have written it.
+    #[error("it belongs to user {owner}, and this is user {us}")]
+    Owner {
+        /// The file's.
+        owner: u32,
+        /// Ours.
+        us: u32,
+    },
+    /// Others can write to it.
+    #[error("others may write to it (mode {mode:o})")]
+    Mode {
+        /// Permission bits.
+        mode: u32,
+    },
+    /// It is not what was written.
+    #[error("it is damaged")]
+    Damaged,
+}
+
+/// Code that this host has written, unchanged.
+pub(super) struct Image(Vec<u8>);
+
+impl Image {
+    pub(super) fn code(&self) -> &[u8] {
+        self.0.get(HEADER..).unwrap_or_default()
+    }
+}
+
+/// Only this user can have written there.
+pub(super) fn private(found: &fs::Metadata) -> Result<(), Distrust> {
+    let (owner, us) = (found.uid(), rustix::process::geteuid().as_raw());
+    if owner != us {
+        return Err(Distrust::Owner { owner, us });
+    }
+    let mode = found.mode() & 0o7777;
+    if mode & WRITABLE_BY_OTHERS != 0 {
+        return Err(Distrust::Mode { mode });
+    }
+    Ok(())
+}
+
+/// The file `name` in `folder`, if it is there.
+pub(super) fn read(folder: &Path, name: &str) -> Result<Option<Image>, Distrust> {
+    // A link would be followed to a file that others put in place; and a pipe must not block.
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let flags = i32::try_from(flags.bits()).unwrap_or(0);
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(folder.join(name));
+    let file = match file {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    let found = file.metadata()?;
+    if !found.is_file() {
+        return Err(Distrust::NotAFile);
+    }
+    private(&found)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(found.len().min(LONGEST)).unwrap_or(0));
+    (&file).take(LONGEST).read_to_end(&mut bytes)?;
+    let whole = bytes.strip_prefix(MAGIC).and_then(|rest| rest.split_first_chunk::<32>());
+    match whole {
+        Some((digest, code)) if digest == content(name, code).as_bytes() => {}
+        _ => return Err(Distrust::Damaged),
+    }
+    // Used last: the oldest are removed first. Only a hint.
+    let _ = file.set_modified(std::time::SystemTime::now());
+    Ok(Some(Image(bytes)))
+}
+
+/// Writes the file `name` in `folder`, whole or not at all: under another name first, `temporary`.
+pub(super) fn write(folder: &Path, name: &str, temporary: &str, code: &[u8]) -> io::Result<()> {
+    let path = folder.join(temporary);
+    let written = write_as(&path, name, code).and_then(|()| fs::rename(&path, folder.join(name)));
+    if written.is_err() {
+        let _ = fs::remove_file(&path);
+    }
+    written
+}
+
+fn write_as(path: &Path, name: &str, code: &[u8]) -> io::Result<()> {
+    let mut file: File = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(MAGIC)?;
+    file.write_all(content(name, code).as_bytes())?;
+    file.write_all(code)
+    // Not synchronised with the disk: what a power cut leaves behind does not have the right digest.
+}
+
+fn content(name: &str, code: &[u8]) -> Digest {
+    Digest::of([name.as_bytes(), code])
+}

@@ -1,0 +1,38 @@
+//! Threads that give way.
+
+use std::num::NonZeroUsize;
+use std::sync::OnceLock;
+use std::thread;
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use tracing::debug;
+
+/// The niceness of the threads that compile while calls are served, of 0 (as everybody) to 19 (last). At 19 a machine
+/// that is busy for long would hardly ever compile; at 10 such a thread gets a tenth of a contended core, and a thread
+/// that wakes up for a call takes the core from it at once.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
+
+/// The threads that compile while calls are served, started when they are first needed: half as many as there are cores,
+/// so that the memory bandwidth of the others is not taken either. `None`: they cannot be started.
+pub(super) fn low() -> Option<&'static ThreadPool> {
+    static THREADS: OnceLock<Option<ThreadPool>> = OnceLock::new();
+    let start = || {
+        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let threads = ThreadPoolBuilder::new()
+            .num_threads(cores.div_ceil(2))
+            .thread_name(|n| format!("plugin-compile-{n}"))
+            .start_handler(|_| give_way())
+            .build();
+        threads.inspect_err(|error| debug!(%error, "no threads of low priority; plugins compile on the others")).ok()
+    };
+    THREADS.get_or_init(start).as_ref()
+}
+
+/// Lowers the priority of this thread. On other systems than Linux that would be the whole process.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        debug!(%error, "the compiler's priority stays as it is");
+    }
+}

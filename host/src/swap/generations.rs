@@ -1,0 +1,61 @@
+//! The modules that have served and can serve again.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::plugin::WasmPlugin;
+
+/// Numbers the generations of one virtual host, from 1, and keeps the latest.
+pub(super) struct Generations {
+    latest: u64,
+    /// Those before the one that serves, the latest first.
+    kept: VecDeque<Arc<WasmPlugin>>,
+    most: usize,
+}
+
+impl Generations {
+    /// `first` serves; up to `most` will be kept beside the one that serves.
+    pub(super) fn new(first: &WasmPlugin, most: usize) -> Self {
+        first.stats().serve_as(1);
+        Self { latest: 1, kept: VecDeque::new(), most }
+    }
+
+    /// `new` serves in the place of `old`. A module that has served before keeps its number. Returns those that are no
+    /// longer kept.
+    pub(super) fn took_over(&mut self, new: &Arc<WasmPlugin>, old: Arc<WasmPlugin>) -> VecDeque<Arc<WasmPlugin>> {
+        if new.stats().number() == 0 {
+            self.latest += 1;
+            new.stats().serve_as(self.latest);
+        }
+        self.kept.retain(|kept| !Arc::ptr_eq(kept, new) && !Arc::ptr_eq(kept, &old));
+        self.kept.push_front(old);
+        self.kept.split_off(self.most.min(self.kept.len()))
+    }
+
+    /// `serves` was put back; the module that had taken over from it is not offered again.
+    pub(super) fn put_back(&mut self, serves: &Arc<WasmPlugin>) {
+        self.kept.retain(|kept| !Arc::ptr_eq(kept, serves));
+    }
+
+    /// The generation before the one that serves, or the one with this number.
+    pub(super) fn find(&self, number: Option<u64>) -> Result<Arc<WasmPlugin>, String> {
+        let found = match number {
+            None => self.kept.front(),
+            Some(number) => self.kept.iter().find(|kept| kept.stats().number() == number),
+        };
+        found.cloned().ok_or_else(|| match number.filter(|_| !self.kept.is_empty()) {
+            Some(number) => format!("generation {number} is not kept; kept: {}", self.numbers()),
+            None => "there is no generation to go back to".to_owned(),
+        })
+    }
+
+    fn numbers(&self) -> String {
+        let numbers: Vec<_> = self.kept.iter().map(|kept| kept.stats().number().to_string()).collect();
+        numbers.join(", ")
+    }
+
+    /// Those kept, the latest first.
+    pub(super) fn kept(&self) -> impl Iterator<Item = &Arc<WasmPlugin>> {
+        self.kept.iter()
+    }
+}

@@ -1,0 +1,197 @@
+//! The plugin's file changes, and the host swaps by itself.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use roster_host::plugin::BUILT_IN;
+use roster_host::swap::{Outcome, Receipt};
+use roster_tests::host::{TestHost, config, until};
+use roster_tests::web_app::{Reply, WebApp};
+
+/// A folder with a plugin, and a host that runs it.
+struct Watched {
+    folder: Folder,
+    host: TestHost,
+    _app: WebApp,
+}
+
+/// Gone with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("roster-watch-{}-{name}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) {
+        fs::write(self.path("new"), bytes).unwrap();
+        fs::rename(self.path("new"), self.path(name)).unwrap();
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A module with other bytes and the same code: a custom section more.
+fn stamped(stamp: u8) -> Vec<u8> {
+    [BUILT_IN, &[0, 3, 1, b'x', stamp]].concat()
+}
+
+impl Watched {
+    async fn new(name: &str, prepare: impl FnOnce(&Folder) -> PathBuf) -> Self {
+        let folder = Folder::new(name);
+        let app = WebApp::start().await;
+        app.set_otherwise(Reply::contacts(&["a@x"]));
+        let mut config = config(&app);
+        config.hosts[0].plugin = Some(prepare(&folder));
+        let host = TestHost::with(config).await;
+        host.connect("john").await;
+        Self { folder, host, _app: app }
+    }
+
+    /// A plain file in the folder.
+    async fn file(name: &str) -> Self {
+        Self::new(name, |folder| {
+            folder.put("my.wasm", BUILT_IN);
+            folder.path("my.wasm")
+        })
+        .await
+    }
+
+    fn history(&self) -> Vec<Receipt> {
+        self.host.swapper.status().history
+    }
+
+    async fn receipts(&self, count: usize) -> Vec<Receipt> {
+        until("the swap is noticed", || async { self.history().len() >= count }).await;
+        let history = self.history();
+        assert_eq!(history.len(), count, "{history:?}");
+        assert!(history.iter().all(|receipt| receipt.trigger == "watch"), "{history:?}");
+        history
+    }
+
+    async fn swapped(&self, count: usize) {
+        let receipt = self.receipts(count).await.remove(0);
+        assert_eq!((receipt.outcome, &receipt.reason), (Outcome::Swapped, &None));
+        self.host.refresh(&["john"]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_renamed_into_place_takes_over_and_a_burst_of_them_is_one() {
+    let watched = Watched::file("rename").await;
+    watched.folder.put("my.wasm", &stamped(1));
+    watched.swapped(1).await;
+    // The same content again is no other module, and files beside it are nobody's business.
+    watched.folder.put("my.wasm", &stamped(1));
+    watched.folder.put("another.wasm", b"x");
+    for _ in 0..50 {
+        watched.folder.put("my.wasm", b"half of a module");
+        watched.folder.put("my.wasm", &stamped(2));
+    }
+    until("the last of the burst serves", || async {
+        watched.host.swapper.status().serves.digest.to_string() == digest(&stamped(2))
+    })
+    .await;
+    // Whether one of the halves was still there when the burst was over is a matter of luck; more is not.
+    assert!(watched.history().len() <= 10, "{:?}", watched.history());
+}
+
+fn digest(bytes: &[u8]) -> String {
+    roster_host::plugin::Digest::of([bytes]).to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_written_slowly_is_read_when_it_is_whole() {
+    let watched = Watched::file("slow").await;
+    let whole = stamped(3);
+    let mut file = fs::File::create(watched.folder.path("my.wasm")).unwrap();
+    for piece in whole.chunks(whole.len() / 20 + 1) {
+        file.write_all(piece).unwrap();
+        file.flush().unwrap();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    drop(file);
+    until("it serves", || async { watched.host.swapper.status().serves.digest.to_string() == digest(&whole) }).await;
+    // On a busy machine a pause between two pieces may be long enough to look like the end; what was read is refused.
+    let history = watched.history();
+    assert_eq!(history.iter().filter(|receipt| receipt.outcome == Outcome::Swapped).count(), 1, "{history:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_file_is_refused_and_tried_again_when_the_rest_has_come() {
+    let watched = Watched::file("half").await;
+    let whole = stamped(4);
+    let (beginning, end) = whole.split_at(whole.len() / 2);
+    fs::write(watched.folder.path("my.wasm"), beginning).unwrap();
+    let refused = watched.receipts(1).await.remove(0);
+    assert_eq!((refused.outcome, refused.step.name()), (Outcome::Refused, "compile"), "{refused:?}");
+    watched.host.refresh(&["john"]).await;
+    let mut file = fs::File::options().append(true).open(watched.folder.path("my.wasm")).unwrap();
+    file.write_all(end).unwrap();
+    drop(file);
+    watched.swapped(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_goes_away_and_comes_back_is_seen() {
+    let watched = Watched::file("gone").await;
+    fs::remove_dir_all(&watched.folder.0).unwrap();
+    watched.host.refresh(&["john"]).await;
+    // Longer than the host looks at the folder that is no more.
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    fs::create_dir_all(&watched.folder.0).unwrap();
+    watched.folder.put("my.wasm", &stamped(5));
+    watched.swapped(1).await;
+    watched.folder.put("my.wasm", &stamped(6));
+    watched.swapped(2).await;
+}
+
+/// As Kubernetes replaces the files of a config map: all links stay but one, which is renamed over.
+#[tokio::test(flavor = "multi_thread")]
+async fn links_are_followed_to_where_they_point_now() {
+    fn publish(folder: &Path, number: u8, bytes: &[u8]) {
+        let version = folder.join(format!("..2026_{number}"));
+        fs::create_dir(&version).unwrap();
+        fs::write(version.join("my.wasm"), bytes).unwrap();
+        symlink(version.file_name().unwrap(), folder.join("..data_tmp")).unwrap();
+        fs::rename(folder.join("..data_tmp"), folder.join("..data")).unwrap();
+    }
+    let watched = Watched::new("links", |folder| {
+        publish(&folder.0, 1, BUILT_IN);
+        symlink("..data/my.wasm", folder.path("my.wasm")).unwrap();
+        folder.path("my.wasm")
+    })
+    .await;
+    publish(&watched.folder.0, 2, &stamped(7));
+    watched.swapped(1).await;
+    publish(&watched.folder.0, 3, &stamped(8));
+    watched.swapped(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_was_put_back_by_hand_is_left_alone() {
+    let watched = Watched::file("rollback").await;
+    watched.folder.put("my.wasm", &stamped(9));
+    watched.swapped(1).await;
+    let back = watched.host.swapper.roll_back(None).await;
+    assert_eq!(back.outcome, Outcome::Swapped);
+    fs::write(watched.folder.path("beside"), b"x").unwrap();
+    fs::File::options().append(true).open(watched.folder.path("my.wasm")).unwrap();
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(watched.host.swapper.status().serves.digest.to_string(), digest(BUILT_IN));
+    assert_eq!(watched.history().len(), 2);
+}
