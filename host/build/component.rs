@@ -1,5 +1,5 @@
 //! Builds one package of this workspace as a WebAssembly component. For build scripts: `host/build.rs` and
-//! `tests/build.rs` include this file.
+//! `tests/guests/build.rs` include this file.
 
 use std::env;
 use std::path::{Path, PathBuf};

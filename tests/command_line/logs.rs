@@ -1,22 +1,13 @@
 //! Standard error: the log, and nothing else once the host is up.
 
-use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
-
 use serde_json::{Value, json};
 
 use super::client::{connect, refresh, request};
 use super::setup::{Setup, one_host};
 use super::web_app::WebApp;
 
-#[path = "../../host/build/component.rs"]
-mod component;
-
-/// The component that misbehaves (tests/guests/hostile). The tests package builds it too; whoever is first does.
-static HOSTILE_GUEST: LazyLock<PathBuf> = LazyLock::new(|| component::build("hostile-guest", "..").unwrap());
-
-fn with_plugin(plugin: &Path, top: &str) -> Setup {
-    let plugin = format!("plugin = '{}'\n[host.settings]", plugin.display());
+fn with_plugin(plugin: &str, top: &str) -> Setup {
+    let plugin = format!("plugin = '{plugin}'\n[host.settings]");
     Setup::with(&format!("{top}\n{}", one_host("http://127.0.0.1:9/%s").replace("[host.settings]", &plugin)))
 }
 
@@ -53,7 +44,7 @@ fn as_json_every_line_is_an_object() {
 
 #[test]
 fn the_lines_of_a_plugin_say_whose_call_wrote_them() {
-    let setup = with_plugin(&HOSTILE_GUEST, "");
+    let setup = with_plugin(test_guests::HOSTILE, "");
     let host = setup.start(&["--log-json"]);
     connect(host.listening().admin.unwrap(), "chatter");
     let ended = host.stop();
@@ -71,7 +62,7 @@ fn the_lines_of_a_plugin_say_whose_call_wrote_them() {
 
 #[test]
 fn as_text_a_plugin_that_fails_is_one_line_that_names_hook_and_user() {
-    let setup = with_plugin(&HOSTILE_GUEST, "log.filter = 'info,roster_host::guest=off'");
+    let setup = with_plugin(test_guests::HOSTILE, "log.filter = 'info,roster_host::guest=off'");
     let host = setup.start(&[]);
     let listening = host.listening();
     let response = request(listening.admin.unwrap(), "PUT", "/sessions/trap", &[], "");

@@ -79,6 +79,7 @@ impl Events {
 /// A configuration for `app` with the plugin that is built in, and short deadlines.
 pub fn config(app: &WebApp) -> Config {
     let mut host = HostConfig::for_application(DOMAIN, &app.roster_url()).unwrap();
+    host.settings.insert("api_url".into(), app.api_url());
     host.client.connect_timeout = Duration::from_millis(500);
     host.client.first_byte_timeout = Duration::from_millis(700);
     host.client.total_timeout = Duration::from_millis(1000);

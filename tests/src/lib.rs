@@ -8,8 +8,12 @@
 pub mod client;
 pub mod host;
 pub mod native;
+mod paged;
 pub mod quick_app;
 pub mod web_app;
 
+/// The example plugin with another protocol, see `guest/examples/paged-roster`.
+pub const PAGED_ROSTER: &str = test_guests::PAGED_ROSTER;
+
 /// The component that misbehaves, see `tests/guests/hostile`.
-pub const HOSTILE_GUEST: &str = env!("HOSTILE_GUEST_WASM");
+pub const HOSTILE_GUEST: &str = test_guests::HOSTILE;

@@ -11,13 +11,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use crate::paged::PageRequest;
+
 /// What the application does when it is asked for a user's contacts.
 #[derive(Clone, Debug)]
 pub enum Reply {
-    /// 200 with this body and a content length.
+    /// 200 with this body and a content length. In pages, if it is asked for like that: `paged`.
     Json(String),
     /// 200 with this body and this `ETag`; 304 when the request has it already.
-    Tagged(String, &'static str),
+    Tagged(String, String),
     /// This status with a small HTML body.
     Status(u16),
     /// 200, this body in chunks of 7 bytes.
@@ -96,6 +98,11 @@ impl WebApp {
         self.address
     }
 
+    /// The setting `api_url` for it, of the plugin `paged-roster`.
+    pub fn api_url(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+
     /// The setting `http_roster_url` for it.
     pub fn roster_url(&self) -> String {
         format!("http://{}/contacts/%s", self.address)
@@ -148,10 +155,16 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
     let _ = stream.set_nodelay(true);
     let mut buffer = Vec::new();
     while let Some(request) = read_head(&mut stream, &mut buffer).await {
-        let user = request.path.trim_start_matches("/contacts/").to_owned();
-        let reply = shared.replies.lock().get(&user).cloned().or_else(|| shared.otherwise.lock().clone());
-        let reply = reply.unwrap_or_else(|| Reply::Json("{}".into()));
-        let if_none_match = request.headers.get("if-none-match").cloned();
+        let page = PageRequest::of(&request.path);
+        let user = page.as_ref().map_or_else(|| request.path.trim_start_matches("/contacts/"), |page| page.user);
+        let reply = shared.replies.lock().get(user).cloned().or_else(|| shared.otherwise.lock().clone());
+        let mut reply = reply.unwrap_or_else(|| Reply::Json("{}".into()));
+        let mut if_none_match = request.headers.get("if-none-match").cloned();
+        if let (Some(page), Reply::Json(object)) = (&page, &reply) {
+            let (etag, body) = page.page(object);
+            if_none_match = if_none_match.filter(|_| page.is_first());
+            reply = Reply::Tagged(body, etag);
+        }
         shared.seen.lock().push(request);
         let busy = shared.busy.fetch_add(1, Ordering::Relaxed) + 1;
         shared.most_busy.fetch_max(busy, Ordering::Relaxed);
@@ -195,7 +208,7 @@ async fn write_reply(stream: &mut TcpStream, reply: Reply, if_none_match: Option
     };
     let text = match reply {
         Reply::Json(body) => sized(200, "", &body),
-        Reply::Tagged(_, tag) if if_none_match.as_deref() == Some(tag) => head(304, &format!("etag: {tag}\r\n")),
+        Reply::Tagged(_, tag) if if_none_match.as_ref() == Some(&tag) => head(304, &format!("etag: {tag}\r\n")),
         Reply::Tagged(body, tag) => sized(200, &format!("etag: {tag}\r\n"), &body),
         Reply::Status(status) => sized(status, "", "<html>no</html>"),
         Reply::Chunked(body) => {

@@ -151,7 +151,7 @@ async fn a_module_that_fails_real_calls_is_rolled_back_and_no_call_is_lost() {
 async fn another_modules_tag_is_not_believed() {
     let file = File::new("tags");
     let (app, host) = host(&file, |_| {}).await;
-    app.set("john", Reply::Tagged(r#"{"a@x":{}}"#.into(), "\"v1\""));
+    app.set("john", Reply::Tagged(r#"{"a@x":{}}"#.into(), "\"v1\"".into()));
     host.connect("john").await;
     host.refresh(&["john"]).await;
     assert!(app.seen("john").pop().unwrap().headers.contains_key("if-none-match"));

@@ -226,20 +226,20 @@ async fn an_answer_over_the_limit_is_an_error() {
 async fn an_etag_saves_the_body() {
     let app = WebApp::start().await;
     let host = TestHost::start(&app).await;
-    app.set("john", Reply::Tagged(MARIE.into(), "\"v1\""));
+    app.set("john", Reply::Tagged(MARIE.into(), "\"v1\"".into()));
     host.connect("john").await;
     let version = host.version("john").await;
     host.refresh(&["john"]).await;
     assert_eq!(app.seen("john").pop().unwrap().headers.get("if-none-match").map(String::as_str), Some("\"v1\""));
     assert_eq!(host.version("john").await, version);
 
-    app.set("john", Reply::Tagged(MARIE.into(), "\"v2\""));
+    app.set("john", Reply::Tagged(MARIE.into(), "\"v2\"".into()));
     host.refresh(&["john"]).await;
     assert_eq!(host.version("john").await, version, "another tag with the same roster is no change");
     host.refresh(&["john"]).await;
     assert_eq!(app.seen("john").pop().unwrap().headers.get("if-none-match").map(String::as_str), Some("\"v2\""));
 
-    app.set("john", Reply::Tagged("{}".into(), "\"v3\""));
+    app.set("john", Reply::Tagged("{}".into(), "\"v3\"".into()));
     host.refresh(&["john"]).await;
     assert_eq!(host.jids("john").await, Vec::<String>::new());
     assert_eq!(host.events.changes_of("john"), [json!({"remove": "marie@localhost"})]);

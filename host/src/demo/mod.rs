@@ -1,9 +1,11 @@
 //! What `roster-host` does without a configuration: shows itself at work.
 //!
 //! A small web application ([`web_app`]) keeps the contacts of four people and tells the host when one changes; the host
-//! is pointed at it over real HTTP; two of the four are connected; [`Narrator`] prints each change as it happens.
+//! is pointed at it over real HTTP; two of the four are connected; [`Narrator`] prints each change as it happens. The
+//! application speaks two protocols ([`pages`] is the other), so that there is something to swap to.
 
 mod narrator;
+mod pages;
 mod web_app;
 
 use std::net::SocketAddr;
@@ -20,7 +22,10 @@ pub const CONNECTED: [&str; 2] = ["john", "marie"];
 
 /// The host's configuration for the web application at `web_app`; the rest is as `config` has it.
 pub fn configure(config: &mut Config, web_app: SocketAddr) -> Result<(), OriginError> {
-    config.hosts = vec![HostConfig::for_application(DOMAIN, &format!("http://{web_app}/contacts/%s"))?];
+    let mut host = HostConfig::for_application(DOMAIN, &format!("http://{web_app}/contacts/%s"))?;
+    // For the plugin of the other protocol, guest/examples/paged-roster.
+    host.settings.insert("api_url".to_owned(), format!("http://{web_app}/v1"));
+    config.hosts = vec![host];
     Ok(())
 }
 

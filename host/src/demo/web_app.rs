@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use axum::{Json, Router};
@@ -22,6 +22,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::DOMAIN;
+use super::pages::{self, PageQuery};
 
 /// How long the application waits for the host's answer to its refresh request.
 const REFRESH_TIMEOUT: Duration = Duration::from_secs(30);
@@ -89,6 +90,7 @@ impl WebApp {
     pub async fn serve(self) {
         let routes = Router::new()
             .route("/contacts/{user}", get(contacts))
+            .route("/v1/users/{user}/contacts", get(paged_contacts))
             .route("/friends/{one}/{other}", put(befriend).delete(unfriend))
             .route("/names/{user}/{name}", put(rename))
             .with_state(self.state);
@@ -141,6 +143,22 @@ impl People {
 
 async fn contacts(State(app): State<Arc<AppState>>, Path(user): Path<String>) -> Json<Map<String, Value>> {
     Json(app.people.lock().contacts(&user))
+}
+
+/// The same contacts by way of the other protocol, see [`super::pages`].
+async fn paged_contacts(
+    State(app): State<Arc<AppState>>,
+    Path(user): Path<String>,
+    Query(query): Query<PageQuery>,
+    headers: HeaderMap,
+) -> Response {
+    let items: Vec<Value> = {
+        let people = app.people.lock();
+        let item =
+            |friend: &String| json!({ "address": format!("{friend}@{DOMAIN}"), "display_name": people.name(friend) });
+        people.friends(&user).map(item).collect()
+    };
+    pages::answer(&items, &query, headers.get(header::IF_NONE_MATCH))
 }
 
 async fn befriend(State(app): State<Arc<AppState>>, Path((one, other)): Path<(String, String)>) -> Response {

@@ -21,6 +21,8 @@ mod instance;
 mod known_roster;
 mod linker;
 mod metadata;
+#[cfg(test)]
+mod next;
 mod outgoing;
 mod pool;
 mod source;

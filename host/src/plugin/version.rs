@@ -21,7 +21,13 @@ use crate::model::Username;
 const HOOKS: &str = "xmpp:roster/hooks";
 
 /// The versions this host serves, the newest first.
-const VERSIONS: &[&dyn Version] = &[&v0_1::V0_1];
+///
+/// One that only tests have shows that there can be more.
+const VERSIONS: &[&dyn Version] = &[
+    #[cfg(test)]
+    &super::next::Next,
+    &v0_1::V0_1,
+];
 
 /// The version a component was built for, by the names of what it exports. With several, the newest this host serves.
 ///
@@ -139,6 +145,8 @@ mod tests {
             (&["xmpp:roster/hooks@0.1.7"], Ok("0.1.0")),
             (&["xmpp:roster/hooks@0.1.7+build.1"], Ok("0.1.0")),
             (&["xmpp:roster/hooks@0.9.0", "xmpp:roster/hooks@0.1.0"], Ok("0.1.0")),
+            (&["xmpp:roster/hooks@0.1.0", "xmpp:roster/hooks@0.2.0-test"], Ok("0.2.0-test")),
+            (&["xmpp:roster/hooks@0.2.0"], Err(NoVersion::Other("0.2.0".into()))),
             (&["xmpp:roster/hooks@0.9.0"], Err(NoVersion::Other("0.9.0".into()))),
             (&["xmpp:roster/hooks@0.10.0"], Err(NoVersion::Other("0.10.0".into()))),
             (&["xmpp:roster/hooks@0.1.0-rc.1"], Err(NoVersion::Other("0.1.0-rc.1".into()))),

@@ -161,7 +161,7 @@ impl WasmPlugin {
     }
 
     /// The version of `xmpp:roster` that serves it.
-    pub fn version(&self) -> &'static str {
+    pub fn wit_version(&self) -> &'static str {
         self.version
     }
 
