@@ -83,7 +83,7 @@ impl Module {
             name: plugin.name().to_owned(),
             digest: plugin.digest(),
             version: plugin.module_version().map(str::to_owned),
-            interface: Some(plugin.version()),
+            interface: Some(plugin.wit_version()),
         }
     }
 
