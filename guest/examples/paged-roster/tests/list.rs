@@ -4,11 +4,14 @@
 use paged_roster::list::{Asked, FetchError, Get, List, MOST_PAGES, Response, ask};
 use paged_roster::settings::Settings;
 
+/// Path and `If-None-Match`.
+type Asking = (String, Option<String>);
+
 /// Answers in order, and remembers what it was asked.
 #[derive(Default)]
 struct Played {
     answers: Vec<Response>,
-    asked: Vec<(String, Option<String>)>,
+    asked: Vec<Asking>,
 }
 
 impl Get for Played {
@@ -28,7 +31,7 @@ fn settings() -> Settings {
     Settings::new(Some("http://app/v1"), Some("example.com")).unwrap()
 }
 
-fn asked(answers: Vec<Response>, tag: Option<&[u8]>) -> (Result<Asked, FetchError>, Vec<(String, Option<String>)>) {
+fn asked(answers: Vec<Response>, tag: Option<&[u8]>) -> (Result<Asked, FetchError>, Vec<Asking>) {
     let mut http = Played { answers, asked: Vec::new() };
     let result = ask(&mut http, &settings(), "john", tag);
     (result, http.asked)
