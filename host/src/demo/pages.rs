@@ -41,7 +41,7 @@ fn etag(items: &[Value]) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use http_body_util::BodyExt;
 
     use super::*;
