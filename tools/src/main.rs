@@ -2,7 +2,7 @@
 //! them. From crates.io, in one build of half a minute, instead of three programs that take ten times as long.
 //!
 //! - `c-bindings`, `component`: a plugin in C
-//! - `plug`: the plugin within an adapter, for servers that know only `wasi:http`
+//! - `compose`: the plugin with what a server needs that knows only `wasi:http`
 //! - `wit-package`, `describe`: what is published
 
 use std::fs;
@@ -12,8 +12,8 @@ use anyhow::{Context, Result};
 use clap::Parser;
 
 mod bindings;
+mod compose;
 mod describe;
-mod plug;
 
 #[derive(Parser)]
 #[command(version, about)]
@@ -34,15 +34,13 @@ enum Command {
         /// The component
         out: PathBuf,
     },
-    /// Give a component's imports the exports of others that fit
-    Plug {
-        /// The component whose exports remain
-        socket: PathBuf,
+    /// Compose components: each is given the exports of those before it, and the exports of the last remain
+    Compose {
         /// The composed component
         out: PathBuf,
-        /// Components that fill its imports
+        /// The components, those that others need first
         #[arg(required = true)]
-        plugs: Vec<PathBuf>,
+        components: Vec<PathBuf>,
     },
     /// Encode a WIT package as one binary file
     WitPackage {
@@ -68,7 +66,7 @@ fn main() -> Result<()> {
     match Command::parse() {
         Command::CBindings { wit, world, out } => bindings::generate(&wit, &world, &out),
         Command::Component { module, out } => write(&out, &bindings::component(&read(&module)?)?),
-        Command::Plug { socket, out, plugs } => write(&out, &plug::plug(&socket, &plugs)?),
+        Command::Compose { out, components } => write(&out, &compose::compose(&components)?),
         Command::WitPackage { wit, out, about } => write(&out, &about.add_to(&bindings::package(&wit)?)?),
         Command::Describe { component, out, about } => write(&out, &about.add_to(&read(&component)?)?),
     }

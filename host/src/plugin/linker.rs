@@ -1,7 +1,7 @@
 //! What a plugin is granted, interface by interface.
 //!
 //! Of WASI: clocks, random numbers, streams, standard output and error (to the log), an environment and a file system
-//! that are empty. No sockets. Of the network: `wasi:http` through the host's own client.
+//! that are empty, sockets that are all refused. Of the network: `wasi:http` through the host's own client.
 
 use wasmtime::component::{HasData, Linker, ResourceTable};
 use wasmtime::{Engine, Result};
@@ -9,8 +9,9 @@ use wasmtime_wasi::WasiView;
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
-use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random};
+use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random, sockets};
 use wasmtime_wasi::random::{WasiRandom, WasiRandomView};
+use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView};
 use wasmtime_wasi_config::WasiConfig;
 
 use super::state::State;
@@ -41,7 +42,20 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<State>> {
     cli::terminal_stdin::add_to_linker::<State, WasiCli>(l, State::cli)?;
     cli::terminal_stdout::add_to_linker::<State, WasiCli>(l, State::cli)?;
     cli::terminal_stderr::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    add_refused_sockets(l)?;
     Ok(linker)
+}
+
+/// Some languages' libraries link sockets whether or not a program has a use for them (Python's does). They are there so
+/// that such a plugin starts; [`super::state`] allows none to be made and no name to be looked up.
+fn add_refused_sockets(l: &mut Linker<State>) -> Result<()> {
+    sockets::network::add_to_linker::<State, WasiSockets>(l, &sockets::network::LinkOptions::default(), State::sockets)?;
+    sockets::instance_network::add_to_linker::<State, WasiSockets>(l, State::sockets)?;
+    sockets::ip_name_lookup::add_to_linker::<State, WasiSockets>(l, State::sockets)?;
+    sockets::tcp_create_socket::add_to_linker::<State, WasiSockets>(l, State::sockets)?;
+    sockets::tcp::add_to_linker::<State, WasiSockets>(l, State::sockets)?;
+    sockets::udp_create_socket::add_to_linker::<State, WasiSockets>(l, State::sockets)?;
+    sockets::udp::add_to_linker::<State, WasiSockets>(l, State::sockets)
 }
 
 struct Table;

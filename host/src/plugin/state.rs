@@ -66,7 +66,14 @@ pub(super) fn new_store(
         settings: settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect(),
         outgoing: Outgoing::new(network, max_response),
         memory: MemoryLimit { limit: limits.max_memory, used: 0, refused: false },
-        wasi: WasiCtx::builder().stdout(log.clone()).stderr(log.clone()).max_random_size(RANDOM_BYTES).build(),
+        wasi: WasiCtx::builder()
+            .stdout(log.clone())
+            .stderr(log.clone())
+            .max_random_size(RANDOM_BYTES)
+            .allow_tcp(false)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false)
+            .build(),
         log,
         http,
         cpu: CpuMeter::new(),

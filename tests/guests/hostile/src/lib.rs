@@ -5,6 +5,7 @@
 #[cfg(target_arch = "wasm32")]
 mod component {
     use std::cell::Cell;
+    use std::net::{TcpStream, ToSocketAddrs, UdpSocket};
 
     #[allow(clippy::all, unsafe_code, missing_docs, unreachable_pub)]
     mod bindings {
@@ -147,6 +148,13 @@ mod component {
                 let found = std::fs::read_dir("/").map(|entries| entries.count());
                 let environment = std::env::vars().count();
                 return Err(FetchError::Malformed(format!("{:?} {environment}", found.map_err(|error| error.kind()))));
+            }
+            "sockets" => {
+                let kind = |error: std::io::Error| error.kind();
+                let connected = TcpStream::connect("127.0.0.1:9").map(drop).map_err(kind);
+                let bound = UdpSocket::bind("127.0.0.1:0").map(drop).map_err(kind);
+                let found = "localhost:80".to_socket_addrs().map(|found| found.count());
+                return Err(FetchError::Malformed(format!("{connected:?} {bound:?} {}", found.is_ok())));
             }
             _ => {}
         }
