@@ -190,6 +190,15 @@ async fn a_plugin_sees_no_files_and_no_environment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sockets_are_there_and_refused() {
+    let (_app, host) = host(|_| {}).await;
+    let response = host.try_connect("sockets").await;
+    assert_eq!(response.status, 502);
+    let says = "Err(PermissionDenied) Err(PermissionDenied) false";
+    assert!(response.text().contains(says), "{}", response.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_allowed_origins_are_asked() {
     let elsewhere = WebApp::start().await;
     let address = elsewhere.address().to_string();

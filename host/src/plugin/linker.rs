@@ -49,7 +49,11 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<State>> {
 /// Some languages' libraries link sockets whether or not a program has a use for them (Python's does). They are there so
 /// that such a plugin starts; [`super::state`] allows none to be made and no name to be looked up.
 fn add_refused_sockets(l: &mut Linker<State>) -> Result<()> {
-    sockets::network::add_to_linker::<State, WasiSockets>(l, &sockets::network::LinkOptions::default(), State::sockets)?;
+    sockets::network::add_to_linker::<State, WasiSockets>(
+        l,
+        &sockets::network::LinkOptions::default(),
+        State::sockets,
+    )?;
     sockets::instance_network::add_to_linker::<State, WasiSockets>(l, State::sockets)?;
     sockets::ip_name_lookup::add_to_linker::<State, WasiSockets>(l, State::sockets)?;
     sockets::tcp_create_socket::add_to_linker::<State, WasiSockets>(l, State::sockets)?;

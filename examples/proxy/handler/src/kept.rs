@@ -51,15 +51,18 @@ pub(crate) enum Ask {
 /// The store, if it is one that remembers. The error is for people.
 pub(crate) fn open(name: Option<String>) -> Result<Bucket, String> {
     let name = name.unwrap_or_else(|| DEFAULT_STORE.into());
-    let open = || store::open(&name).map_err(|error| format!("wasi:keyvalue has no store {name:?}: {}", explain(&error)));
+    let open =
+        || store::open(&name).map_err(|error| format!("wasi:keyvalue has no store {name:?}: {}", explain(&error)));
     let bucket = open()?;
     let fails = |error: Error| format!("wasi:keyvalue does not work here: {}", explain(&error));
     if !bucket.exists(PROBE).map_err(fails)? {
         bucket.set(PROBE, b"1").map_err(fails)?;
         if !open()?.exists(PROBE).map_err(fails)? {
-            return Err("this server's wasi:keyvalue is not shared: what one request keeps, the next does not see, so a \
+            return Err(
+                "this server's wasi:keyvalue is not shared: what one request keeps, the next does not see, so a \
                         refresh would have no effect"
-                .into());
+                    .into(),
+            );
         }
     }
     Ok(bucket)

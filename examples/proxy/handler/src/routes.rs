@@ -61,8 +61,7 @@ fn roster(bucket: &Bucket, user: &str) -> Response {
     match rosters::get(bucket, user) {
         Ok(kept) => {
             let domain = setting("domain");
-            let roster =
-                json!({ "domain": domain, "user": user, "version": kept.version, "contacts": kept.contacts });
+            let roster = json!({ "domain": domain, "user": user, "version": kept.version, "contacts": kept.contacts });
             Response::json(200, &roster)
         }
         Err(reason) => Response::error(502, &reason),
@@ -75,8 +74,10 @@ fn refresh_many(bucket: &Bucket, body: &[u8]) -> Response {
         Err(BadRequest { message }) => return summary(&Outcome::Refused(BadRequest { message })),
     };
     // A spelling that is no username is a user nobody has a roster of: not out of date.
-    let users: BTreeSet<String> =
-        named.iter().map(|user| NodePart::new(user).map_or_else(|_| user.clone(), |user| user.as_str().to_owned())).collect();
+    let users: BTreeSet<String> = named
+        .iter()
+        .map(|user| NodePart::new(user).map_or_else(|_| user.clone(), |user| user.as_str().to_owned()))
+        .collect();
     let errors = users.iter().filter(|user| !rosters::refresh(bucket, user)).count();
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     summary(&Outcome::Batch(Counts { updated: count(users.len() - errors), errors: count(errors) }))
