@@ -6,12 +6,16 @@
 //!
 //! The map, from the socket inwards:
 //!
+//! - [`domain`]: one domain: sessions, rosters, presence, messages
 //! - [`outbound`]: what is on its way to one client, bounded
 //! - [`rosters`]: what the endpoint asks its host for
 
+pub mod domain;
 pub mod outbound;
 pub mod rosters;
 
+pub use domain::{Domain, DomainOptions, Session};
+pub use jid;
 pub use minidom::Element;
 pub use outbound::Outbound;
 pub use rosters::{RosterSource, RosterUnavailable};

@@ -1,0 +1,220 @@
+//! One XMPP domain: its users' sessions, rosters, presence and messages (RFC 6121).
+//!
+//! No sockets and no bytes here: elements come in with [`Domain::stanza`] and leave through each session's
+//! [`Outbound`](crate::Outbound). Rosters come from a [`RosterSource`] and change by [`Domain::roster_event`].
+//!
+//! - [`session`]: one bound resource
+//! - [`world`]: what is remembered of users and resources, under one lock
+//! - [`address`]: where a stanza goes
+//! - [`iq`]: requests, and [`disco`], what the server says of itself
+//! - [`roster`]: roster gets; [`pushes`]: roster changes; [`history`]: roster versions
+//! - [`view`]: a roster as presence asks it
+//! - [`presence`]: who is told that somebody is here; [`probes`]: who is told later, and why
+//! - [`messages`], and [`carbons`], the copies for a user's other resources
+//! - [`stanza`]: small words for making stanzas
+
+mod address;
+mod carbons;
+mod disco;
+mod history;
+mod iq;
+mod messages;
+mod presence;
+mod probes;
+mod pushes;
+mod roster;
+mod session;
+mod stanza;
+mod view;
+mod world;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use jid::DomainPart;
+use minidom::Element;
+use parking_lot::RwLock;
+use roster_model::{EventKind, RosterEvent, Username};
+use tracing::debug;
+
+pub use session::{BindError, Session};
+
+use crate::outbound::SessionEnd;
+use crate::{Outbound, RosterSource};
+use view::View;
+use world::{Resource, World};
+
+/// What an operator may decide about a domain.
+#[derive(Clone, Debug)]
+pub struct DomainOptions {
+    /// The domain's name, normalised: `example.com`.
+    pub name: DomainPart,
+    /// Sessions one user may have at once. 20: more than people have devices.
+    pub max_sessions_per_user: usize,
+    /// Addresses one session may have sent directed presence to at once. 200: a client in that many rooms.
+    pub max_directed_presence: usize,
+    /// Roster changes kept per user for clients that come back (roster versioning). 100: some 3 kB a user at most.
+    pub roster_history: usize,
+    /// What `jabber:iq:version` (XEP-0092) is answered with; None: not at all.
+    pub software: Option<Software>,
+}
+
+impl DomainOptions {
+    /// The defaults for the domain `name`.
+    pub fn new(name: DomainPart) -> Self {
+        let software = Software { name: "roster-host".into(), version: env!("CARGO_PKG_VERSION").into() };
+        Self {
+            name,
+            max_sessions_per_user: 20,
+            max_directed_presence: 200,
+            roster_history: 100,
+            software: Some(software),
+        }
+    }
+}
+
+/// What runs here (XEP-0092).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Software {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// One XMPP domain.
+pub struct Domain {
+    options: DomainOptions,
+    rosters: Arc<dyn RosterSource>,
+    world: RwLock<World>,
+    /// Part of every roster version: versions of an earlier process mean nothing to this one.
+    epoch: String,
+    next_number: AtomicU64,
+}
+
+impl Domain {
+    /// A domain without sessions.
+    pub fn new(options: DomainOptions, rosters: Arc<dyn RosterSource>) -> Arc<Self> {
+        Arc::new(Self {
+            options,
+            rosters,
+            world: RwLock::default(),
+            epoch: session::random_text(),
+            next_number: AtomicU64::new(1),
+        })
+    }
+
+    /// `example.com`.
+    pub fn name(&self) -> &str {
+        self.options.name.as_str()
+    }
+
+    /// The stream features to advertise after authentication, beside those of the stream itself.
+    pub fn features(&self) -> Vec<Element> {
+        vec![Element::bare("ver", stanza::ROSTER_VERSIONING)]
+    }
+
+    /// Binds a resource (RFC 6120 section 7). None asks for one that nobody can guess. A session that has the resource
+    /// already is ended: a client that comes back before its old connection is known to be dead must get in.
+    pub fn bind(
+        self: &Arc<Self>,
+        user: &Username,
+        resource: Option<&str>,
+        outbound: Outbound,
+    ) -> Result<Arc<Session>, BindError> {
+        let resource = session::resource(resource)?;
+        let bare: Arc<str> = format!("{user}@{}", self.name()).into();
+        let session = Arc::new(Session::new(self.number(), user, bare, &resource, outbound)?);
+        let mut world = self.world.write();
+        let replaced = world.users.get(user).and_then(|entry| entry.named(session.resource()));
+        let replaced = replaced.map(|one| Arc::clone(&one.session));
+        if let Some(old) = &replaced {
+            old.outbound.end(SessionEnd::Replaced);
+            self.remove(&mut world, old);
+        }
+        let entry = world.users.entry(user.clone()).or_default();
+        let limit = self.options.max_sessions_per_user;
+        if entry.resources.len() >= limit {
+            return Err(BindError::TooManySessions { limit });
+        }
+        entry.resources.push(Resource::new(Arc::clone(&session)));
+        debug!(session = session.address(), replaced = replaced.is_some(), "bound");
+        Ok(session)
+    }
+
+    /// Handles one stanza of the session's client: a message, a presence or an IQ. Its `from` is not looked at.
+    ///
+    /// Returns when everything that can be said at once is queued. Whatever needs a roster that is not here goes on in a task
+    /// of the session's, so that the client's next stanzas need not wait for the application.
+    pub async fn stanza(self: &Arc<Self>, session: &Arc<Session>, mut stanza: Element) {
+        if !stanza.has_ns(stanza::JABBER_CLIENT) || session.ended.is_cancelled() {
+            return;
+        }
+        stanza::set(&mut stanza, stanza::Attr::From, session.address());
+        match stanza.name() {
+            "iq" => self.iq(session, stanza),
+            "message" => self.message(session, stanza),
+            "presence" => self.presence(session, stanza),
+            _ => {}
+        }
+    }
+
+    /// The session has ended: it was closed, lost for good or replaced. Whoever saw it is told (RFC 6121 section 4.5), and
+    /// the roster source too. Calling it again does nothing.
+    pub async fn leave(self: &Arc<Self>, session: &Arc<Session>) {
+        self.remove(&mut self.world.write(), session);
+    }
+
+    /// A roster has changed. Returns when all pushes, and the presence that follows from the change, are queued.
+    pub async fn roster_event(self: &Arc<Self>, event: &RosterEvent) {
+        if !self.world.read().users.contains_key(&event.user) {
+            return;
+        }
+        match &event.kind {
+            EventKind::Loaded(snapshot) => {
+                let view = Arc::new(View::new(Arc::clone(snapshot)));
+                self.advance(&mut self.world.write(), &event.user, view, None);
+            }
+            EventKind::Changed { snapshot, changes } => {
+                let view = Arc::new(View::new(Arc::clone(snapshot)));
+                self.advance(&mut self.world.write(), &event.user, view, Some(changes));
+            }
+            EventKind::Dropped { version } => self.dropped(&event.user, *version),
+        }
+    }
+
+    /// The roster is no longer kept. Sessions that are still here keep seeing each other by it until it is loaded again.
+    fn dropped(&self, user: &Username, version: u64) {
+        let mut world = self.world.write();
+        let Some(entry) = world.users.get_mut(user) else { return };
+        let Some(current) = entry.roster.as_ref().map(|view| view.version()) else { return };
+        if current > version {
+            return;
+        }
+        entry.history.reset(current);
+        if entry.resources.is_empty() {
+            entry.roster = None;
+        }
+        world.tidy(user);
+    }
+
+    /// Takes the session out of the world and says goodbye for it.
+    fn remove(&self, world: &mut World, session: &Arc<Session>) {
+        session.ended.cancel();
+        let Some(entry) = world.users.get_mut(session.user()) else { return };
+        let Some(place) = entry.resources.iter().position(|one| one.session.number == session.number) else { return };
+        let resource = entry.resources.remove(place);
+        self.say_goodbye(world, &resource);
+        world.tidy(session.user());
+        // While a task fetches for the session, the task tells the source: it may not have told it of the session yet.
+        if resource.attached && !resource.fetching {
+            self.rosters.disconnect(session.user(), session.source_id());
+        }
+        debug!(session = session.address(), "left");
+    }
+
+    /// A number that is never given twice.
+    fn number(&self) -> u64 {
+        self.next_number.fetch_add(1, Ordering::Relaxed)
+    }
+}

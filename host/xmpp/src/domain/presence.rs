@@ -1,0 +1,239 @@
+//! Presence that clients send (RFC 6121 section 4): broadcast, directed, unavailable.
+//!
+//! John's presence reaches Aaron if John's roster lets Aaron see it (`from` or `both`) and Aaron's asks for it (`to` or
+//! `both`), or is not loaded. Presence sent while the sender's own roster is not loaded is kept; [`super::probes`] sends it
+//! when the roster is there.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use minidom::Element;
+use roster_model::Username;
+
+use super::Domain;
+use super::address::{Address, local_part};
+use super::session::Session;
+use super::stanza::{self, Attr, Condition, JABBER_CLIENT, set};
+use super::view::View;
+use super::world::{Available, Resource, World};
+
+/// Whose presence a user may be told of while the own roster is not loaded, at most. What is told is remembered.
+const MAX_TOLD: usize = 1000;
+
+impl Domain {
+    pub(super) fn presence(&self, session: &Arc<Session>, stanza: Element) {
+        match stanza.attr("type") {
+            // The application decides who is subscribed to whom. Silently: an error would only make clients ask again.
+            Some("subscribe" | "subscribed" | "unsubscribe" | "unsubscribed") => {}
+            Some("probe") => self.answer_probe(session, &stanza),
+            Some("error") => self.presence_error(&stanza),
+            None | Some("unavailable") if stanza.attr("to").is_some() => self.directed(session, &stanza),
+            Some("unavailable") => self.unavailable(session, &stanza),
+            None => match priority(&stanza) {
+                Some(priority) => self.available(session, stanza, priority),
+                None => self.refuse(session, &stanza, Condition::BadRequest),
+            },
+            Some(_) => self.refuse(session, &stanza, Condition::BadRequest),
+        }
+    }
+
+    pub(super) fn refuse(&self, session: &Session, stanza: &Element, condition: Condition) {
+        if let Some(reply) = stanza::error(stanza, session.address(), condition) {
+            session.send(reply);
+        }
+    }
+
+    /// Initial and subsequent presence (RFC 6121 sections 4.2 and 4.4).
+    fn available(&self, session: &Arc<Session>, stanza: Element, priority: i8) {
+        let stanza = Arc::new(stanza);
+        let mut world = self.world.write();
+        let Some(resource) = world.resource(session) else { return };
+        let new = Available { stanza: Arc::clone(&stanza), since: SystemTime::now(), priority };
+        let initial = resource.presence.replace(new).is_none();
+        self.broadcast(&mut world, session, &stanza);
+        if initial {
+            self.tell_newcomer(&world, session);
+        }
+    }
+
+    /// RFC 6121 section 4.5.
+    fn unavailable(&self, session: &Arc<Session>, stanza: &Element) {
+        let mut world = self.world.write();
+        let Some(resource) = world.resource(session) else { return };
+        let directed = std::mem::take(&mut resource.directed);
+        // Also to itself (section 4.5.2), so it is broadcast while the resource is still there.
+        let was_available = resource.presence.is_some();
+        if was_available {
+            self.broadcast(&mut world, session, stanza);
+            if let Some(resource) = world.resource(session) {
+                resource.presence = None;
+            }
+        }
+        self.follow_directed(&mut world, session, stanza, directed.iter().map(String::as_str), was_available);
+    }
+
+    /// The resource has been taken out of the world: whoever saw it is told.
+    pub(super) fn say_goodbye(&self, world: &mut World, resource: &Resource) {
+        if resource.presence.is_none() && resource.directed.is_empty() {
+            return;
+        }
+        let session = &resource.session;
+        let mut stanza = Element::bare("presence", JABBER_CLIENT);
+        set(&mut stanza, Attr::Type, "unavailable");
+        set(&mut stanza, Attr::From, session.address());
+        if resource.presence.is_some() {
+            self.broadcast(world, session, &stanza);
+        }
+        let directed = resource.directed.iter().map(String::as_str);
+        self.follow_directed(world, session, &stanza, directed, resource.presence.is_some());
+    }
+
+    /// To the contacts that may see it and to the user's own available resources, the sender's among them.
+    fn broadcast(&self, world: &mut World, session: &Session, stanza: &Element) {
+        let Some(me) = world.users.get(session.user()) else { return };
+        if me.is_available() {
+            me.send_to_available(&addressed_to(stanza, session.bare()));
+        }
+        let Some(view) = me.roster.clone() else { return };
+        for contact in view.contacts().iter() {
+            let Some(name) = local_part(contact.jid, self.name()) else { continue };
+            if name == session.user().as_str() || !self.shows(world, &view, session.bare(), contact.jid, name) {
+                continue;
+            }
+            self.tell(world, session.user(), name, &addressed_to(stanza, contact.jid));
+        }
+    }
+
+    /// The user with the roster `view` and the address `bare` is seen by the contact `jid`, called `name`, if that is here.
+    pub(super) fn shows(&self, world: &World, view: &View, bare: &str, jid: &str, name: &str) -> bool {
+        view.seen_by(jid)
+            && world.users.get(name).is_some_and(|them| them.roster.as_ref().is_none_or(|theirs| theirs.sees(bare)))
+    }
+
+    /// Queues `from`'s presence for all available resources of `name`.
+    pub(super) fn tell(&self, world: &mut World, from: &Username, name: &str, stanza: &Arc<Element>) {
+        let Some(them) = world.users.get_mut(name) else { return };
+        if !them.is_available() {
+            return;
+        }
+        if them.roster.is_none() && !them.told.contains(from) {
+            if them.told.len() >= MAX_TOLD {
+                return;
+            }
+            them.told.insert(from.clone());
+        }
+        them.send_to_available(stanza);
+    }
+
+    /// Directed presence (RFC 6121 section 4.6).
+    fn directed(&self, session: &Arc<Session>, stanza: &Element) {
+        let to = stanza.attr("to").unwrap_or_default();
+        let available = stanza.attr("type").is_none();
+        if available && priority(stanza).is_none() {
+            return self.refuse(session, stanza, Condition::BadRequest);
+        }
+        let address = Address::parse(to, self.name());
+        let (user, resource) = match &address {
+            Address::Account(user) => (user, None),
+            Address::Session(user, resource) => (user, Some(resource.as_str())),
+            Address::Server => return,
+            Address::Elsewhere => return self.refuse(session, stanza, Condition::RemoteServerNotFound),
+            Address::Malformed => return self.refuse(session, stanza, Condition::JidMalformed),
+        };
+        let key = match resource {
+            None => format!("{user}@{}", self.name()),
+            Some(resource) => format!("{user}@{}/{resource}", self.name()),
+        };
+        let mut world = self.world.write();
+        let Some(mine) = world.resource(session) else { return };
+        if available {
+            if !mine.directed.contains(&key) && mine.directed.len() >= self.options.max_directed_presence {
+                drop(world);
+                return self.refuse(session, stanza, Condition::ResourceConstraint);
+            }
+            mine.directed.insert(key);
+        } else {
+            mine.directed.remove(&key);
+        }
+        if !deliver(&world, user, resource, &Arc::new(stanza.clone()))
+            && let Some(mine) = world.resource(session)
+        {
+            // Nobody has seen it, so nobody needs to see the end of it.
+            mine.directed.retain(|one| Address::parse(one, self.name()) != address);
+        }
+    }
+
+    /// Unavailable presence goes to those who had directed presence, unless the broadcast has reached them.
+    fn follow_directed<'a>(
+        &self,
+        world: &mut World,
+        session: &Session,
+        stanza: &Element,
+        directed: impl Iterator<Item = &'a str>,
+        was_broadcast: bool,
+    ) {
+        let view = world.users.get(session.user()).and_then(|me| me.roster.clone());
+        for to in directed {
+            let (user, resource) = match Address::parse(to, self.name()) {
+                Address::Account(user) => (user, None),
+                Address::Session(user, resource) => (user, Some(resource)),
+                Address::Server | Address::Elsewhere | Address::Malformed => continue,
+            };
+            let bare = to.split_once('/').map_or(to, |(bare, _)| bare);
+            let shown = view.as_ref().is_some_and(|v| self.shows(world, v, session.bare(), bare, user.as_str()));
+            let own = user == *session.user();
+            let named = resource.as_deref();
+            let reached = was_broadcast
+                && (shown || own)
+                && named.is_none_or(|named| {
+                    let them = world.users.get(&user).and_then(|them| them.named(named));
+                    them.is_some_and(|one| one.presence.is_some())
+                });
+            if !reached {
+                deliver(world, &user, named, &addressed_to(stanza, to));
+            }
+        }
+    }
+
+    /// An error in answer to somebody's presence goes back to them, if it names a session.
+    fn presence_error(&self, stanza: &Element) {
+        if let Address::Session(user, resource) = Address::parse(stanza.attr("to").unwrap_or_default(), self.name()) {
+            deliver(&self.world.read(), &user, Some(&resource), &Arc::new(stanza.clone()));
+        }
+    }
+}
+
+/// Queues a stanza for the available resources of `user`, or for the one called `resource`. False if there is none.
+fn deliver(world: &World, user: &Username, resource: Option<&str>, stanza: &Arc<Element>) -> bool {
+    let Some(them) = world.users.get(user) else { return false };
+    match resource {
+        None => {
+            them.send_to_available(stanza);
+            them.is_available()
+        }
+        Some(resource) => match them.named(resource) {
+            Some(one) => {
+                one.session.send(Arc::clone(stanza));
+                true
+            }
+            None => false,
+        },
+    }
+}
+
+/// A copy for `to`.
+pub(super) fn addressed_to(stanza: &Element, to: &str) -> Arc<Element> {
+    let mut copy = stanza.clone();
+    set(&mut copy, Attr::To, to);
+    Arc::new(copy)
+}
+
+/// The priority, 0 if there is none. None if it is malformed, or given twice (RFC 6121 section 4.7.2.3).
+fn priority(stanza: &Element) -> Option<i8> {
+    let mut all = stanza.children().filter(|child| child.is("priority", JABBER_CLIENT));
+    let Some(priority) = all.next() else { return Some(0) };
+    match all.next() {
+        Some(_) => None,
+        None => priority.text().trim().parse().ok(),
+    }
+}

@@ -1,0 +1,120 @@
+//! One bound resource.
+
+use std::sync::Arc;
+
+use jid::{FullJid, ResourcePart};
+use minidom::Element;
+use roster_model::Username;
+use tokio_util::sync::CancellationToken;
+
+use super::stanza::Condition;
+use crate::Outbound;
+
+/// One bound resource (RFC 6120 section 7), as the wire holds it. What changes of it is kept in the domain.
+pub struct Session {
+    /// Never given twice in one domain, other than the address.
+    pub(super) number: u64,
+    user: Username,
+    jid: FullJid,
+    bare: Arc<str>,
+    source_id: String,
+    pub(super) outbound: Outbound,
+    /// Cancelled when the session has ended: whoever works for it stops.
+    pub(super) ended: CancellationToken,
+}
+
+impl Session {
+    pub(super) fn new(
+        number: u64,
+        user: &Username,
+        bare: Arc<str>,
+        resource: &str,
+        outbound: Outbound,
+    ) -> Result<Self, BindError> {
+        let jid = FullJid::new(&format!("{bare}/{resource}")).map_err(|_| BindError::InvalidResource)?;
+        let source_id = format!("{}#{number}", jid.resource());
+        Ok(Self { number, user: user.clone(), jid, bare, source_id, outbound, ended: CancellationToken::new() })
+    }
+
+    /// The address the session has: `john@example.com/phone`.
+    pub fn jid(&self) -> &FullJid {
+        &self.jid
+    }
+
+    /// Whose session.
+    pub fn user(&self) -> &Username {
+        &self.user
+    }
+
+    /// `john@example.com`.
+    pub fn bare(&self) -> &str {
+        &self.bare
+    }
+
+    /// The resource as bound, which may not be the one asked for.
+    pub fn resource(&self) -> &str {
+        self.jid.resource().as_str()
+    }
+
+    /// How the session is called at the [`crate::RosterSource`]. A session with the resource of an earlier one has another
+    /// name, so the late end of the one does not end the other.
+    pub fn source_id(&self) -> &str {
+        &self.source_id
+    }
+
+    /// The address as text.
+    pub(super) fn address(&self) -> &str {
+        self.jid.as_str()
+    }
+
+    /// Queues for this session. A failure ends the session elsewhere, and nobody else cares.
+    pub(super) fn send(&self, stanza: impl Into<Arc<Element>>) {
+        let _ = self.outbound.send(stanza);
+    }
+}
+
+/// The session cannot be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BindError {
+    /// The resource is not a resourcepart (RFC 7622 section 3.4).
+    #[error("the resource asked for is not one that an address can have")]
+    InvalidResource,
+    /// The user has as many sessions as the operator allows.
+    #[error("the user has {limit} sessions, and no more are allowed")]
+    TooManySessions {
+        /// Sessions allowed.
+        limit: usize,
+    },
+}
+
+impl BindError {
+    /// The `<error/>` that goes into the answer (RFC 6120 section 7.6.2).
+    pub fn element(&self) -> Element {
+        match self {
+            Self::InvalidResource => Condition::BadRequest.element(""),
+            Self::TooManySessions { .. } => Condition::ResourceConstraint.element(&self.to_string()),
+        }
+    }
+}
+
+/// The resource a client asked for, normalised; one that nobody can guess if it asked for none.
+pub(super) fn resource(asked: Option<&str>) -> Result<String, BindError> {
+    match asked.filter(|text| !text.is_empty()) {
+        None => Ok(random_text()),
+        Some(text) => match ResourcePart::new(text) {
+            Ok(part) => Ok(part.as_str().to_owned()),
+            Err(_) => Err(BindError::InvalidResource),
+        },
+    }
+}
+
+/// 128 bits of the operating system's randomness in hexadecimal.
+pub(super) fn random_text() -> String {
+    use std::hash::{BuildHasher, RandomState};
+    let mut bytes = [0; 16];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => bytes.iter().fold(String::with_capacity(32), |text, byte| text + &format!("{byte:02x}")),
+        // No randomness from the operating system: keys of the standard library's tables are the next best.
+        Err(_) => format!("{:016x}{:016x}", RandomState::new().hash_one(0), RandomState::new().hash_one(1)),
+    }
+}

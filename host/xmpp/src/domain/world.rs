@@ -1,0 +1,138 @@
+//! What one domain remembers: who is here with which resource, in which state. One lock guards it all.
+//!
+//! Whether one user's presence reaches another depends on both their rosters and on both their resources, and it must be told in
+//! the order in which it happens. One lock makes that plain. It is held for map operations and for queueing, never for
+//! anything that waits, and no stanza costs more under it than its sender has contacts. Pings do not take it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use minidom::Element;
+use roster_model::Username;
+
+use super::Session;
+use super::history::History;
+use super::view::View;
+
+/// Users with a session, and those whose roster is still kept.
+#[derive(Default)]
+pub(super) struct World {
+    pub(super) users: HashMap<Username, User>,
+}
+
+/// One user.
+#[derive(Default)]
+pub(super) struct User {
+    /// In the order they came. A few, so a list does.
+    pub(super) resources: Vec<Resource>,
+    /// None until it is loaded, which the first roster get causes.
+    pub(super) roster: Option<Arc<View>>,
+    pub(super) history: History,
+    /// Whose presence this user was told while the roster was not loaded, so that those whom it does not allow can be taken
+    /// back.
+    pub(super) told: HashSet<Username>,
+}
+
+/// One bound resource.
+pub(super) struct Resource {
+    pub(super) session: Arc<Session>,
+    /// None: connected, and not available.
+    pub(super) presence: Option<Available>,
+    /// To whom presence was directed (RFC 6121 section 4.6), as the client wrote it, normalised.
+    pub(super) directed: HashSet<String>,
+    pub(super) interest: Interest,
+    /// Roster gets that are not answered yet.
+    pub(super) gets: Vec<Element>,
+    /// A task is fetching the roster, and will answer all `gets`.
+    pub(super) fetching: bool,
+    /// The roster source knows of this session.
+    pub(super) attached: bool,
+    /// Message carbons are on (XEP-0280).
+    pub(super) carbons: bool,
+}
+
+/// The presence an available resource has sent last.
+#[derive(Clone)]
+pub(super) struct Available {
+    /// With `from`, without `to`.
+    pub(super) stanza: Arc<Element>,
+    pub(super) since: SystemTime,
+    pub(super) priority: i8,
+}
+
+/// What a resource knows of the roster (RFC 6121 section 2.1.6 calls those that have asked for it interested).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Interest {
+    /// It has not asked, or has not been answered.
+    None,
+    /// It has asked, and was told to try again later. When the roster turns up, it is pushed contact by contact.
+    Disappointed,
+    /// It has the roster at this version.
+    Has {
+        version: u64,
+        /// It uses roster versioning.
+        versioned: bool,
+    },
+}
+
+impl World {
+    /// The resource of `session`, if the session has not ended.
+    pub(super) fn resource(&mut self, session: &Session) -> Option<&mut Resource> {
+        self.users.get_mut(session.user())?.resource(session.number)
+    }
+
+    /// Forgets the user if there is nothing left to remember.
+    pub(super) fn tidy(&mut self, user: &Username) {
+        if let Some(entry) = self.users.get_mut(user)
+            && entry.resources.is_empty()
+        {
+            entry.told = HashSet::new();
+            if entry.roster.is_none() {
+                self.users.remove(user);
+            }
+        }
+    }
+}
+
+impl User {
+    pub(super) fn resource(&mut self, number: u64) -> Option<&mut Resource> {
+        self.resources.iter_mut().find(|resource| resource.session.number == number)
+    }
+
+    /// The session with this resourcepart.
+    pub(super) fn named(&self, resource: &str) -> Option<&Resource> {
+        self.resources.iter().find(|one| one.session.resource() == resource)
+    }
+
+    /// The available resources.
+    pub(super) fn available(&self) -> impl Iterator<Item = (&Arc<Session>, &Available)> {
+        self.resources.iter().filter_map(|one| Some((&one.session, one.presence.as_ref()?)))
+    }
+
+    pub(super) fn is_available(&self) -> bool {
+        self.available().next().is_some()
+    }
+
+    /// Queues a stanza for every available resource.
+    pub(super) fn send_to_available(&self, stanza: &Arc<Element>) {
+        for (session, _) in self.available() {
+            session.send(Arc::clone(stanza));
+        }
+    }
+}
+
+impl Resource {
+    pub(super) fn new(session: Arc<Session>) -> Self {
+        Self {
+            session,
+            presence: None,
+            directed: HashSet::new(),
+            interest: Interest::None,
+            gets: Vec::new(),
+            fetching: false,
+            attached: false,
+            carbons: false,
+        }
+    }
+}
