@@ -10,6 +10,7 @@
 //! - [`http_client`]: what stands behind the plugin's `wasi:http`
 //! - [`store`]: versioned rosters in memory
 //! - [`sinks`]: who is told what changed
+//! - [`conformance`]: whether a plugin does what its protocol says, apart from any serving
 //!
 //! Used by all: [`model`] (users, contacts, rosters), [`config`], [`metrics`], [`logging`]. [`Host`] puts them together;
 //! [`check`] stops short of serving; [`demo`] is what runs without a configuration.
@@ -17,6 +18,7 @@
 mod assembly;
 pub mod check;
 pub mod config;
+pub mod conformance;
 pub mod demo;
 pub mod http;
 pub mod http_client;

@@ -9,6 +9,7 @@
 //! - [`serving`], [`sinks`], [`https`]: the program with a configuration
 //! - [`logs`], [`secrets`]: what is on standard error, and what must not be
 //! - [`stopping`]: SIGTERM and SIGINT
+//! - [`plugin_files`], [`plugin_swaps`]: the subcommands `plugin ...`
 //!
 //! Shared: [`program`] (a running process and its output), [`setup`] (a folder with a configuration), [`web_app`] and
 //! [`client`].
@@ -19,6 +20,8 @@ mod client;
 mod demo;
 mod https;
 mod logs;
+mod plugin_files;
+mod plugin_swaps;
 mod ports;
 mod program;
 mod secrets;

@@ -37,6 +37,6 @@ pub use compile::{CodeFrom, CompiledPlugin, Urgency};
 pub use contract::{Answer, BadRequest, CallError, Delta, FetchError, FetchedRoster, Outcome, Refreshed, RosterPlugin};
 pub use engine::{EngineSize, PluginEngine};
 pub use error::LoadError;
-pub use outgoing::{CannedAnswer, Network};
+pub use outgoing::{CannedAnswer, Network, Outbound};
 pub use source::{Digest, LONGEST_PLUGIN, PluginBytes, PluginSource};
 pub use wasm_plugin::{LoadOptions, WasmPlugin};

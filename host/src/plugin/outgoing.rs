@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderName, Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
@@ -26,6 +27,18 @@ pub enum Network {
     Live(HttpClient),
     /// No network: every request gets this answer. For rehearsals.
     Canned(Arc<CannedAnswer>),
+    /// Whatever else answers requests.
+    Own(Arc<dyn Outbound>),
+}
+
+/// Sends what a plugin wants to send, in the place of the host's own client.
+///
+/// Where requests may go, for how long, and how long an answer may be is then its affair; how many requests a call may make
+/// and how many bytes it may receive in all stays the host's.
+#[async_trait]
+pub trait Outbound: Send + Sync {
+    /// Sends one request. The error becomes the code of `wasi:http` that is nearest to it.
+    async fn send(&self, request: Request<Bytes>, deadlines: Deadlines) -> Result<Response<Bytes>, SendError>;
 }
 
 /// What an application would answer.
@@ -124,11 +137,13 @@ async fn send(network: Network, request: Request<WasiBody>, options: RequestOpti
         first_byte: options.first_byte_timeout,
         between_bytes: options.between_bytes_timeout,
     };
-    let client = match network {
-        Network::Live(client) => client,
+    let request = Request::from_parts(parts, body);
+    let sent = match network {
+        Network::Live(client) => client.send(request, deadlines).await,
+        Network::Own(own) => own.send(request, deadlines).await,
         Network::Canned(answer) => return Ok(answer.response()),
     };
-    client.send(Request::from_parts(parts, body), deadlines).await.map_err(|error| {
+    sent.map_err(|error| {
         tracing::debug!(%error, "a request of the plugin failed");
         as_wasi(&error)
     })

@@ -130,6 +130,11 @@ impl WasmPlugin {
     /// The same code for a rehearsal: instances of its own, one call at a time, no network but `answer`, and counted
     /// nowhere.
     pub fn rehearsal(&self, answer: CannedAnswer) -> Self {
+        self.staged(Network::Canned(Arc::new(answer)))
+    }
+
+    /// The same with another network.
+    pub fn staged(&self, network: Network) -> Self {
         Self {
             engine: self.engine.clone(),
             name: self.name.clone(),
@@ -143,7 +148,7 @@ impl WasmPlugin {
             domain: Arc::clone(&self.domain),
             settings: self.settings.clone(),
             limits: self.limits.clone(),
-            network: Network::Canned(Arc::new(answer)),
+            network,
             max_response: self.max_response,
             code: Arc::clone(&self.code),
             metrics: Metrics::new().calls_of(&self.domain),

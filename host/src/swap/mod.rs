@@ -28,6 +28,6 @@ mod take_over;
 mod watch;
 
 pub use receipt::{Module, Outcome, Receipt, Step};
-pub use rehearsal::Rehearsed;
+pub use rehearsal::{Rehearsed, run as rehearse};
 pub use slot::PluginSlot;
 pub use swapper::{Status, Swapper};

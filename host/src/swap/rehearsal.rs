@@ -30,7 +30,7 @@ pub struct Rehearsed {
 }
 
 /// Runs every hook. The first that fails ends it.
-pub(super) async fn run(plugin: &WasmPlugin, max_contacts: usize) -> Vec<Rehearsed> {
+pub async fn run(plugin: &WasmPlugin, max_contacts: usize) -> Vec<Rehearsed> {
     let stage = plugin.rehearsal(CannedAnswer { body: Bytes::from_static(BODY.as_bytes()) });
     let mut done = Vec::new();
     for hook in ["fetch", "changed-users", "refresh", "summary"] {

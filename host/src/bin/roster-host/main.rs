@@ -1,20 +1,21 @@
 //! The command line of the host. See `roster-host --help`.
+//!
+//! Without a subcommand it serves: [`serve`] with a configuration, [`demo`] without. [`plugin`] has what plugin authors and
+//! operators do with a component.
+
+mod demo;
+mod plugin;
+mod serve;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use roster_host::config::{Config, LogFormat};
-use roster_host::demo::{self, Narrator, WebApp};
-use roster_host::model::Username;
-use roster_host::rosters::SessionId;
-use roster_host::sinks::RosterSink;
-use roster_host::{Host, check, logging};
-use tokio::signal::unix::{SignalKind, signal};
+use roster_host::{check, logging};
 
 /// The configuration is wrong, or something it names cannot be had.
 const EXIT_CONFIG: u8 = 2;
@@ -23,8 +24,10 @@ const EXIT_UNFINISHED: u8 = 3;
 
 /// Serves rosters that a web application owns. Without --config: a demo with a sample web application.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// The configuration (TOML); roster-host.example.toml documents every key.
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -51,6 +54,13 @@ struct Arguments {
     log_json: bool,
 }
 
+#[derive(Subcommand)]
+enum Command {
+    /// Look at a plugin, try it, or swap it into a running host.
+    #[command(subcommand)]
+    Plugin(plugin::Command),
+}
+
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> ExitCode {
@@ -66,6 +76,12 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    if let Some(Command::Plugin(command)) = arguments.command {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let code = runtime.block_on(plugin::run(command));
+        runtime.shutdown_timeout(Duration::from_millis(100));
+        return code;
+    }
     let mut config = match &arguments.config {
         Some(path) => Config::load(path)?,
         None => demo_defaults(),
@@ -84,8 +100,8 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             return Ok(ExitCode::SUCCESS);
         }
         let finished = match &arguments.config {
-            Some(_) => serve(&config).await?,
-            None => serve_demo(config, arguments.demo_listen).await?,
+            Some(_) => serve::serve(&config).await?,
+            None => demo::serve(config, arguments.demo_listen).await?,
         };
         Ok::<_, Failure>(if finished { ExitCode::SUCCESS } else { ExitCode::from(EXIT_UNFINISHED) })
     })?;
@@ -119,80 +135,4 @@ fn overrides(config: &mut Config, arguments: &Arguments) -> Result<(), Failure> 
         config.log.format = LogFormat::Json;
     }
     Ok(())
-}
-
-async fn serve(config: &Config) -> Result<bool, Failure> {
-    let mut stop = std::pin::pin!(stop_signal()?);
-    let host = tokio::select! {
-        host = Host::start(config, Vec::new()) => host?,
-        () = &mut stop => return Ok(true),
-    };
-    let listening = host.listening();
-    let shown = |address: Option<SocketAddr>| address.map_or_else(|| "off".to_owned(), |address| address.to_string());
-    let (http, https) = (shown(listening.refresh_http), shown(listening.refresh_https));
-    tracing::info!(http, https, admin = shown(listening.admin), "roster-host is up");
-    reload_on_hangup(&host)?;
-    Ok(host.serve(stop).await)
-}
-
-/// SIGHUP: every virtual host reads its plugin again. What comes of it is in the log and in `GET /plugin`.
-fn reload_on_hangup(host: &Host) -> Result<(), Failure> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    let swappers = host.swappers().to_vec();
-    tokio::spawn(async move {
-        while hangup.recv().await.is_some() {
-            for swapper in &swappers {
-                swapper.reload().await;
-            }
-        }
-    });
-    Ok(())
-}
-
-async fn serve_demo(mut config: Config, demo_listen: SocketAddr) -> Result<bool, Failure> {
-    let stop = stop_signal()?;
-    let web_app = WebApp::bind(demo_listen).await?;
-    let address = web_app.address();
-    demo::configure(&mut config, address)?;
-    let host = Host::start(&config, vec![Arc::new(Narrator) as Arc<dyn RosterSink>]).await?;
-    let listening = host.listening();
-    let (Some(refresh), Some(admin)) = (listening.refresh_http, listening.admin) else {
-        return Err("the demo needs both listeners".into());
-    };
-    web_app.refresh_at(refresh);
-    let web_app = tokio::spawn(web_app.serve());
-    writeln!(std::io::stdout(), "{}", demo::greeting(address, refresh, admin))?;
-    let rosters: Vec<_> = host.rosters().to_vec();
-    tokio::spawn(async move {
-        for one in &rosters {
-            for name in demo::CONNECTED {
-                let Ok(user) = Username::new(name) else { continue };
-                if let Err(error) = one.connect(&user, SessionId::new("demo")).await {
-                    tracing::warn!(%user, %error, "the demo's roster could not be fetched");
-                }
-            }
-        }
-    });
-    let finished = host.serve(stop).await;
-    web_app.abort();
-    Ok(finished)
-}
-
-/// Ends with the first SIGTERM or SIGINT. A second one ends the process at once.
-fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            std::process::exit(i32::from(EXIT_UNFINISHED));
-        });
-    })
 }

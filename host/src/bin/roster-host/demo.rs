@@ -1,0 +1,45 @@
+//! The program without a configuration.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use roster_host::Host;
+use roster_host::config::Config;
+use roster_host::demo::{self, Narrator, WebApp};
+use roster_host::model::Username;
+use roster_host::rosters::SessionId;
+use roster_host::sinks::RosterSink;
+
+use super::Failure;
+use super::serve::stop_signal;
+
+/// Serves the demo until a signal. True if everything that ran was finished.
+pub(super) async fn serve(mut config: Config, demo_listen: SocketAddr) -> Result<bool, Failure> {
+    let stop = stop_signal()?;
+    let web_app = WebApp::bind(demo_listen).await?;
+    let address = web_app.address();
+    demo::configure(&mut config, address)?;
+    let host = Host::start(&config, vec![Arc::new(Narrator) as Arc<dyn RosterSink>]).await?;
+    let listening = host.listening();
+    let (Some(refresh), Some(admin)) = (listening.refresh_http, listening.admin) else {
+        return Err("the demo needs both listeners".into());
+    };
+    web_app.refresh_at(refresh);
+    let web_app = tokio::spawn(web_app.serve());
+    writeln!(std::io::stdout(), "{}", demo::greeting(address, refresh, admin))?;
+    let rosters: Vec<_> = host.rosters().to_vec();
+    tokio::spawn(async move {
+        for one in &rosters {
+            for name in demo::CONNECTED {
+                let Ok(user) = Username::new(name) else { continue };
+                if let Err(error) = one.connect(&user, SessionId::new("demo")).await {
+                    tracing::warn!(%user, %error, "the demo's roster could not be fetched");
+                }
+            }
+        }
+    });
+    let finished = host.serve(stop).await;
+    web_app.abort();
+    Ok(finished)
+}

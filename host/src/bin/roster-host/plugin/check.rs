@@ -1,0 +1,161 @@
+//! `roster-host plugin check`: what a host does with a module before it serves anybody, and the cases of its protocol.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use roster_host::config::HostConfig;
+use roster_host::conformance::{self, Suite};
+use roster_host::http_client::HttpClient;
+use roster_host::metrics::Metrics;
+use roster_host::plugin::{CompiledPlugin, LoadOptions, PluginBytes, PluginEngine, PluginSource, Urgency, WasmPlugin};
+use roster_host::swap;
+
+use super::report::Report;
+use super::setup::{Setup, engine};
+use crate::Failure;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The component.
+    file: PathBuf,
+    #[command(flatten)]
+    setup: Setup,
+    /// The protocol whose cases it has to pass, or none; found out by the settings it takes if absent.
+    #[arg(long, value_name = "NAME|none", conflicts_with = "cases")]
+    protocol: Option<String>,
+    /// Cases of your own: a file or a folder, see tests/conformance/README.md.
+    #[arg(long, value_name = "PATH")]
+    cases: Option<PathBuf>,
+    /// Compare its imports with those of this component; with those of the built-in plugin if absent.
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// True if everything is good.
+pub(super) async fn check(arguments: Arguments) -> Result<bool, Failure> {
+    let host = arguments.setup.host()?;
+    let own_cases = arguments.cases.as_deref().map(Suite::read).transpose()?;
+    let named = match arguments.protocol.as_deref() {
+        None | Some("none") => None,
+        Some(name) => Some(Suite::built_in(name)?.ok_or_else(|| {
+            let known: Vec<_> = Suite::protocols().collect();
+            format!("--protocol {name}: expected none or one of: {}", known.join(", "))
+        })?),
+    };
+    let mut report = Report::new(arguments.file.display().to_string());
+    if let Some((engine, bytes, compiled)) = fits(&arguments, &host, &mut report).await? {
+        let suite = match own_cases.or(named) {
+            Some(suite) => Some(suite),
+            None if arguments.protocol.is_some() => None,
+            None => match conformance::detect(&engine, &compiled, &bytes, &host.limits).await? {
+                Some(protocol) => Suite::built_in(protocol)?,
+                None => None,
+            },
+        };
+        rehearse(&engine, &compiled, &bytes, host.clone(), suite.as_ref(), &mut report).await?;
+        match suite {
+            Some(suite) if report.is_ok() => {
+                let results = conformance::run(&engine, &compiled, &bytes, &host.limits, &suite).await?;
+                report.cases(suite.protocol(), results);
+            }
+            Some(_) => {}
+            None => report.good("cases", "none: no protocol that this program has cases for (--cases, --protocol)"),
+        }
+    }
+    let mut out = std::io::stdout();
+    if arguments.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+    } else {
+        write!(out, "{report}")?;
+    }
+    Ok(report.is_ok())
+}
+
+/// Reads and compiles it, and compares its types and imports with what there is.
+async fn fits(
+    arguments: &Arguments,
+    host: &HostConfig,
+    report: &mut Report,
+) -> Result<Option<(PluginEngine, PluginBytes, CompiledPlugin)>, Failure> {
+    let engine = engine(&host.limits)?;
+    // A file that is not there says nothing about a plugin.
+    let bytes = PluginSource::File(arguments.file.clone()).read().await?;
+    report.good("read", format!("{} bytes, SHA-256 {}", bytes.bytes.len(), bytes.digest));
+    let compiled = match engine.compile(&bytes, Urgency::Start).await {
+        Ok(compiled) => compiled,
+        Err(error) => {
+            report.bad("compile", error);
+            return Ok(None);
+        }
+    };
+    report.good("compile", format!("{} ms", compiled.took().as_millis()));
+    match link(&engine, &compiled, &bytes, host) {
+        Ok(plugin) => report.good("interface", format!("xmpp:roster@{}", plugin.wit_version())),
+        Err(error) => {
+            report.bad("interface", error);
+            return Ok(None);
+        }
+    }
+    let other = PluginSource::configured(arguments.against.as_deref()).read().await?;
+    let others = engine.compile(&other, Urgency::Start).await?;
+    let more = missing(compiled.imports(), others.imports());
+    let fewer = missing(others.imports(), compiled.imports());
+    let mut detail = format!("{}, all granted; against {}:", compiled.imports().len(), other.name);
+    for (sign, imports) in [('+', &more), ('-', &fewer)] {
+        imports.iter().for_each(|import| detail += &format!(" {sign}{import}"));
+    }
+    if more.is_empty() && fewer.is_empty() {
+        detail += " the same";
+    }
+    report.good("imports", detail);
+    Ok(Some((engine, bytes, compiled)))
+}
+
+/// The check of its settings, and every hook once. Without settings given, those of the cases are good enough.
+async fn rehearse(
+    engine: &PluginEngine,
+    compiled: &CompiledPlugin,
+    bytes: &PluginBytes,
+    mut host: HostConfig,
+    suite: Option<&Suite>,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let given = !host.settings.is_empty();
+    if !given && let Some(suite) = suite {
+        host.settings = suite.settings();
+    }
+    let from = if given { "as given" } else { "those of the cases" };
+    let plugin = link(engine, compiled, bytes, &host)?;
+    match plugin.check_settings().await {
+        Ok(()) if host.settings.is_empty() => report.good("settings", "it needs none"),
+        Ok(()) => report.good("settings", from),
+        Err(error) if host.settings.is_empty() => {
+            report.good("settings", format!("none are given (--setting), and it refuses to be without: {error}"));
+        }
+        Err(error) => report.bad("settings", error),
+    }
+    let hooks = swap::rehearse(&plugin, host.store.max_contacts).await;
+    let said: Vec<_> = hooks.iter().map(|hook| format!("{}: {}", hook.hook, hook.detail)).collect();
+    match hooks.iter().find(|hook| !hook.ok) {
+        Some(failed) => report.bad("rehearse", format!("{}: {}", failed.hook, failed.detail)),
+        None => report.good("rehearse", said.join("; ")),
+    }
+    Ok(())
+}
+
+fn link(
+    engine: &PluginEngine,
+    compiled: &CompiledPlugin,
+    plugin: &PluginBytes,
+    host: &HostConfig,
+) -> Result<WasmPlugin, Failure> {
+    let client = HttpClient::new(&host.client)?;
+    Ok(WasmPlugin::link(engine, compiled, LoadOptions { host, plugin, client, metrics: Metrics::new() })?)
+}
+
+fn missing(of: &[String], from: &[String]) -> Vec<String> {
+    of.iter().filter(|import| !from.contains(import)).cloned().collect()
+}

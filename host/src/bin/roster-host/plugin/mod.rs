@@ -1,0 +1,51 @@
+//! `roster-host plugin ...`
+//!
+//! [`check`], [`inspect`] and [`run`] work on a file and need no host; [`admin`] talks to the admin listener of a running
+//! one. Exit codes: 0 it is good, or done; 1 it is not, or was refused; 2 it could not be found out.
+
+mod admin;
+mod check;
+mod inspect;
+mod receipt;
+mod report;
+mod run;
+mod setup;
+
+use std::process::ExitCode;
+
+use super::Failure;
+
+/// The plugin is not good, or the host has refused it.
+const EXIT_REFUSED: u8 = 1;
+
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// Compile it, check its types and imports, rehearse it, and hold it to the cases of its protocol. Without a network.
+    Check(check::Arguments),
+    /// What the file says of itself: imports, exports, version, size, digest, metadata.
+    Inspect(inspect::Arguments),
+    /// Call one hook once and show what it did.
+    Run(run::Arguments),
+    /// Put this file in the place of the plugin that a running host serves with.
+    Swap(admin::SwapArguments),
+    /// Let a running host read its plugin's file again.
+    Reload(admin::Arguments),
+    /// Put back the plugin that served before.
+    Rollback(admin::RollbackArguments),
+    /// Which plugin a running host serves with, and what has happened.
+    Status(admin::Arguments),
+}
+
+/// Runs one command.
+pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
+    let good = match command {
+        Command::Check(arguments) => check::check(arguments).await?,
+        Command::Inspect(arguments) => inspect::inspect(arguments).await?,
+        Command::Run(arguments) => run::run(arguments).await?,
+        Command::Swap(arguments) => admin::swap(arguments).await?,
+        Command::Reload(arguments) => admin::reload(arguments).await?,
+        Command::Rollback(arguments) => admin::roll_back(arguments).await?,
+        Command::Status(arguments) => admin::status(arguments).await?,
+    };
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(EXIT_REFUSED) })
+}

@@ -1,0 +1,72 @@
+//! What `check` found, step by step: for people a table, for programs JSON.
+
+use std::fmt::{self, Display, Formatter};
+
+use roster_host::conformance::CaseResult;
+use serde::Serialize;
+
+/// Failed cases shown; the rest is counted.
+const MOST_SHOWN: usize = 20;
+
+/// One step of the check.
+#[derive(Serialize)]
+pub(super) struct Row {
+    step: &'static str,
+    ok: bool,
+    detail: String,
+}
+
+/// Everything, in order. The first failure ends it.
+#[derive(Serialize)]
+pub(super) struct Report {
+    plugin: String,
+    ok: bool,
+    steps: Vec<Row>,
+    /// Only the failed ones.
+    failed_cases: Vec<CaseResult>,
+}
+
+impl Report {
+    pub(super) fn new(plugin: String) -> Self {
+        Self { plugin, ok: true, steps: Vec::new(), failed_cases: Vec::new() }
+    }
+
+    pub(super) fn is_ok(&self) -> bool {
+        self.ok
+    }
+
+    /// A step that went well.
+    pub(super) fn good(&mut self, step: &'static str, detail: impl Into<String>) {
+        self.steps.push(Row { step, ok: true, detail: detail.into() });
+    }
+
+    /// A step that did not.
+    pub(super) fn bad(&mut self, step: &'static str, detail: impl Display) {
+        self.ok = false;
+        self.steps.push(Row { step, ok: false, detail: detail.to_string() });
+    }
+
+    /// The cases of a protocol.
+    pub(super) fn cases(&mut self, protocol: &str, results: Vec<CaseResult>) {
+        let all = results.len();
+        self.failed_cases = results.into_iter().filter(|result| result.failure.is_some()).collect();
+        let detail = format!("{protocol}: {} of {all} passed", all - self.failed_cases.len());
+        if self.failed_cases.is_empty() { self.good("cases", detail) } else { self.bad("cases", detail) }
+    }
+}
+
+impl Display for Report {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.plugin)?;
+        for Row { step, ok, detail } in &self.steps {
+            writeln!(f, "  {step:<10} {:<7} {detail}", if *ok { "ok" } else { "FAILED" })?;
+        }
+        for CaseResult { file, name, failure } in self.failed_cases.iter().take(MOST_SHOWN) {
+            writeln!(f, "  {file}: {name}\n      {}", failure.as_deref().unwrap_or_default())?;
+        }
+        match self.failed_cases.len().saturating_sub(MOST_SHOWN) {
+            0 => Ok(()),
+            more => writeln!(f, "  and {more} more (--json shows all)"),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! What `check` and `run` need before they can begin: settings, limits, an engine.
+
+use std::path::PathBuf;
+
+use roster_host::config::{Config, HostConfig, LimitsConfig};
+use roster_host::plugin::{EngineSize, LoadError, PluginEngine};
+
+use crate::Failure;
+
+/// Where settings and limits come from.
+#[derive(clap::Args)]
+pub(super) struct Setup {
+    /// A setting of the plugin; may be given several times.
+    #[arg(long = "setting", value_name = "KEY=VALUE", value_parser = pair)]
+    settings: Vec<(String, String)>,
+    /// Take settings, limits and domain from a virtual host of this configuration; --setting is put over them.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Which one; the first if absent. Without --config: the XMPP domain, example.com if absent.
+    #[arg(long)]
+    domain: Option<String>,
+}
+
+impl Setup {
+    /// The virtual host that the plugin is tried for.
+    pub(super) fn host(&self) -> Result<HostConfig, Failure> {
+        let mut host = match &self.config {
+            Some(path) => {
+                let config = Config::load(path)?;
+                let wanted = |host: &HostConfig| self.domain.as_ref().is_none_or(|domain| *domain == host.domain);
+                let found = config.hosts.into_iter().find(wanted);
+                found.ok_or_else(|| format!("{}: no such [[host]]", path.display()))?
+            }
+            None => HostConfig {
+                domain: self.domain.clone().unwrap_or_else(|| "example.com".to_owned()),
+                ..HostConfig::default()
+            },
+        };
+        host.settings.extend(self.settings.iter().cloned());
+        Ok(host)
+    }
+}
+
+/// An engine for a few calls at a time.
+pub(super) fn engine(limits: &LimitsConfig) -> Result<PluginEngine, LoadError> {
+    PluginEngine::new(EngineSize { instances: 8, memory: limits.max_memory })
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}

@@ -1,0 +1,57 @@
+//! The program with a configuration, and what ends any form of it.
+
+use std::net::SocketAddr;
+
+use roster_host::Host;
+use roster_host::config::Config;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{EXIT_UNFINISHED, Failure};
+
+/// Serves until a signal. True if everything that ran was finished.
+pub(super) async fn serve(config: &Config) -> Result<bool, Failure> {
+    let mut stop = std::pin::pin!(stop_signal()?);
+    let host = tokio::select! {
+        host = Host::start(config, Vec::new()) => host?,
+        () = &mut stop => return Ok(true),
+    };
+    let listening = host.listening();
+    let shown = |address: Option<SocketAddr>| address.map_or_else(|| "off".to_owned(), |address| address.to_string());
+    let (http, https) = (shown(listening.refresh_http), shown(listening.refresh_https));
+    tracing::info!(http, https, admin = shown(listening.admin), "roster-host is up");
+    reload_on_hangup(&host)?;
+    Ok(host.serve(stop).await)
+}
+
+/// SIGHUP: every virtual host reads its plugin again. What comes of it is in the log and in `GET /plugin`.
+fn reload_on_hangup(host: &Host) -> Result<(), Failure> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let swappers = host.swappers().to_vec();
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            for swapper in &swappers {
+                swapper.reload().await;
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Ends with the first SIGTERM or SIGINT. A second one ends the process at once.
+pub(super) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            std::process::exit(i32::from(EXIT_UNFINISHED));
+        });
+    })
+}

@@ -1,0 +1,166 @@
+//! `plugin check`, `inspect` and `run`: what is said of a file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use roster_host::plugin::BUILT_IN;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::program::{Ended, run};
+use super::web_app::WebApp;
+
+const PAGED_CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../guest/examples/paged-roster/conformance");
+
+/// A folder with the built-in plugin as a file.
+fn built_in() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("built-in.wasm");
+    fs::write(&path, BUILT_IN).unwrap();
+    (folder, path)
+}
+
+fn plugin(command: &str, file: &Path, more: &[&str]) -> Ended {
+    run([&["plugin", command, file.to_str().unwrap()], more].concat())
+}
+
+/// The row of one step: is it good, and what does it say?
+fn row<'r>(report: &'r Value, step: &str) -> (bool, &'r str) {
+    let rows = report["steps"].as_array().unwrap();
+    let row = rows.iter().find(|row| row["step"] == step).unwrap_or_else(|| panic!("no step {step}: {report}"));
+    (row["ok"] == true, row["detail"].as_str().unwrap())
+}
+
+#[test]
+fn a_good_plugin_is_found_good_whatever_its_protocol() {
+    let (_folder, built_in) = built_in();
+    let paged = Path::new(test_guests::PAGED_ROSTER);
+    for (file, more, cases) in [
+        // The protocol is found out by the settings it takes.
+        (&*built_in, &[][..], "http-roster-admin: 193 of 193 passed"),
+        (&built_in, &["--protocol", "none"], "none: "),
+        (paged, &["--cases", PAGED_CASES], "paged-roster: 35 of 35 passed"),
+        (paged, &[], "none: "),
+        (paged, &["--setting", "api_url=http://app.example.org/v1"], "none: "),
+    ] {
+        let ended = plugin("check", file, &[more, &["--json"]].concat());
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{more:?}: {}", ended.stdout);
+        let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+        assert_eq!((&report["ok"], &report["failed_cases"]), (&json!(true), &json!([])), "{report}");
+        assert!(row(&report, "cases").1.starts_with(cases), "{report}");
+        assert_eq!(row(&report, "interface"), (true, "xmpp:roster@0.1.0"));
+        let table = plugin("check", file, more).stdout;
+        assert!(table.lines().skip(1).all(|line| line.contains(" ok ")), "{table}");
+    }
+}
+
+#[test]
+fn a_bad_plugin_is_refused_at_its_step() {
+    let (folder, built_in) = built_in();
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    };
+    let hostile = Path::new(test_guests::HOSTILE);
+    for (what, path, more, step, says) in [
+        ("text", &*file("text", b"hello"), &[][..], "compile", "not WebAssembly"),
+        ("a core module", &file("core", b"\0asm\x01\0\0\0"), &[], "compile", "core module"),
+        ("cut off", &file("cut", &BUILT_IN[..BUILT_IN.len() / 2]), &[], "compile", "cannot be used"),
+        ("another world", &file("empty", b"\0asm\x0d\0\x01\0"), &[], "interface", "exports no xmpp:roster/hooks"),
+        ("another version", Path::new(test_guests::NEXT), &[], "interface", "xmpp:roster@0.2.0-test"),
+        ("a trap", hostile, &["--setting", "rehearsal=trap"], "rehearse", "trapped"),
+        ("a loop", hostile, &["--setting", "rehearsal=loop"], "rehearse", "cpu_time"),
+        ("wrong settings", &built_in, &["--setting", "http_roster_url=http://app"], "settings", "http_roster_url"),
+        ("another protocol", hostile, &["--protocol", "http-roster-admin"], "cases", "of 193 passed"),
+    ] {
+        let ended = plugin("check", path, &[more, &["--json"]].concat());
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(1), ""), "{what}: {}", ended.stdout);
+        let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+        let (good, detail) = row(&report, step);
+        assert!(!good && detail.contains(says), "{what}: {report}");
+        assert!(plugin("check", path, more).stdout.contains("FAILED"), "{what}");
+    }
+}
+
+#[test]
+fn what_cannot_be_checked_is_exit_code_2() {
+    let (folder, built_in) = built_in();
+    let odd = folder.path().join("odd.json");
+    fs::write(&odd, r#"{"protocol": 7}"#).unwrap();
+    for (file, more, says) in [
+        (Path::new("no-such.wasm"), &[][..], "no-such.wasm"),
+        (&built_in, &["--protocol", "gopher"], "expected none or one of: http-roster-admin"),
+        (&built_in, &["--cases", "no-such-folder"], "no-such-folder"),
+        (&built_in, &["--cases", odd.to_str().unwrap()], "odd: "),
+        (&built_in, &["--config", "no-such.toml"], "no-such.toml"),
+    ] {
+        let ended = plugin("check", file, more);
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{more:?}");
+        assert!(ended.only_line().contains(says), "{more:?}: {}", ended.stderr);
+    }
+    assert_eq!(run(["plugin", "check", "x.wasm", "--setting", "nothing"]).code, Some(2));
+    assert_eq!(run(["plugin", "check"]).code, Some(2));
+}
+
+#[test]
+fn a_component_says_what_it_is_without_being_run() {
+    let ended = plugin("inspect", Path::new(test_guests::PAGED_ROSTER), &["--json"]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    let found: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!((&found["kind"], &found["xmpp_roster"]), (&json!("component"), &json!("0.1.0")));
+    assert_eq!(found["exports"], json!(["xmpp:roster/hooks@0.1.0"]));
+    let imports = found["imports"].as_array().unwrap();
+    assert!(imports.contains(&json!("xmpp:roster/store@0.1.0")), "{found}");
+    assert_eq!(found["bytes"], json!(fs::metadata(test_guests::PAGED_ROSTER).unwrap().len()));
+    assert_eq!(found["sha256"].as_str().unwrap().len(), 64);
+
+    let (folder, _) = built_in();
+    let stamped = folder.path().join("stamped.wasm");
+    // The custom section `version` behind everything else.
+    fs::write(&stamped, [BUILT_IN, b"\0\x0d\x07version1.2.3"].concat()).unwrap();
+    let ended = plugin("inspect", &stamped, &[]);
+    assert!(ended.stdout.contains("  version      1.2.3\n"), "{}", ended.stdout);
+    for (name, bytes) in [("text", &b"hello"[..]), ("core module", b"\0asm\x01\0\0\0")] {
+        let path = folder.path().join("other");
+        fs::write(&path, bytes).unwrap();
+        assert_eq!(plugin("inspect", &path, &[]).code, Some(1), "{name}");
+    }
+}
+
+#[test]
+fn one_call_shows_its_requests_and_what_came_of_them() {
+    let (folder, built_in) = built_in();
+    let app = WebApp::start();
+    app.answer("john", 200, r#"{"marie@x": {"name": "Marie", "groups": ["G"]}, "@@bad": {}}"#, Duration::ZERO);
+    let url = app.roster_url();
+    let fetched = plugin("run", &built_in, &["--user", "john", "--url", &url]);
+    assert_eq!((fetched.code, fetched.stderr.as_str()), (Some(0), ""), "{}", fetched.stdout);
+    for part in [
+        &format!("GET {}\n  200, ", url.replace("%s", "john")),
+        "1 contacts\n  marie@x \"Marie\", Both, in [\"G\"]\n",
+        "warning: left out the contact \"@@bad\"",
+        " ms in all, ",
+    ] {
+        assert!(fetched.stdout.contains(part), "{part:?} is not in {}", fetched.stdout);
+    }
+    let roster = folder.path().join("roster.json");
+    fs::write(&roster, r#"{"version": 1, "contacts": [{"jid": "old@x", "subscription": "both", "groups": []}]}"#)
+        .unwrap();
+    let refreshed = plugin("run", &built_in, &["--user", "john", "--url", &url, "--roster", roster.to_str().unwrap()]);
+    assert!(refreshed.stdout.contains("2 changes\n  + marie@x"), "{}", refreshed.stdout);
+    assert!(refreshed.stdout.contains("  - old@x\n"), "{}", refreshed.stdout);
+
+    app.answer("john", 500, "", Duration::ZERO);
+    let failed = plugin("run", &built_in, &["--user", "john", "--url", &url]);
+    assert!(failed.code == Some(1) && failed.stdout.contains("error: "), "{failed:?}");
+    for (more, says) in [
+        (&["--user", "john", "--url", "http://app/contacts"][..], "http_roster_url"),
+        (&["--user", "a@b", "--url", &url], "a@b"),
+        (&["--user", "john", "--url", &url, "--roster", "no-such.json"], "no-such.json"),
+    ] {
+        let ended = plugin("run", &built_in, more);
+        assert!(ended.code == Some(2) && ended.only_line().contains(says), "{ended:?}");
+    }
+}

@@ -1,0 +1,91 @@
+//! `plugin swap`, `reload`, `rollback` and `status`: a running host, told from the command line.
+
+use std::fs;
+
+use roster_host::plugin::BUILT_IN;
+use serde_json::{Value, json};
+
+use super::program::{Ended, run};
+use super::setup::{Setup, one_host};
+use super::web_app::WebApp;
+
+/// A host with a token whose plugin is a file.
+fn setup(app: &WebApp) -> Setup {
+    let host = one_host(&app.roster_url()).replace("[host.settings]", "plugin = 'plugin.wasm'\n[host.settings]");
+    let setup = Setup::with(&format!("admin.token_file = 'token'\n{host}api_url = 'http://127.0.0.1:9/v1'\n"));
+    fs::write(setup.path("plugin.wasm"), BUILT_IN).unwrap();
+    fs::write(setup.path("token"), "hunter2\n").unwrap();
+    setup
+}
+
+#[test]
+fn a_running_host_is_swapped_rolled_back_and_asked() {
+    let app = WebApp::start();
+    let setup = setup(&app);
+    let host = setup.start(&[]);
+    let listening = host.listening();
+    let admin = format!("http://{}", listening.admin.unwrap());
+    let token = setup.path("token");
+    let plugin = |arguments: &[&str]| -> Ended {
+        let common = ["--admin", &admin, "--token-file", token.to_str().unwrap()];
+        run([&["plugin"], arguments, &common].concat())
+    };
+    let serves = || -> Value {
+        let ended = plugin(&["status", "--json"]);
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+        serde_json::from_str::<Value>(&ended.stdout).unwrap()["serves"].clone()
+    };
+    let first = serves();
+
+    let swapped = plugin(&["swap", test_guests::PAGED_ROSTER]);
+    assert_eq!((swapped.code, swapped.stderr.as_str()), (Some(0), ""), "{}", swapped.stdout);
+    assert!(swapped.stdout.starts_with("example.com: swapped (upload)\n"), "{}", swapped.stdout);
+    let second = serves();
+    assert_ne!(first["digest"], second["digest"]);
+
+    let again = plugin(&["swap", test_guests::PAGED_ROSTER, "--json"]);
+    let receipt: Value = serde_json::from_str(&again.stdout).unwrap();
+    assert_eq!((again.code, &receipt["outcome"]), (Some(0), &json!("unchanged")));
+
+    let refused = plugin(&["swap", test_guests::NEXT]);
+    assert_eq!((refused.code, refused.stderr.as_str()), (Some(1), ""));
+    assert!(refused.stdout.contains("xmpp:roster@0.2.0-test"), "{}", refused.stdout);
+    assert_eq!(serves()["digest"], second["digest"]);
+
+    let back = plugin(&["rollback", "--to", &first["generation"].to_string()]);
+    assert_eq!(back.code, Some(0), "{} {}", back.stdout, back.stderr);
+    assert_eq!(serves()["digest"], first["digest"]);
+    assert_eq!(plugin(&["reload"]).code, Some(0));
+    let shown = plugin(&["status"]).stdout;
+    assert!(shown.contains("refused by upload") && shown.contains("  serves     "), "{shown}");
+
+    assert_eq!(host.stop().code, Some(0));
+}
+
+#[test]
+fn a_host_that_is_not_there_or_does_not_know_the_token_is_exit_code_2() {
+    let app = WebApp::start();
+    let setup = setup(&app);
+    let host = setup.start(&[]);
+    let admin = format!("http://{}", host.listening().admin.unwrap());
+    let wrong = setup.path("wrong");
+    fs::write(&wrong, "guess").unwrap();
+    let wrong = wrong.to_str().unwrap();
+    let right = setup.path("token");
+    let right = right.to_str().unwrap();
+    for (arguments, says) in [
+        (&["status", "--admin", &admin][..], "status 401"),
+        (&["status", "--admin", &admin, "--token-file", wrong], "status 401"),
+        (&["status", "--admin", &admin, "--token-file", right, "--domain", "other.example"], "other.example"),
+        (&["status", "--admin", &admin, "--token-file", "no-such-token"], "no-such-token"),
+        (&["status", "--admin", "http://127.0.0.1:9"], "127.0.0.1:9"),
+        (&["status", "--admin", "nonsense"], "--admin nonsense"),
+        (&["swap", "no-such.wasm", "--admin", &admin, "--token-file", right], "no-such.wasm"),
+    ] {
+        let ended = run([&["plugin"], arguments].concat());
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{arguments:?}");
+        assert!(ended.only_line().contains(says), "{arguments:?}: {}", ended.stderr);
+        assert!(!ended.stderr.contains("hunter2") && !ended.stderr.contains("guess"), "{}", ended.stderr);
+    }
+    drop(host);
+}
