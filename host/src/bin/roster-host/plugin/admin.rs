@@ -99,7 +99,7 @@ impl Arguments {
             StatusCode::OK => false,
             StatusCode::UNPROCESSABLE_ENTITY => true,
             status => {
-                let message = value["message"].as_str().unwrap_or_default();
+                let message = value.get("message").and_then(Value::as_str).unwrap_or_default();
                 return Err(format!("{}: status {}: {message}", self.admin, status.as_u16()).into());
             }
         };

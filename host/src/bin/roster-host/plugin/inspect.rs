@@ -109,7 +109,7 @@ fn custom(name: &str, data: &[u8], found: &mut Found) {
         }
     } else if name == "component-name" {
         let reader = wasmparser::BinaryReader::new(data, 0);
-        for part in wasmparser::ComponentNameSectionReader::new(reader).into_iter().flatten() {
+        for part in wasmparser::ComponentNameSectionReader::new(reader).flatten() {
             if let wasmparser::ComponentName::Component { name, .. } = part {
                 found.name = Some(plain(name));
             }
