@@ -145,21 +145,21 @@ impl Domain {
             Some(resource) => format!("{user}@{}/{resource}", self.name()),
         };
         let mut world = self.world.write();
+        let stanza = Arc::new(stanza.clone());
+        let seen = reaches(&world, user, resource);
         let Some(mine) = world.resource(session) else { return };
-        if available {
-            if !mine.directed.contains(&key) && mine.directed.len() >= self.options.max_directed_presence {
+        if !available {
+            mine.directed.remove(&key);
+        } else if seen && !mine.directed.contains(&key) {
+            if mine.directed.len() >= self.options.max_directed_presence {
                 drop(world);
-                return self.refuse(session, stanza, Condition::ResourceConstraint);
+                return self.refuse(session, &stanza, Condition::ResourceConstraint);
             }
             mine.directed.insert(key);
-        } else {
-            mine.directed.remove(&key);
         }
-        if !deliver(&world, user, resource, &Arc::new(stanza.clone()))
-            && let Some(mine) = world.resource(session)
-        {
-            // Nobody has seen it, so nobody needs to see the end of it.
-            mine.directed.retain(|one| Address::parse(one, self.name()) != address);
+        // What nobody sees needs no end either.
+        if seen {
+            deliver(&world, user, resource, &stanza);
         }
     }
 
@@ -203,21 +203,24 @@ impl Domain {
     }
 }
 
-/// Queues a stanza for the available resources of `user`, or for the one called `resource`. False if there is none.
-fn deliver(world: &World, user: &Username, resource: Option<&str>, stanza: &Arc<Element>) -> bool {
-    let Some(them) = world.users.get(user) else { return false };
+/// There is somebody to see presence directed to `user`, or to the session called `resource`.
+fn reaches(world: &World, user: &Username, resource: Option<&str>) -> bool {
+    world.users.get(user).is_some_and(|them| match resource {
+        None => them.is_available(),
+        Some(resource) => them.named(resource).is_some(),
+    })
+}
+
+/// Queues a stanza for the available resources of `user`, or for the one called `resource`.
+fn deliver(world: &World, user: &Username, resource: Option<&str>, stanza: &Arc<Element>) {
+    let Some(them) = world.users.get(user) else { return };
     match resource {
-        None => {
-            them.send_to_available(stanza);
-            them.is_available()
-        }
-        Some(resource) => match them.named(resource) {
-            Some(one) => {
+        None => them.send_to_available(stanza),
+        Some(resource) => {
+            if let Some(one) = them.named(resource) {
                 one.session.send(Arc::clone(stanza));
-                true
             }
-            None => false,
-        },
+        }
     }
 }
 
