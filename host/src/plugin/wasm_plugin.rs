@@ -127,6 +127,16 @@ impl WasmPlugin {
         })
     }
 
+    /// The same with another network than [`LoadOptions::client`]. For who embeds this and has an HTTP client: see
+    /// [`Outbound`](super::Outbound).
+    #[must_use]
+    pub fn with_network(mut self, network: Network) -> Self {
+        self.network = network;
+        // The instance that has checked the settings knows the network before.
+        self.pool = Pool::new(self.capacity);
+        self
+    }
+
     /// The same code for a rehearsal: instances of its own, one call at a time, no network but `answer`, and counted
     /// nowhere.
     pub fn rehearsal(&self, answer: CannedAnswer) -> Self {
