@@ -1,16 +1,24 @@
 //! The program without a configuration.
 
 use std::net::SocketAddr;
+use std::time::Instant;
+
+use roster_host::plugin::BUILT_IN;
+use serde_json::json;
 
 use super::client::{Response, request};
-use super::program::Program;
+use super::program::{PATIENCE, Program, run};
 
 const ANY_PORTS: [&str; 6] =
     ["--http-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--demo-listen", "127.0.0.1:0"];
 
 /// Starts the demo and waits until it has said everything it says by itself.
 fn started() -> (Program, String) {
-    let demo = Program::start(ANY_PORTS);
+    started_with(&[])
+}
+
+fn started_with(more: &[&str]) -> (Program, String) {
+    let demo = Program::start([&ANY_PORTS, more].concat());
     let loaded = ["john has connected; ", "marie has connected; "];
     let text = demo.stdout.wait("both are connected", |text| {
         (loaded.iter().all(|line| text.contains(line)) && text.ends_with('\n')).then(|| text.to_owned())
@@ -79,4 +87,33 @@ fn ctrl_c_and_a_service_manager_end_the_demo() {
         let ended = demo.end();
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{signal}");
     }
+}
+
+#[test]
+fn the_demos_plugin_is_swapped_for_one_of_another_protocol_and_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("my.wasm");
+    std::fs::write(&file, BUILT_IN).unwrap();
+    let (demo, greeting) = started_with(&["--demo-plugin", file.to_str().unwrap()]);
+    let admin = format!("http://{}", address(&greeting, "admin"));
+    let befriend = |friend: &str| {
+        let app = address(&greeting, "web application");
+        let answer = request(app, "PUT", &format!("/friends/john/{friend}"), &[], "");
+        assert_eq!((answer.status, &answer.json()["updated"]), (200, &json!(2)), "{answer:?}");
+    };
+    befriend("aaron");
+
+    std::fs::copy(test_guests::PAGED_ROSTER, &file).unwrap();
+    let serves = || run(["plugin", "status", "--json", "--admin", &admin]).stdout;
+    let began = Instant::now();
+    while !serves().contains("\"generation\": 2") {
+        assert!(began.elapsed() < PATIENCE, "never swapped: {}", serves());
+    }
+    befriend("zoe");
+    demo.stdout.wait_for("+ zoe@localhost");
+
+    assert_eq!(run(["plugin", "rollback", "--admin", &admin]).code, Some(0));
+    befriend("kim");
+    demo.stdout.wait_for("+ kim@localhost");
+    assert_eq!(demo.stop().code, Some(0));
 }

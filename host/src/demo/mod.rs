@@ -9,6 +9,7 @@ mod pages;
 mod web_app;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use crate::config::{Config, HostConfig, OriginError};
 
@@ -20,11 +21,13 @@ pub const DOMAIN: &str = "localhost";
 /// Who is connected from the start.
 pub const CONNECTED: [&str; 2] = ["john", "marie"];
 
-/// The host's configuration for the web application at `web_app`; the rest is as `config` has it.
-pub fn configure(config: &mut Config, web_app: SocketAddr) -> Result<(), OriginError> {
+/// The host's configuration for the web application at `web_app`, with a plugin of one's own or the built-in one; the rest
+/// is as `config` has it.
+pub fn configure(config: &mut Config, web_app: SocketAddr, plugin: Option<PathBuf>) -> Result<(), OriginError> {
     let mut host = HostConfig::for_application(DOMAIN, &format!("http://{web_app}/contacts/%s"))?;
     // For the plugin of the other protocol, guest/examples/paged-roster.
     host.settings.insert("api_url".to_owned(), format!("http://{web_app}/v1"));
+    host.plugin = plugin;
     config.hosts = vec![host];
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use roster_host::Host;
@@ -15,11 +16,15 @@ use super::Failure;
 use super::serve::stop_signal;
 
 /// Serves the demo until a signal. True if everything that ran was finished.
-pub(super) async fn serve(mut config: Config, demo_listen: SocketAddr) -> Result<bool, Failure> {
+pub(super) async fn serve(
+    mut config: Config,
+    demo_listen: SocketAddr,
+    plugin: Option<PathBuf>,
+) -> Result<bool, Failure> {
     let stop = stop_signal()?;
     let web_app = WebApp::bind(demo_listen).await?;
     let address = web_app.address();
-    demo::configure(&mut config, address)?;
+    demo::configure(&mut config, address, plugin)?;
     let host = Host::start(&config, vec![Arc::new(Narrator) as Arc<dyn RosterSink>]).await?;
     let listening = host.listening();
     let (Some(refresh), Some(admin)) = (listening.refresh_http, listening.admin) else {

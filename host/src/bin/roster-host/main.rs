@@ -46,6 +46,9 @@ struct Arguments {
     /// Where the demo's web application listens.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5283", conflicts_with = "config")]
     demo_listen: SocketAddr,
+    /// The demo's plugin, in the place of the one that is built in; it is swapped when the file changes.
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    demo_plugin: Option<PathBuf>,
     /// What is logged, such as debug or warn,roster_host::http=debug (log.filter).
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
@@ -101,7 +104,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         }
         let finished = match &arguments.config {
             Some(_) => serve::serve(&config).await?,
-            None => demo::serve(config, arguments.demo_listen).await?,
+            None => demo::serve(config, arguments.demo_listen, arguments.demo_plugin).await?,
         };
         Ok::<_, Failure>(if finished { ExitCode::SUCCESS } else { ExitCode::from(EXIT_UNFINISHED) })
     })?;
