@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use wasmtime::component::Component;
+
 use super::compile::CompiledPlugin;
 use super::tidy::one_line;
-use super::version::{self, NoVersion, Prepared};
-use super::{LoadError, PluginEngine, linker};
+use super::version::{self, NoVersion, Prepared, Version};
+use super::{LoadError, PluginEngine, grants, linker, signature};
 
 /// A component that fits.
 pub(super) struct Fitted {
     /// The version of `xmpp:roster` it was built for.
-    pub(super) version: &'static str,
+    pub(super) version: &'static dyn Version,
     /// Linked and type-checked.
     pub(super) prepared: Arc<dyn Prepared>,
 }
@@ -25,13 +27,32 @@ pub(super) fn fit(engine: &PluginEngine, compiled: &CompiledPlugin, plugin: &str
     let version = version.map_err(|none| no_version(plugin(), none))?;
     let linker = linker::linker(engine.engine()).map_err(|error| LoadError::Engine { reason: reason(error) })?;
     let pre = linker.instantiate_pre(component);
-    let pre = pre.map_err(|error| LoadError::Imports { plugin: plugin(), reason: reason(error) })?;
-    let prepared = version.prepare(pre).map_err(|error| LoadError::Exports {
-        plugin: plugin(),
-        version: version.number().to_owned(),
-        reason: reason(error),
+    let pre = pre.map_err(|error| {
+        // wasmtime stops at the first.
+        let missing = grants::missing(engine.engine(), component);
+        let reason = if missing.is_empty() { reason(error) } else { missing.join(", ") };
+        LoadError::Imports { plugin: plugin(), reason }
     })?;
-    Ok(Fitted { version: version.number(), prepared })
+    let misfit = |reason| LoadError::Exports { plugin: plugin(), version: version.number().to_owned(), reason };
+    if let Some(wrong) = signature::misfit(engine.engine(), component, version) {
+        return Err(misfit(one_line(&wrong)));
+    }
+    let prepared = version.prepare(pre).map_err(|error| misfit(reason(error)))?;
+    Ok(Fitted { version, prepared })
+}
+
+/// What a failure to make the first instance says of the hooks, if it is about them.
+pub(super) fn misfit_of_instance(
+    engine: &PluginEngine,
+    component: &Component,
+    version: &dyn Version,
+    plugin: &str,
+    reason: &str,
+) -> Option<LoadError> {
+    // Of the types of hooks, only this one was not compared before.
+    let wrong = reason.split_once("failed to convert function to given type: ")?.1;
+    let reason = one_line(&signature::misfit_of_refresh(engine.engine(), component, version, wrong)?);
+    Some(LoadError::Exports { plugin: plugin.to_owned(), version: version.number().to_owned(), reason })
 }
 
 fn no_version(plugin: String, none: NoVersion) -> LoadError {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use wasmtime::component::types::{self, ComponentFunc};
 use wasmtime::component::{InstancePre, Linker};
 use wasmtime::{Result, Store};
 
@@ -18,7 +19,7 @@ use super::v0_1;
 use crate::model::Username;
 
 /// The interface that makes a component a plugin, without its version.
-const HOOKS: &str = "xmpp:roster/hooks";
+pub(super) const HOOKS: &str = "xmpp:roster/hooks";
 
 /// The versions this host serves, the newest first.
 ///
@@ -82,6 +83,17 @@ fn track(version: &str) -> &str {
 pub(super) trait Version: Send + Sync {
     /// The package's version, such as `0.1.0`.
     fn number(&self) -> &'static str;
+
+    /// The interface `hooks` as its author reads it, to be quoted to authors whose hooks are others.
+    fn wit(&self) -> &'static str {
+        ""
+    }
+
+    /// Compares the type of one hook of a component.
+    fn typecheck(&self, _hook: &str, _func: &ComponentFunc, _of: &types::Component) -> Result<()> {
+        // `prepare` or the first instance says less clearly what is wrong, and says it too.
+        Ok(())
+    }
 
     /// Adds the package's own imports: the store. What comes from WASI is the same for all versions.
     fn add_to_linker(&self, linker: &mut Linker<State>) -> Result<()>;

@@ -24,7 +24,7 @@ use super::pool::Pool;
 use super::source::{Digest, PluginBytes};
 use super::state::{CpuTimeExceeded, State, new_store};
 use super::tidy::{self, TagOwner, one_line};
-use super::version::{Hooks, Prepared};
+use super::version::{Hooks, Prepared, Version};
 use super::{LoadError, PluginEngine, fit, identity};
 use crate::config::{HostConfig, LimitsConfig};
 use crate::http_client::HttpClient;
@@ -58,7 +58,7 @@ pub struct WasmPlugin {
     engine: PluginEngine,
     name: String,
     digest: Digest,
-    version: &'static str,
+    version: &'static dyn Version,
     identity: Digest,
     module_version: Option<String>,
     imports: Vec<String>,
@@ -177,7 +177,7 @@ impl WasmPlugin {
 
     /// The version of `xmpp:roster` that serves it.
     pub fn wit_version(&self) -> &'static str {
-        self.version
+        self.version.number()
     }
 
     /// The digest of the code, the settings, the limits and the grants. Not to be shown: see [`identity`].
@@ -241,7 +241,16 @@ impl WasmPlugin {
             Ok(Err(wrong)) => {
                 Err(LoadError::Settings { plugin, key: one_line(&wrong.key), reason: one_line(&wrong.reason) })
             }
-            Err(source) => Err(LoadError::Check { plugin, source }),
+            Err(source) => {
+                let component = &self.code.component;
+                let misfit = match &source {
+                    CallError::Instance { reason, .. } => {
+                        fit::misfit_of_instance(&self.engine, component, self.version, &plugin, reason)
+                    }
+                    _ => None,
+                };
+                Err(misfit.unwrap_or(LoadError::Check { plugin, source }))
+            }
         }
     }
 

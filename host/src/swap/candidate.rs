@@ -47,7 +47,12 @@ pub(super) async fn prepare(
     receipt.new = Some(Module::of(&new));
 
     receipt.step = Step::Settings;
-    new.check_settings().await?;
+    new.check_settings().await.inspect_err(|error| {
+        // With the first instance the last type is compared.
+        if matches!(error, LoadError::Exports { .. }) {
+            receipt.step = Step::Check;
+        }
+    })?;
 
     receipt.step = Step::Rehearse;
     receipt.rehearsal = rehearsal::run(&new, host.store.max_contacts).await;

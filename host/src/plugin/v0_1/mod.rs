@@ -8,10 +8,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use wasmtime::component::types::{self, ComponentFunc};
 use wasmtime::component::{InstancePre, Linker, Resource};
 use wasmtime::{Result, Store};
 
-use self::bindings::xmpp::roster::types::Contact;
+use self::bindings::xmpp::roster::types as wit;
 use super::contract::{Answer, BadRequest, FetchError, FetchedRoster, Outcome, Refreshed};
 use super::known_roster::{self, KnownRoster};
 use super::state::State;
@@ -26,12 +27,37 @@ impl Version for V0_1 {
         "0.1.0"
     }
 
+    fn wit(&self) -> &'static str {
+        include_str!("../../../../wit/hooks.wit")
+    }
+
+    fn typecheck(&self, hook: &str, func: &ComponentFunc, of: &types::Component) -> Result<()> {
+        type Or<T, E> = (std::result::Result<T, E>,);
+        let types = &of.instance_type();
+        match hook {
+            "check" => func.typecheck::<(), Or<(), wit::ConfigError>>(types),
+            "fetch" => func.typecheck::<(&str,), Or<wit::Roster, wit::FetchError>>(types),
+            "changed-users" => func.typecheck::<(&[u8],), Or<Vec<String>, wit::BadRequest>>(types),
+            "refresh" => {
+                let checked =
+                    func.typecheck::<(&str, Resource<KnownRoster>), Or<wit::Refreshed, wit::FetchError>>(types);
+                // A resource gets its identity with the first instance; what follows it in the type is compared then.
+                checked.or_else(|wrong| match wrong.root_cause().to_string().as_str() {
+                    "resource type mismatch" => Ok(()),
+                    _ => Err(wrong),
+                })
+            }
+            "summary" => func.typecheck::<(&wit::Outcome,), (wit::Answer,)>(types),
+            _ => Ok(()),
+        }
+    }
+
     fn add_to_linker(&self, linker: &mut Linker<State>) -> Result<()> {
         let mut store = linker.instance("xmpp:roster/store@0.1.0")?;
         known_roster::add_methods(&mut store)?;
         store.func_wrap("[method]snapshot.contacts", |context, (known,)| {
             let snapshot = known_roster::snapshot(&context, &known)?;
-            let contacts: Vec<Contact> = snapshot.contacts().iter().map(convert::contact).collect();
+            let contacts: Vec<wit::Contact> = snapshot.contacts().iter().map(convert::contact).collect();
             Ok((contacts,))
         })
     }

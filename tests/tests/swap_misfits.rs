@@ -1,0 +1,86 @@
+//! Modules that do not fit the host are refused with a line that names what does not fit and both types.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use roster_host::plugin::{BUILT_IN, PluginSource};
+use roster_host::swap::{Outcome, Step};
+use roster_tests::host::{TestHost, config};
+use roster_tests::web_app::{Reply, WebApp};
+
+/// The built-in module with a name in it replaced wherever it is, by one of the same length: a valid module still.
+fn renamed(from: &str, to: &str) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let mut bytes = BUILT_IN.to_vec();
+    let mut at = 0;
+    let mut seen = 0;
+    while let Some(found) = bytes[at..].windows(from.len()).position(|window| window == from.as_bytes()) {
+        at += found;
+        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        seen += 1;
+    }
+    assert!(seen > 0, "{from} is in the module");
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_does_not_fit_is_told_what_was_expected_and_what_was_found() {
+    let app = WebApp::start().await;
+    app.set_otherwise(Reply::contacts(&["a@x"]));
+    let host = TestHost::with(config(&app)).await;
+    host.connect("john").await;
+    for (what, bytes, says) in [
+        (
+            "a hook less",
+            renamed("changed-users", "changed-usirs"),
+            &[
+                "hook changed-users is missing",
+                "expected changed-users: func(body: list<u8>) -> result<list<string>, bad-request>",
+            ] as &[&str],
+        ),
+        (
+            "another type",
+            renamed("content-type", "content-kind"),
+            &[
+                "hook summary has another type",
+                "expected summary: func(outcome: outcome) -> answer",
+                "found summary: func(outcome: outcome) -> answer",
+                "expected record field named content-type, found content-kind",
+            ],
+        ),
+        (
+            "another type after a resource",
+            renamed("unchanged", "unchangid"),
+            &[
+                "hook refresh has another type",
+                "expected refresh: func(user: string, known: borrow<snapshot>) -> result<refreshed, fetch-error>",
+                "expected variant case named unchanged, found unchangid",
+            ],
+        ),
+        (
+            "another version",
+            renamed("xmpp:roster/hooks@0.1.0", "xmpp:roster/hooks@0.9.0"),
+            &["built for xmpp:roster@0.9.0", "serves", "0.1.0"],
+        ),
+        ("another world", renamed("xmpp:roster/hooks@", "xmpp:others/hooks@"), &["exports no xmpp:roster/hooks"]),
+        (
+            "two forbidden imports",
+            renamed("wasi:http/outgoing-handler@", "wasi:http/incoming-handler@"),
+            &["does not grant", "wasi:http/incoming-handler@0.2."],
+        ),
+        (
+            "an import of another version",
+            renamed("wasi:http/types@0.2.", "wasi:http/types@0.9."),
+            &["does not grant", "wasi:http/types@0.9."],
+        ),
+    ] {
+        let source = PluginSource::Bytes { name: what.into(), bytes: bytes.into() };
+        let receipt = host.swapper.swap("test", source).await;
+        assert_eq!((receipt.outcome, receipt.step), (Outcome::Refused, Step::Check), "{receipt:?}");
+        let reason = receipt.reason.unwrap();
+        println!("{what}: {reason}");
+        assert!(!reason.contains('\n') && reason.contains(what), "{reason}");
+        for says in says {
+            assert!(reason.contains(says), "{what}: {says:?} is not in {reason:?}");
+        }
+        host.refresh(&["john"]).await;
+    }
+}
