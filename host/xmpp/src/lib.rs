@@ -6,16 +6,31 @@
 //!
 //! The map, from the socket inwards:
 //!
-//! - [`domain`]: one domain: sessions, rosters, presence, messages
+//! - [`endpoint`]: listeners, and the whole's beginning and end; [`config`] and [`counters`] for it
+//! - `net`: connections: TCP, TLS, WebSocket
+//! - [`stream`]: bytes to elements and back
+//! - `session`: one client's stream, from its first byte to its last
+//! - [`sasl`]: logging in; [`accounts`]: who may
 //! - [`outbound`]: what is on its way to one client, bounded
+//! - [`domain`]: one domain: sessions, rosters, presence, messages
 //! - [`rosters`]: what the endpoint asks its host for
 
+pub mod accounts;
+pub mod config;
+pub mod counters;
 pub mod domain;
+pub mod endpoint;
+mod net;
 pub mod outbound;
 pub mod rosters;
+pub mod sasl;
+mod session;
+pub mod stream;
 
 pub use domain::{Domain, DomainOptions, Session};
+pub use endpoint::{Endpoint, EndpointError, Listening};
 pub use jid;
 pub use minidom::Element;
 pub use outbound::Outbound;
 pub use rosters::{RosterSource, RosterUnavailable};
+pub use session::connection::Hosted;

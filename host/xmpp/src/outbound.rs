@@ -41,6 +41,34 @@ struct Signals {
     end_notify: Notify,
 }
 
+impl Signals {
+    async fn overflow(&self) {
+        while !self.overflow.load(Ordering::Acquire) {
+            self.overflow_notify.notified().await;
+        }
+    }
+
+    async fn ended(&self) -> SessionEnd {
+        loop {
+            if let Some(why) = *self.end.lock() {
+                return why;
+            }
+            self.end_notify.notified().await;
+        }
+    }
+}
+
+/// What happens to a session.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// Something for its client.
+    Stanza(Arc<Element>),
+    /// Something found no room.
+    Overflow,
+    /// The domain has ended it.
+    Ended(SessionEnd),
+}
+
 /// The stanza was not queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotQueued {
@@ -118,6 +146,26 @@ impl Outgoing {
         }
     }
 
+    /// What happens next to the session: a stanza, or its end. Safe to drop while it waits.
+    pub async fn event(&mut self) -> Event {
+        if let Some(stanza) = self.batch.pop_front() {
+            return Event::Stanza(stanza);
+        }
+        loop {
+            let item = tokio::select! {
+                biased;
+                () = self.signals.overflow() => return Event::Overflow,
+                why = self.signals.ended() => return Event::Ended(why),
+                item = self.receiver.recv() => item,
+            };
+            // Nobody is left who could send: the domain has let the session go.
+            let Some(item) = item else { return std::future::pending().await };
+            if let Some(stanza) = self.open(item) {
+                return Event::Stanza(stanza);
+            }
+        }
+    }
+
     /// The next stanza if there is one now.
     pub fn try_next(&mut self) -> Option<Arc<Element>> {
         if let Some(stanza) = self.batch.pop_front() {
@@ -127,21 +175,19 @@ impl Outgoing {
         self.open(item)
     }
 
+    /// Takes no more stanzas: whoever sends one learns that the session has ended. What is queued stays.
+    pub fn close(&mut self) {
+        self.receiver.close();
+    }
+
     /// Returns when a stanza did not find room.
     pub async fn overflow(&self) {
-        while !self.signals.overflow.load(Ordering::Acquire) {
-            self.signals.overflow_notify.notified().await;
-        }
+        self.signals.overflow().await;
     }
 
     /// Returns when the domain has ended the session.
     pub async fn ended(&self) -> SessionEnd {
-        loop {
-            if let Some(why) = *self.signals.end.lock() {
-                return why;
-            }
-            self.signals.end_notify.notified().await;
-        }
+        self.signals.ended().await
     }
 
     fn open(&mut self, item: Item) -> Option<Arc<Element>> {

@@ -1,0 +1,256 @@
+//! Accounts in a file, managed with `roster-host account`.
+//!
+//! The file holds no passwords, and is readable by its owner only. It is read again when it has changed, so that an account
+//! can be added while the server runs; a file that cannot be read any more leaves the accounts as they were.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use roster_model::Username;
+use tokio::sync::Semaphore;
+use tracing::{info, warn};
+
+use super::credentials::{ScramCredentials, ScramHash, random};
+use super::table::{self, Account, InvalidLine, Table};
+use super::{Accounts, AccountsUnavailable, Stored, Verdict};
+
+/// A longer file is something else, bytes. Room for about 200,000 accounts.
+const LONGEST_FILE: u64 = 64 << 20;
+/// Passwords that are hashed at once, for PLAIN. Each takes milliseconds of a core.
+const HASHED_AT_ONCE: usize = 4;
+
+/// The file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountsFileError {
+    /// It cannot be read.
+    #[error("cannot read the accounts in {}: {source}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It cannot be written.
+    #[error("cannot write the accounts to {}: {source}", file.display())]
+    Write {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is no accounts file.
+    #[error("{}, line {line}: {reason}", file.display())]
+    Line {
+        /// The file.
+        file: PathBuf,
+        /// From 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: InvalidLine,
+    },
+    /// Another process is writing it.
+    #[error("the accounts in {} are being changed by another process; try again", file.display())]
+    Busy {
+        /// The file.
+        file: PathBuf,
+    },
+    /// There is such an account already.
+    #[error("{user} has an account in {} already", file.display())]
+    Exists {
+        /// Who.
+        user: Username,
+        /// The file.
+        file: PathBuf,
+    },
+    /// There is no such account.
+    #[error("{user} has no account in {}", file.display())]
+    Missing {
+        /// Who.
+        user: Username,
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+/// Adds an account, with a new password; replaces one only if told to. The file is made if there is none.
+///
+/// Computes for milliseconds and waits for the disk.
+pub fn add(file: &Path, user: &Username, password: &str, replace: bool) -> Result<(), AccountsFileError> {
+    let account = Account::new(password);
+    change(file, |text, table| {
+        if !replace && table.contains_key(user) {
+            return Err(AccountsFileError::Exists { user: user.clone(), file: file.to_owned() });
+        }
+        Ok(table::edit(text, user, Some(&account)))
+    })
+}
+
+/// Removes an account.
+pub fn remove(file: &Path, user: &Username) -> Result<(), AccountsFileError> {
+    change(file, |text, table| {
+        if !table.contains_key(user) {
+            return Err(AccountsFileError::Missing { user: user.clone(), file: file.to_owned() });
+        }
+        Ok(table::edit(text, user, None))
+    })
+}
+
+/// Who has an account, in alphabetical order, and whether it is disabled.
+pub fn list(file: &Path) -> Result<Vec<(Username, bool)>, AccountsFileError> {
+    let table = parse(file, &read(file)?)?;
+    let mut all: Vec<_> = table.into_iter().map(|(user, account)| (user, account.disabled)).collect();
+    all.sort();
+    Ok(all)
+}
+
+/// Reads, changes and replaces the file: at every moment it is either the old one or the new one.
+fn change(
+    file: &Path,
+    edit: impl FnOnce(&str, &Table) -> Result<String, AccountsFileError>,
+) -> Result<(), AccountsFileError> {
+    let failed = |source| AccountsFileError::Write { file: file.to_owned(), source };
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let new = file.with_file_name(name);
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut written = options.open(&new).map_err(failed)?;
+    written.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => AccountsFileError::Busy { file: file.to_owned() },
+        TryLockError::Error(source) => failed(source),
+    })?;
+    let edited = (|| {
+        let text = match read(file) {
+            Err(AccountsFileError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => String::new(),
+            read => read?,
+        };
+        edit(&text, &parse(file, &text)?)
+    })();
+    let replaced = edited.and_then(|text| {
+        written.set_len(0).map_err(failed)?;
+        written.write_all(text.as_bytes()).map_err(failed)?;
+        written.sync_all().map_err(failed)?;
+        fs::rename(&new, file).map_err(failed)
+    });
+    if replaced.is_err() {
+        // Nothing of it is worth keeping; that it cannot be removed is less than the error above.
+        let _ = fs::remove_file(&new);
+    }
+    replaced
+}
+
+fn read(file: &Path) -> Result<String, AccountsFileError> {
+    let failed = |source| AccountsFileError::Read { file: file.to_owned(), source };
+    let mut text = String::new();
+    let opened = File::open(file).map_err(failed)?;
+    opened.take(LONGEST_FILE + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > LONGEST_FILE {
+        return Err(failed(io::Error::other(format!("it is longer than {LONGEST_FILE} bytes"))));
+    }
+    Ok(text)
+}
+
+fn parse(file: &Path, text: &str) -> Result<Table, AccountsFileError> {
+    table::parse(text).map_err(|(line, reason)| AccountsFileError::Line { file: file.to_owned(), line, reason })
+}
+
+/// What tells one state of a file from another.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    modified: Option<SystemTime>,
+    length: u64,
+    inode: u64,
+}
+
+impl Stamp {
+    fn of(file: &Path) -> Option<Self> {
+        let metadata = fs::metadata(file).ok()?;
+        #[cfg(unix)]
+        let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
+        #[cfg(not(unix))]
+        let inode = 0;
+        Some(Self { modified: metadata.modified().ok(), length: metadata.len(), inode })
+    }
+}
+
+/// The accounts of a file, for an endpoint.
+pub struct AccountsFile {
+    file: PathBuf,
+    current: Mutex<(Option<Stamp>, Arc<Table>)>,
+    secret: [u8; 32],
+    hashing: Semaphore,
+}
+
+impl AccountsFile {
+    /// Reads the file.
+    pub fn open(file: impl Into<PathBuf>) -> Result<Self, AccountsFileError> {
+        let file = file.into();
+        let stamp = Stamp::of(&file);
+        let table = parse(&file, &read(&file)?)?;
+        Ok(Self {
+            file,
+            current: Mutex::new((stamp, Arc::new(table))),
+            secret: random(),
+            hashing: Semaphore::new(HASHED_AT_ONCE),
+        })
+    }
+
+    /// The accounts now. Looks at the file, and reads it when it is another; the caller waits for the disk.
+    fn table(&self) -> Arc<Table> {
+        let stamp = Stamp::of(&self.file);
+        let mut current = self.current.lock();
+        if current.0 != stamp {
+            // Whatever comes of it, the same state of the file is not read again.
+            current.0 = stamp;
+            match read(&self.file).and_then(|text| parse(&self.file, &text)) {
+                Ok(table) => {
+                    info!(file = %self.file.display(), accounts = table.len(), "the accounts were read again");
+                    current.1 = Arc::new(table);
+                }
+                Err(error) => warn!(%error, "the accounts stay as they were"),
+            }
+        }
+        Arc::clone(&current.1)
+    }
+}
+
+#[async_trait]
+impl Accounts for AccountsFile {
+    fn has_credentials(&self) -> bool {
+        true
+    }
+
+    async fn credentials(&self, user: &Username, hash: ScramHash) -> Result<Option<Stored>, AccountsUnavailable> {
+        let table = self.table();
+        let stored = table.get(user).and_then(|account| {
+            let credentials = account.get(hash)?.clone();
+            Some(Stored { credentials, disabled: account.disabled })
+        });
+        Ok(stored)
+    }
+
+    async fn verify_plain(&self, user: &Username, password: &str) -> Result<Verdict, AccountsUnavailable> {
+        let account = self.table().get(user).cloned();
+        let (known, disabled) = (account.is_some(), account.as_ref().is_some_and(|account| account.disabled));
+        let credentials = account
+            .and_then(|account| account.strongest().cloned())
+            .unwrap_or_else(|| ScramCredentials::of_nobody(ScramHash::Sha256, &self.secret, user.as_str()));
+        let unavailable = |reason: &str| AccountsUnavailable { reason: reason.to_owned() };
+        let _turn = self.hashing.acquire().await.map_err(|_| unavailable("the server is shutting down"))?;
+        let password = password.to_owned();
+        let right = tokio::task::spawn_blocking(move || credentials.is_of(&password));
+        let right = right.await.map_err(|_| unavailable("a password could not be hashed"))?;
+        Ok(match (known && right, disabled) {
+            (false, _) => Verdict::Refused,
+            (true, false) => Verdict::Accepted,
+            (true, true) => Verdict::Disabled,
+        })
+    }
+}

@@ -1,0 +1,59 @@
+//! Who may log in.
+//!
+//! - [`credentials`]: what is stored instead of a password
+//! - [`file`]: a file of them
+//! - [`table`]: the text of such a file
+//! - [`http`]: the application checks passwords
+
+pub mod credentials;
+pub mod file;
+pub mod http;
+pub mod table;
+
+use async_trait::async_trait;
+use roster_model::Username;
+
+pub use credentials::{ScramCredentials, ScramHash};
+
+/// The accounts of one domain.
+#[async_trait]
+pub trait Accounts: Send + Sync + 'static {
+    /// Whether [`Accounts::credentials`] knows any: whether SCRAM is offered.
+    fn has_credentials(&self) -> bool;
+
+    /// What a password of `user` can be proved against; `None` if there is no such account.
+    ///
+    /// Must not take measurably longer for one that exists than for one that does not.
+    async fn credentials(&self, user: &Username, hash: ScramHash) -> Result<Option<Stored>, AccountsUnavailable>;
+
+    /// Whether `password` is the password of `user`. The same holds for the time.
+    async fn verify_plain(&self, user: &Username, password: &str) -> Result<Verdict, AccountsUnavailable>;
+}
+
+/// What [`Accounts::credentials`] finds.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The credentials.
+    pub credentials: ScramCredentials,
+    /// The account exists, and may not be used. Told only to those who know its password.
+    pub disabled: bool,
+}
+
+/// What [`Accounts::verify_plain`] finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The password is right.
+    Accepted,
+    /// There is no such account, or the password is wrong.
+    Refused,
+    /// The password is right, and the account may not be used.
+    Disabled,
+}
+
+/// Nobody can say now who may log in. The text is for the log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct AccountsUnavailable {
+    /// Why, in one line.
+    pub reason: String,
+}

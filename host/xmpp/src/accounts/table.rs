@@ -1,0 +1,182 @@
+//! The text of an accounts file.
+//!
+//! One account per line: the username, then its credentials in the form of RFC 5803, then perhaps the word `disabled`, with
+//! white space between. Neither a username (RFC 7622 section 3.3) nor credentials can have any. Lines that are empty or begin
+//! with `#` are for people. A file edited by hand keeps its order and its comments.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use roster_model::Username;
+
+use super::credentials::{InvalidCredentials, ScramCredentials, ScramHash};
+
+const DISABLED: &str = "disabled";
+
+/// One account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// At most one for each hash.
+    pub credentials: Vec<ScramCredentials>,
+    /// It may not log in.
+    pub disabled: bool,
+}
+
+impl Account {
+    /// With a new password: credentials for both hashes.
+    ///
+    /// Computes for milliseconds.
+    pub fn new(password: &str) -> Self {
+        let credentials = [ScramHash::Sha256, ScramHash::Sha1].map(|hash| ScramCredentials::new(hash, password)).into();
+        Self { credentials, disabled: false }
+    }
+
+    /// Those for `hash`.
+    pub fn get(&self, hash: ScramHash) -> Option<&ScramCredentials> {
+        self.credentials.iter().find(|credentials| credentials.hash == hash)
+    }
+
+    /// The strongest there are.
+    pub fn strongest(&self) -> Option<&ScramCredentials> {
+        self.get(ScramHash::Sha256).or(self.get(ScramHash::Sha1))
+    }
+
+    fn line(&self, user: &Username) -> String {
+        let mut line = user.to_string();
+        for credentials in &self.credentials {
+            let _ = write!(line, " {credentials}");
+        }
+        if self.disabled {
+            let _ = write!(line, " {DISABLED}");
+        }
+        line
+    }
+}
+
+/// What is wrong with a line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidLine {
+    /// The username.
+    #[error("{0}")]
+    User(#[from] roster_model::InvalidUsername),
+    /// The user is on an earlier line too.
+    #[error("{user} is there twice")]
+    Twice {
+        /// Who.
+        user: Username,
+    },
+    /// The credentials.
+    #[error("{user}: {reason}")]
+    Credentials {
+        /// Whose.
+        user: Username,
+        /// What is wrong with them.
+        reason: InvalidCredentials,
+    },
+    /// No credentials, or two for one hash.
+    #[error("{user}: one or two credentials are expected, each for another hash")]
+    Number {
+        /// Whose.
+        user: Username,
+    },
+}
+
+/// All accounts of a file.
+pub type Table = HashMap<Username, Account>;
+
+/// Reads the text of a file; the number is that of the line, from 1.
+pub(super) fn parse(text: &str) -> Result<Table, (usize, InvalidLine)> {
+    let mut table = Table::new();
+    for (number, line) in text.lines().enumerate() {
+        let Some((user, account)) = parse_line(line).map_err(|error| (number + 1, error))? else { continue };
+        if table.insert(user.clone(), account).is_some() {
+            return Err((number + 1, InvalidLine::Twice { user }));
+        }
+    }
+    Ok(table)
+}
+
+fn parse_line(line: &str) -> Result<Option<(Username, Account)>, InvalidLine> {
+    let mut words = line.split_ascii_whitespace().peekable();
+    let Some(user) = words.next().filter(|word| !word.starts_with('#')) else { return Ok(None) };
+    let user = Username::new(user)?;
+    let mut account = Account::default();
+    while let Some(word) = words.next() {
+        if word == DISABLED && words.peek().is_none() {
+            account.disabled = true;
+            break;
+        }
+        let credentials: ScramCredentials =
+            word.parse().map_err(|reason| InvalidLine::Credentials { user: user.clone(), reason })?;
+        if account.get(credentials.hash).is_some() {
+            return Err(InvalidLine::Number { user });
+        }
+        account.credentials.push(credentials);
+    }
+    if account.credentials.is_empty() {
+        return Err(InvalidLine::Number { user });
+    }
+    Ok(Some((user, account)))
+}
+
+/// The text with one account put in, replaced or (`None`) taken out. Every other line stays as it is.
+pub(super) fn edit(text: &str, user: &Username, account: Option<&Account>) -> String {
+    let mut new = account.map(|account| account.line(user));
+    let mut out = String::with_capacity(text.len() + 256);
+    for line in text.lines() {
+        let is_users = matches!(parse_line(line), Ok(Some((found, _))) if found == *user);
+        if !is_users {
+            out.push_str(line);
+            out.push('\n');
+        } else if let Some(new) = new.take() {
+            out.push_str(&new);
+            out.push('\n');
+        }
+    }
+    if let Some(new) = new {
+        out.push_str(&new);
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const SHA_1: &str = "SCRAM-SHA-1$4096:QSXCR+Q6sek8bf92$6dlGYMOdZcOPutkcNY8U2g7vK9Y=:D+CSWLOshSulAsxiupA+qs2/fTE=";
+
+    #[test]
+    fn a_file_is_read_and_what_is_wrong_is_named_with_its_line() {
+        let table = parse(&format!("# people\n\njohn {SHA_1}\n  Marie\t{SHA_1} disabled\n")).unwrap();
+        assert_eq!(table.len(), 2);
+        assert!(table.get("marie").unwrap().disabled);
+        assert_eq!(table.get("john").unwrap().strongest().unwrap().to_string(), SHA_1);
+        for (text, line, message) in [
+            (format!("john {SHA_1}\njohn {SHA_1}"), 2, "john is there twice"),
+            ("a@b x".to_owned(), 1, "\"a@b\" is not a username"),
+            ("\njohn".to_owned(), 2, "john: one or two credentials"),
+            (format!("john {SHA_1} {SHA_1}"), 1, "john: one or two credentials"),
+            ("john secret".to_owned(), 1, "john: credentials begin with"),
+            (format!("john disabled {SHA_1}"), 1, "john: credentials begin with"),
+        ] {
+            let (found, error) = parse(&text).unwrap_err();
+            assert_eq!(found, line, "{text}");
+            assert!(error.to_string().contains(message), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_account_is_put_in_replaced_or_taken_out_and_the_rest_stays() {
+        let account = parse(&format!("x {SHA_1}")).unwrap().remove("x").unwrap();
+        let (john, marie) = (Username::new("john").unwrap(), Username::new("marie").unwrap());
+        let off = Account { disabled: true, ..account.clone() };
+        let text = edit("# people\n", &john, Some(&account));
+        assert_eq!(text, format!("# people\njohn {SHA_1}\n"));
+        let text = edit(&text, &marie, Some(&account));
+        let text = edit(&text, &john, Some(&off));
+        assert_eq!(text, format!("# people\njohn {SHA_1} disabled\nmarie {SHA_1}\n"));
+        assert_eq!(edit(&text, &john, None), format!("# people\nmarie {SHA_1}\n"));
+    }
+}

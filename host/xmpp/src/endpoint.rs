@@ -1,0 +1,161 @@
+//! The endpoint: listeners, domains, and its beginning and end.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use crate::accounts::credentials::random;
+use crate::config::EndpointConfig;
+use crate::counters::Counters;
+use crate::net::listen::{Places, accept};
+use crate::net::websocket::{self, Web};
+use crate::sasl::Throttle;
+use crate::session::connection::{Hosted, Shared, Tls};
+use crate::session::resume::Resumables;
+
+/// The endpoint cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum EndpointError {
+    /// An address cannot be listened on.
+    #[error("cannot listen for XMPP clients on {address} ({key}): {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The field of [`EndpointConfig`] it is from.
+        key: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is no certificate, and without one nobody could log in.
+    #[error("{key} needs a certificate")]
+    NoCertificate {
+        /// The field of [`EndpointConfig`] that does.
+        key: &'static str,
+    },
+    /// There is nothing to serve.
+    #[error("an XMPP endpoint needs a domain")]
+    NoDomain,
+}
+
+/// Where the endpoint listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listening {
+    /// With the real port.
+    pub address: SocketAddr,
+    /// Whether connections begin with TLS.
+    pub tls: bool,
+}
+
+/// An XMPP client-to-server endpoint.
+pub struct Endpoint {
+    shared: Arc<Shared>,
+    listeners: Vec<(TcpListener, Listening)>,
+    places: Arc<Places>,
+    tasks: TaskTracker,
+    stop: watch::Sender<bool>,
+}
+
+impl Endpoint {
+    /// Listens; nobody is served before [`Endpoint::serve`]. `tls` without ALPN: the endpoint sets it. Whoever wants to
+    /// change the certificate later hands in a configuration with a resolver.
+    pub async fn bind(
+        config: EndpointConfig,
+        tls: Option<Arc<ServerConfig>>,
+        domains: Vec<Hosted>,
+    ) -> Result<Self, EndpointError> {
+        if domains.is_empty() {
+            return Err(EndpointError::NoDomain);
+        }
+        if tls.is_none() && !config.listen_tls.is_empty() {
+            return Err(EndpointError::NoCertificate { key: "listen_tls" });
+        }
+        if tls.is_none() && config.require_encryption && !config.listen.is_empty() {
+            return Err(EndpointError::NoCertificate { key: "require_encryption" });
+        }
+        let mut listeners = Vec::new();
+        for (addresses, key, direct) in [(&config.listen, "listen", false), (&config.listen_tls, "listen_tls", true)] {
+            for address in addresses {
+                let failed = |source| EndpointError::Listen { address: *address, key, source };
+                let listener = TcpListener::bind(address).await.map_err(failed)?;
+                let address = listener.local_addr().map_err(failed)?;
+                listeners.push((listener, Listening { address, tls: direct }));
+            }
+        }
+        let counters = Arc::<Counters>::default();
+        let places =
+            Places::new(config.limits.connections, config.limits.connections_per_address, Arc::clone(&counters));
+        let (stop, stopped) = watch::channel(false);
+        let by_name = |hosted: Hosted| (hosted.domain.name().to_owned(), Arc::new(hosted));
+        let shared = Shared {
+            tls: tls.map(acceptors),
+            domains: domains.into_iter().map(by_name).collect::<HashMap<_, _>>(),
+            counters,
+            throttle: Arc::new(Throttle::new(&config.login)),
+            resumables: Arc::<Resumables>::default(),
+            secret: random(),
+            stop: stopped,
+            config,
+        };
+        Ok(Self { shared: Arc::new(shared), listeners, places: Arc::new(places), tasks: TaskTracker::new(), stop })
+    }
+
+    /// Where it listens.
+    pub fn listening(&self) -> Vec<Listening> {
+        self.listeners.iter().map(|(_, listening)| *listening).collect()
+    }
+
+    /// What is counted.
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.shared.counters)
+    }
+
+    /// `/xmpp-websocket` (RFC 7395) and `/.well-known/host-meta` (XEP-0156), for an HTTP listener. `encrypted` says whether
+    /// that listener has TLS, or is behind something that has and that nobody can get around.
+    ///
+    /// The listener has to set `ConnectInfo<SocketAddr>`; else all of its clients are taken for one address.
+    pub fn websocket(&self, encrypted: bool) -> Router {
+        websocket::router(Web {
+            shared: Arc::clone(&self.shared),
+            places: Arc::clone(&self.places),
+            tasks: self.tasks.clone(),
+            encrypted,
+        })
+    }
+
+    /// Serves until `stop` returns. Then every stream ends with `<system-shutdown/>`, within
+    /// [`crate::config::Timeouts::shutdown`].
+    pub async fn serve(self, stop: impl Future<Output = ()>) {
+        let Self { shared, listeners, places, tasks, stop: stopping } = self;
+        for (listener, listening) in listeners {
+            info!(address = %listening.address, tls = listening.tls, "listening for XMPP clients");
+            let (shared, places) = (Arc::clone(&shared), Arc::clone(&places));
+            tasks.spawn(accept(shared, listener, listening.tls, places, tasks.clone()));
+        }
+        stop.await;
+        stopping.send_replace(true);
+        tasks.close();
+        let limit = shared.config.timeouts.shutdown;
+        if timeout(limit, tasks.wait()).await.is_err() {
+            warn!(left = tasks.len(), ?limit, "some XMPP clients could not be told goodbye in time");
+        }
+    }
+}
+
+fn acceptors(config: Arc<ServerConfig>) -> Tls {
+    let mut direct = (*config).clone();
+    // XEP-0368 section 2.
+    direct.alpn_protocols = vec![b"xmpp-client".to_vec()];
+    let mut after_starttls = (*config).clone();
+    after_starttls.alpn_protocols = Vec::new();
+    Tls { after_starttls: Arc::new(after_starttls).into(), direct: TlsAcceptor::from(Arc::new(direct)) }
+}

@@ -1,0 +1,120 @@
+//! Accepting connections, within bounds.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
+use tokio_util::task::TaskTracker;
+use tracing::{debug, warn};
+
+use super::transport::Transport;
+use super::wire::Wire;
+use crate::counters::Counters;
+use crate::sasl::network;
+use crate::session::connection::{Shared, serve};
+
+/// How long accepting rests when the system has no file descriptors or memory left.
+const REST: Duration = Duration::from_millis(100);
+
+/// Open connections, all and by address.
+pub(crate) struct Places {
+    most: usize,
+    most_per_address: usize,
+    counters: Arc<Counters>,
+    taken: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// One connection's place.
+pub(crate) struct Place {
+    address: IpAddr,
+    places: Arc<Places>,
+}
+
+impl Places {
+    pub(crate) fn new(most: usize, most_per_address: usize, counters: Arc<Counters>) -> Self {
+        Self { most, most_per_address, counters, taken: Mutex::default() }
+    }
+
+    /// A place for a connection from `address`, if there is one.
+    pub(crate) fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+        let address = network(address);
+        let mut taken = self.taken.lock();
+        let here = taken.get(&address).copied().unwrap_or(0);
+        if here >= self.most_per_address || self.counters.connections.get() >= self.most as u64 {
+            self.counters.connections_refused.increase();
+            return None;
+        }
+        taken.insert(address, here + 1);
+        self.counters.connections.increase();
+        self.counters.connections_total.increase();
+        Some(Place { address, places: Arc::clone(self) })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.places.taken.lock();
+        if let Some(here) = taken.get_mut(&self.address) {
+            *here -= 1;
+            if *here == 0 {
+                taken.remove(&self.address);
+            }
+        }
+        self.places.counters.connections.decrease();
+    }
+}
+
+/// Accepts until the endpoint stops.
+pub(crate) async fn accept(
+    shared: Arc<Shared>,
+    listener: TcpListener,
+    direct: bool,
+    places: Arc<Places>,
+    tasks: TaskTracker,
+) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = shared.stopped() => return,
+        };
+        match accepted {
+            Ok((stream, address)) => match places.take(address.ip()) {
+                Some(place) => {
+                    tasks.spawn(begin(Arc::clone(&shared), stream, address.ip(), direct, place));
+                }
+                None => debug!(%address, "a connection was refused: there are too many"),
+            },
+            Err(error) => {
+                if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+                    warn!(%error, "cannot accept connections");
+                    sleep(REST).await;
+                }
+            }
+        }
+    }
+}
+
+async fn begin(shared: Arc<Shared>, stream: TcpStream, address: IpAddr, direct: bool, place: Place) {
+    // Without it stanzas wait for acknowledgements of earlier ones; if it cannot be had, so be it.
+    let _ = stream.set_nodelay(true);
+    let mut transport = Transport::Tcp(stream);
+    if direct {
+        let Some(tls) = &shared.tls else { return };
+        let begun = tokio::select! {
+            begun = timeout(shared.config.timeouts.login, transport.start_tls(&tls.direct)) => begun,
+            () = shared.stopped() => return,
+        };
+        match begun {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return debug!(%address, %error, "no TLS with a client"),
+            Err(_) => return debug!(%address, "a TLS handshake took too long"),
+        }
+    }
+    let wire = Box::new(Wire::new(transport, &shared.config.limits, &shared.config.timeouts));
+    serve(shared, wire, address, direct, place).await;
+}

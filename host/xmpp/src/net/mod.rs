@@ -1,0 +1,13 @@
+//! Connections.
+//!
+//! - [`listen`]: accepting them, within bounds
+//! - [`transport`]: TCP, TLS and WebSocket as one
+//! - [`wire`]: a stream on one
+//! - [`rate`]: how much it may send
+//! - [`websocket`]: WebSocket (RFC 7395) and how clients find it (XEP-0156)
+
+pub(crate) mod listen;
+pub(crate) mod rate;
+pub(crate) mod transport;
+pub(crate) mod websocket;
+pub(crate) mod wire;

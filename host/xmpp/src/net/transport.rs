@@ -1,0 +1,154 @@
+//! The kinds of connections, as one.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use axum::extract::ws::{Message, WebSocket};
+use bytes::Bytes;
+use futures::{Sink, Stream};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::stream::Framing;
+
+/// Bytes read at once. On the stack: a connection that is waited for holds no buffer.
+const READ: usize = 4096;
+
+/// A connection to a client.
+pub(crate) enum Transport {
+    Tcp(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+    WebSocket(Box<WebSocket>),
+    /// Gone, or between two of the others.
+    None,
+}
+
+/// What was read.
+pub(crate) enum Read {
+    /// So many bytes were appended.
+    Some(usize),
+    /// The other side sends no more.
+    End,
+    /// A WebSocket message that is not text.
+    NotText,
+}
+
+impl Transport {
+    pub(crate) fn framing(&self) -> Framing {
+        match self {
+            Self::WebSocket(_) => Framing::Messages,
+            _ => Framing::Document,
+        }
+    }
+
+    /// Appends what comes next to `input`. Nothing is lost if it is dropped before it returns.
+    pub(crate) async fn read(&mut self, input: &mut Vec<u8>) -> io::Result<Read> {
+        poll_fn(|context| match self {
+            Self::Tcp(stream) => poll_bytes(stream, context, input),
+            Self::Tls(stream) => poll_bytes(stream.as_mut(), context, input),
+            Self::WebSocket(socket) => poll_message(socket, context, input),
+            Self::None => Poll::Ready(Ok(Read::End)),
+        })
+        .await
+    }
+
+    /// Writes `text`, whose messages end at `ends` (of WebSocket only).
+    pub(crate) async fn write(&mut self, text: &str, ends: &[usize]) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.write_all(text.as_bytes()).await,
+            Self::Tls(stream) => {
+                stream.write_all(text.as_bytes()).await?;
+                stream.flush().await
+            }
+            Self::WebSocket(socket) => {
+                let mut from = 0;
+                for end in ends {
+                    let message = text.get(from..*end).unwrap_or_default();
+                    from = *end;
+                    feed(socket, Message::text(message)).await?;
+                }
+                poll_fn(|context| Pin::new(&mut **socket).poll_flush(context)).await.map_err(io::Error::other)
+            }
+            Self::None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// Tells the other side that nothing more comes: `close_notify` and FIN, or a close frame.
+    pub(crate) async fn shutdown(&mut self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.shutdown().await,
+            Self::Tls(stream) => stream.shutdown().await,
+            Self::WebSocket(socket) => {
+                feed(socket, Message::Close(None)).await?;
+                poll_fn(|context| Pin::new(&mut **socket).poll_flush(context)).await.map_err(io::Error::other)
+            }
+            Self::None => Ok(()),
+        }
+    }
+
+    /// TLS from here on, for a connection without it.
+    pub(crate) async fn start_tls(&mut self, acceptor: &TlsAcceptor) -> io::Result<()> {
+        match std::mem::replace(self, Self::None) {
+            Self::Tcp(stream) => {
+                *self = Self::Tls(Box::new(acceptor.accept(stream).await?));
+                Ok(())
+            }
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Key material both sides know and nobody between (RFC 9266); only TLS 1.3 makes it unique to the connection.
+    pub(crate) fn exporter(&self) -> Option<[u8; 32]> {
+        let Self::Tls(stream) = self else { return None };
+        let (_, connection) = stream.get_ref();
+        if connection.protocol_version() != Some(tokio_rustls::rustls::ProtocolVersion::TLSv1_3) {
+            return None;
+        }
+        connection.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", None).ok()
+    }
+}
+
+async fn feed(socket: &mut WebSocket, message: Message) -> io::Result<()> {
+    poll_fn(|context| Pin::new(&mut *socket).poll_ready(context)).await.map_err(io::Error::other)?;
+    Pin::new(&mut *socket).start_send(message).map_err(io::Error::other)
+}
+
+fn poll_bytes<S>(stream: &mut S, context: &mut Context<'_>, input: &mut Vec<u8>) -> Poll<io::Result<Read>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut bytes = [0; READ];
+    let mut buffer = ReadBuf::new(&mut bytes);
+    ready!(Pin::new(stream).poll_read(context, &mut buffer))?;
+    let read = buffer.filled();
+    input.extend_from_slice(read);
+    Poll::Ready(Ok(if read.is_empty() { Read::End } else { Read::Some(read.len()) }))
+}
+
+fn poll_message(socket: &mut WebSocket, context: &mut Context<'_>, input: &mut Vec<u8>) -> Poll<io::Result<Read>> {
+    loop {
+        let message = match ready!(Pin::new(&mut *socket).poll_next(context)) {
+            None => return Poll::Ready(Ok(Read::End)),
+            Some(message) => message.map_err(io::Error::other)?,
+        };
+        match message {
+            Message::Text(text) => {
+                let text: Bytes = text.into();
+                input.extend_from_slice(&text);
+                return Poll::Ready(Ok(Read::Some(text.len())));
+            }
+            Message::Binary(_) => return Poll::Ready(Ok(Read::NotText)),
+            Message::Close(_) => return Poll::Ready(Ok(Read::End)),
+            // Answered by the library, with what is written next or now.
+            Message::Ping(_) | Message::Pong(_) => {
+                if let Poll::Ready(Err(error)) = Pin::new(&mut *socket).poll_flush(context) {
+                    return Poll::Ready(Err(io::Error::other(error)));
+                }
+            }
+        }
+    }
+}

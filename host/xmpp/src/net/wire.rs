@@ -1,0 +1,274 @@
+//! One client's stream on its connection: events in, elements out.
+
+use std::io;
+use std::time::Duration;
+
+use minidom::Element;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio_rustls::TlsAcceptor;
+
+use super::rate::Bucket;
+use super::transport::{Read, Transport};
+use crate::config::{ClientLimits, Timeouts};
+use crate::stream::header::Reply;
+use crate::stream::writer::{write_element, write_stream_error};
+use crate::stream::{Framing, StanzaLimits, StreamCondition, StreamError, StreamEvent, StreamParser, ns};
+
+/// Bytes that are drained from a client that goes on sending after the end.
+const MOST_DRAINED: usize = 1 << 20;
+
+/// What came from the client.
+#[derive(Debug)]
+pub(crate) enum Received {
+    Event(StreamEvent),
+    /// Something a stream must not have; the stream has to end with it.
+    Wrong(StreamError),
+    /// The connection is gone, or the client sends no more.
+    Lost,
+}
+
+/// The connection is gone or does not move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lost;
+
+/// See the module.
+pub(crate) struct Wire {
+    transport: Transport,
+    framing: Framing,
+    parser: StreamParser,
+    input: Vec<u8>,
+    /// Where the part of `input` that is not parsed yet begins.
+    at: usize,
+    /// When an element began that is not complete.
+    partial_since: Option<Instant>,
+    last_read: Instant,
+    bytes: Bucket,
+    stanzas: Bucket,
+    output: String,
+    /// Where messages end in it, of WebSocket.
+    ends: Vec<usize>,
+    timeouts: Timeouts,
+}
+
+impl Wire {
+    pub(crate) fn new(transport: Transport, limits: &ClientLimits, timeouts: &Timeouts) -> Self {
+        let framing = transport.framing();
+        Self {
+            transport,
+            framing,
+            parser: StreamParser::new(framing, limits.stanza_before_login),
+            input: Vec::new(),
+            at: 0,
+            partial_since: None,
+            last_read: Instant::now(),
+            bytes: Bucket::new(limits.bytes_per_second, limits.bytes_burst),
+            stanzas: Bucket::new(limits.stanzas_per_second, limits.stanzas_burst),
+            output: String::new(),
+            ends: Vec::new(),
+            timeouts: timeouts.clone(),
+        }
+    }
+
+    pub(crate) fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    /// When the client was last heard.
+    pub(crate) fn last_read(&self) -> Instant {
+        self.last_read
+    }
+
+    pub(crate) fn exporter(&self) -> Option<[u8; 32]> {
+        self.transport.exporter()
+    }
+
+    /// What the client sends next begins a new stream.
+    pub(crate) fn restart(&mut self, limits: StanzaLimits) {
+        self.parser.set_limits(limits);
+        self.parser.restart();
+        self.partial_since = None;
+    }
+
+    /// What comes next; waits without end. Nothing is lost if it is dropped before it returns.
+    pub(crate) async fn next(&mut self) -> Received {
+        loop {
+            if let Some(at) = self.stanzas.ready_at() {
+                sleep_until(at).await;
+            }
+            match self.parse() {
+                Ok(Some(event)) => {
+                    self.stanzas.take(1);
+                    return Received::Event(event);
+                }
+                Ok(None) => {}
+                Err(error) => return Received::Wrong(error),
+            }
+            if let Some(at) = self.bytes.ready_at() {
+                sleep_until(at).await;
+            }
+            let deadline = self.partial_since.map(|since| since + self.timeouts.stanza);
+            let read = self.transport.read(&mut self.input);
+            let read = match deadline {
+                None => read.await,
+                Some(deadline) => match timeout_at(deadline, read).await {
+                    Ok(read) => read,
+                    Err(_) => {
+                        let text = format!("a stanza was not complete after {:?}", self.timeouts.stanza);
+                        return Received::Wrong(StreamCondition::ConnectionTimeout.because(text));
+                    }
+                },
+            };
+            match read {
+                Ok(Read::Some(bytes)) => {
+                    self.bytes.take(bytes);
+                    self.last_read = Instant::now();
+                }
+                Ok(Read::NotText) => {
+                    return Received::Wrong(StreamCondition::BadFormat.because("messages have to be text (RFC 7395)"));
+                }
+                Ok(Read::End) | Err(_) => return Received::Lost,
+            }
+        }
+    }
+
+    /// The next event of what was read. Afterwards either there is one, or all of it was taken.
+    fn parse(&mut self) -> Result<Option<StreamEvent>, StreamError> {
+        let mut rest = self.input.get(self.at..).unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(None);
+        }
+        let event = self.parser.next(&mut rest)?;
+        self.at = self.input.len() - rest.len();
+        if self.framing == Framing::Messages {
+            // Each message is read whole, and has one element.
+            self.parser.end_of_message()?;
+            if !rest.trim_ascii().is_empty() {
+                return Err(StreamCondition::NotWellFormed.because("a message has one element (RFC 7395)"));
+            }
+            self.at = self.input.len();
+        }
+        if self.at >= self.input.len() {
+            self.input = Vec::new();
+            self.at = 0;
+            self.parser.release();
+        }
+        if !self.parser.is_partial() {
+            self.partial_since = None;
+        } else if self.partial_since.is_none() {
+            self.partial_since = Some(Instant::now());
+        }
+        Ok(event)
+    }
+
+    /// Bytes that wait to be flushed.
+    pub(crate) fn waiting(&self) -> usize {
+        self.output.len()
+    }
+
+    /// The server's header.
+    pub(crate) fn put_header(&mut self, reply: &Reply<'_>) {
+        reply.write(&mut self.output, self.framing);
+        self.end_message();
+    }
+
+    /// An element.
+    pub(crate) fn put(&mut self, element: &Element) {
+        let scope = match self.framing {
+            Framing::Document => ns::CLIENT,
+            Framing::Messages => "",
+        };
+        write_element(&mut self.output, element, scope);
+        self.end_message();
+    }
+
+    /// `<stream:features/>`.
+    pub(crate) fn put_features(&mut self, features: &[Element]) {
+        let scope = match self.framing {
+            Framing::Document => {
+                self.output.push_str("<stream:features>");
+                ns::CLIENT
+            }
+            Framing::Messages => {
+                self.output.push_str("<stream:features xmlns:stream='");
+                self.output.push_str(ns::STREAM);
+                self.output.push_str("'>");
+                ""
+            }
+        };
+        for feature in features {
+            write_element(&mut self.output, feature, scope);
+        }
+        self.output.push_str("</stream:features>");
+        self.end_message();
+    }
+
+    /// The stream's end, with an error or without.
+    pub(crate) fn put_end(&mut self, error: Option<&StreamError>) {
+        if let Some(error) = error {
+            write_stream_error(&mut self.output, error, self.framing == Framing::Messages);
+            self.end_message();
+        }
+        match self.framing {
+            Framing::Document => self.output.push_str("</stream:stream>"),
+            Framing::Messages => {
+                self.output.push_str("<close xmlns='");
+                self.output.push_str(ns::FRAMING);
+                self.output.push_str("'/>");
+            }
+        }
+        self.end_message();
+    }
+
+    fn end_message(&mut self) {
+        if self.framing == Framing::Messages {
+            self.ends.push(self.output.len());
+        }
+    }
+
+    /// Writes what was put. If it is dropped before it returns, the stream is broken.
+    pub(crate) async fn flush(&mut self) -> Result<(), Lost> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
+        let (output, ends) = (std::mem::take(&mut self.output), std::mem::take(&mut self.ends));
+        match timeout(self.timeouts.write, self.transport.write(&output, &ends)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Lost),
+        }
+    }
+
+    /// TLS from here on. What came with the request is no part of the encrypted stream (RFC 6120 section 5.4.3.3).
+    pub(crate) async fn start_tls(&mut self, acceptor: &TlsAcceptor, limits: StanzaLimits) -> io::Result<()> {
+        self.transport.start_tls(acceptor).await?;
+        self.restart(limits);
+        Ok(())
+    }
+
+    /// Whether the client has sent more than was parsed, white space aside.
+    pub(crate) fn has_more(&self) -> bool {
+        !self.input.get(self.at..).unwrap_or_default().trim_ascii().is_empty()
+    }
+
+    /// Ends the connection, after the stream's end was flushed: waits a little for the client to end its side, so that it
+    /// can read what was said last.
+    pub(crate) async fn close(&mut self) {
+        let limit = self.timeouts.close.max(Duration::from_millis(1));
+        let _ = timeout(limit, async {
+            if self.transport.shutdown().await.is_err() {
+                return;
+            }
+            let mut drained = 0;
+            let mut bin = Vec::new();
+            while drained < MOST_DRAINED {
+                match self.transport.read(&mut bin).await {
+                    Ok(Read::Some(bytes)) => drained += bytes,
+                    Ok(Read::NotText) => drained += 1,
+                    Ok(Read::End) | Err(_) => return,
+                }
+                bin.clear();
+            }
+        })
+        .await;
+        self.transport = Transport::None;
+    }
+}

@@ -1,0 +1,41 @@
+//! Why a login failed (RFC 6120 section 6.5).
+
+/// The defined conditions this server has a use for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SaslFailure {
+    /// The client gave up.
+    Aborted,
+    /// The account may not be used.
+    AccountDisabled,
+    /// The mechanism needs TLS.
+    EncryptionRequired,
+    /// Not base64.
+    IncorrectEncoding,
+    /// The client wants to be somebody else.
+    InvalidAuthzid,
+    /// A mechanism that is not offered.
+    InvalidMechanism,
+    /// Not what the mechanism says.
+    MalformedRequest,
+    /// No such account, or not its password.
+    NotAuthorized,
+    /// Nobody can say now; or too many have failed.
+    TemporaryAuthFailure,
+}
+
+impl SaslFailure {
+    /// The element's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Aborted => "aborted",
+            Self::AccountDisabled => "account-disabled",
+            Self::EncryptionRequired => "encryption-required",
+            Self::IncorrectEncoding => "incorrect-encoding",
+            Self::InvalidAuthzid => "invalid-authzid",
+            Self::InvalidMechanism => "invalid-mechanism",
+            Self::MalformedRequest => "malformed-request",
+            Self::NotAuthorized => "not-authorized",
+            Self::TemporaryAuthFailure => "temporary-auth-failure",
+        }
+    }
+}

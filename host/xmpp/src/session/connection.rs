@@ -1,0 +1,161 @@
+//! The course of a connection: log in, run, say goodbye.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jid::DomainPart;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tracing::debug;
+
+use super::End;
+use super::live::{Live, Waited};
+use super::negotiate::Negotiation;
+use super::resume::Resumables;
+use super::run::{Ran, last_words, run};
+use crate::accounts::Accounts;
+use crate::accounts::credentials::random;
+use crate::config::EndpointConfig;
+use crate::counters::Counters;
+use crate::domain::Domain;
+use crate::net::listen::Place;
+use crate::net::wire::Wire;
+use crate::sasl::Throttle;
+use crate::stream::StreamCondition;
+use crate::stream::header::Reply;
+
+/// A domain and who has an account there.
+pub struct Hosted {
+    /// The domain.
+    pub domain: Arc<Domain>,
+    /// Its accounts.
+    pub accounts: Arc<dyn Accounts>,
+}
+
+/// TLS for both ways to begin it.
+pub(crate) struct Tls {
+    pub(crate) after_starttls: TlsAcceptor,
+    pub(crate) direct: TlsAcceptor,
+}
+
+/// What all connections of an endpoint have in common.
+pub(crate) struct Shared {
+    pub(crate) config: EndpointConfig,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) domains: HashMap<String, Arc<Hosted>>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) throttle: Arc<Throttle>,
+    pub(crate) resumables: Arc<Resumables>,
+    /// Makes up credentials of those who do not exist.
+    pub(crate) secret: [u8; 32],
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+impl Shared {
+    /// The domain a client asks for.
+    pub(crate) fn hosted(&self, name: &str) -> Option<Arc<Hosted>> {
+        if let Some(hosted) = self.domains.get(name) {
+            return Some(Arc::clone(hosted));
+        }
+        self.domains.get(DomainPart::new(name).ok()?.as_str()).cloned()
+    }
+
+    /// Returns when the endpoint stops.
+    pub(crate) async fn stopped(&self) {
+        let mut stop = self.stop.clone();
+        // An error is that the endpoint was dropped, which stops it too.
+        let _ = stop.wait_for(|stop| *stop).await;
+    }
+}
+
+/// Serves one client, until its connection and its session are over.
+pub(crate) async fn serve(shared: Arc<Shared>, mut wire: Box<Wire>, address: IpAddr, encrypted: bool, place: Place) {
+    let Some(mut live) = Box::pin(log_in(&shared, &mut wire, address, encrypted)).await else { return };
+    let end = match run(&shared, &mut wire, &mut live).await {
+        Ran::Ended(end) => end,
+        Ran::Taken(request) => {
+            hand_over(request, live).await;
+            let end = StreamCondition::Conflict.because("the session goes on in another stream").into();
+            return say_goodbye(&shared, &mut wire, end, true).await;
+        }
+    };
+    if matches!(end, End::Lost) && live.place.is_some() {
+        drop(wire);
+        drop(place);
+        return wait(&shared, live).await;
+    }
+    if matches!(end, End::Closed) {
+        last_words(&shared, &mut wire, &mut live);
+    }
+    // First the session, so that others learn of it at once; then whatever there is to say to the client.
+    live.finish().await;
+    say_goodbye(&shared, &mut wire, end, true).await;
+}
+
+async fn log_in(shared: &Arc<Shared>, wire: &mut Wire, address: IpAddr, encrypted: bool) -> Option<Box<Live>> {
+    let limit = shared.config.timeouts.login;
+    let mut negotiation = Negotiation::new(shared, wire, address, encrypted);
+    let result = tokio::select! {
+        result = timeout(limit, negotiation.go()) => result,
+        () = shared.stopped() => Ok(Err(StreamCondition::SystemShutdown.into())),
+    };
+    let end = match result {
+        Ok(Ok(live)) => return Some(live),
+        Ok(Err(end)) => end,
+        Err(_) => StreamCondition::ConnectionTimeout.because(format!("not logged in after {limit:?}")).into(),
+    };
+    let answered = negotiation.answered;
+    say_goodbye(shared, wire, end, answered).await;
+    None
+}
+
+/// The session waits for its client.
+async fn wait(shared: &Shared, mut live: Box<Live>) {
+    let Some(_counted) = shared.resumables.hibernate(shared.config.resumption.hibernating) else {
+        return live.finish().await;
+    };
+    match live.hibernate(&shared.config, shared.stopped()).await {
+        Waited::Resumed(request) => hand_over(request, live).await,
+        Waited::Over => live.finish().await,
+    }
+}
+
+async fn hand_over(request: super::resume::HandOver, live: Box<Live>) {
+    // Who asked may be gone already.
+    if let Err(live) = request.send(live) {
+        live.finish().await;
+    }
+}
+
+/// Of a stream: unpredictable, and never given twice (RFC 6120 section 4.7.3).
+pub(super) fn stream_id() -> String {
+    URL_SAFE_NO_PAD.encode(random::<15>())
+}
+
+/// Ends the stream as RFC 6120 section 4.4 says, and the connection.
+async fn say_goodbye(shared: &Shared, wire: &mut Wire, end: End, answered: bool) {
+    let error = match end {
+        End::Lost => return wire.close().await,
+        End::Closed => None,
+        End::Error(error) => Some(error),
+    };
+    if let Some(error) = &error {
+        shared.counters.stream_errors.increase();
+        debug!(%error, "a stream is ended");
+        if !answered {
+            // An error needs a stream to be in (RFC 6120 section 4.9.1.2).
+            let from = shared.domains.values().next().map(|hosted| hosted.domain.name()).unwrap_or_default();
+            wire.put_header(&Reply { from, to: None, id: &stream_id(), lang: "en" });
+        }
+    }
+    if answered || error.is_some() {
+        wire.put_end(error.as_ref());
+    }
+    if wire.flush().await.is_ok() {
+        wire.close().await;
+    }
+}

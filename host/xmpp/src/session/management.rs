@@ -1,0 +1,158 @@
+//! Counting stanzas and acknowledging them (XEP-0198).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use minidom::Element;
+use rxml::{Namespace, NcName, xml_ncname};
+
+use crate::stream::{StreamCondition, StreamError, ns};
+
+/// One session's counts, from `<enable/>` on, over all of its connections.
+#[derive(Default)]
+pub(super) struct Management {
+    /// Stanzas of the client that were handled, modulo 2^32.
+    handled: u32,
+    /// Stanzas the client has acknowledged, modulo 2^32.
+    acknowledged: u32,
+    /// Sent after that, oldest first.
+    unacknowledged: VecDeque<Arc<Element>>,
+    /// `<r/>` was sent and not answered.
+    asked: bool,
+}
+
+impl Management {
+    /// A stanza of the client was handled.
+    pub(super) fn count(&mut self) {
+        self.handled = self.handled.wrapping_add(1);
+    }
+
+    /// A stanza is sent.
+    pub(super) fn sent(&mut self, stanza: Arc<Element>) {
+        self.unacknowledged.push_back(stanza);
+    }
+
+    /// Stanzas that are kept.
+    pub(super) fn kept(&self) -> usize {
+        self.unacknowledged.len()
+    }
+
+    /// Whether to ask for an acknowledgement now; it counts as asked.
+    pub(super) fn ask(&mut self) -> bool {
+        let ask = !self.asked && !self.unacknowledged.is_empty();
+        self.asked |= ask;
+        ask
+    }
+
+    /// `<r/>` has to be sent whatever was asked before.
+    pub(super) fn asks(&mut self) {
+        self.asked = true;
+    }
+
+    /// `<a h='…'/>` and `<resume h='…'/>`.
+    pub(super) fn acknowledge(&mut self, h: Option<&str>) -> Result<(), StreamError> {
+        let Some(h) = h.and_then(|h| h.parse::<u32>().ok()) else {
+            return Err(StreamCondition::BadFormat.because("h is a number of 32 bits (XEP-0198)"));
+        };
+        let newly = h.wrapping_sub(self.acknowledged) as usize;
+        if newly > self.unacknowledged.len() {
+            let sent = self.acknowledged.wrapping_add(u32::try_from(self.unacknowledged.len()).unwrap_or(u32::MAX));
+            let mut detail = Element::bare("handled-count-too-high", ns::SM);
+            set(&mut detail, xml_ncname!("h").to_owned(), h.to_string());
+            set(&mut detail, xml_ncname!("send-count").to_owned(), sent.to_string());
+            let mut error =
+                StreamCondition::UndefinedCondition.because("more was acknowledged than was sent (XEP-0198)");
+            error.detail = Some(Box::new(detail));
+            return Err(error);
+        }
+        self.unacknowledged.drain(..newly);
+        self.acknowledged = h;
+        self.asked = false;
+        Ok(())
+    }
+
+    /// What has to be sent again on a new connection; stays kept.
+    pub(super) fn again(&mut self) -> impl Iterator<Item = &Arc<Element>> {
+        self.asked = false;
+        self.unacknowledged.iter()
+    }
+
+    /// What the client never acknowledged.
+    pub(super) fn into_unacknowledged(self) -> VecDeque<Arc<Element>> {
+        self.unacknowledged
+    }
+
+    /// `<a/>`.
+    pub(super) fn answer(&self) -> Element {
+        let mut answer = Element::bare("a", ns::SM);
+        set(&mut answer, xml_ncname!("h").to_owned(), self.handled.to_string());
+        answer
+    }
+
+    /// `<enabled/>`; `id` and the seconds for which it is good where the session can be resumed.
+    pub(super) fn enabled(resumption: Option<(&str, u64)>) -> Element {
+        let mut enabled = Element::bare("enabled", ns::SM);
+        if let Some((id, seconds)) = resumption {
+            set(&mut enabled, xml_ncname!("id").to_owned(), id.to_owned());
+            set(&mut enabled, xml_ncname!("resume").to_owned(), "true".to_owned());
+            set(&mut enabled, xml_ncname!("max").to_owned(), seconds.to_string());
+        }
+        enabled
+    }
+
+    /// `<resumed/>`.
+    pub(super) fn resumed(&self, id: &str) -> Element {
+        let mut resumed = Element::bare("resumed", ns::SM);
+        set(&mut resumed, xml_ncname!("previd").to_owned(), id.to_owned());
+        set(&mut resumed, xml_ncname!("h").to_owned(), self.handled.to_string());
+        resumed
+    }
+
+    /// `<failed/>`, with a stanza error's condition.
+    pub(super) fn failed(condition: &str) -> Element {
+        let mut failed = Element::bare("failed", ns::SM);
+        failed.append_child(Element::bare(condition, ns::STANZA_ERRORS));
+        failed
+    }
+}
+
+fn set(element: &mut Element, name: NcName, value: String) {
+    element.attrs_mut().insert(Namespace::NONE, name, value);
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn acknowledged_stanzas_are_let_go_and_the_count_wraps() {
+        let mut management = Management { acknowledged: u32::MAX - 1, ..Management::default() };
+        let stanza = Arc::new(Element::bare("message", ns::CLIENT));
+        for _ in 0..5 {
+            management.sent(Arc::clone(&stanza));
+        }
+        assert!(management.ask());
+        assert!(!management.ask(), "one question at a time");
+        for (h, left) in [("4294967294", 5), ("4294967295", 4), ("1", 2), ("1", 2), ("3", 0)] {
+            management.acknowledge(Some(h)).unwrap();
+            assert_eq!(management.kept(), left, "{h}");
+        }
+        assert!(!management.ask(), "there is nothing to ask about");
+        for h in [Some("4"), Some("2"), None, Some("x"), Some("-1"), Some("4294967296")] {
+            assert!(management.acknowledge(h).is_err(), "{h:?}");
+        }
+        let error = management.acknowledge(Some("9")).unwrap_err();
+        let detail = error.detail.unwrap();
+        assert_eq!((detail.attr("h"), detail.attr("send-count")), (Some("9"), Some("3")));
+    }
+
+    #[test]
+    fn the_clients_stanzas_are_counted() {
+        let mut management = Management { handled: u32::MAX, ..Management::default() };
+        assert_eq!(management.answer().attr("h"), Some("4294967295"));
+        management.count();
+        assert_eq!(management.answer().attr("h"), Some("0"));
+        assert_eq!(management.resumed("x").attr("h"), Some("0"));
+    }
+}

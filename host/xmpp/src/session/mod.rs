@@ -1,0 +1,36 @@
+//! One client's stream from its first byte to its last.
+//!
+//! - [`connection`]: the course of it: log in, run, say goodbye
+//! - [`negotiate`]: headers, TLS, login, binding (RFC 6120 sections 4 to 7)
+//! - [`features`]: what is offered when
+//! - [`live`]: a bound session, which may outlive its connection
+//! - [`run`]: stanzas both ways
+//! - [`management`]: counting and acknowledging them (XEP-0198)
+//! - [`resume`]: sessions whose client may come back
+
+pub(crate) mod connection;
+mod features;
+mod live;
+mod management;
+mod negotiate;
+pub(crate) mod resume;
+mod run;
+
+use crate::stream::StreamError;
+
+/// How a stream ends.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// The client has closed its stream.
+    Closed,
+    /// The connection is gone, or does not move.
+    Lost,
+    /// With an error.
+    Error(StreamError),
+}
+
+impl<T: Into<StreamError>> From<T> for End {
+    fn from(error: T) -> Self {
+        Self::Error(error.into())
+    }
+}

@@ -1,0 +1,236 @@
+//! Stanzas both ways, until the stream ends.
+
+use std::sync::Arc;
+
+use jid::Jid;
+use minidom::Element;
+use rxml::{Namespace, xml_ncname};
+use tokio::time::{Instant, sleep_until};
+
+use super::End;
+use super::connection::Shared;
+use super::live::Live;
+use super::management::Management;
+use super::resume::HandOver;
+use crate::net::wire::{Received, Wire};
+use crate::outbound::{Event, SessionEnd};
+use crate::stream::{StreamCondition, StreamError, StreamEvent, ns};
+
+/// Bytes put together for one write.
+const BATCH: usize = 16_384;
+
+/// How the run of a session on one connection ended.
+pub(super) enum Ran {
+    /// The session ends, or waits for its client.
+    Ended(End),
+    /// Its client is back, on another connection.
+    Taken(HandOver),
+}
+
+/// Runs `live` on `wire`.
+pub(super) async fn run(shared: &Shared, wire: &mut Wire, live: &mut Live) -> Ran {
+    let timeouts = &shared.config.timeouts;
+    // When the server asked whether the client is there.
+    let mut asked: Option<Instant> = None;
+    loop {
+        let idle = match asked {
+            Some(at) if wire.last_read() <= at => at + timeouts.ping,
+            _ => {
+                asked = None;
+                wire.last_read() + timeouts.idle
+            }
+        };
+        tokio::select! {
+            () = shared.stopped() => return Ran::Ended(StreamCondition::SystemShutdown.into()),
+            request = requested(live.place.as_mut()) => return Ran::Taken(request),
+            received = wire.next() => {
+                let handled = match received {
+                    Received::Event(event) => handle(shared, wire, live, event).await,
+                    Received::Wrong(error) => Err(End::Error(error)),
+                    Received::Lost => Err(End::Lost),
+                };
+                if let Err(end) = handled {
+                    return Ran::Ended(end);
+                }
+            }
+            event = live.outgoing.event() => {
+                let stanza = match event {
+                    Event::Stanza(stanza) => stanza,
+                    Event::Overflow => return Ran::Ended(overflow(shared)),
+                    Event::Ended(SessionEnd::Replaced) => return Ran::Ended(replaced()),
+                };
+                put(shared, wire, live, stanza);
+                while wire.waiting() < BATCH {
+                    let Some(stanza) = live.outgoing.try_next() else { break };
+                    put(shared, wire, live, stanza);
+                }
+                if let Err(end) = ask(shared, wire, live) {
+                    return Ran::Ended(end);
+                }
+            }
+            () = sleep_until(idle) => {
+                if asked.is_some() {
+                    // Not the client's stream but its network is silent: the session may wait for it.
+                    return Ran::Ended(End::Lost);
+                }
+                asked = Some(Instant::now());
+                ping(wire, live);
+            }
+        }
+        if wire.waiting() > 0 {
+            tokio::select! {
+                flushed = wire.flush() => if flushed.is_err() { return Ran::Ended(End::Lost) },
+                () = live.outgoing.overflow() => return Ran::Ended(overflow(shared)),
+                SessionEnd::Replaced = live.outgoing.ended() => return Ran::Ended(End::Lost),
+                request = requested(live.place.as_mut()) => return Ran::Taken(request),
+            }
+        }
+    }
+}
+
+async fn requested(place: Option<&mut super::resume::Place>) -> HandOver {
+    match place {
+        Some(place) => place.request().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn overflow(shared: &Shared) -> End {
+    shared.counters.overflows.increase();
+    StreamCondition::PolicyViolation.because("too much is waiting to be read").into()
+}
+
+fn replaced() -> End {
+    StreamCondition::Conflict.because("another stream has bound this resource").into()
+}
+
+fn put(shared: &Shared, wire: &mut Wire, live: &mut Live, stanza: Arc<Element>) {
+    shared.counters.stanzas_out.increase();
+    wire.put(&stanza);
+    if let Some(management) = &mut live.management {
+        management.sent(stanza);
+    }
+}
+
+/// The client has closed its stream, and reads until the server has closed its own (RFC 6120 section 4.4): it gets what
+/// is queued, and what it has not acknowledged yet is taken to have arrived.
+pub(super) fn last_words(shared: &Shared, wire: &mut Wire, live: &mut Live) {
+    live.management = None;
+    while let Some(stanza) = live.outgoing.try_next() {
+        put(shared, wire, live, stanza);
+    }
+}
+
+/// After stanzas were put: whether they arrive.
+fn ask(shared: &Shared, wire: &mut Wire, live: &mut Live) -> Result<(), End> {
+    let Some(management) = &mut live.management else { return Ok(()) };
+    if management.kept() > shared.config.resumption.unacknowledged {
+        shared.counters.overflows.increase();
+        return Err(StreamCondition::PolicyViolation.because("too much is not acknowledged (XEP-0198)").into());
+    }
+    if management.ask() {
+        wire.put(&Element::bare("r", ns::SM));
+    }
+    Ok(())
+}
+
+fn ping(wire: &mut Wire, live: &mut Live) {
+    if let Some(management) = &mut live.management {
+        management.asks();
+        wire.put(&Element::bare("r", ns::SM));
+        return;
+    }
+    let ping = Element::builder("iq", ns::CLIENT)
+        .attr(xml_ncname!("type").to_owned(), "get")
+        .attr(xml_ncname!("id").to_owned(), "idle-ping")
+        .attr(xml_ncname!("from").to_owned(), live.domain.name())
+        .attr(xml_ncname!("to").to_owned(), live.address())
+        .append(Element::bare("ping", ns::PING))
+        .build();
+    wire.put(&ping);
+}
+
+async fn handle(shared: &Shared, wire: &mut Wire, live: &mut Live, event: StreamEvent) -> Result<(), End> {
+    let element = match event {
+        StreamEvent::Element(element) => element,
+        StreamEvent::Close => return Err(End::Closed),
+        StreamEvent::Open(_) => return Err(StreamCondition::BadFormat.because("the stream is open already").into()),
+    };
+    if element.has_ns(ns::CLIENT) && matches!(element.name(), "iq" | "message" | "presence") {
+        let stanza = stamped(element, live)?;
+        shared.counters.stanzas_in.increase();
+        live.domain.stanza(&live.session, stanza).await;
+        if let Some(management) = &mut live.management {
+            management.count();
+        }
+        return Ok(());
+    }
+    if element.has_ns(ns::SM) {
+        return manage(shared, wire, live, &element);
+    }
+    if element.has_ns(ns::CSI) && matches!(element.name(), "active" | "inactive") {
+        // Tolerated: nothing is held back from a client that says it is not looked at.
+        return Ok(());
+    }
+    Err(unknown(&element))
+}
+
+/// RFC 6120 section 4.9.3.24.
+pub(super) fn unknown(element: &Element) -> End {
+    if matches!(element.name(), "iq" | "message" | "presence") {
+        return StreamCondition::InvalidNamespace
+            .because(format!("stanzas are in the namespace {}", ns::CLIENT))
+            .into();
+    }
+    let text = format!("<{} xmlns='{}'/> is not known here", shortened(element.name()), shortened(&element.ns()));
+    StreamCondition::UnsupportedStanzaType.because(text).into()
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(100).collect()
+}
+
+/// With the true `from` (RFC 6120 section 8.1.2.1), and the language the stream's header gave (section 8.1.5).
+fn stamped(mut stanza: Element, live: &Live) -> Result<Element, StreamError> {
+    if let Some(from) = stanza.attr("from")
+        && from != live.address()
+    {
+        let own = live.session.jid();
+        let true_one = match Jid::new(from).map(|jid| jid.try_into_full()) {
+            Ok(Ok(full)) => full == *own,
+            Ok(Err(bare)) => bare == own.to_bare(),
+            Err(_) => false,
+        };
+        if !true_one {
+            return Err(StreamCondition::InvalidFrom.because("from is not the address of this session"));
+        }
+    }
+    let attributes = stanza.attrs_mut();
+    attributes.insert(Namespace::NONE, xml_ncname!("from").to_owned(), live.address().to_owned());
+    if let Some(lang) = &live.lang
+        && attributes.get(&Namespace::XML, "lang").is_none()
+    {
+        attributes.insert(Namespace::XML, xml_ncname!("lang").to_owned(), lang.clone());
+    }
+    Ok(stanza)
+}
+
+/// XEP-0198, after binding.
+fn manage(shared: &Shared, wire: &mut Wire, live: &mut Live, element: &Element) -> Result<(), End> {
+    match (element.name(), &mut live.management) {
+        ("enable", None) => {
+            let window = shared.config.resumption.window;
+            let resume = matches!(element.attr("resume"), Some("true" | "1")) && !window.is_zero();
+            live.place = resume.then(|| shared.resumables.register(live.domain.name(), &live.user));
+            let resumption = live.place.as_ref().map(|place| (place.id(), window.as_secs().max(1)));
+            wire.put(&Management::enabled(resumption));
+            live.management = Some(Management::default());
+        }
+        ("r", Some(management)) => wire.put(&management.answer()),
+        ("a", Some(management)) => management.acknowledge(element.attr("h"))?,
+        // Whatever comes at a time when it has no meaning.
+        ("enable" | "resume" | "r" | "a", _) => wire.put(&Management::failed("unexpected-request")),
+        _ => return Err(unknown(element)),
+    }
+    Ok(())
+}

@@ -1,0 +1,19 @@
+//! The stream layer: bytes to elements and back (RFC 6120 sections 4 and 11, RFC 7395).
+//!
+//! - [`parser`]: bytes to headers and elements, within limits
+//! - [`names`]: namespaces, for the parser
+//! - [`header`]: what both headers say
+//! - [`writer`]: elements to text
+//! - [`error`]: what ends a stream
+//! - [`ns`]: the namespaces
+
+pub mod error;
+pub mod header;
+mod names;
+pub mod ns;
+pub mod parser;
+pub mod writer;
+
+pub use error::{StreamCondition, StreamError};
+pub use header::Header;
+pub use parser::{Framing, StanzaLimits, StreamEvent, StreamParser};
