@@ -8,70 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
-use roster_host::config::{Config, HostConfig, StoreConfig};
-use roster_host::http_client::HttpClient;
-use roster_host::metrics::Metrics;
-use roster_host::model::Username;
-use roster_host::plugin::{EngineSize, LoadOptions, Outcome, PluginEngine, PluginSource, RosterPlugin, WasmPlugin};
-use roster_host::rosters::{Parts, Rosters, SessionId};
-use roster_host::store::MemoryStore;
-use roster_tests::native::NativePlugin;
-use roster_tests::quick_app::QuickApp;
+use roster_host::plugin::Outcome;
+use roster_tests::bench::{Bench, USERS, connect, deadline, names};
 use tokio::runtime::Runtime;
-use tokio::time::Instant;
-
-const USERS: usize = 1000;
-const DOMAIN: &str = "example.com";
-
-struct Bench {
-    app: QuickApp,
-    config: Config,
-}
-
-impl Bench {
-    async fn new(contacts: usize) -> Self {
-        let app = QuickApp::start(contacts).await;
-        let host = HostConfig::for_application(DOMAIN, &format!("{}/contacts/%s", app.origin())).unwrap();
-        Self { app, config: Config { hosts: vec![host], ..Config::default() } }
-    }
-
-    fn host(&self) -> &HostConfig {
-        self.config.hosts.first().unwrap()
-    }
-
-    async fn component(&self) -> Arc<dyn RosterPlugin> {
-        let engine = PluginEngine::new(EngineSize::of(&self.config.hosts)).unwrap();
-        let client = HttpClient::new(&self.host().client).unwrap();
-        let plugin = PluginSource::BuiltIn.read().await.unwrap();
-        let options = LoadOptions { host: self.host(), plugin: &plugin, client, metrics: Metrics::new() };
-        Arc::new(WasmPlugin::load(&engine, options).await.unwrap())
-    }
-
-    fn native(&self) -> Arc<dyn RosterPlugin> {
-        Arc::new(NativePlugin::new(&self.app.origin(), DOMAIN, HttpClient::new(&self.host().client).unwrap()))
-    }
-
-    async fn both(&self) -> [(&'static str, Arc<dyn RosterPlugin>); 2] {
-        [("component", self.component().await), ("native", self.native())]
-    }
-
-    fn rosters(&self, plugin: Arc<dyn RosterPlugin>) -> Arc<Rosters> {
-        let store = Arc::new(MemoryStore::new(&StoreConfig::default()));
-        let parts = Parts { domain: DOMAIN.into(), plugin, store, sinks: Vec::new(), metrics: Metrics::new() };
-        Rosters::new(parts, &self.host().limits, &self.host().store)
-    }
-}
-
-fn deadline() -> Instant {
-    Instant::now() + Duration::from_secs(60)
-}
-
-fn names(count: usize) -> Bytes {
-    let names: Vec<String> = (0..count).map(|n| format!("user{n}")).collect();
-    serde_json::to_vec(&names).unwrap().into()
-}
 
 /// Hooks that need no application: the boundary alone, and parsing.
 fn hooks(criterion: &mut Criterion) {
@@ -142,13 +82,6 @@ fn unknown_users(criterion: &mut Criterion) {
                 });
             });
         }
-    }
-}
-
-async fn connect(rosters: &Arc<Rosters>) {
-    for n in 0..USERS {
-        let user = Username::new(&format!("user{n}")).unwrap();
-        rosters.connect(&user, SessionId::new("bench")).await.unwrap();
     }
 }
 

@@ -15,7 +15,7 @@ use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView};
 use wasmtime_wasi_config::WasiConfig;
 
 use super::state::State;
-use super::version;
+use super::{requests, version};
 
 /// A linker with everything this host grants.
 pub(super) fn linker(engine: &Engine) -> Result<Linker<State>> {
@@ -24,6 +24,7 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<State>> {
     version::add_to_linker(l)?;
     wasmtime_wasi_config::add_to_linker(l, |state| WasiConfig::from(&state.settings))?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(l)?;
+    requests::add_to_linker(l)?;
     add_streams(l)?;
     clocks::wall_clock::add_to_linker::<State, WasiClocks>(l, State::clocks)?;
     clocks::monotonic_clock::add_to_linker::<State, WasiClocks>(l, State::clocks)?;

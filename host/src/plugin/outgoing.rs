@@ -1,15 +1,18 @@
-//! `wasi:http/outgoing-handler` on the host's HTTP client.
+//! What the requests of a plugin may cost, and how they are sent: on the host's HTTP client.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use http::{HeaderName, Request, Response};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use tokio::sync::Semaphore;
+use wasmtime_wasi_http::p2::bindings::http::types::{DnsErrorPayload, ErrorCode};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
+use super::requests::Answered;
 use crate::http_client::{Deadlines, ErrorKind, HttpClient, SendError};
 
 /// The longest request body a plugin may send, bytes. A roster fetch has none.
@@ -66,13 +69,23 @@ pub(super) struct Outgoing {
     /// Bytes of responses that this call may still receive.
     bytes_left: Arc<AtomicUsize>,
     max_bytes: usize,
+    /// The request of this call that goes on only while the plugin waits for it; see [`super::requests`].
+    pub(super) lone: Option<u32>,
 }
 
 impl Outgoing {
     /// `max_bytes`: what the responses of one call may have together.
     pub(super) fn new(network: Network, max_bytes: usize) -> Self {
         let turns = Arc::new(Semaphore::new(AT_ONCE));
-        Self { network, left: 0, refused: false, turns, bytes_left: Arc::new(AtomicUsize::new(max_bytes)), max_bytes }
+        Self {
+            network,
+            left: 0,
+            refused: false,
+            turns,
+            bytes_left: Arc::new(AtomicUsize::new(max_bytes)),
+            max_bytes,
+            lone: None,
+        }
     }
 
     pub(super) fn begin_call(&mut self, requests: u32) {
@@ -80,6 +93,7 @@ impl Outgoing {
         self.refused = false;
         // A counter of its own for every call: a request that outlives its call must not take from the next.
         self.bytes_left = Arc::new(AtomicUsize::new(self.max_bytes));
+        self.lone = None;
     }
 
     /// Bytes of the bodies this call has received.
@@ -91,36 +105,47 @@ impl Outgoing {
     pub(super) fn was_refused(&self) -> bool {
         self.refused
     }
-}
 
-impl WasiHttpHooks for Outgoing {
-    fn send_request(
+    /// A request on its way, unless the call has sent too many. It starts with the first poll.
+    pub(super) fn send(
         &mut self,
-        request: Request<WasiBody>,
-        options: Option<RequestOptions>,
-        _processed: Box<dyn Future<Output = Result<(), Error>> + Send>,
-    ) -> Box<dyn Future<Output = Sent> + Send> {
+        request: Request<()>,
+        body: Option<WasiBody>,
+        options: RequestOptions,
+    ) -> Result<BoxFuture<'static, Answered>, ErrorCode> {
         match self.left.checked_sub(1) {
             Some(left) => self.left = left,
             None => {
                 self.refused = true;
-                return Box::new(async { Err(Error::HttpRequestDenied) });
+                return Err(ErrorCode::HttpRequestDenied);
             }
         }
         let (network, turns) = (self.network.clone(), Arc::clone(&self.turns));
         let bytes_left = Arc::clone(&self.bytes_left);
-        Box::new(async move {
+        Ok(Box::pin(async move {
             // The semaphore is never closed.
-            let _turn = turns.acquire_owned().await;
-            let response = send(network, request, options.unwrap_or_default()).await?;
+            let _turn = turns.acquire().await;
+            let body = collect(body).await?;
+            let response = exchange(network, request.map(|()| body), options).await?;
             let size = response.body().len();
             let within = |left: usize| left.checked_sub(size);
             if bytes_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).is_err() {
-                return Err(Error::HttpResponseBodySize(None));
+                return Err(ErrorCode::HttpResponseBodySize(None));
             }
-            let processed: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(async { Ok(()) });
-            Ok((response.map(whole), processed))
-        })
+            Ok(response)
+        }))
+    }
+}
+
+impl WasiHttpHooks for Outgoing {
+    /// Requests do not come this way: [`super::requests`].
+    fn send_request(
+        &mut self,
+        _request: Request<WasiBody>,
+        _options: Option<RequestOptions>,
+        _processed: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        Box::new(async { Err(Error::HttpRequestDenied) })
     }
 
     fn is_forbidden_header(&mut self, name: &HeaderName) -> bool {
@@ -128,16 +153,20 @@ impl WasiHttpHooks for Outgoing {
     }
 }
 
-async fn send(network: Network, request: Request<WasiBody>, options: RequestOptions) -> Result<Response<Bytes>, Error> {
-    let (parts, body) = request.into_parts();
+/// What the plugin has written, when it has written all of it.
+async fn collect(body: Option<WasiBody>) -> Result<Bytes, ErrorCode> {
+    let Some(body) = body else { return Ok(Bytes::new()) };
     let body = Limited::new(body, LONGEST_REQUEST_BODY).collect().await;
-    let body = body.map_err(|_| Error::HttpRequestBodySize(Some(LONGEST_REQUEST_BODY as u64)))?.to_bytes();
+    let body = body.map_err(|_| ErrorCode::HttpRequestBodySize(Some(LONGEST_REQUEST_BODY as u64)))?;
+    Ok(body.to_bytes())
+}
+
+async fn exchange(network: Network, request: Request<Bytes>, options: RequestOptions) -> Answered {
     let deadlines = Deadlines {
         connect: options.connect_timeout,
         first_byte: options.first_byte_timeout,
         between_bytes: options.between_bytes_timeout,
     };
-    let request = Request::from_parts(parts, body);
     let sent = match network {
         Network::Live(client) => client.send(request, deadlines).await,
         Network::Own(own) => own.send(request, deadlines).await,
@@ -149,29 +178,26 @@ async fn send(network: Network, request: Request<WasiBody>, options: RequestOpti
     })
 }
 
-/// The client has read the whole body already, so the plugin gets it in one piece.
-fn whole(body: Bytes) -> WasiBody {
-    Full::new(body).map_err(|never| match never {}).boxed_unsync()
-}
-
 /// The nearest code of `wasi:http`; where it has room for words, ours.
-fn as_wasi(error: &SendError) -> Error {
+fn as_wasi(error: &SendError) -> ErrorCode {
     match error.kind() {
-        ErrorKind::Denied | ErrorKind::RedirectDenied => Error::HttpRequestDenied,
-        ErrorKind::AddressRefused => Error::DestinationIpProhibited,
-        ErrorKind::Dns => Error::DnsError { rcode: Some(error.to_string()), info_code: None },
-        ErrorKind::ConnectRefused => Error::ConnectionRefused,
-        ErrorKind::Connect => Error::DestinationUnavailable,
-        ErrorKind::ConnectTimeout => Error::ConnectionTimeout,
-        ErrorKind::Certificate => Error::TlsCertificateError,
-        ErrorKind::Tls => Error::TlsProtocolError,
-        ErrorKind::FirstByteTimeout | ErrorKind::BodyTimeout | ErrorKind::TotalTimeout => Error::HttpResponseTimeout,
-        ErrorKind::Reset => Error::ConnectionTerminated,
-        ErrorKind::Incomplete => Error::HttpResponseIncomplete,
-        ErrorKind::TooLarge => Error::HttpResponseBodySize(None),
-        ErrorKind::HeadTooLarge => Error::HttpResponseHeaderSectionSize(None),
-        ErrorKind::Protocol => Error::HttpProtocolError,
-        ErrorKind::TooManyRedirects => Error::LoopDetected,
-        ErrorKind::BadRequest => Error::InternalError(Some(error.to_string())),
+        ErrorKind::Denied | ErrorKind::RedirectDenied => ErrorCode::HttpRequestDenied,
+        ErrorKind::AddressRefused => ErrorCode::DestinationIpProhibited,
+        ErrorKind::Dns => ErrorCode::DnsError(DnsErrorPayload { rcode: Some(error.to_string()), info_code: None }),
+        ErrorKind::ConnectRefused => ErrorCode::ConnectionRefused,
+        ErrorKind::Connect => ErrorCode::DestinationUnavailable,
+        ErrorKind::ConnectTimeout => ErrorCode::ConnectionTimeout,
+        ErrorKind::Certificate => ErrorCode::TlsCertificateError,
+        ErrorKind::Tls => ErrorCode::TlsProtocolError,
+        ErrorKind::FirstByteTimeout | ErrorKind::BodyTimeout | ErrorKind::TotalTimeout => {
+            ErrorCode::HttpResponseTimeout
+        }
+        ErrorKind::Reset => ErrorCode::ConnectionTerminated,
+        ErrorKind::Incomplete => ErrorCode::HttpResponseIncomplete,
+        ErrorKind::TooLarge => ErrorCode::HttpResponseBodySize(None),
+        ErrorKind::HeadTooLarge => ErrorCode::HttpResponseHeaderSectionSize(None),
+        ErrorKind::Protocol => ErrorCode::HttpProtocolError,
+        ErrorKind::TooManyRedirects => ErrorCode::LoopDetected,
+        ErrorKind::BadRequest => ErrorCode::InternalError(Some(error.to_string())),
     }
 }

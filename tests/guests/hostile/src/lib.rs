@@ -7,6 +7,8 @@ mod component {
     use std::cell::Cell;
     use std::net::{TcpStream, ToSocketAddrs, UdpSocket};
 
+    mod requests;
+
     #[allow(clippy::all, unsafe_code, missing_docs, unreachable_pub)]
     mod bindings {
         wit_bindgen::generate!({ path: "../../../wit", inline: "
@@ -156,7 +158,7 @@ mod component {
                 let found = "localhost:80".to_socket_addrs().map(|found| found.count());
                 return Err(FetchError::Malformed(format!("{connected:?} {bound:?} {}", found.is_ok())));
             }
-            _ => {}
+            how => requests::ask(how).unwrap_or(Ok(())).map_err(FetchError::Malformed)?,
         }
         Ok(())
     }

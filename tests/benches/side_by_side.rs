@@ -1,0 +1,105 @@
+//! The price of the plugin boundary as one number: the throughput of a refresh through the component, as a part of that
+//! of the same logic compiled natively.
+//!
+//! `cargo bench -p roster-tests --bench side_by_side`; `-- 10` runs only the rows whose name has `10` in it, and
+//! `-- --component` or `-- --native` only one side, for a profiler. Short samples of the two alternate, so that what else
+//! runs on the machine meets both; of the ratios of neighbours the median is taken.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use roster_host::rosters::Rosters;
+use roster_tests::bench::{Bench, USERS, connect, deadline, names};
+use tokio::runtime::Runtime;
+
+/// Pairs of samples for each row, after a pair that is not counted.
+const PAIRS: usize = 60;
+
+fn main() {
+    // `cargo bench` adds `--bench`.
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let only = |side: &str| args.iter().any(|arg| arg == side);
+    let wanted = |name: &str| args.iter().filter(|arg| !arg.starts_with("--")).all(|part| name.contains(part.as_str()));
+    println!("{:24} {:>12} {:>12} {:>8}   (refreshes a second, {USERS} users)", "", "component", "native", "ratio");
+    for contacts in [10, 100, 1000] {
+        for (what, changes) in [("unchanged", false), ("changed", true)] {
+            let name = format!("{contacts} contacts, {what}");
+            if !wanted(&name) {
+                continue;
+            }
+            let mut row = Row::new(contacts, changes);
+            match (only("--component"), only("--native")) {
+                (true, false) => {
+                    println!("{name:24} {:12.0}", rate(&(0..PAIRS).map(|_| row.sample(0)).collect::<Vec<_>>()))
+                }
+                (false, true) => {
+                    println!("{name:24} {:25.0}", rate(&(0..PAIRS).map(|_| row.sample(1)).collect::<Vec<_>>()))
+                }
+                _ => row.compare(&name),
+            }
+        }
+    }
+}
+
+/// One size of roster: an application, and two hosts that ask it.
+struct Row {
+    runtime: Runtime,
+    bench: Bench,
+    /// Through the component, and natively.
+    sides: [Arc<Rosters>; 2],
+    body: Bytes,
+    changes: bool,
+    version: u64,
+}
+
+impl Row {
+    fn new(contacts: usize, changes: bool) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let (bench, sides) = runtime.block_on(async {
+            let bench = Bench::new(contacts).await;
+            let [component, native] = bench.both().await;
+            let sides = [bench.rosters(component.1), bench.rosters(native.1)];
+            for side in &sides {
+                connect(side).await;
+            }
+            (bench, sides)
+        });
+        Self { runtime, bench, sides, body: names(USERS), changes, version: 0 }
+    }
+
+    fn compare(&mut self, name: &str) {
+        self.sample(0);
+        self.sample(1);
+        let pairs: Vec<[Duration; 2]> = (0..PAIRS).map(|_| [self.sample(0), self.sample(1)]).collect();
+        let side = |index: usize| rate(&pairs.iter().filter_map(|pair| pair.get(index).copied()).collect::<Vec<_>>());
+        let ratio = median(pairs.iter().map(|[component, native]| native.as_secs_f64() / component.as_secs_f64()));
+        println!("{name:24} {:12.0} {:12.0} {ratio:8.2}", side(0), side(1));
+    }
+
+    /// Refreshes everybody once.
+    fn sample(&mut self, side: usize) -> Duration {
+        if self.changes {
+            self.version += 1;
+            self.bench.app.set_version(self.version);
+        }
+        let began = Instant::now();
+        // As a task: the thread that waits here is none of those that work.
+        let (rosters, body) = (Arc::clone(self.sides.get(side).unwrap()), self.body.clone());
+        let answer = self.runtime.spawn(async move { rosters.refresh_request(body, deadline()).await });
+        let answer = self.runtime.block_on(answer).unwrap().unwrap();
+        assert_eq!(answer.status, 200);
+        began.elapsed()
+    }
+}
+
+fn rate(samples: &[Duration]) -> f64 {
+    USERS as f64 / median(samples.iter().map(Duration::as_secs_f64))
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    *values.get(values.len() / 2).unwrap()
+}

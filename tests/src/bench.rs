@@ -1,0 +1,85 @@
+//! The two sides that benchmarks compare: the same use cases on the component and on the logic compiled natively.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use roster_host::config::{Config, HostConfig, StoreConfig};
+use roster_host::http_client::HttpClient;
+use roster_host::metrics::Metrics;
+use roster_host::model::Username;
+use roster_host::plugin::{EngineSize, LoadOptions, PluginEngine, PluginSource, RosterPlugin, WasmPlugin};
+use roster_host::rosters::{Parts, Rosters, SessionId};
+use roster_host::store::MemoryStore;
+use tokio::time::Instant;
+
+use crate::native::NativePlugin;
+use crate::quick_app::QuickApp;
+
+/// How many users a benchmark refreshes.
+pub const USERS: usize = 1000;
+
+const DOMAIN: &str = "example.com";
+
+/// An application, and the configuration of a host that asks it.
+pub struct Bench {
+    /// What is asked.
+    pub app: QuickApp,
+    config: Config,
+}
+
+impl Bench {
+    /// Everybody has this many contacts.
+    pub async fn new(contacts: usize) -> Self {
+        let app = QuickApp::start(contacts).await;
+        let host = HostConfig::for_application(DOMAIN, &format!("{}/contacts/%s", app.origin())).unwrap();
+        Self { app, config: Config { hosts: vec![host], ..Config::default() } }
+    }
+
+    fn host(&self) -> &HostConfig {
+        self.config.hosts.first().unwrap()
+    }
+
+    async fn component(&self) -> Arc<dyn RosterPlugin> {
+        let engine = PluginEngine::new(EngineSize::of(&self.config.hosts)).unwrap();
+        let client = HttpClient::new(&self.host().client).unwrap();
+        let plugin = PluginSource::BuiltIn.read().await.unwrap();
+        let options = LoadOptions { host: self.host(), plugin: &plugin, client, metrics: Metrics::new() };
+        Arc::new(WasmPlugin::load(&engine, options).await.unwrap())
+    }
+
+    fn native(&self) -> Arc<dyn RosterPlugin> {
+        Arc::new(NativePlugin::new(&self.app.origin(), DOMAIN, HttpClient::new(&self.host().client).unwrap()))
+    }
+
+    /// The two plugins, and what they are called.
+    pub async fn both(&self) -> [(&'static str, Arc<dyn RosterPlugin>); 2] {
+        [("component", self.component().await), ("native", self.native())]
+    }
+
+    /// A host's rosters on one of them, with nobody connected.
+    pub fn rosters(&self, plugin: Arc<dyn RosterPlugin>) -> Arc<Rosters> {
+        let store = Arc::new(MemoryStore::new(&StoreConfig::default()));
+        let parts = Parts { domain: DOMAIN.into(), plugin, store, sinks: Vec::new(), metrics: Metrics::new() };
+        Rosters::new(parts, &self.host().limits, &self.host().store)
+    }
+}
+
+/// No benchmark runs into it.
+pub fn deadline() -> Instant {
+    Instant::now() + Duration::from_secs(60)
+}
+
+/// A refresh request that names so many users.
+pub fn names(count: usize) -> Bytes {
+    let names: Vec<String> = (0..count).map(|n| format!("user{n}")).collect();
+    serde_json::to_vec(&names).unwrap().into()
+}
+
+/// Connects all [`USERS`].
+pub async fn connect(rosters: &Arc<Rosters>) {
+    for n in 0..USERS {
+        let user = Username::new(&format!("user{n}")).unwrap();
+        rosters.connect(&user, SessionId::new("bench")).await.unwrap();
+    }
+}

@@ -1,0 +1,52 @@
+//! What a plugin may do with `wasi:http` beyond one `GET` at a time.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::time::Duration;
+
+use roster_tests::host::{TestHost, hostile_config};
+use roster_tests::web_app::{Reply, WebApp};
+
+async fn host() -> (WebApp, TestHost) {
+    let app = WebApp::start().await;
+    app.set("plain", Reply::Json("{\"plain\":1}".into()));
+    for slow in ["slow-1", "slow-2"] {
+        app.set(slow, Reply::Late(Duration::from_millis(300), Box::new(Reply::Json("{}".into()))));
+    }
+    let host = TestHost::with(hostile_config(&app)).await;
+    (app, host)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_allowed_way_to_ask_gets_its_answer() {
+    let (_app, host) = host().await;
+    for way in [
+        "ask",
+        "ask-two-at-once",
+        "ask-and-poll",
+        "ask-and-peek",
+        "ask-and-forget",
+        "ask-with-body",
+        "ask-with-deadline",
+        "ask-with-wrong-length",
+    ] {
+        let response = host.try_connect(way).await;
+        assert_eq!(response.status, 200, "{way}: {}", response.text());
+    }
+    // The same instance all the way: none of them has left a handle behind.
+    host.connect("counter").await;
+    assert_eq!(host.jids("counter").await, ["call-9@localhost"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_are_sent_together_run_together() {
+    let (app, host) = host().await;
+    host.connect("ask-two-at-once").await;
+    assert_eq!(app.most_at_once(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_on_its_way_before_anybody_waits_for_it() {
+    let (app, host) = host().await;
+    host.connect("ask-and-look-away").await;
+    assert_eq!(app.seen("looked-away").len(), 1);
+}
