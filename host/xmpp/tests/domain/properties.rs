@@ -46,7 +46,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0..3_usize).prop_map(Step::Drop),
         2 => Just(Step::Settle),
     ];
-    proptest::collection::vec(step, 1..60)
+    proptest::collection::vec(step, 1..200)
 }
 
 /// A device: its cache outlives its connections.
@@ -253,7 +253,7 @@ fn has(roster: &[Contact], name: &str, wanted: Subscription) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn clients_have_the_rosters_and_see_each_other_as_the_rosters_say(steps in steps()) {
