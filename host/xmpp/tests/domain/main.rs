@@ -15,6 +15,7 @@ mod iq;
 mod messages;
 mod presence;
 mod properties;
+mod races;
 mod rosters;
 mod subscriptions;
 mod support;

@@ -22,6 +22,8 @@ enum Step {
     LateChange(usize, Vec<Option<u8>>),
     Bind(usize, usize),
     Leave(usize, usize),
+    /// The connection is lost after so many stanzas of those that are queued.
+    Cut(usize, usize, usize),
     Get(usize, usize),
     GetWithVersion(usize, usize),
     Available(usize, usize),
@@ -39,6 +41,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0..3_usize, roster()).prop_map(|(user, roster)| Step::LateChange(user, roster)),
         3 => who().prop_map(|(user, resource)| Step::Bind(user, resource)),
         1 => who().prop_map(|(user, resource)| Step::Leave(user, resource)),
+        1 => (who(), 0..4_usize).prop_map(|((user, resource), read)| Step::Cut(user, resource, read)),
         3 => who().prop_map(|(user, resource)| Step::Get(user, resource)),
         3 => who().prop_map(|(user, resource)| Step::GetWithVersion(user, resource)),
         3 => who().prop_map(|(user, resource)| Step::Available(user, resource)),
@@ -64,8 +67,12 @@ struct Device {
 impl Device {
     /// Reads what has come, as a client does.
     fn read(&mut self) {
+        self.read_some(usize::MAX);
+    }
+
+    fn read_some(&mut self, most: usize) {
         let Some(client) = &mut self.client else { return };
-        for stanza in client.drain() {
+        for stanza in client.drain().into_iter().take(most) {
             match (stanza.name(), stanza.attr("type")) {
                 ("presence", None) => {
                     self.seen.insert(stanza.attr("from").unwrap().to_owned());
@@ -101,8 +108,8 @@ impl Device {
         };
     }
 
-    fn end(&mut self) -> Option<Client> {
-        self.read();
+    fn end(&mut self, read: usize) -> Option<Client> {
+        self.read_some(read);
         self.answered = false;
         self.available = false;
         self.open.clear();
@@ -156,12 +163,17 @@ async fn play(steps: Vec<Step>) {
             }
             Step::Bind(user, resource) => {
                 let device = &mut devices[user][resource];
-                let old = device.end();
+                let old = device.end(usize::MAX);
                 device.client = Some(world.bind(NAMES[user], ["1", "2"][resource]));
                 drop(old);
             }
             Step::Leave(user, resource) => {
-                if let Some(client) = devices[user][resource].end() {
+                if let Some(client) = devices[user][resource].end(usize::MAX) {
+                    client.leave().await;
+                }
+            }
+            Step::Cut(user, resource, read) => {
+                if let Some(client) = devices[user][resource].end(read) {
                     client.leave().await;
                 }
             }
@@ -193,7 +205,10 @@ async fn play(steps: Vec<Step>) {
         for event in was_late {
             world.domain.roster_event(&event).await;
         }
-        check(&mut devices, &rosters, late.is_empty());
+        // Now and then nobody reads, so that a lost connection loses something.
+        if number % 3 == 0 {
+            check(&mut devices, &rosters, late.is_empty());
+        }
     }
 }
 
