@@ -128,16 +128,20 @@ impl Domain {
         let mut world = self.world.write();
         let replaced = world.users.get(user).and_then(|entry| entry.named(session.resource()));
         let replaced = replaced.map(|one| Arc::clone(&one.session));
-        if let Some(old) = &replaced {
+        let detach = replaced.as_ref().is_some_and(|old| {
             old.outbound.end(SessionEnd::Replaced);
-            self.remove(&mut world, old);
-        }
+            self.remove(&mut world, old)
+        });
         let entry = world.users.entry(user.clone()).or_default();
-        let limit = self.options.max_sessions_per_user;
+        let limit = self.options.max_sessions_per_user.max(1);
         if entry.resources.len() >= limit {
             return Err(BindError::TooManySessions { limit });
         }
         entry.resources.push(Resource::new(Arc::clone(&session)));
+        drop(world);
+        if let Some(old) = replaced.as_ref().filter(|_| detach) {
+            self.rosters.disconnect(old.user(), old.source_id());
+        }
         debug!(session = session.address(), replaced = replaced.is_some(), "bound");
         Ok(session)
     }
@@ -162,7 +166,10 @@ impl Domain {
     /// The session has ended: it was closed, lost for good or replaced. Whoever saw it is told (RFC 6121 section 4.5), and
     /// the roster source too. Calling it again does nothing.
     pub async fn leave(self: &Arc<Self>, session: &Arc<Session>) {
-        self.remove(&mut self.world.write(), session);
+        let detach = self.remove(&mut self.world.write(), session);
+        if detach {
+            self.rosters.disconnect(session.user(), session.source_id());
+        }
     }
 
     /// A roster has changed. Returns when all pushes, and the presence that follows from the change, are queued.
@@ -198,19 +205,19 @@ impl Domain {
         world.tidy(user);
     }
 
-    /// Takes the session out of the world and says goodbye for it.
-    fn remove(&self, world: &mut World, session: &Arc<Session>) {
+    /// Takes the session out of the world and says goodbye for it. True if the roster source has to be told: while a task
+    /// fetches for the session, the task does it, for the source may not have heard of the session yet.
+    fn remove(&self, world: &mut World, session: &Arc<Session>) -> bool {
         session.ended.cancel();
-        let Some(entry) = world.users.get_mut(session.user()) else { return };
-        let Some(place) = entry.resources.iter().position(|one| one.session.number == session.number) else { return };
+        let Some(entry) = world.users.get_mut(session.user()) else { return false };
+        let Some(place) = entry.resources.iter().position(|one| one.session.number == session.number) else {
+            return false;
+        };
         let resource = entry.resources.remove(place);
         self.say_goodbye(world, &resource);
         world.tidy(session.user());
-        // While a task fetches for the session, the task tells the source: it may not have told it of the session yet.
-        if resource.attached && !resource.fetching {
-            self.rosters.disconnect(session.user(), session.source_id());
-        }
         debug!(session = session.address(), "left");
+        resource.attached && !resource.fetching
     }
 
     /// A number that is never given twice.
