@@ -8,7 +8,7 @@
 //! - [`check_config`], [`ports`]: what is said when it cannot start
 //! - [`serving`], [`sinks`], [`https`]: the program with a configuration
 //! - [`logs`], [`secrets`]: what is on standard error, and what must not be
-//! - [`stopping`]: SIGTERM and SIGINT
+//! - [`stopping`]: SIGTERM and SIGINT; [`killed`]: SIGKILL
 //! - [`plugin_files`], [`plugin_swaps`]: the subcommands `plugin ...`
 //!
 //! Shared: [`program`] (a running process and its output), [`setup`] (a folder with a configuration), [`web_app`] and
@@ -19,6 +19,7 @@ mod check_config;
 mod client;
 mod demo;
 mod https;
+mod killed;
 mod logs;
 mod plugin_files;
 mod plugin_swaps;
