@@ -78,7 +78,7 @@ fn drain(clients: &mut [Client]) -> usize {
 
 fn events(version: u64) -> Vec<RosterEvent> {
     let events = (0..USERS).map(|number| {
-        let added = version % 2 == 0;
+        let added = version.is_multiple_of(2);
         let snapshot = roster(number, version, usize::from(added));
         let other = number + CONTACTS / 2 + 1;
         let change = if added { Change::Put(contact(other)) } else { Change::Remove(jid(other)) };
