@@ -277,6 +277,9 @@ impl<'a> Negotiation<'a> {
             for stanza in management.again() {
                 self.wire.put(stanza);
             }
+            if management.ask() {
+                self.wire.put(&Element::bare("r", ns::SM));
+            }
         }
         self.shared.counters.sessions_resumed.increase();
         tracing::debug!(session = live.session.jid().as_str(), "resumed");

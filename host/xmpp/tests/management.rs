@@ -1,0 +1,176 @@
+//! Stream management (XEP-0198): what a client that loses its network does not lose.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod support;
+
+use std::time::Duration;
+
+use support::server::{config, until};
+use support::{Client, Server};
+
+const ENABLE: &str = "<enable xmlns='urn:xmpp:sm:3' resume='true'/>";
+
+/// Turns stream management on; the id to resume with.
+async fn enable(client: &mut Client) -> String {
+    client.send(ENABLE).await;
+    let enabled = client.expect("/>").await;
+    assert!(enabled.starts_with("<enabled ") && enabled.contains("max='"), "{enabled}");
+    enabled.split("id='").nth(1).unwrap().split('\'').next().unwrap().to_owned()
+}
+
+/// Logged in again, with no resource bound.
+async fn again(server: &Server, user: &str) -> Client {
+    let mut client = Client::connect_tls(server.tls, &server.trust).await;
+    client.open().await;
+    client.plain(user).await;
+    client
+}
+
+fn resume(id: &str, h: u32) -> String {
+    format!("<resume xmlns='urn:xmpp:sm:3' previd='{id}' h='{h}'/>")
+}
+
+fn chat(n: usize) -> String {
+    format!("<message to='john@example.com/phone' type='chat' id='m{n}'><body>{n}</body></message>")
+}
+
+#[tokio::test]
+async fn a_client_that_loses_its_network_gets_what_it_missed_once_and_in_order() {
+    let server = Server::start().await;
+    let mut john = Client::log_in(&server, "john", "phone").await;
+    let id = enable(&mut john).await;
+    let mut marie = Client::log_in(&server, "marie", "tablet").await;
+    for n in 0..3 {
+        marie.send(&chat(n)).await;
+    }
+    assert!(john.expect("id='m2'").await.contains("<r "));
+    // He has read three, and says so about one; then his network is gone.
+    john.send("<a xmlns='urn:xmpp:sm:3' h='1'/>").await;
+    john.send("<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>").await;
+    john.expect("id='p'").await;
+    drop(john);
+    until("the session waits", || server.counters.sessions_hibernating.get() == 1).await;
+    for n in 3..6 {
+        marie.send(&chat(n)).await;
+    }
+    marie.ping("sent").await;
+    assert_eq!(server.counters.sessions.get(), 2);
+    let mut john = again(&server, "john").await;
+    // Three messages had arrived, whatever he had time to say.
+    john.send(&resume(&id, 3)).await;
+    let all = john.expect("id='m5'").await;
+    assert!(all.starts_with(&format!("<resumed xmlns='urn:xmpp:sm:3' h='1' previd='{id}'/>")), "{all}");
+    // The answer to his ping was the fourth stanza.
+    let order: Vec<usize> =
+        ["id='p'", "id='m3'", "id='m4'", "id='m5'"].iter().map(|wanted| all.find(wanted).expect(wanted)).collect();
+    assert!(order.is_sorted() && !all.contains("id='m2'"), "{all}");
+    assert!(all.contains("<r "), "{all}");
+    john.send("<a xmlns='urn:xmpp:sm:3' h='7'/><r xmlns='urn:xmpp:sm:3'/>").await;
+    john.expect("<a xmlns='urn:xmpp:sm:3' h='1'/>").await;
+    marie.send(&chat(6)).await;
+    john.expect("id='m6'").await;
+    john.log_out().await;
+    marie.log_out().await;
+    server.is_empty().await;
+    assert_eq!((server.counters.sessions_resumed.get(), server.counters.sessions_total.get()), (1, 2));
+    assert!(server.friends.connected.lock().is_empty());
+}
+
+#[tokio::test]
+async fn a_session_is_resumed_in_the_face_of_its_old_connection() {
+    let server = Server::start().await;
+    let mut old = Client::log_in(&server, "john", "phone").await;
+    let id = enable(&mut old).await;
+    let mut new = again(&server, "john").await;
+    new.send(&resume(&id, 0)).await;
+    new.expect("<resumed ").await;
+    new.expect("/>").await;
+    let rest = old.rest().await;
+    assert!(rest.contains("<conflict ") && rest.ends_with("</stream:stream>"), "{rest}");
+    new.ping("p").await;
+    new.log_out().await;
+    server.is_empty().await;
+}
+
+#[tokio::test]
+async fn nobody_resumes_what_is_not_there_or_not_theirs_and_may_bind_instead() {
+    let server = Server::start().await;
+    let mut john = Client::log_in(&server, "john", "phone").await;
+    let id = enable(&mut john).await;
+    let mut marie = again(&server, "marie").await;
+    for id in [id.as_str(), "x", ""] {
+        marie.send(&resume(id, 0)).await;
+        let failed = marie.expect("</failed>").await;
+        assert!(failed.contains("<item-not-found "), "{failed}");
+    }
+    marie.send(ENABLE).await;
+    assert!(marie.expect("</failed>").await.contains("<unexpected-request "));
+    assert_eq!(marie.bind("x").await, "marie@example.com/x");
+    marie.send(&resume(&id, 0)).await;
+    assert!(marie.expect("</failed>").await.contains("<unexpected-request "));
+    john.send(ENABLE).await;
+    assert!(john.expect("</failed>").await.contains("<unexpected-request "));
+    john.send("<a xmlns='urn:xmpp:sm:3' h='99'/>").await;
+    let rest = john.rest().await;
+    assert!(rest.contains("<undefined-condition ") && rest.contains("<handled-count-too-high "), "{rest}");
+    marie.log_out().await;
+    server.is_empty().await;
+}
+
+#[tokio::test]
+async fn what_a_lost_client_never_got_goes_back_to_its_sender() {
+    let mut config = config();
+    config.resumption.window = Duration::from_millis(200);
+    let server = Server::with(config).await;
+    let mut john = Client::log_in(&server, "john", "phone").await;
+    enable(&mut john).await;
+    drop(john);
+    until("the session waits", || server.counters.sessions_hibernating.get() == 1).await;
+    let mut marie = Client::log_in(&server, "marie", "tablet").await;
+    marie.send(&chat(1)).await;
+    let back = marie.expect("</message>").await;
+    assert!(
+        back.contains("type='error'") && back.contains("id='m1'") && back.contains("<recipient-unavailable "),
+        "{back}"
+    );
+    // From now on the domain answers.
+    until("the session is over", || server.counters.sessions.get() == 1).await;
+    marie.send(&chat(2)).await;
+    let back = marie.expect("</message>").await;
+    assert!(back.contains("type='error'") && back.contains("id='m2'"), "{back}");
+    marie.log_out().await;
+    server.is_empty().await;
+    assert!(server.friends.connected.lock().is_empty());
+}
+
+#[tokio::test]
+async fn a_client_that_acknowledges_nothing_loses_its_session() {
+    let mut config = config();
+    config.resumption.unacknowledged = 5;
+    let server = Server::with(config).await;
+    let mut john = Client::log_in(&server, "john", "phone").await;
+    enable(&mut john).await;
+    let mut marie = Client::log_in(&server, "marie", "tablet").await;
+    for n in 0..20 {
+        marie.send(&chat(n)).await;
+    }
+    let rest = john.rest().await;
+    assert!(rest.contains("<policy-violation "), "{rest}");
+    assert_eq!(server.counters.overflows.get(), 1);
+    marie.log_out().await;
+    server.is_empty().await;
+}
+
+#[tokio::test]
+async fn as_many_sessions_wait_as_the_operator_allows() {
+    let mut config = config();
+    config.resumption.hibernating = 1;
+    let server = Server::with(config).await;
+    for (resource, waiting) in [("a", 1), ("b", 1)] {
+        let mut john = Client::log_in(&server, "john", resource).await;
+        enable(&mut john).await;
+        drop(john);
+        until("the connection is gone", || server.counters.connections.get() == 0).await;
+        until("it waits, or is over", || server.counters.sessions.get() == waiting).await;
+    }
+}

@@ -1,0 +1,191 @@
+//! XMPP over WebSocket (RFC 7395), and how clients find it (XEP-0156).
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
+
+mod support;
+
+use std::net::SocketAddr;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use futures::{SinkExt, StreamExt};
+use support::Server;
+use support::server::{LONG, config, until};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{WebSocketStream, client_async};
+
+const OPEN: &str = "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='example.com' version='1.0'/>";
+const CLOSE: &str = "<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>";
+
+struct Web(WebSocketStream<TcpStream>);
+
+impl Web {
+    async fn connect(address: SocketAddr, protocol: Option<&str>) -> Result<Self, Box<Error>> {
+        let mut request = format!("ws://{address}/xmpp-websocket").into_client_request().unwrap();
+        if let Some(protocol) = protocol {
+            request.headers_mut().insert("sec-websocket-protocol", protocol.parse().unwrap());
+        }
+        let stream = TcpStream::connect(address).await.unwrap();
+        Ok(Self(client_async(request, stream).await.map_err(Box::new)?.0))
+    }
+
+    async fn send(&mut self, text: &str) {
+        self.0.send(Message::text(text)).await.unwrap();
+    }
+
+    /// The next message; none at the end.
+    async fn next(&mut self) -> Option<String> {
+        match timeout(LONG, self.0.next()).await.expect("an answer")? {
+            Ok(Message::Text(text)) => Some(text.to_string()),
+            Ok(Message::Close(_)) | Err(_) => None,
+            Ok(other) => panic!("{other:?}"),
+        }
+    }
+
+    async fn rest(&mut self) -> String {
+        let mut all = String::new();
+        while let Some(message) = self.next().await {
+            all += &message;
+        }
+        all
+    }
+
+    async fn log_in(&mut self) {
+        self.send(OPEN).await;
+        assert!(self.next().await.unwrap().starts_with("<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' "));
+        let features = self.next().await.unwrap();
+        assert!(
+            features.starts_with("<stream:features xmlns:stream='http://etherx.jabber.org/streams'><mechanisms "),
+            "{features}"
+        );
+        assert!(!features.contains("starttls"), "{features}");
+        let secret = STANDARD.encode("\0john\0john's secret");
+        self.send(&format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{secret}</auth>")).await;
+        assert_eq!(self.next().await.unwrap(), "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
+        self.send(OPEN).await;
+        assert!(self.next().await.unwrap().starts_with("<open "));
+        assert!(self.next().await.unwrap().contains("<bind "));
+        self.send("<iq xmlns='jabber:client' type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>")
+            .await;
+        assert!(self.next().await.unwrap().starts_with("<iq xmlns='jabber:client' "));
+    }
+}
+
+#[tokio::test]
+async fn a_client_logs_in_gets_its_roster_and_closes_the_stream() {
+    let server = Server::start().await;
+    let mut john = Web::connect(server.web_encrypted, Some("xmpp")).await.unwrap();
+    john.log_in().await;
+    john.send("<iq xmlns='jabber:client' type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>").await;
+    let roster = john.next().await.unwrap();
+    assert!(roster.starts_with("<iq xmlns='jabber:client' ") && roster.contains("jid='marie@example.com'"), "{roster}");
+    assert_eq!(server.counters.sessions.get(), 1);
+    john.send(CLOSE).await;
+    assert_eq!(john.rest().await, CLOSE);
+    server.is_empty().await;
+}
+
+#[tokio::test]
+async fn the_listener_says_whether_passwords_may_cross_it() {
+    let mut config = config();
+    config.require_encryption = true;
+    let server = Server::with(config).await;
+    let mut john = Web::connect(server.web, Some("xmpp")).await.unwrap();
+    john.send(OPEN).await;
+    john.next().await.unwrap();
+    let features = john.next().await.unwrap();
+    assert_eq!(features, "<stream:features xmlns:stream='http://etherx.jabber.org/streams'></stream:features>");
+    john.send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGEAYg==</auth>").await;
+    assert!(john.next().await.unwrap().contains("<encryption-required/>"));
+    drop(john);
+    server.is_empty().await;
+}
+
+#[tokio::test]
+async fn the_subprotocol_is_xmpp() {
+    let server = Server::start().await;
+    for protocol in [None, Some("chat")] {
+        match Web::connect(server.web, protocol).await.map(|_| ()).map_err(|error| *error) {
+            Err(Error::Http(response)) => assert_eq!(response.status(), 400),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(Web::connect(server.web, Some("chat, xmpp")).await.is_ok());
+    until("the last is gone", || server.counters.connections.get() == 0).await;
+}
+
+#[tokio::test]
+async fn what_breaks_the_framing_ends_the_stream_by_its_condition() {
+    let server = Server::start().await;
+    let long = format!("<message xmlns='jabber:client'>{}</message>", "x".repeat(11_000));
+    let cases: &[(&str, &str)] = &[
+        (
+            "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='example.com' version='1.0'></stream:stream>",
+            "bad-format",
+        ),
+        (
+            "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='example.com' version='1.0'>",
+            "not-well-formed",
+        ),
+        ("<presence xmlns='jabber:client'>", "not-well-formed"),
+        ("<presence xmlns='jabber:client'/><presence xmlns='jabber:client'/>", "not-well-formed"),
+        ("<presence xmlns='jabber:client'/>x", "not-well-formed"),
+        ("<presence xmlns='jabber:client'/>", "not-authorized"),
+        ("<presence/>", "not-authorized"),
+        (OPEN, "bad-format"),
+        ("<!-- x -->", "restricted-xml"),
+        ("x", "not-well-formed"),
+        (&long, "policy-violation"),
+    ];
+    for (text, condition) in cases {
+        let mut john = Web::connect(server.web_encrypted, Some("xmpp")).await.unwrap();
+        john.send(OPEN).await;
+        john.next().await.unwrap();
+        john.next().await.unwrap();
+        john.send(text).await;
+        let rest = john.rest().await;
+        assert!(rest.starts_with("<stream:error xmlns:stream='http://etherx.jabber.org/streams'>"), "{text}: {rest}");
+        assert!(rest.contains(&format!("<{condition} ")) && rest.ends_with(CLOSE), "{text}: {rest}");
+    }
+    let mut john = Web::connect(server.web_encrypted, Some("xmpp")).await.unwrap();
+    john.0.send(Message::binary(OPEN)).await.unwrap();
+    assert!(john.rest().await.contains("<bad-format "));
+    // Pings of the transport are answered by it, and white space is tolerated.
+    let mut john = Web::connect(server.web_encrypted, Some("xmpp")).await.unwrap();
+    john.log_in().await;
+    john.send(" ").await;
+    john.0.send(Message::Ping("x".into())).await.unwrap();
+    assert!(matches!(timeout(LONG, john.0.next()).await.unwrap().unwrap().unwrap(), Message::Pong(_)));
+    drop(john);
+    server.is_empty().await;
+}
+
+#[tokio::test]
+async fn clients_find_the_url_where_they_asked() {
+    let server = Server::start().await;
+    for (address, path, kind, wanted) in [
+        (
+            server.web,
+            "/.well-known/host-meta",
+            "application/xrd+xml",
+            "href='ws://chat.example.com:5280/xmpp-websocket'",
+        ),
+        (
+            server.web_encrypted,
+            "/.well-known/host-meta.json",
+            "application/json",
+            r#"{"links":[{"rel":"urn:xmpp:alt-connections:websocket","href":"wss://chat.example.com:5280/xmpp-websocket"}]}"#,
+        ),
+    ] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: chat.example.com:5280\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        timeout(LONG, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+        assert!(answer.contains(wanted) && answer.contains(kind), "{answer}");
+        assert!(answer.contains("access-control-allow-origin: *"), "{answer}");
+    }
+}
