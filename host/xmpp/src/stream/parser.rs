@@ -193,6 +193,10 @@ impl StreamParser {
             return Ok(Some(StreamEvent::Open(header)));
         }
         let element = self.declarations.open(tag)?;
+        if self.stack.is_empty() && self.framing == Framing::Document && element.is("stream", ns::STREAM) {
+            // Told at once: a header has no end to wait for.
+            return Err(StreamCondition::BadFormat.because("the stream is open already"));
+        }
         self.stack.push(element);
         Ok(None)
     }

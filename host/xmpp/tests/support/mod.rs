@@ -6,6 +6,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     dead_code,
+    unused_imports,
     missing_docs,
     unreachable_pub
 )]
