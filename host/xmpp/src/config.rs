@@ -62,8 +62,8 @@ pub struct ClientLimits {
     pub stanzas_per_second: u32,
     /// Stanzas it may send at once. Default: 500.
     pub stanzas_burst: u32,
-    /// Stanzas that may wait for one client. A client with more of them does not read, and its session ends. A change of
-    /// a roster is one stanza for each contact. Default: 4,096.
+    /// Stanzas that may wait for one client; what belongs together, such as all pushes of one change of its roster, counts
+    /// as one. A client with more of them does not read, and its session ends. Default: 1,024.
     pub outbound_queue: usize,
 }
 
@@ -78,7 +78,7 @@ impl Default for ClientLimits {
             bytes_burst: 512_000,
             stanzas_per_second: 100,
             stanzas_burst: 500,
-            outbound_queue: 4_096,
+            outbound_queue: 1_024,
         }
     }
 }
@@ -147,14 +147,14 @@ pub struct Resumption {
     /// How long a session waits for its client to come back. Zero: not at all. Default: 5 min.
     pub window: Duration,
     /// Stanzas that are kept because a client has not acknowledged them. With more of them its session ends.
-    /// Default: 4,096.
+    /// A roster of so many contacts is the most that can be sent to it at once. Default: 16,384.
     pub unacknowledged: usize,
-    /// Sessions that may wait for their clients at once; one more ends the oldest. Default: 5,000.
+    /// Sessions that may wait for their clients at once; one more ends with its connection. Default: 5,000.
     pub hibernating: usize,
 }
 
 impl Default for Resumption {
     fn default() -> Self {
-        Self { window: Duration::from_secs(300), unacknowledged: 4_096, hibernating: 5_000 }
+        Self { window: Duration::from_secs(300), unacknowledged: 16_384, hibernating: 5_000 }
     }
 }

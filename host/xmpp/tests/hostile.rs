@@ -1,6 +1,6 @@
 //! About a hundred streams no honest client sends. Each is answered by the RFC, the server stays up, and nothing is left of
 //! any of them.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! Stream management (XEP-0198): what a client that loses its network does not lose.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
 mod support;
 
