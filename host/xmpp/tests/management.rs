@@ -174,3 +174,70 @@ async fn as_many_sessions_wait_as_the_operator_allows() {
         until("it waits, or is over", || server.counters.sessions.get() == waiting).await;
     }
 }
+
+#[tokio::test]
+async fn a_client_that_comes_back_without_resuming_gets_what_it_had_not_acknowledged() {
+    let server = Server::start().await;
+    let mut john = Client::log_in(&server, "john", "phone").await;
+    enable(&mut john).await;
+    let mut marie = Client::log_in(&server, "marie", "tablet").await;
+    marie.send(&chat(1)).await;
+    john.expect("id='m1'").await;
+    drop(john);
+    until("the session waits", || server.counters.sessions_hibernating.get() == 1).await;
+    marie.send(&chat(2)).await;
+    marie.ping("sent").await;
+    let mut john = Client::log_in(&server, "john", "phone").await;
+    john.expect("id='m1'").await;
+    john.expect("id='m2'").await;
+    marie.send("<iq type='get' id='q' to='john@example.com/phone'><x xmlns='urn:x'/></iq>").await;
+    john.expect("id='q'").await;
+    john.log_out().await;
+    marie.log_out().await;
+    server.is_empty().await;
+}
+
+#[tokio::test]
+async fn a_request_that_never_arrived_is_answered() {
+    let mut config = config();
+    config.resumption.window = Duration::from_millis(300);
+    let server = Server::with(config).await;
+    let mut john = Client::log_in(&server, "john", "phone").await;
+    enable(&mut john).await;
+    drop(john);
+    until("the session waits", || server.counters.sessions_hibernating.get() == 1).await;
+    let mut marie = Client::log_in(&server, "marie", "tablet").await;
+    marie.send("<iq type='get' id='q' to='john@example.com/phone'><x xmlns='urn:x'/></iq>").await;
+    let answer = marie.expect("</iq>").await;
+    assert!(answer.contains("id='q'") && answer.contains("<service-unavailable "), "{answer}");
+    marie.log_out().await;
+    server.is_empty().await;
+}
+
+#[tokio::test]
+async fn many_attempts_to_resume_at_once_leave_one_session() {
+    let server = Server::start().await;
+    let mut john = Client::log_in(&server, "john", "phone").await;
+    let id = enable(&mut john).await;
+    let mut clients = Vec::new();
+    for _ in 0..6 {
+        let mut client = again(&server, "john").await;
+        client.send(&resume(&id, 0)).await;
+        clients.push(client);
+    }
+    // Each takes it from the one before; some are cut off in the middle of that.
+    clients.truncate(4);
+    drop(john);
+    for client in clients {
+        drop(client);
+    }
+    until("connections are gone", || server.counters.connections.get() == 0).await;
+    until("one session waits", || server.counters.sessions_hibernating.get() == 1).await;
+    assert_eq!(server.counters.sessions.get(), 1);
+    let mut last = again(&server, "john").await;
+    last.send(&resume(&id, 0)).await;
+    last.expect("<resumed ").await;
+    last.log_out().await;
+    server.is_empty().await;
+    assert!(server.friends.connected.lock().is_empty());
+}

@@ -86,3 +86,54 @@ impl Accounts for HttpAccounts {
         Ok(Verdict::Accepted)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    struct Application(Arc<AtomicUsize>);
+
+    #[async_trait]
+    impl CheckPassword for Application {
+        async fn check(&self, user: &Username, password: &str) -> Result<bool, AccountsUnavailable> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            match user.as_str() {
+                "down" => Err(AccountsUnavailable { reason: "no answer".to_owned() }),
+                _ => Ok(password == "right"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn right_passwords_are_remembered_and_wrong_ones_are_not() {
+        for (remember, asked) in [(Duration::from_secs(60), 4), (Duration::ZERO, 5)] {
+            let count = Arc::new(AtomicUsize::new(0));
+            let accounts = HttpAccounts::new(Box::new(Application(Arc::clone(&count))), remember);
+            let user = |name| Username::new(name).unwrap();
+            for (name, password, expected) in [
+                ("john", "right", Ok(Verdict::Accepted)),
+                ("john", "right", Ok(Verdict::Accepted)),
+                ("john", "wrong", Ok(Verdict::Refused)),
+                ("john", "wrong", Ok(Verdict::Refused)),
+                ("down", "right", Err(AccountsUnavailable { reason: "no answer".to_owned() })),
+            ] {
+                assert_eq!(accounts.verify_plain(&user(name), password).await, expected);
+            }
+            assert_eq!(count.load(Ordering::Relaxed), asked);
+            assert!(!accounts.has_credentials());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_is_bounded() {
+        let accounts = HttpAccounts::new(Box::new(Application(Arc::default())), Duration::from_secs(60));
+        for number in 0..MOST_REMEMBERED + 10 {
+            accounts.verify_plain(&Username::new(&format!("u{number}")).unwrap(), "right").await.unwrap();
+        }
+        assert_eq!(accounts.right.lock().len(), MOST_REMEMBERED);
+    }
+}

@@ -11,6 +11,7 @@
 //! - [`view`]: a roster as presence asks it
 //! - [`presence`]: who is told that somebody is here; [`probes`]: who is told later, and why
 //! - [`messages`], and [`carbons`], the copies for a user's other resources
+//! - [`undelivered`]: what a client never got
 //! - [`stanza`]: small words for making stanzas
 
 mod address;
@@ -25,6 +26,7 @@ mod pushes;
 mod roster;
 mod session;
 mod stanza;
+mod undelivered;
 mod view;
 mod world;
 

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use minidom::Element;
 use roster_model::Username;
-use rxml::{Namespace, xml_ncname};
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
@@ -14,9 +12,8 @@ use crate::config::EndpointConfig;
 use crate::counters::Counters;
 use crate::domain::{Domain, Session};
 use crate::outbound::Outgoing;
-use crate::stream::ns;
 
-/// See the module. Whoever drops it without [`Live::finish`] leaves a session behind in the domain.
+/// See the module.
 pub(crate) struct Live {
     pub(super) domain: Arc<Domain>,
     pub(super) session: Arc<Session>,
@@ -27,6 +24,7 @@ pub(crate) struct Live {
     /// Default language of what the client sends.
     pub(super) lang: Option<String>,
     counters: Arc<Counters>,
+    finished: bool,
 }
 
 /// What becomes of a session whose client is away.
@@ -48,7 +46,7 @@ impl Live {
     ) -> Self {
         counters.sessions.increase();
         counters.sessions_total.increase();
-        Self { domain, session, user, outgoing, management: None, place: None, lang, counters }
+        Self { domain, session, user, outgoing, management: None, place: None, lang, counters, finished: false }
     }
 
     /// The address of the session, as text.
@@ -73,56 +71,35 @@ impl Live {
         waited
     }
 
-    /// The end: senders are told what never arrived, and the domain that the session has left.
+    /// The end: whoever saw the session is told, and then the senders of what never arrived.
     pub(super) async fn finish(mut self) {
-        // Whatever is sent from now on is answered by the domain, as to anybody who is not there.
-        self.outgoing.close();
+        self.finished = true;
         self.place = None;
-        let mut lost: Vec<Arc<Element>> =
-            self.management.take().map(Management::into_unacknowledged).unwrap_or_default().into();
-        while let Some(stanza) = self.outgoing.try_next() {
-            lost.push(stanza);
-        }
-        for stanza in lost {
-            if let Some(answer) = undelivered(&stanza, self.session.bare()) {
-                self.domain.stanza(&self.session, answer).await;
-            }
-        }
         self.domain.leave(&self.session).await;
+        // From now on nobody finds the session; what was queued before is here.
+        self.outgoing.close();
+        let unacknowledged = self.management.take().map(Management::into_unacknowledged).unwrap_or_default();
+        for stanza in unacknowledged {
+            self.domain.undelivered(&self.session, &stanza);
+        }
+        while let Some(stanza) = self.outgoing.try_next() {
+            self.domain.undelivered(&self.session, &stanza);
+        }
         self.counters.sessions.decrease();
         debug!(session = self.address(), "the session has ended");
     }
 }
 
-/// What the sender of a stanza is told that did not arrive (XEP-0198 section 4, RFC 6121 section 8): only what wants an
-/// answer gets one, and an error never does.
-fn undelivered(stanza: &Element, own: &str) -> Option<Element> {
-    let wants = match (stanza.name(), stanza.attr("type")) {
-        ("message", kind) => matches!(kind, None | Some("normal" | "chat")) && has_body(stanza),
-        ("iq", kind) => matches!(kind, Some("get" | "set")),
-        _ => false,
-    };
-    let from = stanza.attr("from").filter(|from| wants && *from != own)?;
-    let mut answer = Element::bare(stanza.name(), ns::CLIENT);
-    let mut set = |name: &rxml::NcNameStr, value: &str| {
-        answer.attrs_mut().insert(Namespace::NONE, name.to_owned(), value.to_owned());
-    };
-    set(xml_ncname!("type"), "error");
-    set(xml_ncname!("to"), from);
-    if let Some(id) = stanza.attr("id") {
-        set(xml_ncname!("id"), id);
+impl Drop for Live {
+    /// A session that was cut off before its end, in the middle of a login or of being handed over, must not stay behind.
+    fn drop(&mut self) {
+        if self.finished {
+            return;
+        }
+        self.counters.sessions.decrease();
+        let (domain, session) = (Arc::clone(&self.domain), Arc::clone(&self.session));
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { domain.leave(&session).await });
+        }
     }
-    let (kind, condition) = match stanza.name() {
-        "message" => ("wait", "recipient-unavailable"),
-        _ => ("cancel", "service-unavailable"),
-    };
-    let mut error = Element::bare("error", ns::CLIENT);
-    error.attrs_mut().insert(Namespace::NONE, xml_ncname!("type").to_owned(), kind.to_owned());
-    error.append_child(Element::bare(condition, ns::STANZA_ERRORS));
-    answer.append_child(error);
-    Some(answer)
-}
-
-fn has_body(message: &Element) -> bool {
-    message.children().any(|child| child.is("body", ns::CLIENT))
 }
