@@ -13,7 +13,7 @@ use crate::{users, wasi_http};
 /// What wit-bindgen makes of the WIT. Generated code is not held to the crate's lints.
 #[allow(missing_docs, unsafe_code, unreachable_pub, clippy::all, clippy::restriction)]
 pub(crate) mod bindings {
-    wit_bindgen::generate!({ path: "../wit", world: "roster-plugin", generate_all });
+    wit_bindgen::generate!({ path: "wit", world: "roster-plugin", generate_all });
 
     export!(Component with_types_in self);
 

@@ -11,7 +11,7 @@ const LONGEST: u64 = 16 << 20;
 
 macro_rules! files {
     ($protocol:literal, $($name:literal),* $(,)?) => {
-        &[$(($name, include_str!(concat!("../../../tests/conformance/", $protocol, "/", $name, ".json")))),*]
+        &[$(($name, include_str!(concat!("../../conformance/", $protocol, "/", $name, ".json")))),*]
     };
 }
 

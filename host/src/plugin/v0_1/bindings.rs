@@ -13,7 +13,7 @@ wasmtime::component::bindgen!({
         }
     ",
     world: "roster-host:bindings/hooks",
-    path: "../wit",
+    path: "wit",
     imports: { default: trappable },
     exports: { default: async },
     with: { "xmpp:roster/store.snapshot": crate::plugin::known_roster::KnownRoster },
