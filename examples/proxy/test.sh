@@ -7,7 +7,8 @@ jco=../js-host/node_modules/.bin/jco
 work=$(mktemp -d)
 pid=
 stop() {
-    [ -z "$pid" ] || { kill "$pid" && wait "$pid"; } 2>/dev/null || true
+    # The group: `jco serve` serves in a process of its own, which outlives it.
+    [ -z "$pid" ] || { kill -- "-$pid" && wait "$pid"; } 2>/dev/null || true
     pid=
 }
 trap 'stop; rm -rf "$work"' EXIT
@@ -23,7 +24,7 @@ run() {
     shift 2
     echo "--- $title"
     port=$(free_port)
-    "${@//@PORT@/$port}" >"$work/log" 2>&1 &
+    setsid "${@//@PORT@/$port}" >"$work/log" 2>&1 &
     pid=$!
     # shellcheck disable=SC2086 # None or one.
     node test.js "http://127.0.0.1:$port" "$app" $cases || { cat "$work/log" >&2; exit 1; }
