@@ -3,11 +3,30 @@
 use minidom::Element;
 use rxml::xml_ncname;
 
-pub(crate) use xmpp_parsers::ns::{
-    CARBONS, DELAY, DISCO_INFO, DISCO_ITEMS, FORWARD, JABBER_CLIENT, PING, ROSTER, TIME, VERSION, XMPP_STANZAS,
-};
-
-pub(super) const BIND: &str = xmpp_parsers::ns::BIND;
+/// Stanzas between client and server.
+pub(super) const JABBER_CLIENT: &str = "jabber:client";
+/// The conditions in a stanza's `<error/>`.
+pub(super) const XMPP_STANZAS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
+/// RFC 6121 section 2.
+pub(super) const ROSTER: &str = "jabber:iq:roster";
+/// XEP-0030.
+pub(super) const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
+/// XEP-0030.
+pub(super) const DISCO_ITEMS: &str = "http://jabber.org/protocol/disco#items";
+/// XEP-0092.
+pub(super) const VERSION: &str = "jabber:iq:version";
+/// XEP-0199.
+pub(super) const PING: &str = "urn:xmpp:ping";
+/// XEP-0202.
+pub(super) const TIME: &str = "urn:xmpp:time";
+/// XEP-0203.
+pub(super) const DELAY: &str = "urn:xmpp:delay";
+/// XEP-0280.
+pub(super) const CARBONS: &str = "urn:xmpp:carbons:2";
+/// XEP-0297.
+pub(super) const FORWARD: &str = "urn:xmpp:forward:0";
+/// RFC 6120 section 7.
+pub(super) const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
 /// RFC 3921 section 3: nothing to do, and old clients still ask for it.
 pub(super) const SESSION: &str = "urn:ietf:params:xml:ns:xmpp-session";
 /// XEP-0334.
