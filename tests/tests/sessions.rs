@@ -12,6 +12,7 @@ async fn with_grace(grace: Duration) -> (WebApp, TestHost) {
     let app = WebApp::start().await;
     let mut config = config(&app);
     config.hosts[0].store.grace = grace;
+    config.hosts[0].store.stale_if_error = Duration::ZERO;
     app.set("john", Reply::contacts(&["a@x"]));
     (app, TestHost::with(config).await)
 }
@@ -187,4 +188,66 @@ async fn leaving_again_does_not_make_the_grace_time_longer() {
     let left = std::time::Instant::now();
     until("the roster is dropped", || async { host.cached("john").await.is_none() }).await;
     assert!((1800..3400).contains(&left.elapsed().as_millis()), "{:?}", left.elapsed());
+}
+
+async fn with_stale(limit: Duration) -> (WebApp, TestHost) {
+    let app = WebApp::start().await;
+    let mut config = config(&app);
+    config.hosts[0].store.grace = Duration::from_millis(50);
+    config.hosts[0].store.stale_if_error = limit;
+    app.set("john", Reply::contacts(&["a@x"]));
+    let host = TestHost::with(config).await;
+    host.connect("john").await;
+    host.disconnect("john").await;
+    (app, host)
+}
+
+/// Waits until a connect asks the application: the grace time is over.
+async fn connect_asks(app: &WebApp, host: &TestHost) -> client::Response {
+    let before = app.seen("john").len();
+    loop {
+        let answer = host.try_connect("john").await;
+        if app.seen("john").len() > before {
+            return answer;
+        }
+        host.disconnect("john").await;
+        tokio::time::sleep(Duration::from_millis(60)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_the_grace_time_the_application_is_asked_and_an_old_roster_is_better_than_none() {
+    let (app, host) = with_stale(Duration::from_secs(3600)).await;
+    app.set("john", Reply::Status(500));
+    let answer = connect_asks(&app, &host).await;
+    assert_eq!((answer.status, &answer.json()["contacts"][0]["jid"]), (200, &json!("a@x")), "{}", answer.text());
+    app.set("john", Reply::contacts(&["b@x"]));
+    assert_eq!(
+        host.try_connect("john").await.json()["contacts"][0]["jid"],
+        json!("b@x"),
+        "the next session asks again"
+    );
+    let asked = app.seen("john").len();
+    host.connect("john").await;
+    assert_eq!(app.seen("john").len(), asked, "what the application has said is served from memory");
+    let names: Vec<_> = host.events.of("john").iter().map(|event| event["event"].clone()).collect();
+    assert_eq!(names, ["loaded", "changed"], "the roster was kept all the time");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_roster_older_than_the_operator_allows_is_not_served() {
+    let (app, host) = with_stale(Duration::from_millis(300)).await;
+    app.set("john", Reply::Status(500));
+    until("the roster is dropped", || async { host.cached("john").await.is_none() }).await;
+    assert_eq!(host.try_connect("john").await.status, 502);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_of_somebody_who_left_leaves_the_old_roster_for_an_emergency() {
+    let (app, host) = with_stale(Duration::from_secs(3600)).await;
+    assert_eq!(host.refresh(&["john"]).await.json()["updated"], json!(1));
+    app.set("john", Reply::Status(500));
+    let asked = app.seen("john").len();
+    assert_eq!(host.try_connect("john").await.json()["contacts"][0]["jid"], json!("a@x"));
+    assert_eq!(app.seen("john").len(), asked + 1, "the application is asked first");
 }

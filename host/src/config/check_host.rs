@@ -149,6 +149,7 @@ fn store(raw: RawStore, at: &At<'_>) -> StoreConfig {
         max_bytes: at.size("max_bytes", raw.max_bytes, d.max_bytes, 1..=1 << 48),
         max_contacts: at.count("max_contacts", raw.max_contacts, d.max_contacts, 1..=1_000_000),
         grace: at.wait_or_zero("grace", raw.grace, d.grace),
+        stale_if_error: at.wait_or_zero("stale_if_error", raw.stale_if_error, d.stale_if_error),
     }
 }
 

@@ -371,11 +371,20 @@ pub struct StoreConfig {
     pub max_contacts: usize,
     /// `grace`: how long a roster stays cached after the user's last session left, default 60 s.
     pub grace: Duration,
+    /// `stale_if_error`: how old a roster may be that is served when the application cannot be asked, default 1 h. Zero: no
+    /// such roster is kept.
+    pub stale_if_error: Duration,
 }
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { max_users: 1_000_000, max_bytes: 1 << 30, max_contacts: 10_000, grace: Duration::from_secs(60) }
+        Self {
+            max_users: 1_000_000,
+            max_bytes: 1 << 30,
+            max_contacts: 10_000,
+            grace: Duration::from_secs(60),
+            stale_if_error: Duration::from_secs(3600),
+        }
     }
 }
 

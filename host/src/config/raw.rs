@@ -157,6 +157,7 @@ pub(super) struct RawStore {
     pub(super) max_bytes: Given<Size>,
     pub(super) max_contacts: Given<Whole>,
     pub(super) grace: Given<Duration>,
+    pub(super) stale_if_error: Given<Duration>,
 }
 
 #[derive(Default, Deserialize)]

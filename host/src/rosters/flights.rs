@@ -33,6 +33,8 @@ pub(super) struct User {
     pub(super) sessions: Sessions,
     /// When the last session left.
     pub(super) left: Option<Instant>,
+    /// What is kept may be old: the application is asked before it is served.
+    pub(super) revalidate: bool,
     /// The user stands in the grace queue, which names nobody twice.
     pub(super) in_grace_queue: bool,
     running: Option<Waiters>,
@@ -87,6 +89,11 @@ impl Users {
     /// Connected, in the grace time, or in the air.
     pub(super) fn is_known(&self, user: &Username) -> bool {
         self.with_shard(user, |shard| shard.contains_key(user))
+    }
+
+    /// The application is to be asked before what is kept of `user` is served.
+    pub(super) fn is_to_be_revalidated(&self, user: &Username) -> bool {
+        self.with_shard(user, |shard| shard.get(user).is_some_and(|known| known.revalidate))
     }
 
     pub(super) fn is_online(&self, user: &Username) -> bool {
@@ -154,12 +161,31 @@ impl Rosters {
         if let Some(Some(version)) = self.users.with_known(user, |known| known.dropped.take()) {
             self.tell(user, EventKind::Dropped { version }).await;
         }
-        let (waiters, again) = self.users.with_known(user, User::land).unwrap_or_default();
+        let current = landing.is_ok();
+        let (waiters, again) = self.users.with_known(user, |known| known.land(current)).unwrap_or_default();
         for waiter in waiters {
             // Whoever no longer waits needs no answer.
             let _ = waiter.send(landing.clone());
         }
         again
+    }
+
+    /// The roster of a user who has no session is out of date: it is dropped, or, where `stale_if_error` allows, kept for
+    /// the case that the application cannot be asked when the user returns. False if the user has a session (again).
+    pub(super) async fn give_up(self: &Arc<Self>, user: &Username) -> bool {
+        let kept = self.stale_until(user).is_some_and(|until| until > Instant::now());
+        if !kept {
+            return self.drop_roster(user).await;
+        }
+        self.users.with_shard(user, |shard| {
+            let Some(known) = shard.get_mut(user) else { return true };
+            if !known.sessions.is_empty() {
+                return false;
+            }
+            known.revalidate = true;
+            known.outdated = known.running.is_some();
+            true
+        })
     }
 
     /// Drops the roster of a user who has no session. False if the user has one (again).
@@ -207,10 +233,13 @@ impl Rosters {
 }
 
 impl User {
-    /// Those to be told, and whether another flight takes off at once.
-    fn land(&mut self) -> (Waiters, bool) {
+    /// Those to be told, and whether another flight takes off at once. `current`: the application has been heard.
+    fn land(&mut self, current: bool) -> (Waiters, bool) {
         let waiters = self.running.take().unwrap_or_default();
         self.running = self.next.take();
+        if current && !self.outdated {
+            self.revalidate = false;
+        }
         self.outdated = false;
         (waiters, self.running.is_some())
     }

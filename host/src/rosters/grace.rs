@@ -1,4 +1,5 @@
-//! Rosters outlive the last session for a while: a phone that changes its network should not cost a fetch.
+//! Rosters outlive the last session for a while: a phone that changes its network should not cost a fetch. After that, and
+//! for as long as `stale_if_error` allows, they are kept for the case that the application cannot be asked.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
@@ -25,7 +26,10 @@ impl GraceQueue {
 
     /// `user` has left at that time.
     pub(super) fn push(&self, user: Username, left: Instant) {
-        let due = left + self.grace;
+        self.push_due(user, left + self.grace);
+    }
+
+    fn push_due(&self, user: Username, due: Instant) {
         let mut queue = self.queue.lock();
         // Nearly always the last: only who came back and left again meanwhile is put in among the others.
         let place = queue.partition_point(|(other, _)| *other <= due);
@@ -78,6 +82,12 @@ impl Drop for Rosters {
 }
 
 impl Rosters {
+    /// Until when the roster of `user` may be served if the application cannot be asked.
+    pub(super) fn stale_until(&self, user: &Username) -> Option<Instant> {
+        let rest = self.stale_if_error.checked_sub(self.store.get(user)?.age())?;
+        Instant::now().checked_add(rest)
+    }
+
     /// Decides about a user taken from the queue: come back, not gone for long enough, or to be dropped.
     async fn end_grace(self: &Arc<Self>, user: Username, now: Instant) {
         enum Fate {
@@ -87,18 +97,20 @@ impl Rosters {
         }
         let fate = self.users.with_known(&user, |known| {
             known.in_grace_queue = false;
-            match known.left {
-                None => Fate::Stays,
-                Some(left) if left + self.grace.grace > now => {
-                    known.in_grace_queue = true;
-                    Fate::Waits(left)
+            let Some(left) = known.left else { return Fate::Stays };
+            let mut due = left + self.grace.grace;
+            if due <= now {
+                match self.stale_until(&user) {
+                    Some(until) if until > now => (due, known.revalidate) = (until, true),
+                    _ => return Fate::Goes,
                 }
-                Some(_) => Fate::Goes,
             }
+            known.in_grace_queue = true;
+            Fate::Waits(due)
         });
         match fate {
             None | Some(Fate::Stays) => {}
-            Some(Fate::Waits(left)) => self.grace.push(user, left),
+            Some(Fate::Waits(due)) => self.grace.push_due(user, due),
             Some(Fate::Goes) => {
                 self.drop_roster(&user).await;
             }

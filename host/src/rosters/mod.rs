@@ -8,7 +8,8 @@
 //! - a failed fetch never touches the roster that is kept ([`update`]);
 //! - sinks hear of a change, in version order, before the refresh that found it is answered ([`update`]);
 //! - a refresh request is answered within its deadline ([`refresh`]);
-//! - a roster is dropped when the user's last session has been gone for the grace time ([`grace`]).
+//! - a roster is served without asking until the user's last session has been gone for the grace time, and for a while
+//!   longer if the application cannot be asked ([`grace`]).
 
 mod error;
 mod flights;
@@ -51,6 +52,7 @@ pub struct Rosters {
     concurrency: usize,
     queue_timeout: Duration,
     max_contacts: usize,
+    stale_if_error: Duration,
 }
 
 /// What a virtual host's rosters are made of.
@@ -93,6 +95,7 @@ impl Rosters {
             concurrency: limits.max_concurrent_calls,
             queue_timeout: limits.queue_timeout,
             max_contacts: store.max_contacts,
+            stale_if_error: store.stale_if_error,
         });
         grace::start_sweeper(&rosters);
         rosters

@@ -50,8 +50,8 @@ impl Rosters {
     pub async fn refresh(self: &Arc<Self>, user: &Username) -> Result<(), RosterError> {
         loop {
             match self.board(user, Board::Next) {
-                // Nobody needs the roster enough to fetch it, but what is kept for a return must not be served any more.
-                None if self.drop_roster(user).await => return Ok(()),
+                // Nobody needs the roster enough to fetch it, but what is kept for a return is not the roster any more.
+                None if self.give_up(user).await => return Ok(()),
                 // Back again in this very moment.
                 None => {}
                 Some(landing) => match landing.await.unwrap_or(Err(RosterError::Internal))? {

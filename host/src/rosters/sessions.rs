@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use tracing::warn;
 
 use super::flights::{Board, Users};
 use super::{RosterError, Rosters};
@@ -68,7 +70,9 @@ impl Rosters {
     /// `user` has connected and wants the roster: from memory if it is there, else from the application. Connecting the
     /// same session again only asks for the roster again.
     ///
-    /// On an error the session stays: it can ask again, and the next refresh fetches the roster too.
+    /// If the application cannot be asked, a roster that it confirmed no longer than `stale_if_error` ago is the answer;
+    /// the next connect and the next refresh ask again. On an error the session stays: it can ask again, and the next
+    /// refresh fetches the roster too.
     pub async fn connect(self: &Arc<Self>, user: &Username, session: SessionId) -> Result<Arc<Snapshot>, RosterError> {
         self.users.with_shard(user, |shard| {
             let known = shard.entry(user.clone()).or_default();
@@ -80,16 +84,29 @@ impl Rosters {
             added
         })?;
         for _ in 0..CONNECT_ATTEMPTS {
-            if let Some(snapshot) = self.store.get(user) {
+            if let Some(snapshot) = self.store.get(user).filter(|_| !self.users.is_to_be_revalidated(user)) {
                 return Ok(snapshot);
             }
             let landing = self.board(user, Board::Any).ok_or(RosterError::Left)?;
-            let update = landing.await.unwrap_or(Err(RosterError::Internal))?;
-            if let Some(snapshot) = update.into_snapshot() {
-                return Ok(snapshot);
+            match landing.await.unwrap_or(Err(RosterError::Internal)) {
+                Ok(update) => {
+                    if let Some(snapshot) = update.into_snapshot() {
+                        return Ok(snapshot);
+                    }
+                }
+                Err(error) => return self.stale(user, error),
             }
         }
         Err(RosterError::Left)
+    }
+
+    /// What there is when the application cannot be asked.
+    fn stale(&self, user: &Username, error: RosterError) -> Result<Arc<Snapshot>, RosterError> {
+        let kept = self.store.get(user).filter(|kept| kept.age() <= self.stale_if_error);
+        let Some(kept) = kept.filter(|_| matches!(error, RosterError::Call(_))) else { return Err(error) };
+        let age = humantime::format_duration(Duration::from_secs(kept.age().as_secs()));
+        warn!(%user, %age, "a stale roster is served (store.stale_if_error)");
+        Ok(kept)
     }
 
     /// `session` of `user` has left. With the last one the grace time of the roster begins. False if there was no such
