@@ -1,7 +1,7 @@
 //! Who may log in.
 //!
 //! - [`credentials`]: what is stored instead of a password
-//! - [`file`]: a file of them
+//! - [`file`](mod@file): a file of them
 //! - [`table`]: the text of such a file
 //! - [`http`]: the application checks passwords
 

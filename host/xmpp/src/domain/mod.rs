@@ -1,7 +1,7 @@
 //! One XMPP domain: its users' sessions, rosters, presence and messages (RFC 6121).
 //!
 //! No sockets and no bytes here: elements come in with [`Domain::stanza`] and leave through each session's
-//! [`Outbound`](crate::Outbound). Rosters come from a [`RosterSource`] and change by [`Domain::roster_event`].
+//! [`Outbound`]. Rosters come from a [`RosterSource`] and change by [`Domain::roster_event`].
 //!
 //! - [`session`]: one bound resource
 //! - [`world`]: what is remembered of users and resources, under one lock
