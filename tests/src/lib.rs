@@ -1,7 +1,7 @@
 //! What the integration tests share: a web application that does as it is told ([`web_app`]), a host that listens on
 //! ports the system picks ([`host`]), and a client ([`client`]). For benchmarks: an application that costs as little as
 //! possible ([`quick_app`]), the guest's logic without WebAssembly ([`native`]), and the two sides that are compared
-//! ([`bench`]).
+//! ([`bench`](mod@bench)).
 //!
 //! Everything runs over real sockets on the loopback interface.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
