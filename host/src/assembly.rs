@@ -17,6 +17,7 @@ use crate::rosters::{Parts, Rosters};
 use crate::sinks::{EventStream, JsonLines, JsonLinesError, RosterSink};
 use crate::store::MemoryStore;
 use crate::swap::Swapper;
+use crate::xmpp::{XmppError, XmppServer, XmppSink};
 
 /// The host cannot start. Each is one line.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +47,9 @@ pub enum StartError {
     /// A listener cannot be opened.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// The XMPP endpoint cannot be started.
+    #[error(transparent)]
+    Xmpp(#[from] XmppError),
     /// Nothing to serve.
     #[error("the configuration has no [[host]]")]
     NoHosts,
@@ -54,6 +58,7 @@ pub enum StartError {
 /// A host whose plugins are loaded and whose sockets are bound.
 pub struct Host {
     server: Server,
+    xmpp: Option<XmppServer>,
     rosters: Vec<Arc<Rosters>>,
     swappers: Vec<Arc<Swapper>>,
     sinks: Vec<Arc<dyn RosterSink>>,
@@ -74,6 +79,10 @@ impl Host {
             let (sink, writer) = JsonLines::open(json_lines).await?;
             sinks.push(Arc::new(sink));
             writers.push(writer);
+        }
+        let xmpp_sink = Arc::new(XmppSink::default());
+        if config.xmpp.is_some() {
+            sinks.push(Arc::clone(&xmpp_sink) as Arc<dyn RosterSink>);
         }
         let mut engine = PluginEngine::new(EngineSize::of(&config.hosts)).map_err(StartError::Engine)?;
         if let Some(cache) = &config.plugin_cache {
@@ -99,13 +108,22 @@ impl Host {
         let app =
             App { hosts, swappers: swappers.clone(), events, metrics, readiness: Readiness::default(), collectors };
         let server = Server::bind(&config.http, &config.admin, app).await?;
+        let xmpp = match &config.xmpp {
+            None => None,
+            Some(xmpp) => Some(XmppServer::bind(xmpp, config, &rosters, &xmpp_sink, server.tls()?).await?),
+        };
         swappers.iter().for_each(Swapper::watch);
-        Ok(Self { server, rosters, swappers, sinks, writers, shutdown_timeout: config.shutdown_timeout })
+        Ok(Self { server, xmpp, rosters, swappers, sinks, writers, shutdown_timeout: config.shutdown_timeout })
     }
 
     /// Where it listens, with the ports the system chose.
     pub fn listening(&self) -> &Listening {
         self.server.listening()
+    }
+
+    /// The XMPP endpoint, if there is one.
+    pub fn xmpp(&self) -> Option<&XmppServer> {
+        self.xmpp.as_ref()
     }
 
     /// The virtual hosts' rosters, in the configuration's order.
@@ -121,8 +139,13 @@ impl Host {
     /// Serves until `stop` ends, then accepts nothing new and gives what runs `shutdown_timeout` to finish. True if
     /// everything did.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> bool {
-        let Self { server, rosters, sinks, writers, shutdown_timeout, .. } = self;
+        let Self { server, xmpp, rosters, sinks, writers, shutdown_timeout, .. } = self;
         let (stop_sender, stopped) = watch::channel(false);
+        let mut goodbye = stopped.clone();
+        let clients = xmpp.map(|xmpp| {
+            // An error says that the sender is gone.
+            tokio::spawn(xmpp.serve(async move { drop(goodbye.wait_for(|stop| *stop).await) }))
+        });
         let mut serving = tokio::spawn(server.serve(stopped));
         let cut_off = serving.abort_handle();
         tokio::select! {
@@ -135,6 +158,9 @@ impl Host {
         let finish = async move {
             // A server task that panicked has nothing left to finish.
             let _ = serving.await;
+            if let Some(clients) = clients {
+                let _ = clients.await;
+            }
             for one in &rosters {
                 one.idle().await;
             }

@@ -10,6 +10,7 @@
 //! - [`http_client`]: what stands behind the plugin's `wasi:http`
 //! - [`store`]: versioned rosters in memory
 //! - [`sinks`]: who is told what changed
+//! - [`xmpp`]: one of them, the endpoint that people's clients log in to (crate `roster-xmpp`)
 //! - [`conformance`]: whether a plugin does what its protocol says, apart from any serving
 //!
 //! Used by all: [`model`] (users, contacts, rosters), [`config`], [`metrics`], [`logging`]. [`Host`] puts them together;
@@ -30,5 +31,6 @@ pub mod rosters;
 pub mod sinks;
 pub mod store;
 pub mod swap;
+pub mod xmpp;
 
 pub use assembly::{Host, StartError};

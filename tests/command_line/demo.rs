@@ -9,8 +9,16 @@ use serde_json::json;
 use super::client::{Response, request};
 use super::program::{PATIENCE, Program, run};
 
-const ANY_PORTS: [&str; 6] =
-    ["--http-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--demo-listen", "127.0.0.1:0"];
+const ANY_PORTS: [&str; 8] = [
+    "--http-listen",
+    "127.0.0.1:0",
+    "--admin-listen",
+    "127.0.0.1:0",
+    "--demo-listen",
+    "127.0.0.1:0",
+    "--xmpp-listen",
+    "127.0.0.1:0",
+];
 
 /// Starts the demo and waits until it has said everything it says by itself.
 fn started() -> (Program, String) {

@@ -28,6 +28,8 @@ pub struct TestHost {
     pub http: SocketAddr,
     /// The admin listener.
     pub admin: SocketAddr,
+    /// The XMPP endpoint without TLS, if there is one.
+    pub xmpp: Option<SocketAddr>,
     /// What was told to sinks.
     pub events: Arc<Events>,
     /// What swaps the first virtual host's plugin.
@@ -117,6 +119,7 @@ impl TestHost {
         let host = Host::start(&config, vec![Arc::clone(&events) as Arc<dyn RosterSink>]).await.unwrap();
         let listening = host.listening();
         let (http, admin) = (listening.refresh_http.unwrap(), listening.admin.unwrap());
+        let xmpp = host.xmpp().and_then(|xmpp| xmpp.address(false));
         let rosters = Arc::clone(&host.rosters()[0]);
         let swapper = Arc::clone(&host.swappers()[0]);
         let (stop, stopped) = oneshot::channel::<()>();
@@ -127,7 +130,7 @@ impl TestHost {
             })
             .await
         });
-        Self { http, admin, events, swapper, rosters, stop: Some(stop), task }
+        Self { http, admin, xmpp, events, swapper, rosters, stop: Some(stop), task }
     }
 
     /// Posts `body` to the refresh route.

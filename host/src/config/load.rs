@@ -15,7 +15,7 @@ use super::lines::{Lines, line_of};
 use super::raw::RawConfig;
 use super::report::{At, Report};
 use super::value::Size;
-use super::{Config, ConfigError, PluginCacheConfig, check_host, check_listeners};
+use super::{Config, ConfigError, PluginCacheConfig, check_host, check_listeners, check_xmpp};
 
 /// The longest configuration file, bytes.
 const MAX_FILE: u64 = 1 << 20;
@@ -131,7 +131,10 @@ fn convert(raw: RawConfig, report: &Report<'_>) -> Config {
     let at = report.top();
     let defaults = Config::default();
     let (log, http, admin, sinks) = check_listeners::all(raw.log, raw.http, raw.admin, raw.sinks, &at);
+    let at_xmpp = at.key("xmpp");
+    let xmpp = at_xmpp.section(raw.xmpp).map(|raw| check_xmpp::xmpp(raw, &http, &at_xmpp));
     Config {
+        xmpp,
         shutdown_timeout: at.wait("shutdown_timeout", raw.shutdown_timeout, defaults.shutdown_timeout),
         log,
         http,

@@ -12,6 +12,7 @@
 mod check_client;
 mod check_host;
 mod check_listeners;
+mod check_xmpp;
 mod error;
 mod files;
 mod given;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Origin, OriginError, Secret};
+use crate::model::Username;
 
 /// Everything the operator can set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Config {
     pub admin: AdminConfig,
     /// `[sinks]`: who is told of roster changes.
     pub sinks: SinksConfig,
+    /// `[xmpp]`: the endpoint that people's clients log in to. `None`: there is none.
+    pub xmpp: Option<XmppConfig>,
     /// `[[host]]`: the virtual hosts, at least one, domains unique. The first serves requests whose `Host` header
     /// names none of them.
     pub hosts: Vec<HostConfig>,
@@ -37,6 +40,7 @@ impl Default for Config {
             http: HttpConfig::default(),
             admin: AdminConfig::default(),
             sinks: SinksConfig::default(),
+            xmpp: None,
             hosts: Vec::new(),
             shutdown_timeout: Duration::from_secs(30),
             plugin_cache: None,
@@ -210,6 +214,8 @@ pub struct HostConfig {
     pub domain: String,
     /// `plugin`: the component to run. `None`: the one built in.
     pub plugin: Option<PathBuf>,
+    /// `accounts`: who may log in to the XMPP endpoint. `None`: nobody.
+    pub accounts: Option<AccountsConfig>,
     /// `[host.settings]`: what the plugin reads through `wasi:config/store`, `http_roster_url` first.
     pub settings: BTreeMap<String, String>,
     /// `[host.client]`
@@ -240,12 +246,46 @@ impl fmt::Debug for HostConfig {
         f.debug_struct("HostConfig")
             .field("domain", &self.domain)
             .field("plugin", &self.plugin)
+            .field("accounts", &self.accounts)
             .field("settings", &self.settings.keys())
             .field("client", &self.client)
             .field("limits", &self.limits)
             .field("store", &self.store)
             .field("swap", &self.swap)
             .finish()
+    }
+}
+
+/// Who may log in to the XMPP endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccountsConfig {
+    /// A file that `roster-host account` writes.
+    File(PathBuf),
+    /// Users and passwords. There is no key for it: for the demo, and for programs that embed the host.
+    Fixed(Vec<(Username, Secret)>),
+}
+
+/// `[xmpp]`: the endpoint that people's clients log in to. Its certificate is that of `[http.tls]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct XmppConfig {
+    /// `listen`: where clients begin without TLS (STARTTLS), default 127.0.0.1:5222. `None` when it is `"off"`.
+    pub listen: Option<SocketAddr>,
+    /// `tls_listen`: where clients begin with TLS (XEP-0368), default 127.0.0.1:5223. `None` when it is `"off"`.
+    pub tls_listen: Option<SocketAddr>,
+    /// `require_encryption`: only who is on TLS may log in, default true.
+    pub require_encryption: bool,
+    /// `allow_unencrypted_plain_auth`: a password may cross a connection without TLS, default false.
+    pub allow_unencrypted_plain_auth: bool,
+}
+
+impl Default for XmppConfig {
+    fn default() -> Self {
+        Self {
+            listen: Some(SocketAddr::from(([127, 0, 0, 1], 5222))),
+            tls_listen: Some(SocketAddr::from(([127, 0, 0, 1], 5223))),
+            require_encryption: true,
+            allow_unencrypted_plain_auth: false,
+        }
     }
 }
 

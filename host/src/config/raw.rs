@@ -30,6 +30,7 @@ pub(super) struct RawConfig {
     pub(super) http: Table<RawHttp>,
     pub(super) admin: Table<RawAdmin>,
     pub(super) sinks: Table<RawSinks>,
+    pub(super) xmpp: Table<RawXmpp>,
     pub(super) host: Given<Hosts>,
 }
 
@@ -106,6 +107,7 @@ pub(super) struct RawJsonLines {
 pub(super) struct RawHost {
     pub(super) domain: Given<Domain>,
     pub(super) plugin: Given<PathBuf>,
+    pub(super) accounts: Given<PathBuf>,
     pub(super) settings: Given<Settings>,
     pub(super) client: Table<RawClient>,
     pub(super) limits: Table<RawLimits>,
@@ -167,4 +169,13 @@ pub(super) struct RawSwap {
     pub(super) keep: Given<Whole>,
     pub(super) probation_calls: Given<Whole>,
     pub(super) probation_failures: Given<Whole>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawXmpp {
+    pub(super) listen: Given<Listen>,
+    pub(super) tls_listen: Given<Listen>,
+    pub(super) require_encryption: Given<bool>,
+    pub(super) allow_unencrypted_plain_auth: Given<bool>,
 }

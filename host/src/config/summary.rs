@@ -26,6 +26,11 @@ impl Config {
             let path = if standard_output { "standard output".into() } else { lines.path.display().to_string() };
             let _ = writeln!(text, "roster events: JSON lines to {path}");
         }
+        if let Some(xmpp) = &self.xmpp {
+            let addresses = [xmpp.listen, xmpp.tls_listen.filter(|_| self.http.tls.is_some())];
+            let addresses: Vec<String> = addresses.into_iter().flatten().map(|address| address.to_string()).collect();
+            let _ = writeln!(text, "XMPP clients: {}", addresses.join(", "));
+        }
         for host in &self.hosts {
             let _ = writeln!(text, "{}", host_line(host));
         }

@@ -11,7 +11,8 @@ mod web_app;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::config::{Config, HostConfig, OriginError};
+use crate::config::{AccountsConfig, Config, HostConfig, OriginError, Secret, XmppConfig};
+use crate::model::Username;
 
 pub use narrator::Narrator;
 pub use web_app::{DemoError, WebApp};
@@ -21,6 +22,14 @@ pub const DOMAIN: &str = "localhost";
 /// Who is connected from the start.
 pub const CONNECTED: [&str; 2] = ["john", "marie"];
 
+/// The password of both, for XMPP clients on this machine.
+pub const PASSWORD: &str = "demo";
+
+/// The endpoint for XMPP clients: without TLS, for there is no certificate, and so for this machine only.
+pub fn xmpp() -> XmppConfig {
+    XmppConfig { tls_listen: None, require_encryption: false, ..XmppConfig::default() }
+}
+
 /// The host's configuration for the web application at `web_app`, with a plugin of one's own or the built-in one; the rest
 /// is as `config` has it.
 pub fn configure(config: &mut Config, web_app: SocketAddr, plugin: Option<PathBuf>) -> Result<(), OriginError> {
@@ -28,12 +37,15 @@ pub fn configure(config: &mut Config, web_app: SocketAddr, plugin: Option<PathBu
     // For the plugin of the other protocol, guest/examples/paged-roster.
     host.settings.insert("api_url".to_owned(), format!("http://{web_app}/v1"));
     host.plugin = plugin;
+    let passwords = CONNECTED.iter().filter_map(|name| Some((Username::new(name).ok()?, Secret::new(PASSWORD))));
+    host.accounts = Some(AccountsConfig::Fixed(passwords.collect()));
     config.hosts = vec![host];
     Ok(())
 }
 
 /// The first lines a newcomer sees: what listens where, and what to type.
-pub fn greeting(web_app: SocketAddr, refresh: SocketAddr, admin: SocketAddr) -> String {
+pub fn greeting(web_app: SocketAddr, refresh: SocketAddr, admin: SocketAddr, xmpp: Option<SocketAddr>) -> String {
+    let xmpp = xmpp.map_or_else(|| "off".to_owned(), |address| address.to_string());
     format!(
         "\
 roster-host demo: a sample web application, the host, and john and marie connected.
@@ -41,6 +53,7 @@ roster-host demo: a sample web application, the host, and john and marie connect
   web application  http://{web_app}           owns the contacts: GET /contacts/john
   refresh route    http://{refresh}/roster_admin/refresh
   admin            http://{admin}           /rosters/john  /metrics  /events
+  XMPP clients     {xmpp}                  john@{DOMAIN} and marie@{DOMAIN}, password {PASSWORD}, no TLS
 
 Try, in another terminal:
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use prometheus_client::collector::Collector;
+use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -146,6 +147,16 @@ impl Server {
     /// The addresses that are listened on.
     pub fn listening(&self) -> &Listening {
         &self.listening
+    }
+
+    /// TLS with the certificate of the HTTPS listener, as it is at the time, for other protocols.
+    ///
+    /// # Errors
+    ///
+    /// None that [`Server::bind`] would not have had.
+    pub fn tls(&self) -> Result<Option<Arc<ServerConfig>>, ServeError> {
+        let Some((_, certificates, _)) = &self.secure else { return Ok(None) };
+        Ok(Some(Arc::new(certificates.server_config()?)))
     }
 
     /// Serves until `stop` is true, or nobody is left who could say so. Then the refresh listeners close, running requests are answered, and the admin listener, its

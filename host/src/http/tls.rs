@@ -109,14 +109,19 @@ impl Certificates {
 
     /// What makes connections TLS connections: TLS 1.2 or 1.3, HTTP/2 or HTTP/1.1.
     pub(super) fn acceptor(self: &Arc<Self>) -> Result<TlsAcceptor, TlsError> {
+        let mut config = self.server_config()?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(TlsAcceptor::from(Arc::new(config)))
+    }
+
+    /// TLS 1.2 or 1.3 with the certificate as it is at the time, for whatever protocol.
+    pub(super) fn server_config(self: &Arc<Self>) -> Result<ServerConfig, TlsError> {
         let versions =
             ServerConfig::builder_with_provider(Arc::clone(&self.provider)).with_safe_default_protocol_versions();
         let builder =
             versions.map_err(|source| TlsError::Unusable { certificate: self.config.certificate.clone(), source })?;
         let resolver: Arc<dyn ResolvesServerCert> = Arc::clone(self) as _;
-        let mut config = builder.with_no_client_auth().with_cert_resolver(resolver);
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(TlsAcceptor::from(Arc::new(config)))
+        Ok(builder.with_no_client_auth().with_cert_resolver(resolver))
     }
 
     /// Looks at the files again and again, for ever. Files that cannot be used are complained of once, and the

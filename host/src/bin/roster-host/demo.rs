@@ -32,7 +32,11 @@ pub(super) async fn serve(
     };
     web_app.refresh_at(refresh);
     let web_app = tokio::spawn(web_app.serve());
-    writeln!(std::io::stdout(), "{}", demo::greeting(address, refresh, admin))?;
+    writeln!(
+        std::io::stdout(),
+        "{}",
+        demo::greeting(address, refresh, admin, host.xmpp().and_then(|xmpp| xmpp.address(false)))
+    )?;
     let rosters: Vec<_> = host.rosters().to_vec();
     tokio::spawn(async move {
         for one in &rosters {

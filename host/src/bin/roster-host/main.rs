@@ -1,8 +1,9 @@
 //! The command line of the host. See `roster-host --help`.
 //!
 //! Without a subcommand it serves: [`serve`] with a configuration, [`demo`] without. [`plugin`] has what plugin authors and
-//! operators do with a component.
+//! operators do with a component, [`account`] who may log in.
 
+mod account;
 mod demo;
 mod plugin;
 mod serve;
@@ -43,6 +44,12 @@ struct Arguments {
     /// Listen for the operator here (admin.listen).
     #[arg(long, value_name = "ADDRESS:PORT")]
     admin_listen: Option<SocketAddr>,
+    /// Listen for XMPP clients here (xmpp.listen).
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    xmpp_listen: Option<SocketAddr>,
+    /// Listen here for XMPP clients that begin with TLS (xmpp.tls_listen).
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "config")]
+    xmpp_tls_listen: Option<SocketAddr>,
     /// Where the demo's web application listens.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5283", conflicts_with = "config")]
     demo_listen: SocketAddr,
@@ -62,6 +69,9 @@ enum Command {
     /// Look at a plugin, try it, or swap it into a running host.
     #[command(subcommand)]
     Plugin(plugin::Command),
+    /// Say who may log in to the XMPP endpoint.
+    #[command(subcommand)]
+    Account(account::Command),
 }
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -79,6 +89,9 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    if let Some(Command::Account(command)) = arguments.command {
+        return account::run(command);
+    }
     if let Some(Command::Plugin(command)) = arguments.command {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let code = runtime.block_on(plugin::run(command));
@@ -117,6 +130,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
 fn demo_defaults() -> Config {
     let mut config = Config::default();
     config.log.filter = "warn".to_owned();
+    config.xmpp = Some(roster_host::demo::xmpp());
     config
 }
 
@@ -127,6 +141,12 @@ fn overrides(config: &mut Config, arguments: &Arguments) -> Result<(), Failure> 
     if let Some(address) = arguments.https_listen {
         let tls = config.http.tls.as_mut().ok_or("--https-listen needs [http.tls] in the configuration")?;
         tls.listen = address;
+    }
+    if let Some(address) = arguments.xmpp_listen {
+        config.xmpp.as_mut().ok_or("--xmpp-listen needs [xmpp] in the configuration")?.listen = Some(address);
+    }
+    if let Some(address) = arguments.xmpp_tls_listen {
+        config.xmpp.as_mut().ok_or("--xmpp-tls-listen needs [xmpp] in the configuration")?.tls_listen = Some(address);
     }
     if let Some(address) = arguments.admin_listen {
         config.admin.listen = Some(address);

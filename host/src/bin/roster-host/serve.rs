@@ -18,7 +18,9 @@ pub(super) async fn serve(config: &Config) -> Result<bool, Failure> {
     let listening = host.listening();
     let shown = |address: Option<SocketAddr>| address.map_or_else(|| "off".to_owned(), |address| address.to_string());
     let (http, https) = (shown(listening.refresh_http), shown(listening.refresh_https));
-    tracing::info!(http, https, admin = shown(listening.admin), "roster-host is up");
+    let xmpp = |tls| shown(host.xmpp().and_then(|endpoint| endpoint.address(tls)));
+    let (xmpp, xmpps) = (xmpp(false), xmpp(true));
+    tracing::info!(http, https, admin = shown(listening.admin), xmpp, xmpps, "roster-host is up");
     reload_on_hangup(&host)?;
     Ok(host.serve(stop).await)
 }

@@ -21,11 +21,11 @@ fn a_fault_names_the_file_the_line_the_key_and_the_reason() {
         ("log.format = 'xml'\n".to_owned() + LEAST, "t.toml:1: log.format: \"xml\": expected \"text\" or \"json\""),
         (
             format!("{LEAST}\"a b\" = 1"),
-            "t.toml:4: host[0].\"a b\": unknown key; known here: domain, plugin, settings, client, limits, store, swap",
+            "t.toml:4: host[0].\"a b\": unknown key; known here: domain, plugin, accounts, settings, client, limits, store, swap",
         ),
         (
             format!("{LEAST}\"a\\n\\u001b\" = 1"),
-            "t.toml:4: host[0].\"a\\n\\u{1b}\": unknown key; known here: domain, plugin, settings, client, limits, store, swap",
+            "t.toml:4: host[0].\"a\\n\\u{1b}\": unknown key; known here: domain, plugin, accounts, settings, client, limits, store, swap",
         ),
     ];
     for (text, line) in table {

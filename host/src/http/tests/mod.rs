@@ -65,7 +65,8 @@ impl Host {
                     sinks: vec![Arc::clone(&events) as _],
                     metrics: Arc::clone(&metrics),
                 };
-                Rosters::new(parts, &LimitsConfig::default(), &StoreConfig::default())
+                let store = StoreConfig { stale_if_error: Duration::ZERO, ..StoreConfig::default() };
+                Rosters::new(parts, &LimitsConfig::default(), &store)
             })
             .collect();
         let readiness = Readiness::default();

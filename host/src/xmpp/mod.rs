@@ -1,0 +1,138 @@
+//! The XMPP endpoint as one sink among others.
+//!
+//! The endpoint itself is the crate `roster-xmpp`, which knows nothing of this host. Here are the two seams: [`source`] is
+//! how it asks for rosters, [`sink`] how it hears of changes; and who may log in ([`accounts`]). [`XmppServer`] puts them
+//! together.
+
+mod accounts;
+mod sink;
+mod source;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use roster_xmpp::accounts::Accounts;
+use roster_xmpp::accounts::file::{AccountsFile, AccountsFileError};
+use roster_xmpp::config::EndpointConfig;
+use roster_xmpp::domain::Software;
+use roster_xmpp::jid::DomainPart;
+use roster_xmpp::{Domain, DomainOptions, Endpoint, EndpointError, Hosted};
+use rustls::ServerConfig;
+
+use crate::config::{AccountsConfig, Config, HostConfig, XmppConfig};
+use crate::http::ServeError;
+use crate::rosters::Rosters;
+
+use accounts::FixedAccounts;
+pub use sink::XmppSink;
+use source::Source;
+
+/// The XMPP endpoint cannot be started. Each is one line.
+#[derive(Debug, thiserror::Error)]
+pub enum XmppError {
+    /// The accounts of a virtual host cannot be read.
+    #[error("[[host]] {domain}: {source}")]
+    Accounts {
+        /// The virtual host.
+        domain: String,
+        /// Why.
+        source: AccountsFileError,
+    },
+    /// A name that is no XMPP domain.
+    #[error("[[host]] {domain}: not an XMPP domain")]
+    Domain {
+        /// The virtual host.
+        domain: String,
+    },
+    /// No virtual host has accounts.
+    #[error("[xmpp]: no [[host]] has accounts, so nobody could log in")]
+    NoAccounts,
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Listen(ServeError),
+    /// There is no certificate where one is needed.
+    #[error("[xmpp]: {0}")]
+    Endpoint(EndpointError),
+}
+
+/// An endpoint whose sockets are bound.
+pub struct XmppServer {
+    endpoint: Endpoint,
+}
+
+impl XmppServer {
+    /// Binds the endpoint for those of `rosters` (in the order of `config.hosts`) that have accounts, and lets `sink` tell
+    /// it of changes. `tls`: the certificate of the HTTPS listener.
+    pub(crate) async fn bind(
+        xmpp: &XmppConfig,
+        config: &Config,
+        rosters: &[Arc<Rosters>],
+        sink: &XmppSink,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> Result<Self, XmppError> {
+        let (mut hosted, mut domains) = (Vec::new(), Vec::new());
+        for (host, rosters) in config.hosts.iter().zip(rosters) {
+            let Some(accounts) = accounts_of(host)? else { continue };
+            let unfit = |_| XmppError::Domain { domain: host.domain.clone() };
+            let name = DomainPart::new(&host.domain).map_err(unfit)?.into_owned();
+            let software =
+                Software { name: env!("CARGO_PKG_NAME").to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
+            let options = DomainOptions { software: Some(software), ..DomainOptions::new(name) };
+            let domain = Domain::new(options, Arc::new(Source::new(rosters)));
+            domains.push((Arc::clone(rosters.domain()), Arc::clone(&domain)));
+            hosted.push(Hosted { domain, accounts });
+        }
+        if hosted.is_empty() {
+            return Err(XmppError::NoAccounts);
+        }
+        let endpoint = Endpoint::bind(endpoint_config(xmpp, tls.is_some()), tls, hosted).await.map_err(refused)?;
+        sink.serve(domains);
+        Ok(Self { endpoint })
+    }
+
+    /// Where clients connect, with the port the system chose: without TLS at first, or with it.
+    pub fn address(&self, tls: bool) -> Option<SocketAddr> {
+        self.endpoint.listening().into_iter().find(|listening| listening.tls == tls).map(|listening| listening.address)
+    }
+
+    /// Serves until `stop` returns, and then says goodbye to everybody.
+    pub(crate) async fn serve(self, stop: impl Future<Output = ()>) {
+        self.endpoint.serve(stop).await;
+    }
+}
+
+fn accounts_of(host: &HostConfig) -> Result<Option<Arc<dyn Accounts>>, XmppError> {
+    Ok(match &host.accounts {
+        None => None,
+        Some(AccountsConfig::File(path)) => {
+            let opened = AccountsFile::open(path);
+            let file = opened.map_err(|source| XmppError::Accounts { domain: host.domain.clone(), source })?;
+            Some(Arc::new(file))
+        }
+        Some(AccountsConfig::Fixed(passwords)) => Some(Arc::new(FixedAccounts::new(passwords))),
+    })
+}
+
+/// As for every other listener: the key, and the flag that overrides it.
+fn refused(error: EndpointError) -> XmppError {
+    match error {
+        EndpointError::Listen { address, key: "listen", source } => {
+            XmppError::Listen(ServeError::Listen { address, setting: "xmpp.listen", flag: "--xmpp-listen", source })
+        }
+        EndpointError::Listen { address, source, .. } => {
+            let (setting, flag) = ("xmpp.tls_listen", "--xmpp-tls-listen");
+            XmppError::Listen(ServeError::Listen { address, setting, flag, source })
+        }
+        error => XmppError::Endpoint(error),
+    }
+}
+
+fn endpoint_config(xmpp: &XmppConfig, has_certificate: bool) -> EndpointConfig {
+    EndpointConfig {
+        listen: xmpp.listen.into_iter().collect(),
+        listen_tls: xmpp.tls_listen.filter(|_| has_certificate).into_iter().collect(),
+        require_encryption: xmpp.require_encryption,
+        allow_unencrypted_plain_auth: xmpp.allow_unencrypted_plain_auth,
+        ..EndpointConfig::default()
+    }
+}

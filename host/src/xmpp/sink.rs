@@ -1,0 +1,40 @@
+//! The endpoint hears of changes.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use roster_xmpp::Domain;
+
+use crate::sinks::{RosterEvent, RosterSink, Undelivered};
+
+/// Hands roster events to the endpoint's domains: when [`RosterSink::deliver`] returns, every push is queued to every
+/// interested session.
+///
+/// Made before the rosters, which own their sinks, and so before the endpoint, which asks the rosters.
+#[derive(Default)]
+pub struct XmppSink {
+    domains: OnceLock<HashMap<Arc<str>, Arc<Domain>>>,
+}
+
+impl XmppSink {
+    pub(super) fn serve(&self, domains: Vec<(Arc<str>, Arc<Domain>)>) {
+        // Set once: a host binds one endpoint.
+        let _ = self.domains.set(domains.into_iter().collect());
+    }
+}
+
+#[async_trait]
+impl RosterSink for XmppSink {
+    fn name(&self) -> &'static str {
+        "xmpp"
+    }
+
+    async fn deliver(&self, event: Arc<RosterEvent>) -> Result<(), Undelivered> {
+        if let Some(domain) = self.domains.get().and_then(|domains| domains.get(&event.domain)) {
+            // Waits for nobody: a session whose queue is full is ended.
+            domain.roster_event(&event).await;
+        }
+        Ok(())
+    }
+}
