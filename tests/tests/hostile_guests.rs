@@ -141,7 +141,7 @@ async fn warm_instances_serve_many_calls_and_fresh_ones_one() {
         let (_app, host) = host(|config| {
             config.hosts[0].limits.reuse_instances = reuse;
             config.hosts[0].limits.max_calls_per_instance = most;
-            config.hosts[0].store.grace = Duration::ZERO;
+            (config.hosts[0].store.grace, config.hosts[0].store.stale_if_error) = (Duration::ZERO, Duration::ZERO);
         })
         .await;
         let mut seen = Vec::new();
