@@ -251,3 +251,30 @@ async fn a_refresh_of_somebody_who_left_leaves_the_old_roster_for_an_emergency()
     assert_eq!(host.try_connect("john").await.json()["contacts"][0]["jid"], json!("a@x"));
     assert_eq!(app.seen("john").len(), asked + 1, "the application is asked first");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_whose_user_left_before_its_turn_has_not_heard_the_application() {
+    let app = WebApp::start().await;
+    let mut config = config(&app);
+    config.hosts[0].limits.max_concurrent_calls = 1;
+    config.hosts[0].store.stale_if_error = Duration::from_secs(3600);
+    app.set("john", Reply::contacts(&["a@x"]));
+    let host = TestHost::with(config).await;
+    host.connect("john").await;
+    host.disconnect("john").await;
+    assert_eq!(host.refresh(&["john"]).await.json()["updated"], json!(1), "john is to be asked for");
+
+    app.set("john", Reply::contacts(&["b@x"]));
+    app.set("marie", Reply::Late(Duration::from_millis(500), Box::new(Reply::contacts(&[]))));
+    let asked = app.seen("john").len();
+    tokio::join!(host.connect("marie"), async {
+        until("marie has the only turn", || async { app.seen("marie").len() == 1 }).await;
+        tokio::join!(host.try_connect("john"), async {
+            let here = || async { host.cached("john").await.unwrap()["sessions"] != json!([]) };
+            until("john is connected", here).await;
+            host.disconnect("john").await;
+        });
+    });
+    assert_eq!(app.seen("john").len(), asked, "john left before his turn");
+    assert_eq!(host.try_connect("john").await.json()["contacts"][0]["jid"], json!("b@x"));
+}

@@ -161,7 +161,8 @@ impl Rosters {
         if let Some(Some(version)) = self.users.with_known(user, |known| known.dropped.take()) {
             self.tell(user, EventKind::Dropped { version }).await;
         }
-        let current = landing.is_ok();
+        // `Left`: the user went before the application was asked, so nothing was heard of it.
+        let current = matches!(landing, Ok(update) if !matches!(update, Update::Left));
         let (waiters, again) = self.users.with_known(user, |known| known.land(current)).unwrap_or_default();
         for waiter in waiters {
             // Whoever no longer waits needs no answer.
