@@ -107,10 +107,16 @@ impl Host {
         let hosts = VirtualHosts::new(rosters.clone()).ok_or(StartError::NoHosts)?;
         let app =
             App { hosts, swappers: swappers.clone(), events, metrics, readiness: Readiness::default(), collectors };
-        let server = Server::bind(&config.http, &config.admin, app).await?;
+        let mut server = Server::bind(&config.http, &config.admin, app).await?;
         let xmpp = match &config.xmpp {
             None => None,
-            Some(xmpp) => Some(XmppServer::bind(xmpp, config, &rosters, &xmpp_sink, server.tls()?).await?),
+            Some(xmpp) => {
+                let bound = XmppServer::bind(xmpp, config, &rosters, &xmpp_sink, server.tls()?).await?;
+                if let Some((plain, secure)) = bound.websocket(xmpp) {
+                    server.serve_beside(plain, secure);
+                }
+                Some(bound)
+            }
         };
         swappers.iter().for_each(Swapper::watch);
         Ok(Self { server, xmpp, rosters, swappers, sinks, writers, shutdown_timeout: config.shutdown_timeout })

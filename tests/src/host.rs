@@ -26,6 +26,8 @@ pub const DOMAIN: &str = "localhost";
 pub struct TestHost {
     /// The refresh route.
     pub http: SocketAddr,
+    /// The same over HTTPS, if it is configured.
+    pub https: Option<SocketAddr>,
     /// The admin listener.
     pub admin: SocketAddr,
     /// The XMPP endpoint without TLS, if there is one.
@@ -119,6 +121,7 @@ impl TestHost {
         let host = Host::start(&config, vec![Arc::clone(&events) as Arc<dyn RosterSink>]).await.unwrap();
         let listening = host.listening();
         let (http, admin) = (listening.refresh_http.unwrap(), listening.admin.unwrap());
+        let https = listening.refresh_https;
         let xmpp = host.xmpp().and_then(|xmpp| xmpp.address(false));
         let rosters = Arc::clone(&host.rosters()[0]);
         let swapper = Arc::clone(&host.swappers()[0]);
@@ -130,7 +133,7 @@ impl TestHost {
             })
             .await
         });
-        Self { http, admin, xmpp, events, swapper, rosters, stop: Some(stop), task }
+        Self { http, https, admin, xmpp, events, swapper, rosters, stop: Some(stop), task }
     }
 
     /// Posts `body` to the refresh route.

@@ -85,6 +85,7 @@ async fn start(stale: Duration) -> (WebApp, TestHost, SocketAddr) {
         tls_listen: None,
         require_encryption: false,
         allow_unencrypted_plain_auth: true,
+        ..XmppConfig::default()
     });
     let passwords = ["john", "marie"].map(|user| (Username::new(user).unwrap(), Secret::new("secret")));
     config.hosts[0].accounts = Some(AccountsConfig::Fixed(passwords.to_vec()));

@@ -1,5 +1,7 @@
 //! `[xmpp]`: the endpoint that people's clients log in to.
 
+use url::Url;
+
 use super::raw::RawXmpp;
 use super::report::At;
 use super::{HttpConfig, XmppConfig};
@@ -14,6 +16,11 @@ pub(super) fn xmpp(raw: RawXmpp, http: &HttpConfig, at: &At<'_>) -> XmppConfig {
         allow_unencrypted_plain_auth: at
             .get("allow_unencrypted_plain_auth", raw.allow_unencrypted_plain_auth)
             .unwrap_or(defaults.allow_unencrypted_plain_auth),
+        websocket: at.get("websocket", raw.websocket).unwrap_or(defaults.websocket),
+        websocket_behind_tls: at
+            .get("websocket_behind_tls", raw.websocket_behind_tls)
+            .unwrap_or(defaults.websocket_behind_tls),
+        websocket_url: websocket_url(at.get("websocket_url", raw.websocket_url), &at.key("websocket_url")),
     };
     if http.tls.is_none() && xmpp.require_encryption {
         at.problem("needs the certificate of [http.tls]; to do without encryption, set require_encryption to false");
@@ -21,5 +28,21 @@ pub(super) fn xmpp(raw: RawXmpp, http: &HttpConfig, at: &At<'_>) -> XmppConfig {
     if !xmpp.require_encryption && xmpp.listen.is_some_and(|address| !address.ip().to_canonical().is_loopback()) {
         at.key("require_encryption").warn("off: messages cross the network for everybody to read");
     }
+    if xmpp.websocket_behind_tls && http.listen.is_some_and(|address| !address.ip().to_canonical().is_loopback()) {
+        at.key("websocket_behind_tls").problem(
+            "http.listen is not a loopback address: clients could reach it without the proxy, and without TLS",
+        );
+    }
     xmpp
+}
+
+fn websocket_url(given: Option<String>, at: &At<'_>) -> Option<String> {
+    let given = given?;
+    match Url::parse(&given) {
+        Ok(url) if matches!(url.scheme(), "ws" | "wss") && url.has_host() => Some(url.to_string()),
+        _ => {
+            at.problem("expected a URL such as \"wss://chat.example.org/xmpp-websocket\"");
+            None
+        }
+    }
 }

@@ -276,6 +276,14 @@ pub struct XmppConfig {
     pub require_encryption: bool,
     /// `allow_unencrypted_plain_auth`: a password may cross a connection without TLS, default false.
     pub allow_unencrypted_plain_auth: bool,
+    /// `websocket`: clients may come over WebSocket (RFC 7395), on the listeners of `[http]`, default true.
+    pub websocket: bool,
+    /// `websocket_behind_tls`: whoever reaches `http.listen` comes through a proxy that ends TLS, so that a WebSocket there
+    /// counts as encrypted, and as coming from the last address in `X-Forwarded-For`. Default false.
+    pub websocket_behind_tls: bool,
+    /// `websocket_url`: what `/.well-known/host-meta` says (XEP-0156). `None`, the default: the address the question was
+    /// sent to.
+    pub websocket_url: Option<String>,
 }
 
 impl Default for XmppConfig {
@@ -285,6 +293,9 @@ impl Default for XmppConfig {
             tls_listen: Some(SocketAddr::from(([127, 0, 0, 1], 5223))),
             require_encryption: true,
             allow_unencrypted_plain_auth: false,
+            websocket: true,
+            websocket_behind_tls: false,
+            websocket_url: None,
         }
     }
 }

@@ -178,4 +178,7 @@ pub(super) struct RawXmpp {
     pub(super) tls_listen: Given<Listen>,
     pub(super) require_encryption: Given<bool>,
     pub(super) allow_unencrypted_plain_auth: Given<bool>,
+    pub(super) websocket: Given<bool>,
+    pub(super) websocket_behind_tls: Given<bool>,
+    pub(super) websocket_url: Given<String>,
 }

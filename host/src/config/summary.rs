@@ -28,7 +28,13 @@ impl Config {
         }
         if let Some(xmpp) = &self.xmpp {
             let addresses = [xmpp.listen, xmpp.tls_listen.filter(|_| self.http.tls.is_some())];
-            let addresses: Vec<String> = addresses.into_iter().flatten().map(|address| address.to_string()).collect();
+            let mut addresses: Vec<String> =
+                addresses.into_iter().flatten().map(|address| address.to_string()).collect();
+            if xmpp.websocket {
+                let plain = self.http.listen.map(|address| url("ws", address));
+                let tls = self.http.tls.as_ref().map(|tls| url("wss", tls.listen));
+                addresses.extend(plain.into_iter().chain(tls).map(|url| url + roster_xmpp::WEBSOCKET_PATH));
+            }
             let _ = writeln!(text, "XMPP clients: {}", addresses.join(", "));
         }
         for host in &self.hosts {

@@ -54,6 +54,7 @@ roster-host demo: a sample web application, the host, and john and marie connect
   refresh route    http://{refresh}/roster_admin/refresh
   admin            http://{admin}           /rosters/john  /metrics  /events
   XMPP clients     {xmpp}                  john@{DOMAIN} and marie@{DOMAIN}, password {PASSWORD}, no TLS
+                   ws://{refresh}/xmpp-websocket
 
 Try, in another terminal:
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use bytes::Bytes;
 use http::Request;
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -28,8 +29,6 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::debug;
-
-use super::request_log::Peer;
 
 /// A request's head may have this many bytes and headers; hyper answers 431 to a longer one.
 const MAX_HEAD: usize = 64 << 10;
@@ -92,6 +91,8 @@ impl Connections {
         }
     }
 
+    /// Returns too when the connection has become another protocol's: whoever took it over sees to its end, and it no
+    /// longer counts as a connection here.
     async fn converse<IO>(&self, stream: IO, peer: SocketAddr, stop: CancellationToken)
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -102,13 +103,13 @@ impl Connections {
             let exchange = Exchange::begin(&open);
             let router = self.router.clone();
             let mut request = request.map(Body::new);
-            request.extensions_mut().insert(Peer(peer));
+            request.extensions_mut().insert(ConnectInfo(peer));
             async move {
                 let answer = router.oneshot(request).await;
                 answer.map(|answer| answer.map(|inner| Answer { inner, _exchange: exchange }))
             }
         });
-        let mut connection = pin!(self.http.serve_connection(TokioIo::new(stream), service));
+        let mut connection = pin!(self.http.serve_connection_with_upgrades(TokioIo::new(stream), service));
         let (mut idle, mut ending) = (self.idle, false);
         loop {
             tokio::select! {

@@ -12,7 +12,8 @@
 //! - [`virtual_hosts`]: which domain a request is for.
 //!
 //! Everything this room answers is JSON, but for the metrics, the event stream, and the empty answers that hyper itself
-//! gives to a request head it cannot read (400, 414, 431).
+//! gives to a request head it cannot read (400, 414, 431). Others may put routes beside the refresh route
+//! ([`Server::serve_beside`]): the XMPP endpoint its WebSocket.
 
 mod admin;
 mod auth;

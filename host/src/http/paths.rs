@@ -7,6 +7,10 @@ pub(super) const REFRESH: &str = "/roster_admin/refresh";
 /// Refresh of one user.
 pub(super) const REFRESH_USER: &str = "/roster_admin/refresh/{user}";
 
+/// XMPP clients of browsers, and how they find the path.
+const WEBSOCKET: [&str; 3] =
+    [roster_xmpp::WEBSOCKET_PATH, roster_xmpp::HOST_META_PATH, roster_xmpp::HOST_META_JSON_PATH];
+
 /// What the admin listener serves.
 pub(super) const INDEX: &str = "/";
 /// The process lives.
@@ -50,5 +54,5 @@ const ALL: [&str; 13] = [
 /// The route as a metric's label: one of a few, whatever the client asked for.
 pub(super) fn label(matched: Option<&MatchedPath>) -> &'static str {
     let matched = matched.map_or("", MatchedPath::as_str);
-    ALL.into_iter().find(|path| *path == matched).unwrap_or("none")
+    ALL.into_iter().chain(WEBSOCKET).find(|path| *path == matched).unwrap_or("none")
 }

@@ -22,10 +22,8 @@ use tracing::{error, warn};
 use super::body::{self, BodyLimits};
 use super::cors::Cors;
 use super::refusal::Refusal;
-use super::request_log::{self, Recorder};
 use super::{VirtualHosts, auth, paths};
 use crate::config::{HttpConfig, Secret};
-use crate::metrics::Metrics;
 use crate::plugin::Answer;
 
 /// What is kept back of `request_timeout` for the plugin's summary and the way back.
@@ -43,8 +41,8 @@ struct RefreshRoute {
     max_requests: usize,
 }
 
-/// The service of the refresh listeners.
-pub(super) fn router(config: &HttpConfig, hosts: VirtualHosts, metrics: Arc<Metrics>) -> Router {
+/// The service of the refresh listeners, but for the log and the counts of its requests.
+pub(super) fn router(config: &HttpConfig, hosts: VirtualHosts) -> Router {
     let route = Arc::new(RefreshRoute {
         hosts,
         cors: Cors::new(&config.cors_origins),
@@ -61,7 +59,6 @@ pub(super) fn router(config: &HttpConfig, hosts: VirtualHosts, metrics: Arc<Metr
         .fallback(async || Refusal::NotFound)
         .layer(middleware::from_fn_with_state(Arc::clone(&route), gate))
         .layer(middleware::from_fn(body::linger))
-        .layer(middleware::from_fn_with_state(Recorder { metrics, quiet: false }, request_log::record))
         .with_state(route)
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
@@ -19,10 +19,6 @@ use crate::metrics::Metrics;
 
 /// Of a path that somebody made up, no more than this reaches the log.
 const LONGEST_LOGGED: usize = 256;
-
-/// Who is at the other end of the connection; [`super::connection`] puts it into every request.
-#[derive(Clone, Copy)]
-pub(super) struct Peer(pub(super) SocketAddr);
 
 /// What the middleware needs.
 #[derive(Clone)]
@@ -40,7 +36,7 @@ pub(super) async fn record(State(recorder): State<Recorder>, request: Request, n
     async move {
         let began = Instant::now();
         let route = paths::label(request.extensions().get::<MatchedPath>());
-        let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
         let quiet = recorder.quiet && matches!(*request.method(), Method::GET | Method::HEAD);
         let (method, path) = (shortened(request.method().as_str()), shortened(request.uri().path()));
         let response = AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{Router, middleware};
 use prometheus_client::collector::Collector;
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
@@ -17,6 +17,7 @@ use tracing::warn;
 use super::admin::{self, Readiness};
 use super::connection::Connections;
 use super::listener::Listener;
+use super::request_log::{self, Recorder};
 use super::tls::{Certificates, TlsError};
 use super::{VirtualHosts, refresh_route};
 use crate::config::{AdminConfig, HttpConfig};
@@ -100,6 +101,8 @@ pub struct Server {
     http_config: HttpConfig,
     admin_config: AdminConfig,
     app: App,
+    /// Routes of others, on the plain and on the secure listener.
+    others: (Router, Router),
 }
 
 impl Server {
@@ -141,12 +144,20 @@ impl Server {
             http_config: http.clone(),
             admin_config: admin.clone(),
             app,
+            others: Default::default(),
         })
     }
 
     /// The addresses that are listened on.
     pub fn listening(&self) -> &Listening {
         &self.listening
+    }
+
+    /// Serves these routes too, beside the refresh route: the first over plain HTTP, the second over HTTPS. They may upgrade
+    /// connections, and find out from `ConnectInfo<SocketAddr>` who is there. `http.token` and `http.cors_origins` are not
+    /// for them, nor is an upgraded connection one of `http.max_connections`.
+    pub fn serve_beside(&mut self, plain: Router, secure: Router) {
+        self.others = (plain, secure);
     }
 
     /// TLS with the certificate of the HTTPS listener, as it is at the time, for other protocols.
@@ -163,7 +174,7 @@ impl Server {
     /// event streams included, follows when the last of them is. Dropping this future cuts everything off: that is the
     /// caller's deadline.
     pub async fn serve(self, mut stop: watch::Receiver<bool>) {
-        let Self { plain, secure, admin: admin_socket, http_config: http, admin_config, app, .. } = self;
+        let Self { plain, secure, admin: admin_socket, http_config: http, admin_config, app, others, .. } = self;
         // Dropping a set ends its tasks.
         let mut background = JoinSet::new();
         let mut refresh_listeners = JoinSet::new();
@@ -172,18 +183,21 @@ impl Server {
         let idle = http.header_timeout;
         let refresh_stop = CancellationToken::new();
         let places = Arc::new(Semaphore::new(http.max_connections));
-        let refresh = refresh_route::router(&http, app.hosts.clone(), Arc::clone(&app.metrics));
-        let mut open = |socket: TcpListener, tls: Option<TlsAcceptor>| {
-            let connections = Arc::new(Connections::new(refresh.clone(), tls, idle, true));
+        let refresh = refresh_route::router(&http, app.hosts.clone());
+        let recorder = Recorder { metrics: Arc::clone(&app.metrics), quiet: false };
+        let mut open = |socket: TcpListener, tls: Option<TlsAcceptor>, others: Router| {
+            let recorded = middleware::from_fn_with_state(recorder.clone(), request_log::record);
+            let router = refresh.clone().merge(others).layer(recorded);
+            let connections = Arc::new(Connections::new(router, tls, idle, true));
             let listener = Listener { socket, connections, places: Arc::clone(&places) };
             refresh_listeners.spawn(listener.run(refresh_stop.clone()));
         };
         if let Some(socket) = plain {
-            open(socket, None);
+            open(socket, None, others.0);
         }
         if let Some((socket, certificates, acceptor)) = secure {
             background.spawn(certificates.watch());
-            open(socket, Some(acceptor));
+            open(socket, Some(acceptor), others.1);
         }
 
         let admin_stop = CancellationToken::new();

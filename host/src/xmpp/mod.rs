@@ -1,16 +1,18 @@
 //! The XMPP endpoint as one sink among others.
 //!
 //! The endpoint itself is the crate `roster-xmpp`, which knows nothing of this host. Here are the two seams: [`source`] is
-//! how it asks for rosters, [`sink`] how it hears of changes; and who may log in ([`accounts`]). [`XmppServer`] puts them
-//! together.
+//! how it asks for rosters, [`sink`] how it hears of changes; and who may log in ([`accounts`]). [`websocket`] is for clients
+//! behind a proxy. [`XmppServer`] puts them together.
 
 mod accounts;
 mod sink;
 mod source;
+mod websocket;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::Router;
 use roster_xmpp::accounts::Accounts;
 use roster_xmpp::accounts::file::{AccountsFile, AccountsFileError};
 use roster_xmpp::config::EndpointConfig;
@@ -90,6 +92,17 @@ impl XmppServer {
         Ok(Self { endpoint })
     }
 
+    /// What the listeners of `[http]` serve for clients that come over WebSocket: over plain HTTP, and over HTTPS.
+    pub(crate) fn websocket(&self, xmpp: &XmppConfig) -> Option<(Router, Router)> {
+        xmpp.websocket.then(|| {
+            let plain = match xmpp.websocket_behind_tls {
+                false => self.endpoint.websocket(false),
+                true => websocket::behind_proxy(self.endpoint.websocket(true)),
+            };
+            (plain, self.endpoint.websocket(true))
+        })
+    }
+
     /// Where clients connect, with the port the system chose: without TLS at first, or with it.
     pub fn address(&self, tls: bool) -> Option<SocketAddr> {
         self.endpoint.listening().into_iter().find(|listening| listening.tls == tls).map(|listening| listening.address)
@@ -133,6 +146,7 @@ fn endpoint_config(xmpp: &XmppConfig, has_certificate: bool) -> EndpointConfig {
         listen_tls: xmpp.tls_listen.filter(|_| has_certificate).into_iter().collect(),
         require_encryption: xmpp.require_encryption,
         allow_unencrypted_plain_auth: xmpp.allow_unencrypted_plain_auth,
+        websocket_url: xmpp.websocket_url.clone(),
         ..EndpointConfig::default()
     }
 }

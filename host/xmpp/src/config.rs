@@ -16,6 +16,8 @@ pub struct EndpointConfig {
     pub require_encryption: bool,
     /// Whether a password may cross a connection without TLS. Only of use where encryption is not required. Default: false.
     pub allow_unencrypted_plain_auth: bool,
+    /// The URL that `/.well-known/host-meta` gives (XEP-0156). Default: that of whoever asks, by its `Host` header.
+    pub websocket_url: Option<String>,
     /// Limits on clients.
     pub limits: ClientLimits,
     /// Deadlines.
@@ -33,6 +35,7 @@ impl Default for EndpointConfig {
             listen_tls: Vec::new(),
             require_encryption: true,
             allow_unencrypted_plain_auth: false,
+            websocket_url: None,
             limits: ClientLimits::default(),
             timeouts: Timeouts::default(),
             login: LoginLimits::default(),

@@ -31,6 +31,7 @@ pub use domain::{Domain, DomainOptions, Session};
 pub use endpoint::{Endpoint, EndpointError, Listening};
 pub use jid;
 pub use minidom::Element;
+pub use net::websocket::{HOST_META as HOST_META_PATH, HOST_META_JSON as HOST_META_JSON_PATH, PATH as WEBSOCKET_PATH};
 pub use outbound::Outbound;
 pub use rosters::{RosterSource, RosterUnavailable};
 pub use session::connection::Hosted;

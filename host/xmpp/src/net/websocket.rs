@@ -18,7 +18,11 @@ use crate::session::connection::{Shared, serve};
 use crate::stream::writer::escape_attribute;
 
 /// Where clients connect.
-const PATH: &str = "/xmpp-websocket";
+pub const PATH: &str = "/xmpp-websocket";
+/// Where they learn of it (XEP-0156), as XML.
+pub const HOST_META: &str = "/.well-known/host-meta";
+/// The same as JSON.
+pub const HOST_META_JSON: &str = "/.well-known/host-meta.json";
 /// The library's buffers, each, bytes: a session that is idle keeps them.
 const BUFFER: usize = 4096;
 
@@ -34,8 +38,8 @@ pub(crate) struct Web {
 pub(crate) fn router(web: Web) -> Router {
     Router::new()
         .route(PATH, get(upgrade))
-        .route("/.well-known/host-meta", get(host_meta))
-        .route("/.well-known/host-meta.json", get(host_meta_json))
+        .route(HOST_META, get(host_meta))
+        .route(HOST_META_JSON, get(host_meta_json))
         .with_state(web)
 }
 
@@ -69,8 +73,11 @@ async fn upgrade(State(web): State<Web>, request: Request) -> Response {
     })
 }
 
-/// The URL as this client reaches it; the domain's name where it does not say how it came here.
+/// The URL the operator gave, or as this client reaches it; the domain's name where it does not say how it came here.
 fn url(web: &Web, headers: &HeaderMap) -> String {
+    if let Some(url) = &web.shared.config.websocket_url {
+        return url.clone();
+    }
     let scheme = if web.encrypted { "wss" } else { "ws" };
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let plain = |host: &&str| host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b));
@@ -90,6 +97,8 @@ async fn host_meta(State(web): State<Web>, headers: HeaderMap) -> Response {
 async fn host_meta_json(State(web): State<Web>, headers: HeaderMap) -> Response {
     let mut body = String::new();
     let url = url(&web, &headers);
+    // No URL has them as such.
+    let url = url.replace('\\', "%5C").replace('"', "%22");
     let _ = writeln!(body, r#"{{"links":[{{"rel":"urn:xmpp:alt-connections:websocket","href":"{url}"}}]}}"#);
     anywhere("application/json", body)
 }
