@@ -9,7 +9,7 @@ use serde_json::json;
 use super::client::{Response, request};
 use super::program::{PATIENCE, Program, run};
 
-const ANY_PORTS: [&str; 8] = [
+const ANY_PORTS: [&str; 10] = [
     "--http-listen",
     "127.0.0.1:0",
     "--admin-listen",
@@ -17,6 +17,8 @@ const ANY_PORTS: [&str; 8] = [
     "--demo-listen",
     "127.0.0.1:0",
     "--xmpp-listen",
+    "127.0.0.1:0",
+    "--xmpp-tls-listen",
     "127.0.0.1:0",
 ];
 

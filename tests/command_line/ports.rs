@@ -19,7 +19,7 @@ fn holder() -> (TcpListener, String) {
 
 #[test]
 fn the_demo_names_the_port_in_use_and_the_flag_that_changes_it() {
-    let all = ["--http-listen", "--admin-listen", "--demo-listen", "--xmpp-listen"];
+    let all = ["--http-listen", "--admin-listen", "--demo-listen", "--xmpp-listen", "--xmpp-tls-listen"];
     for taken in all {
         let (_holder, address) = holder();
         let ended = run(flags(&all, taken, &address));

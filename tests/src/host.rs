@@ -32,6 +32,8 @@ pub struct TestHost {
     pub admin: SocketAddr,
     /// The XMPP endpoint without TLS, if there is one.
     pub xmpp: Option<SocketAddr>,
+    /// The same for clients that begin with TLS.
+    pub xmpps: Option<SocketAddr>,
     /// What was told to sinks.
     pub events: Arc<Events>,
     /// What swaps the first virtual host's plugin.
@@ -123,6 +125,7 @@ impl TestHost {
         let (http, admin) = (listening.refresh_http.unwrap(), listening.admin.unwrap());
         let https = listening.refresh_https;
         let xmpp = host.xmpp().and_then(|xmpp| xmpp.address(false));
+        let xmpps = host.xmpp().and_then(|xmpp| xmpp.address(true));
         let rosters = Arc::clone(&host.rosters()[0]);
         let swapper = Arc::clone(&host.swappers()[0]);
         let (stop, stopped) = oneshot::channel::<()>();
@@ -133,7 +136,7 @@ impl TestHost {
             })
             .await
         });
-        Self { http, https, admin, xmpp, events, swapper, rosters, stop: Some(stop), task }
+        Self { http, https, admin, xmpp, xmpps, events, swapper, rosters, stop: Some(stop), task }
     }
 
     /// Posts `body` to the refresh route.

@@ -1,14 +1,19 @@
 //! `[xmpp]`: the endpoint that people's clients log in to.
 
+use std::path::PathBuf;
+
 use url::Url;
 
+use super::given::Given;
 use super::raw::RawXmpp;
 use super::report::At;
-use super::{HttpConfig, XmppConfig};
+use super::{HttpConfig, XmppCertificate, XmppConfig};
 
-/// Checks the table; the certificate is that of `http`.
+/// Checks the table; without a certificate of its own it has that of `http`.
 pub(super) fn xmpp(raw: RawXmpp, http: &HttpConfig, at: &At<'_>) -> XmppConfig {
     let defaults = XmppConfig::default();
+    // If one of them is at fault, that is told, and not that they are missing.
+    let has_certificate = !raw.certificate.is_absent() || !raw.key.is_absent();
     let xmpp = XmppConfig {
         listen: at.get("listen", raw.listen).map_or(defaults.listen, |listen| listen.0),
         tls_listen: at.get("tls_listen", raw.tls_listen).map_or(defaults.tls_listen, |listen| listen.0),
@@ -20,10 +25,13 @@ pub(super) fn xmpp(raw: RawXmpp, http: &HttpConfig, at: &At<'_>) -> XmppConfig {
         websocket_behind_tls: at
             .get("websocket_behind_tls", raw.websocket_behind_tls)
             .unwrap_or(defaults.websocket_behind_tls),
+        certificate: certificate(raw.certificate, raw.key, at),
         websocket_url: websocket_url(at.get("websocket_url", raw.websocket_url), &at.key("websocket_url")),
     };
-    if http.tls.is_none() && xmpp.require_encryption {
-        at.problem("needs the certificate of [http.tls]; to do without encryption, set require_encryption to false");
+    if http.tls.is_none() && !has_certificate && xmpp.require_encryption {
+        at.problem(
+            "needs certificate and key, or those of [http.tls]; to do without encryption, set require_encryption to false",
+        );
     }
     if !xmpp.require_encryption && xmpp.listen.is_some_and(|address| !address.ip().to_canonical().is_loopback()) {
         at.key("require_encryption").warn("off: messages cross the network for everybody to read");
@@ -34,6 +42,19 @@ pub(super) fn xmpp(raw: RawXmpp, http: &HttpConfig, at: &At<'_>) -> XmppConfig {
         );
     }
     xmpp
+}
+
+fn certificate(certificate: Given<PathBuf>, key: Given<PathBuf>, at: &At<'_>) -> XmppCertificate {
+    if certificate.is_absent() != key.is_absent() {
+        let missing = if key.is_absent() { "key" } else { "certificate" };
+        at.key(missing).problem("is missing; certificate and key go together");
+    }
+    let certificate = at.existing_file("certificate", certificate);
+    let key = at.existing_file("key", key);
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => XmppCertificate::Files { certificate, key },
+        _ => XmppCertificate::OfHttp,
+    }
 }
 
 fn websocket_url(given: Option<String>, at: &At<'_>) -> Option<String> {

@@ -265,7 +265,29 @@ pub enum AccountsConfig {
     Fixed(Vec<(Username, Secret)>),
 }
 
-/// `[xmpp]`: the endpoint that people's clients log in to. Its certificate is that of `[http.tls]`.
+/// What XMPP clients are shown to prove that this is their server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum XmppCertificate {
+    /// That of `[http.tls]`, if there is one.
+    #[default]
+    OfHttp,
+    /// `certificate` and `key`: PEM files, the chain with the leaf first. They are looked at every 5 s for a change.
+    Files {
+        /// The chain.
+        certificate: PathBuf,
+        /// The key.
+        key: PathBuf,
+    },
+    /// One that is given and not read. There is no key for it: for the demo, and for programs that embed the host.
+    Given {
+        /// PKCS #8, in PEM form.
+        key: Secret,
+        /// The leaf and what signed it, in PEM form.
+        chain: String,
+    },
+}
+
+/// `[xmpp]`: the endpoint that people's clients log in to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct XmppConfig {
     /// `listen`: where clients begin without TLS (STARTTLS), default 127.0.0.1:5222. `None` when it is `"off"`.
@@ -284,6 +306,8 @@ pub struct XmppConfig {
     /// `websocket_url`: what `/.well-known/host-meta` says (XEP-0156). `None`, the default: the address the question was
     /// sent to.
     pub websocket_url: Option<String>,
+    /// What proves to clients that this is their server.
+    pub certificate: XmppCertificate,
 }
 
 impl Default for XmppConfig {
@@ -296,6 +320,7 @@ impl Default for XmppConfig {
             websocket: true,
             websocket_behind_tls: false,
             websocket_url: None,
+            certificate: XmppCertificate::OfHttp,
         }
     }
 }

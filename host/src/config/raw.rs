@@ -181,4 +181,6 @@ pub(super) struct RawXmpp {
     pub(super) websocket: Given<bool>,
     pub(super) websocket_behind_tls: Given<bool>,
     pub(super) websocket_url: Given<String>,
+    pub(super) certificate: Given<PathBuf>,
+    pub(super) key: Given<PathBuf>,
 }

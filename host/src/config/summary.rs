@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::{ClientAuth, Config, HostConfig, Origin};
+use super::{ClientAuth, Config, HostConfig, Origin, XmppCertificate};
 
 impl Config {
     /// A few lines for people: what would listen where, and which host would ask whom. Without secrets and without
@@ -27,7 +27,8 @@ impl Config {
             let _ = writeln!(text, "roster events: JSON lines to {path}");
         }
         if let Some(xmpp) = &self.xmpp {
-            let addresses = [xmpp.listen, xmpp.tls_listen.filter(|_| self.http.tls.is_some())];
+            let has_certificate = self.http.tls.is_some() || xmpp.certificate != XmppCertificate::OfHttp;
+            let addresses = [xmpp.listen, xmpp.tls_listen.filter(|_| has_certificate)];
             let mut addresses: Vec<String> =
                 addresses.into_iter().flatten().map(|address| address.to_string()).collect();
             if xmpp.websocket {

@@ -4,16 +4,21 @@
 //! is pointed at it over real HTTP; two of the four are connected; [`Narrator`] prints each change as it happens. The
 //! application speaks two protocols ([`pages`] is the other), so that there is something to swap to.
 
+mod certificate;
 mod narrator;
 mod pages;
 mod web_app;
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::config::{AccountsConfig, Config, HostConfig, OriginError, Secret, XmppConfig};
+use crate::http::Listening;
 use crate::model::Username;
+use crate::xmpp::XmppServer;
 
+pub use certificate::CertificateError;
 pub use narrator::Narrator;
 pub use web_app::{DemoError, WebApp};
 
@@ -25,9 +30,10 @@ pub const CONNECTED: [&str; 2] = ["john", "marie"];
 /// The password of both, for XMPP clients on this machine.
 pub const PASSWORD: &str = "demo";
 
-/// The endpoint for XMPP clients: without TLS, for there is no certificate, and so for this machine only.
-pub fn xmpp() -> XmppConfig {
-    XmppConfig { tls_listen: None, require_encryption: false, ..XmppConfig::default() }
+/// The endpoint for XMPP clients, on this machine only: with a certificate that nobody vouches for, and therefore for
+/// clients without TLS too.
+pub fn xmpp() -> Result<XmppConfig, CertificateError> {
+    Ok(XmppConfig { certificate: certificate::self_signed()?, require_encryption: false, ..XmppConfig::default() })
 }
 
 /// The host's configuration for the web application at `web_app`, with a plugin of one's own or the built-in one; the rest
@@ -44,18 +50,23 @@ pub fn configure(config: &mut Config, web_app: SocketAddr, plugin: Option<PathBu
 }
 
 /// The first lines a newcomer sees: what listens where, and what to type.
-pub fn greeting(web_app: SocketAddr, refresh: SocketAddr, admin: SocketAddr, xmpp: Option<SocketAddr>) -> String {
-    let xmpp = xmpp.map_or_else(|| "off".to_owned(), |address| address.to_string());
-    format!(
+///
+/// `None` if the host does not listen where the demo needs it to.
+pub fn greeting(
+    web_app: SocketAddr,
+    listening: &Listening,
+    xmpp: Option<(&XmppConfig, &XmppServer)>,
+) -> Option<String> {
+    let (refresh, admin) = (listening.refresh_http?, listening.admin?);
+    let clients = xmpp.map(|(config, server)| clients(config, server, refresh)).unwrap_or_default();
+    Some(format!(
         "\
 roster-host demo: a sample web application, the host, and john and marie connected.
 
   web application  http://{web_app}           owns the contacts: GET /contacts/john
   refresh route    http://{refresh}/roster_admin/refresh
   admin            http://{admin}           /rosters/john  /metrics  /events
-  XMPP clients     {xmpp}                  john@{DOMAIN} and marie@{DOMAIN}, password {PASSWORD}, no TLS
-                   ws://{refresh}/xmpp-websocket
-
+{clients}
 Try, in another terminal:
 
   curl -X PUT    http://{web_app}/friends/john/aaron     # john's roster gets aaron; watch it happen here
@@ -64,5 +75,23 @@ Try, in another terminal:
 
 Ctrl-C stops it. For production: roster-host --config my.toml (see roster-host.example.toml).
 "
-    )
+    ))
+}
+
+/// Where XMPP clients connect, and as whom.
+fn clients(config: &XmppConfig, server: &XmppServer, web: SocketAddr) -> String {
+    let mut text = String::new();
+    let titles = ["XMPP clients", "", ""].into_iter();
+    let plain = server.address(false).map(|address| format!("{address}                  STARTTLS, or without TLS"));
+    let tls = server.address(true).map(|address| format!("{address}                  TLS from the start"));
+    let websocket = config.websocket.then(|| format!("ws://{web}{}", roster_xmpp::WEBSOCKET_PATH));
+    for (title, line) in titles.zip([plain, tls, websocket].into_iter().flatten()) {
+        let _ = writeln!(text, "  {title:<17}{line}");
+    }
+    let _ = writeln!(text, "  log in as        john@{DOMAIN} or marie@{DOMAIN}, password {PASSWORD}");
+    if let Some(fingerprint) = certificate::fingerprint(&config.certificate) {
+        let _ =
+            writeln!(text, "  certificate      self-signed and new with every start; its SHA-256 is\n  {fingerprint}");
+    }
+    text
 }

@@ -35,5 +35,6 @@ mod tests;
 
 pub use admin::Readiness;
 pub use server::{App, Listening, ServeError, Server};
+pub(crate) use tls::{CertificateFiles, Certificates};
 pub use tls::{TlsError, check_certificate};
 pub use virtual_hosts::VirtualHosts;

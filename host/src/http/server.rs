@@ -119,7 +119,7 @@ impl Server {
         let secure = match &http.tls {
             None => None,
             Some(tls) => {
-                let certificates = Certificates::load(tls)?;
+                let certificates = Certificates::load(tls.into())?;
                 let acceptor = certificates.acceptor()?;
                 let socket = listen(Some(tls.listen), "http.tls.listen", "--https-listen").await?;
                 socket.map(|socket| (socket, certificates, acceptor))

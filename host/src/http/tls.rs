@@ -21,8 +21,6 @@ use tracing::{info, warn};
 
 use crate::config::TlsConfig;
 
-const CERTIFICATE: &str = "http.tls.certificate";
-const KEY: &str = "http.tls.key";
 /// A file that is longer holds something else than a certificate chain or a key, bytes.
 const LONGEST_FILE: u64 = 1 << 20;
 /// The files are not looked at more often than this, whatever is configured.
@@ -32,38 +30,46 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read.
-    #[error("cannot read {} ({setting}): {source}", file.display())]
+    #[error("cannot read {} ({table}.{key}): {source}", file.display())]
     Read {
         /// The file.
         file: PathBuf,
-        /// The configuration key that names it.
-        setting: &'static str,
+        /// The table of the configuration that names it.
+        table: &'static str,
+        /// The key that does.
+        key: &'static str,
         /// Why.
         source: io::Error,
     },
     /// A file is not in PEM form, or holds something else.
-    #[error("{} ({setting}) has no {expected} in PEM form: {reason}", file.display())]
+    #[error("{} ({table}.{key}) has no {expected} in PEM form: {reason}", file.display())]
     Pem {
         /// The file.
         file: PathBuf,
-        /// The configuration key that names it.
-        setting: &'static str,
+        /// The table of the configuration that names it.
+        table: &'static str,
+        /// The key that does.
+        key: &'static str,
         /// What should be in it.
         expected: &'static str,
         /// What is wrong.
         reason: String,
     },
     /// Both are readable, and do not belong together.
-    #[error("{} (http.tls.key) is not the key of the certificate in {} (http.tls.certificate)", key.display(), certificate.display())]
+    #[error("{} ({table}.key) is not the key of the certificate in {} ({table}.certificate)", key.display(), certificate.display())]
     Mismatch {
+        /// The table of the configuration that names them.
+        table: &'static str,
         /// The certificate's file.
         certificate: PathBuf,
         /// The key's file.
         key: PathBuf,
     },
     /// TLS cannot work with them.
-    #[error("the certificate in {} (http.tls.certificate) and its key cannot be used: {source}", certificate.display())]
+    #[error("the certificate in {} ({table}.certificate) and its key cannot be used: {source}", certificate.display())]
     Unusable {
+        /// The table of the configuration that names it.
+        table: &'static str,
         /// The certificate's file.
         certificate: PathBuf,
         /// Why.
@@ -71,11 +77,35 @@ pub enum TlsError {
     },
 }
 
+/// Where a certificate and its key are.
+#[derive(Clone, Debug)]
+pub(crate) struct CertificateFiles {
+    /// The table of the configuration that names them, for errors.
+    pub(crate) table: &'static str,
+    /// PEM file, the chain with the leaf first.
+    pub(crate) certificate: PathBuf,
+    /// PEM file.
+    pub(crate) key: PathBuf,
+    /// How often the two are looked at for a change.
+    pub(crate) reload_interval: Duration,
+}
+
+impl From<&TlsConfig> for CertificateFiles {
+    fn from(tls: &TlsConfig) -> Self {
+        Self {
+            table: "http.tls",
+            certificate: tls.certificate.clone(),
+            key: tls.key.clone(),
+            reload_interval: tls.reload_interval,
+        }
+    }
+}
+
 /// The certificate that new connections are given.
 ///
 /// Whether it has expired is not checked: clients say so, and an expired certificate is still better than none.
-pub(super) struct Certificates {
-    config: TlsConfig,
+pub(crate) struct Certificates {
+    config: CertificateFiles,
     provider: Arc<CryptoProvider>,
     current: ArcSwap<CertifiedKey>,
     /// Tells whether the files are those that `current` was made of, without keeping the key's text.
@@ -89,19 +119,19 @@ pub(super) struct Certificates {
 ///
 /// As at start: a file that cannot be read or is no PEM, a key that is not the certificate's.
 pub fn check_certificate(config: &TlsConfig) -> Result<(), TlsError> {
-    Certificates::load(config)?.acceptor().map(|_| ())
+    Certificates::load(config.into())?.acceptor().map(|_| ())
 }
 
 impl Certificates {
     /// Reads certificate and key.
-    pub(super) fn load(config: &TlsConfig) -> Result<Arc<Self>, TlsError> {
+    pub(crate) fn load(config: CertificateFiles) -> Result<Arc<Self>, TlsError> {
         let provider = Arc::new(ring::default_provider());
         let hasher = RandomState::new();
-        let files = Files::read(config)?;
+        let files = Files::read(&config)?;
         Ok(Arc::new(Self {
-            current: ArcSwap::from_pointee(files.parse(config, &provider)?),
+            current: ArcSwap::from_pointee(files.parse(&config, &provider)?),
             digest: AtomicU64::new(hasher.hash_one(&files)),
-            config: config.clone(),
+            config,
             provider,
             hasher,
         }))
@@ -115,18 +145,19 @@ impl Certificates {
     }
 
     /// TLS 1.2 or 1.3 with the certificate as it is at the time, for whatever protocol.
-    pub(super) fn server_config(self: &Arc<Self>) -> Result<ServerConfig, TlsError> {
+    pub(crate) fn server_config(self: &Arc<Self>) -> Result<ServerConfig, TlsError> {
         let versions =
             ServerConfig::builder_with_provider(Arc::clone(&self.provider)).with_safe_default_protocol_versions();
-        let builder =
-            versions.map_err(|source| TlsError::Unusable { certificate: self.config.certificate.clone(), source })?;
+        let CertificateFiles { table, certificate, .. } = &self.config;
+        let unusable = |source| TlsError::Unusable { table, certificate: certificate.clone(), source };
+        let builder = versions.map_err(unusable)?;
         let resolver: Arc<dyn ResolvesServerCert> = Arc::clone(self) as _;
         Ok(builder.with_no_client_auth().with_cert_resolver(resolver))
     }
 
     /// Looks at the files again and again, for ever. Files that cannot be used are complained of once, and the
     /// certificate in use stays.
-    pub(super) async fn watch(self: Arc<Self>) {
+    pub(crate) async fn watch(self: Arc<Self>) {
         let mut complaint = String::new();
         loop {
             tokio::time::sleep(self.config.reload_interval.max(SHORTEST_INTERVAL)).await;
@@ -186,14 +217,19 @@ struct Files {
 }
 
 impl Files {
-    fn read(config: &TlsConfig) -> Result<Self, TlsError> {
-        Ok(Self { certificate: read(&config.certificate, CERTIFICATE)?, key: read(&config.key, KEY)? })
+    fn read(config: &CertificateFiles) -> Result<Self, TlsError> {
+        let read = |key, file: &Path| {
+            content(file).map_err(|source| TlsError::Read { file: file.to_owned(), table: config.table, key, source })
+        };
+        Ok(Self { certificate: read("certificate", &config.certificate)?, key: read("key", &config.key)? })
     }
 
-    fn parse(&self, config: &TlsConfig, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+    fn parse(&self, config: &CertificateFiles, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+        let table = config.table;
         let no_certificate = |reason: String| TlsError::Pem {
             file: config.certificate.clone(),
-            setting: CERTIFICATE,
+            table,
+            key: "certificate",
             expected: "certificate",
             reason,
         };
@@ -205,24 +241,22 @@ impl Files {
         }
         let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| TlsError::Pem {
             file: config.key.clone(),
-            setting: KEY,
+            table,
+            key: "key",
             expected: "private key",
             reason: error.to_string(),
         })?;
         CertifiedKey::from_der(chain, key, provider).map_err(|source| match source {
             rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-                TlsError::Mismatch { certificate: config.certificate.clone(), key: config.key.clone() }
+                TlsError::Mismatch { table, certificate: config.certificate.clone(), key: config.key.clone() }
             }
-            source => TlsError::Unusable { certificate: config.certificate.clone(), source },
+            source => TlsError::Unusable { table, certificate: config.certificate.clone(), source },
         })
     }
 }
 
-fn read(file: &Path, setting: &'static str) -> Result<Vec<u8>, TlsError> {
+fn content(file: &Path) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
-    let read = File::open(file).and_then(|open| open.take(LONGEST_FILE).read_to_end(&mut content));
-    match read {
-        Ok(_) => Ok(content),
-        Err(source) => Err(TlsError::Read { file: file.to_owned(), setting, source }),
-    }
+    File::open(file)?.take(LONGEST_FILE).read_to_end(&mut content)?;
+    Ok(content)
 }

@@ -1,10 +1,11 @@
 //! The XMPP endpoint as one sink among others.
 //!
 //! The endpoint itself is the crate `roster-xmpp`, which knows nothing of this host. Here are the two seams: [`source`] is
-//! how it asks for rosters, [`sink`] how it hears of changes; and who may log in ([`accounts`]). [`websocket`] is for clients
-//! behind a proxy. [`XmppServer`] puts them together.
+//! how it asks for rosters, [`sink`] how it hears of changes; and who may log in ([`accounts`]). [`certificate`] is
+//! what they are shown, [`websocket`] for those behind a proxy. [`XmppServer`] puts them together.
 
 mod accounts;
+mod certificate;
 mod sink;
 mod source;
 mod websocket;
@@ -20,12 +21,14 @@ use roster_xmpp::domain::Software;
 use roster_xmpp::jid::DomainPart;
 use roster_xmpp::{Domain, DomainOptions, Endpoint, EndpointError, Hosted};
 use rustls::ServerConfig;
+use tokio::task::JoinSet;
 
 use crate::config::{AccountsConfig, Config, HostConfig, XmppConfig};
-use crate::http::ServeError;
+use crate::http::{Certificates, ServeError};
 use crate::rosters::Rosters;
 
 use accounts::FixedAccounts;
+use certificate::Tls;
 pub use sink::XmppSink;
 use source::Source;
 
@@ -49,9 +52,15 @@ pub enum XmppError {
     /// No virtual host has accounts.
     #[error("[xmpp]: no [[host]] has accounts, so nobody could log in")]
     NoAccounts,
-    /// An address cannot be listened on.
+    /// An address cannot be listened on, or the certificate cannot be used.
     #[error(transparent)]
-    Listen(ServeError),
+    Serve(#[from] ServeError),
+    /// The certificate that a program gave cannot be used.
+    #[error("the certificate given for XMPP clients cannot be used: {reason}")]
+    Certificate {
+        /// Why.
+        reason: String,
+    },
     /// There is no certificate where one is needed.
     #[error("[xmpp]: {0}")]
     Endpoint(EndpointError),
@@ -60,6 +69,8 @@ pub enum XmppError {
 /// An endpoint whose sockets are bound.
 pub struct XmppServer {
     endpoint: Endpoint,
+    /// Files to watch.
+    certificates: Option<Arc<Certificates>>,
 }
 
 impl XmppServer {
@@ -87,9 +98,11 @@ impl XmppServer {
         if hosted.is_empty() {
             return Err(XmppError::NoAccounts);
         }
-        let endpoint = Endpoint::bind(endpoint_config(xmpp, tls.is_some()), tls, hosted).await.map_err(refused)?;
+        let tls = Tls::new(&xmpp.certificate, tls)?;
+        let config = endpoint_config(xmpp, tls.config.is_some());
+        let endpoint = Endpoint::bind(config, tls.config, hosted).await.map_err(refused)?;
         sink.serve(domains);
-        Ok(Self { endpoint })
+        Ok(Self { endpoint, certificates: tls.files })
     }
 
     /// What the listeners of `[http]` serve for clients that come over WebSocket: over plain HTTP, and over HTTPS.
@@ -110,8 +123,18 @@ impl XmppServer {
 
     /// Serves until `stop` returns, and then says goodbye to everybody.
     pub(crate) async fn serve(self, stop: impl Future<Output = ()>) {
+        // Dropping the set ends its task.
+        let mut background = JoinSet::new();
+        if let Some(certificates) = self.certificates {
+            background.spawn(certificates.watch());
+        }
         self.endpoint.serve(stop).await;
     }
+}
+
+/// Can the certificate be used?
+pub(crate) fn check_certificate(xmpp: &XmppConfig) -> Result<(), XmppError> {
+    Tls::new(&xmpp.certificate, None).map(|_| ())
 }
 
 fn accounts_of(host: &HostConfig) -> Result<Option<Arc<dyn Accounts>>, XmppError> {
@@ -130,11 +153,11 @@ fn accounts_of(host: &HostConfig) -> Result<Option<Arc<dyn Accounts>>, XmppError
 fn refused(error: EndpointError) -> XmppError {
     match error {
         EndpointError::Listen { address, key: "listen", source } => {
-            XmppError::Listen(ServeError::Listen { address, setting: "xmpp.listen", flag: "--xmpp-listen", source })
+            XmppError::Serve(ServeError::Listen { address, setting: "xmpp.listen", flag: "--xmpp-listen", source })
         }
         EndpointError::Listen { address, source, .. } => {
             let (setting, flag) = ("xmpp.tls_listen", "--xmpp-tls-listen");
-            XmppError::Listen(ServeError::Listen { address, setting, flag, source })
+            XmppError::Serve(ServeError::Listen { address, setting, flag, source })
         }
         error => XmppError::Endpoint(error),
     }

@@ -27,16 +27,13 @@ pub(super) async fn serve(
     demo::configure(&mut config, address, plugin)?;
     let host = Host::start(&config, vec![Arc::new(Narrator) as Arc<dyn RosterSink>]).await?;
     let listening = host.listening();
-    let (Some(refresh), Some(admin)) = (listening.refresh_http, listening.admin) else {
+    let xmpp = config.xmpp.as_ref().zip(host.xmpp());
+    let (Some(refresh), Some(greeting)) = (listening.refresh_http, demo::greeting(address, listening, xmpp)) else {
         return Err("the demo needs both listeners".into());
     };
     web_app.refresh_at(refresh);
     let web_app = tokio::spawn(web_app.serve());
-    writeln!(
-        std::io::stdout(),
-        "{}",
-        demo::greeting(address, refresh, admin, host.xmpp().and_then(|xmpp| xmpp.address(false)))
-    )?;
+    writeln!(std::io::stdout(), "{greeting}")?;
     let rosters: Vec<_> = host.rosters().to_vec();
     tokio::spawn(async move {
         for one in &rosters {

@@ -48,7 +48,7 @@ struct Arguments {
     #[arg(long, value_name = "ADDRESS:PORT")]
     xmpp_listen: Option<SocketAddr>,
     /// Listen here for XMPP clients that begin with TLS (xmpp.tls_listen).
-    #[arg(long, value_name = "ADDRESS:PORT", requires = "config")]
+    #[arg(long, value_name = "ADDRESS:PORT")]
     xmpp_tls_listen: Option<SocketAddr>,
     /// Where the demo's web application listens.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5283", conflicts_with = "config")]
@@ -100,7 +100,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     }
     let mut config = match &arguments.config {
         Some(path) => Config::load(path)?,
-        None => demo_defaults(),
+        None => demo_defaults()?,
     };
     overrides(&mut config, &arguments)?;
     // Keeps the log's writer: what is still queued is written when it is dropped.
@@ -127,11 +127,11 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
 }
 
 /// The demo speaks for itself; the log only has what is wrong.
-fn demo_defaults() -> Config {
+fn demo_defaults() -> Result<Config, Failure> {
     let mut config = Config::default();
     config.log.filter = "warn".to_owned();
-    config.xmpp = Some(roster_host::demo::xmpp());
-    config
+    config.xmpp = Some(roster_host::demo::xmpp()?);
+    Ok(config)
 }
 
 fn overrides(config: &mut Config, arguments: &Arguments) -> Result<(), Failure> {

@@ -164,7 +164,7 @@ fn a_certificate_that_cannot_be_used_is_named_with_its_setting() {
     let (files, pair, other) = (Files::new(), pair(), pair());
     let fails = |certificate: &str, key: &str| -> TlsError {
         files.write(certificate, key);
-        Certificates::load(&files.config).unwrap_err()
+        Certificates::load((&files.config).into()).unwrap_err()
     };
     let (cert, key) = (files.config.certificate.display(), files.config.key.display());
     let not_der = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
@@ -185,6 +185,6 @@ fn a_certificate_that_cannot_be_used_is_named_with_its_setting() {
         assert!(text.starts_with(&starts) && text.lines().count() == 1, "{text:?} should begin with {starts:?}");
     }
     std::fs::remove_file(&files.config.key).unwrap();
-    let error = Certificates::load(&files.config).unwrap_err().to_string();
+    let error = Certificates::load((&files.config).into()).unwrap_err().to_string();
     assert!(error.starts_with(&format!("cannot read {key} (http.tls.key): ")), "{error}");
 }
