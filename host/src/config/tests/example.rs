@@ -116,7 +116,7 @@ fn the_optional_tables_show_their_defaults() {
     fs::write(&key, "x").unwrap();
     let without = ["token", "password", "username", "bearer", "ca_file", "plugin", "accounts", "websocket_url"];
     let lines = uncommented(&["##"]);
-    let lines: Vec<_> = lines.lines().filter(|line| !without.iter().any(|key| line.starts_with(key)));
+    let lines = lines.lines().filter(|line| !without.iter().any(|key| line.starts_with(key)));
     let lines: Vec<_> = lines.filter(|line| !line.contains("tls/xmpp-")).collect();
     let config = Config::parse(&lines.join("\n"), &folder.path().join("t.toml")).unwrap();
     assert_eq!(config.http.tls, Some(TlsConfig::new(certificate, key)));
