@@ -1,5 +1,6 @@
 //! What the integration tests share: a web application that does as it is told ([`web_app`]), a host that listens on
-//! ports the system picks ([`host`]), and a client ([`client`]). For benchmarks: an application that costs as little as
+//! ports the system picks ([`host`]), a client ([`client`]), users who refresh without pause ([`load`]), and modules to swap to
+//! ([`modules`]). For benchmarks: an application that costs as little as
 //! possible ([`quick_app`]), the guest's logic without WebAssembly ([`native`]), and the two sides that are compared
 //! ([`bench`](mod@bench)).
 //!
@@ -9,6 +10,8 @@
 pub mod bench;
 pub mod client;
 pub mod host;
+pub mod load;
+pub mod modules;
 pub mod native;
 mod paged;
 pub mod quick_app;

@@ -1,9 +1,7 @@
 //! Another plugin takes over while the host runs, and nobody notices.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use roster_host::config::{Config, Secret};
@@ -11,45 +9,15 @@ use roster_host::plugin::{BUILT_IN, PluginSource};
 use roster_host::swap::Outcome;
 use roster_tests::client;
 use roster_tests::host::{TestHost, config, until};
+use roster_tests::load::Load;
+use roster_tests::modules::{PluginFile, hostile, stamped};
 use roster_tests::web_app::{Reply, WebApp};
 use serde_json::{Value, json};
 
-/// A plugin file that a test writes to; gone with the test.
-struct File(PathBuf);
-
-impl File {
-    fn new(name: &str) -> Self {
-        let file = Self(std::env::temp_dir().join(format!("roster-swap-{}-{name}.wasm", std::process::id())));
-        file.write(BUILT_IN);
-        file
-    }
-
-    fn write(&self, bytes: &[u8]) {
-        let new = self.0.with_extension("new");
-        std::fs::write(&new, bytes).unwrap();
-        std::fs::rename(&new, &self.0).unwrap();
-    }
-}
-
-impl Drop for File {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-/// A module with other bytes and the same code: a custom section more.
-fn stamped(component: &[u8], stamp: u8) -> Vec<u8> {
-    [component, &[0, 3, 1, b'x', stamp]].concat()
-}
-
-fn hostile() -> Vec<u8> {
-    std::fs::read(roster_tests::HOSTILE_GUEST).unwrap()
-}
-
-async fn host(file: &File, change: impl FnOnce(&mut Config)) -> (WebApp, TestHost) {
+async fn host(file: &PluginFile, change: impl FnOnce(&mut Config)) -> (WebApp, TestHost) {
     let app = WebApp::start().await;
     let mut config = config(&app);
-    config.hosts[0].plugin = Some(file.0.clone());
+    config.hosts[0].plugin = Some(file.path());
     config.hosts[0].limits.cpu_time = Duration::from_millis(300);
     // Each of these tests asks for its swaps itself.
     config.hosts[0].swap.watch = false;
@@ -65,7 +33,7 @@ async fn admin(host: &TestHost, method: &str, path: &str) -> (u16, Value) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_swaps_what_has_changed_and_a_rollback_puts_it_back() {
-    let file = File::new("reload");
+    let file = PluginFile::new("reload");
     let (_app, host) = host(&file, |_| {}).await;
     let (_, before) = admin(&host, "GET", "/plugin").await;
     let (status, receipt) = admin(&host, "POST", "/plugin/reload").await;
@@ -94,7 +62,7 @@ async fn a_reload_swaps_what_has_changed_and_a_rollback_puts_it_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_module_is_refused_with_the_step_and_the_reason_and_the_old_one_serves() {
-    let file = File::new("bad");
+    let file = PluginFile::new("bad");
     let rehearsal = Arc::new(parking_lot::Mutex::new(String::new()));
     for (what, bytes, how, step, says) in [
         ("an empty file", Vec::new(), "", "compile", "not a WebAssembly component"),
@@ -125,8 +93,9 @@ async fn a_bad_module_is_refused_with_the_step_and_the_reason_and_the_old_one_se
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_that_fails_real_calls_is_rolled_back_and_no_call_is_lost() {
-    let file = File::new("probation");
-    let (_app, host) = host(&file, |_| {}).await;
+    let file = PluginFile::new("probation");
+    // With recorded calls it would not get as far as this.
+    let (_app, host) = host(&file, |config| config.hosts[0].swap.shadow_calls = 0).await;
     host.connect("then-trap").await;
     host.connect("john").await;
     let good = host.swapper.status().serves.digest;
@@ -149,7 +118,7 @@ async fn a_module_that_fails_real_calls_is_rolled_back_and_no_call_is_lost() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_modules_tag_is_not_believed() {
-    let file = File::new("tags");
+    let file = PluginFile::new("tags");
     let (app, host) = host(&file, |_| {}).await;
     app.set("john", Reply::Tagged(r#"{"a@x":{}}"#.into(), "\"v1\"".into()));
     host.connect("john").await;
@@ -165,7 +134,7 @@ async fn another_modules_tag_is_not_believed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_who_has_a_token_may_upload() {
-    let file = File::new("upload");
+    let file = PluginFile::new("upload");
     let (_app, open) = host(&file, |_| {}).await;
     let refused = client::request(open.admin, "PUT", "/plugin", &[], &stamped(BUILT_IN, 3)).await;
     assert_eq!(refused.status, 403, "{}", refused.text());
@@ -183,31 +152,10 @@ async fn only_who_has_a_token_may_upload() {
 async fn under_load_no_call_fails_and_no_change_is_lost_or_doubled() {
     const CLIENTS: usize = 16;
     const SWAPS: u8 = 12;
-    let file = File::new("load");
+    let file = PluginFile::new("load");
     let (app, host) = host(&file, |_| {}).await;
-    let (app, host) = (Arc::new(app), Arc::new(host));
-    for n in 0..CLIENTS {
-        app.set(&format!("user{n}"), Reply::contacts(&["c0@x"]));
-        host.connect(&format!("user{n}")).await;
-    }
-    let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let clients: Vec<_> = (0..CLIENTS)
-        .map(|n| {
-            let (app, host, stop, done) = (Arc::clone(&app), Arc::clone(&host), Arc::clone(&stop), Arc::clone(&done));
-            tokio::spawn(async move {
-                let user = format!("user{n}");
-                let mut round = 0;
-                while !stop.load(Ordering::Relaxed) {
-                    round += 1;
-                    app.set(&user, Reply::contacts(&[&format!("c{round}@x")]));
-                    host.refresh(&[&user]).await;
-                    assert_eq!(host.jids(&user).await, [format!("c{round}@x")]);
-                    done.fetch_add(1, Ordering::Relaxed);
-                }
-                (user, round)
-            })
-        })
-        .collect();
+    let host = Arc::new(host);
+    let load = Load::start(&Arc::new(app), &host, CLIENTS).await;
     for n in 0..SWAPS {
         let (bytes, expected) = match n % 4 {
             0 => (BUILT_IN[..1000].to_vec(), Outcome::Refused),
@@ -217,16 +165,7 @@ async fn under_load_no_call_fails_and_no_change_is_lost_or_doubled() {
         let source = PluginSource::Bytes { name: format!("module {n}"), bytes: bytes.into() };
         let receipt = host.swapper.swap("test", source).await;
         assert_eq!(receipt.outcome, expected, "{:?}", receipt.reason);
-        let before = done.load(Ordering::Relaxed);
-        until("calls go on", || async { done.load(Ordering::Relaxed) > before + CLIENTS }).await;
+        load.goes_on(CLIENTS + 1).await;
     }
-    stop.store(true, Ordering::Relaxed);
-    for client in clients {
-        let (user, rounds) = client.await.unwrap();
-        let changes = host.events.changes_of(&user);
-        let put: Vec<_> = changes.iter().filter_map(|change| change["put"]["jid"].as_str()).collect();
-        let expected: Vec<_> = (1..=rounds).map(|round| format!("c{round}@x")).collect();
-        assert_eq!(put, expected, "{user}: each change once and in order");
-        assert_eq!(changes.len(), 2 * rounds, "{user}");
-    }
+    load.finish().await;
 }

@@ -1,24 +1,14 @@
 //! Modules that do not fit the host are refused with a line that names what does not fit and both types.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used)]
 
 use roster_host::plugin::{BUILT_IN, PluginSource};
 use roster_host::swap::{Outcome, Step};
 use roster_tests::host::{TestHost, config};
+use roster_tests::modules::patched;
 use roster_tests::web_app::{Reply, WebApp};
 
-/// The built-in module with a name in it replaced wherever it is, by one of the same length: a valid module still.
 fn renamed(from: &str, to: &str) -> Vec<u8> {
-    assert_eq!(from.len(), to.len());
-    let mut bytes = BUILT_IN.to_vec();
-    let mut at = 0;
-    let mut seen = 0;
-    while let Some(found) = bytes[at..].windows(from.len()).position(|window| window == from.as_bytes()) {
-        at += found;
-        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
-        seen += 1;
-    }
-    assert!(seen > 0, "{from} is in the module");
-    bytes
+    patched(BUILT_IN.to_vec(), from, to)
 }
 
 #[tokio::test(flavor = "multi_thread")]

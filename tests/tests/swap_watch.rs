@@ -10,6 +10,7 @@ use std::time::Duration;
 use roster_host::plugin::BUILT_IN;
 use roster_host::swap::{Outcome, Receipt};
 use roster_tests::host::{TestHost, config, until};
+use roster_tests::modules::{self, Folder};
 use roster_tests::web_app::{Reply, WebApp};
 
 /// A folder with a plugin, and a host that runs it.
@@ -19,35 +20,9 @@ struct Watched {
     _app: WebApp,
 }
 
-/// Gone with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("roster-watch-{}-{name}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    fn put(&self, name: &str, bytes: &[u8]) {
-        fs::write(self.path("new"), bytes).unwrap();
-        fs::rename(self.path("new"), self.path(name)).unwrap();
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 /// A module with other bytes and the same code: a custom section more.
 fn stamped(stamp: u8) -> Vec<u8> {
-    [BUILT_IN, &[0, 3, 1, b'x', stamp]].concat()
+    modules::stamped(BUILT_IN, stamp)
 }
 
 impl Watched {
@@ -149,11 +124,11 @@ async fn half_a_file_is_refused_and_tried_again_when_the_rest_has_come() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_goes_away_and_comes_back_is_seen() {
     let watched = Watched::file("gone").await;
-    fs::remove_dir_all(&watched.folder.0).unwrap();
+    fs::remove_dir_all(watched.folder.root()).unwrap();
     watched.host.refresh(&["john"]).await;
     // Longer than the host looks at the folder that is no more.
     tokio::time::sleep(Duration::from_millis(1200)).await;
-    fs::create_dir_all(&watched.folder.0).unwrap();
+    fs::create_dir_all(watched.folder.root()).unwrap();
     watched.folder.put("my.wasm", &stamped(5));
     watched.swapped(1).await;
     watched.folder.put("my.wasm", &stamped(6));
@@ -171,14 +146,14 @@ async fn links_are_followed_to_where_they_point_now() {
         fs::rename(folder.join("..data_tmp"), folder.join("..data")).unwrap();
     }
     let watched = Watched::new("links", |folder| {
-        publish(&folder.0, 1, BUILT_IN);
+        publish(folder.root(), 1, BUILT_IN);
         symlink("..data/my.wasm", folder.path("my.wasm")).unwrap();
         folder.path("my.wasm")
     })
     .await;
-    publish(&watched.folder.0, 2, &stamped(7));
+    publish(watched.folder.root(), 2, &stamped(7));
     watched.swapped(1).await;
-    publish(&watched.folder.0, 3, &stamped(8));
+    publish(watched.folder.root(), 3, &stamped(8));
     watched.swapped(2).await;
 }
 

@@ -159,6 +159,8 @@ fn swap(raw: RawSwap, at: &At<'_>) -> SwapConfig {
     SwapConfig {
         watch: at.get("watch", raw.watch).unwrap_or(d.watch),
         keep: at.count("keep", raw.keep, d.keep, 0..=100),
+        shadow_calls: at.count("shadow_calls", raw.shadow_calls, d.shadow_calls, 0..=1000),
+        refuse_different: at.get("refuse_different", raw.refuse_different).unwrap_or(d.refuse_different),
         probation_calls: at.count("probation_calls", raw.probation_calls, d.probation_calls, 0..=1_000_000),
         probation_failures: at.count("probation_failures", raw.probation_failures, d.probation_failures, 0..=1_000_000),
     }

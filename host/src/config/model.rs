@@ -471,6 +471,12 @@ pub struct SwapConfig {
     pub watch: bool,
     /// `keep`: generations kept beside the one that serves, for a rollback; default 3.
     pub keep: usize,
+    /// `shadow_calls`: the latest calls of each hook that are remembered, to be made again in a new module before it takes
+    /// over; default 8, 0 for none.
+    pub shadow_calls: usize,
+    /// `refuse_different`: a module that does other than the one that serves in one of them is refused. Default false: it is
+    /// counted in the receipt.
+    pub refuse_different: bool,
     /// `probation_calls`: the first calls of a new generation are watched, and made again on the one before if they fail;
     /// default 200, 0 for none.
     pub probation_calls: u32,
@@ -480,6 +486,13 @@ pub struct SwapConfig {
 
 impl Default for SwapConfig {
     fn default() -> Self {
-        Self { watch: true, keep: 3, probation_calls: 200, probation_failures: 3 }
+        Self {
+            watch: true,
+            keep: 3,
+            shadow_calls: 8,
+            refuse_different: false,
+            probation_calls: 200,
+            probation_failures: 3,
+        }
     }
 }

@@ -167,6 +167,8 @@ pub(super) struct RawStore {
 pub(super) struct RawSwap {
     pub(super) watch: Given<bool>,
     pub(super) keep: Given<Whole>,
+    pub(super) shadow_calls: Given<Whole>,
+    pub(super) refuse_different: Given<bool>,
     pub(super) probation_calls: Given<Whole>,
     pub(super) probation_failures: Given<Whole>,
 }

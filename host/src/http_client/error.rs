@@ -213,7 +213,7 @@ kinds! {
 }
 
 /// `uri` as it may be logged: without a user name and password, and without its query, which may hold a key.
-pub(super) fn shown(uri: &http::Uri) -> String {
+pub(crate) fn shown(uri: &http::Uri) -> String {
     let mut text = shown_origin(uri);
     text.push_str(if uri.path().is_empty() { "/" } else { uri.path() });
     if uri.query().is_some() {

@@ -49,6 +49,7 @@ mod tests;
 pub use build::ClientBuildError;
 pub use client::HttpClient;
 pub use collector::ClientCollector;
+pub(crate) use error::shown;
 pub use error::{ErrorKind, SendError};
 pub use stats::ClientStats;
 pub use timer::Deadlines;

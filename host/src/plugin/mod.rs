@@ -6,7 +6,8 @@
 //! ([`known_roster`]), clocks, random numbers, and standard error, which goes to the log ([`guest_log`]).
 //!
 //! Several versions of the WIT are served side by side: [`version`] says what a version is, [`v0_1`] is one. What a plugin
-//! returns is bounded in [`tidy`], whatever its version.
+//! returns is bounded in [`tidy`], whatever its version. The latest real calls are kept in [`recorder`] with what the
+//! application answered ([`tape`]), to be made again in a module that is to take over.
 
 mod builtin;
 mod compile;
@@ -26,10 +27,12 @@ mod metadata;
 mod next;
 mod outgoing;
 mod pool;
+mod recorder;
 mod requests;
 mod signature;
 mod source;
 mod state;
+mod tape;
 mod tidy;
 mod v0_1;
 mod version;
@@ -41,5 +44,8 @@ pub use contract::{Answer, BadRequest, CallError, Delta, FetchError, FetchedRost
 pub use engine::{EngineSize, PluginEngine};
 pub use error::LoadError;
 pub use outgoing::{CannedAnswer, Network, Outbound};
+pub(crate) use recorder::{Call, RecordedCall};
 pub use source::{Digest, LONGEST_PLUGIN, PluginBytes, PluginSource};
+pub use tape::Replay;
+pub(crate) use tape::Requests;
 pub use wasm_plugin::{LoadOptions, WasmPlugin};

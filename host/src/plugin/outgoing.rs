@@ -13,6 +13,7 @@ use wasmtime_wasi_http::p2::bindings::http::types::{DnsErrorPayload, ErrorCode};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::requests::Answered;
+use super::tape::{Replay, Tape};
 use crate::http_client::{Deadlines, ErrorKind, HttpClient, SendError};
 
 /// The longest request body a plugin may send, bytes. A roster fetch has none.
@@ -30,6 +31,8 @@ pub enum Network {
     Live(HttpClient),
     /// No network: every request gets this answer. For rehearsals.
     Canned(Arc<CannedAnswer>),
+    /// No network: requests get the answers that a recorded call got.
+    Replay(Arc<Replay>),
     /// Whatever else answers requests.
     Own(Arc<dyn Outbound>),
 }
@@ -71,6 +74,8 @@ pub(super) struct Outgoing {
     max_bytes: usize,
     /// The request of this call that goes on only while the plugin waits for it; see [`super::requests`].
     pub(super) lone: Option<u32>,
+    /// Where this call's exchanges are recorded, if they are.
+    tape: Option<Arc<Tape>>,
 }
 
 impl Outgoing {
@@ -85,6 +90,7 @@ impl Outgoing {
             bytes_left: Arc::new(AtomicUsize::new(max_bytes)),
             max_bytes,
             lone: None,
+            tape: None,
         }
     }
 
@@ -94,6 +100,12 @@ impl Outgoing {
         // A counter of its own for every call: a request that outlives its call must not take from the next.
         self.bytes_left = Arc::new(AtomicUsize::new(self.max_bytes));
         self.lone = None;
+        self.tape = None;
+    }
+
+    /// Records the exchanges of the call that has begun.
+    pub(super) fn record(&mut self, tape: Option<Arc<Tape>>) {
+        self.tape = tape;
     }
 
     /// Bytes of the bodies this call has received.
@@ -122,11 +134,18 @@ impl Outgoing {
         }
         let (network, turns) = (self.network.clone(), Arc::clone(&self.turns));
         let bytes_left = Arc::clone(&self.bytes_left);
+        let tape = self.tape.clone();
         Ok(Box::pin(async move {
             // The semaphore is never closed.
             let _turn = turns.acquire().await;
             let body = collect(body).await?;
-            let response = exchange(network, request.map(|()| body), options).await?;
+            let request = request.map(|()| body);
+            let recording = tape.map(|tape| (tape.asked(&request), tape));
+            let answered = exchange(network, request, options).await;
+            if let Some((asked, tape)) = recording {
+                tape.answered(asked, &answered);
+            }
+            let response = answered?;
             let size = response.body().len();
             let within = |left: usize| left.checked_sub(size);
             if bytes_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).is_err() {
@@ -171,6 +190,7 @@ async fn exchange(network: Network, request: Request<Bytes>, options: RequestOpt
         Network::Live(client) => client.send(request, deadlines).await,
         Network::Own(own) => own.send(request, deadlines).await,
         Network::Canned(answer) => return Ok(answer.response()),
+        Network::Replay(replay) => return replay.answer(&request),
     };
     sent.map_err(|error| {
         tracing::debug!(%error, "a request of the plugin failed");

@@ -21,8 +21,10 @@ use super::instance::Instance;
 use super::known_roster::KnownRoster;
 use super::outgoing::{CannedAnswer, Network};
 use super::pool::Pool;
+use super::recorder::{self, Call, Hook, RecordedCall, Recorder};
 use super::source::{Digest, PluginBytes};
 use super::state::{CpuTimeExceeded, State, new_store};
+use super::tape::Tape;
 use super::tidy::{self, TagOwner, one_line};
 use super::version::{Hooks, Prepared, Version};
 use super::{LoadError, PluginEngine, fit, identity};
@@ -73,6 +75,7 @@ pub struct WasmPlugin {
     code: Arc<Code>,
     metrics: CallMetrics,
     stats: Arc<GenerationStats>,
+    recorder: Recorder,
     /// Instances alive at once, those of hooks that wait for no turn included: the engine has room for so many.
     slots: Semaphore,
     capacity: usize,
@@ -120,6 +123,7 @@ impl WasmPlugin {
             max_response: host.client.max_response,
             code: Arc::clone(&compiled.code),
             stats,
+            recorder: Recorder::new(host.swap.shadow_calls),
             slots: Semaphore::new(capacity),
             capacity,
             jitter: RandomState::new(),
@@ -163,6 +167,7 @@ impl WasmPlugin {
             code: Arc::clone(&self.code),
             metrics: Metrics::new().calls_of(&self.domain),
             stats: Arc::new(GenerationStats::new(&self.domain, "")),
+            recorder: Recorder::new(0),
             slots: Semaphore::new(1),
             capacity: 1,
             jitter: RandomState::new(),
@@ -210,9 +215,22 @@ impl WasmPlugin {
         self.pool.open();
     }
 
-    /// Gives up the warm instances, keeps none from now on, and waits until no call runs. The caller sets the deadline.
+    /// The latest real calls, the oldest first, each hook's apart.
+    pub(crate) fn recorded(&self) -> Vec<Arc<RecordedCall>> {
+        self.recorder.calls()
+    }
+
+    /// `known` as this module may see it although `other` has made it: with its tag, or without.
+    pub(crate) fn adopted(&self, known: &Snapshot, other: &Self, with_tag: bool) -> Arc<Snapshot> {
+        let tag = known.tag().filter(|_| with_tag).and_then(|tag| tag.strip_prefix(&other.tag_owner()));
+        let tag = tag.map(|tag| [&self.tag_owner()[..], tag].concat().into_boxed_slice());
+        Arc::new(Snapshot::new(known.version(), tag, known.contacts().clone()))
+    }
+
+    /// Forgets its calls, gives up the warm instances, keeps none from now on, and waits until no call runs. The caller sets the deadline.
     pub async fn drain(&self) {
         self.pool.close();
+        self.recorder.clear();
         // Looked at now and then instead of taking all slots: whoever waited for those would hold up calls that come
         // later, after a rollback.
         while self.running() > 0 {
@@ -377,27 +395,69 @@ fn explain(hook: &'static str, limits: &LimitsConfig, error: &wasmtime::Error, s
     }
 }
 
+/// Records the exchanges of the call that begins.
+fn record(store: &mut Store<State>, tape: &Option<Arc<Tape>>) {
+    store.data_mut().outgoing.record(tape.clone());
+}
+
 #[async_trait]
 impl RosterPlugin for WasmPlugin {
     async fn fetch(&self, user: &Username) -> Result<FetchedRoster, CallError> {
-        let name = user.clone();
-        let roster = self.call("fetch", user.as_str(), |store, hooks| hooks.fetch(store, name));
-        Ok(tidy::roster(roster.await?.map_err(tidy::fetch_error)?, self.tag_owner()))
+        let (name, tape) = (user.clone(), self.recorder.begin(Hook::Fetch));
+        let roster = self.call("fetch", user.as_str(), |store, hooks| {
+            record(store, &tape);
+            hooks.fetch(store, name)
+        });
+        let roster = roster.await?.map_err(tidy::fetch_error);
+        let roster = roster.map(|roster| tidy::roster(roster, self.tag_owner()));
+        if let Some(tape) = tape {
+            let size = recorder::size_of_roster(&roster);
+            self.recorder.keep(&tape, size, || Call::Fetch { user: user.clone(), said: roster.clone() });
+        }
+        Ok(roster?)
     }
 
     async fn changed_users(&self, body: Bytes) -> Result<Result<Vec<String>, BadRequest>, CallError> {
-        let users = self.call("changed-users", "", |store, hooks| hooks.changed_users(store, body));
-        Ok(users.await?.map_err(tidy::bad_request))
+        let (read, tape) = (body.clone(), self.recorder.begin(Hook::ChangedUsers));
+        let users = self.call("changed-users", "", |store, hooks| {
+            record(store, &tape);
+            hooks.changed_users(store, read)
+        });
+        let users = users.await?.map_err(tidy::bad_request);
+        if let Some(tape) = tape {
+            let call = || Call::ChangedUsers { body: Bytes::copy_from_slice(&body), said: users.clone() };
+            // The names are in the body.
+            self.recorder.keep(&tape, 2 * body.len(), call);
+        }
+        Ok(users)
     }
 
     async fn refresh(&self, user: &Username, known: Arc<Snapshot>) -> Result<Refreshed, CallError> {
-        let (name, code) = (user.clone(), self.tag_owner());
-        let known = KnownRoster { snapshot: known, code };
-        let refreshed = self.call("refresh", user.as_str(), |store, hooks| hooks.refresh(store, name, known));
-        Ok(tidy::refreshed(refreshed.await?.map_err(tidy::fetch_error)?, code))
+        let (name, code, tape) = (user.clone(), self.tag_owner(), self.recorder.begin(Hook::Refresh));
+        let lent = KnownRoster { snapshot: Arc::clone(&known), code };
+        let refreshed = self.call("refresh", user.as_str(), |store, hooks| {
+            record(store, &tape);
+            hooks.refresh(store, name, lent)
+        });
+        let refreshed = refreshed.await?.map_err(tidy::fetch_error);
+        let refreshed = refreshed.map(|refreshed| tidy::refreshed(refreshed, code));
+        if let Some(tape) = tape {
+            let size = known.bytes() + recorder::size_of_refreshed(&refreshed);
+            self.recorder.keep(&tape, size, || Call::Refresh { user: user.clone(), known, said: refreshed.clone() });
+        }
+        Ok(refreshed?)
     }
 
     async fn summary(&self, outcome: Outcome) -> Result<Answer, CallError> {
-        self.call("summary", "", |store, hooks| hooks.summary(store, outcome)).await
+        let (told, tape) = (outcome.clone(), self.recorder.begin(Hook::Summary));
+        let answer = self.call("summary", "", |store, hooks| {
+            record(store, &tape);
+            hooks.summary(store, told)
+        });
+        let answer = answer.await?;
+        if let Some(tape) = tape {
+            self.recorder.keep(&tape, answer.body.len(), || Call::Summary { outcome, said: answer.clone() });
+        }
+        Ok(answer)
     }
 }

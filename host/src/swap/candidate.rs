@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::receipt::{Module, Receipt, Step, millis};
-use super::{Swapper, rehearsal};
+use super::shadow::Shadow;
+use super::{Swapper, rehearsal, shadow};
 use crate::plugin::{LoadError, LoadOptions, PluginBytes, Urgency, WasmPlugin};
 
 /// Why a module does not take over.
@@ -56,10 +57,22 @@ pub(super) async fn prepare(
 
     receipt.step = Step::Rehearse;
     receipt.rehearsal = rehearsal::run(&new, host.store.max_contacts).await;
-    match receipt.rehearsal.iter().find(|hook| !hook.ok) {
-        Some(failed) => Err(Refusal::Because(format!("{}: {}", failed.hook, failed.detail))),
-        None => Ok(Arc::new(new)),
+    if let Some(failed) = receipt.rehearsal.iter().find(|hook| !hook.ok) {
+        return Err(Refusal::Because(format!("{}: {}", failed.hook, failed.detail)));
     }
+    if host.swap.shadow_calls > 0 {
+        let shadow = receipt.shadow.insert(shadow::run(&new, old, host.store.max_contacts).await);
+        let example = || shadow.examples.first().cloned().unwrap_or_default();
+        if shadow.failed > 0 {
+            return Err(Refusal::Because(format!("a recorded call, made again: {}", example())));
+        }
+        if shadow.different > 0 && host.swap.refuse_different {
+            let Shadow { calls, different, .. } = shadow;
+            let counts = format!("{different} of {calls} recorded calls came out differently (swap.refuse_different)");
+            return Err(Refusal::Because(format!("{counts}: {}", example())));
+        }
+    }
+    Ok(Arc::new(new))
 }
 
 fn missing(of: &[String], from: &[String]) -> Vec<String> {

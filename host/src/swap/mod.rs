@@ -4,7 +4,8 @@
 //!
 //! 1. [`candidate`]: everything that can fail, before anything is changed. Read the module and compare its digest, and that
 //!    of its settings, limits and grants; compile it, away from the threads that serve; check its hooks and its imports; let
-//!    it check its settings; [`rehearsal`]: every hook once, against canned answers.
+//!    it check its settings; [`rehearsal`]: every hook once, against canned answers; [`shadow`]:
+//!    the latest real calls once more, compared by what they mean ([`normal`]).
 //! 2. [`take_over`]: calls that begin go to the new module ([`slot`]), those that have begun end on the old one, which is
 //!    drained and kept ([`generations`]).
 //! 3. [`probation`]: the first calls of the new module are watched. One that it fails is made again on the old module, so
@@ -19,9 +20,11 @@
 mod candidate;
 mod generations;
 mod history;
+mod normal;
 mod probation;
 mod receipt;
 mod rehearsal;
+mod shadow;
 mod slot;
 mod swapper;
 mod take_over;
@@ -29,5 +32,6 @@ mod watch;
 
 pub use receipt::{Module, Outcome, Receipt, Step};
 pub use rehearsal::{Rehearsed, run as rehearse};
+pub use shadow::Shadow;
 pub use slot::PluginSlot;
 pub use swapper::{Status, Swapper};

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 
 use super::rehearsal::Rehearsed;
+use super::shadow::Shadow;
 use crate::metrics::Figures;
 use crate::plugin::{CodeFrom, Digest, PluginBytes, WasmPlugin};
 
@@ -43,6 +44,9 @@ pub struct Receipt {
     pub compile_ms: Option<u64>,
     /// The rehearsal, hook by hook.
     pub rehearsal: Vec<Rehearsed>,
+    /// The latest real calls, made again in the new module; absent if none are recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Shadow>,
     /// From the trigger to the first moment at which calls went to the new module, milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub took_over_ms: Option<u64>,
@@ -181,6 +185,7 @@ impl Receipt {
             code_from: None,
             compile_ms: None,
             rehearsal: Vec::new(),
+            shadow: None,
             took_over_ms: None,
             in_flight: None,
             drain_ms: None,

@@ -42,6 +42,8 @@ pub struct Status {
     pub serves: Module,
     /// What it has done since it took over.
     pub figures: Figures,
+    /// Its calls that are remembered, to be made again in the module after it.
+    pub recorded: usize,
     /// It has just taken over.
     pub on_probation: bool,
     /// Generations that a rollback can put back, the latest first.
@@ -157,6 +159,7 @@ impl Swapper {
             domain: self.host.domain.clone(),
             serves: Module::of(&serves),
             figures: serves.stats().figures(),
+            recorded: serves.recorded().len(),
             on_probation: self.slot.on_probation(),
             kept: self.generations.lock().kept().map(|plugin| Module::of(plugin)).collect(),
             history: self.history.lock().all(),

@@ -30,6 +30,18 @@ pub(super) fn receipt(receipt: &Value) -> String {
         let mark = if hook["ok"] == true { "" } else { "FAILED: " };
         line("rehearsed", Some(format!("{}: {mark}{}", word(hook, "hook"), word(hook, "detail"))));
     }
+    let shadow = &receipt["shadow"];
+    line(
+        "shadow",
+        shadow["calls"].as_u64().map(|calls| {
+            let [same, different, failed] =
+                ["same", "different", "failed"].map(|key| shadow[key].as_u64().unwrap_or(0));
+            format!("{calls} recorded calls made again: {same} the same, {different} different, {failed} failed")
+        }),
+    );
+    for example in shadow["examples"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        line("", Some(example.to_owned()));
+    }
     line("took over", receipt["took_over_ms"].as_u64().map(|ms| format!("after {ms} ms")));
     let drained = receipt["in_flight"].as_u64().map(|calls| match receipt["drain_ms"].as_u64() {
         Some(ms) => format!("{calls} calls ended on the old one within {ms} ms"),
@@ -48,6 +60,9 @@ pub(super) fn status(status: &Value) -> String {
     if let Some(calls) = figures["calls"].as_u64() {
         let (traps, timeouts) = (&figures["traps"], &figures["timeouts"]);
         let _ = writeln!(text, "  calls      {calls}, {traps} trapped, {timeouts} took too long");
+    }
+    if let Some(recorded) = status["recorded"].as_u64() {
+        let _ = writeln!(text, "  recorded   {recorded} calls, for the rehearsal of the next");
     }
     for kept in status["kept"].as_array().into_iter().flatten() {
         let _ = writeln!(text, "  kept       {}", module(kept).unwrap_or_default());
@@ -89,6 +104,7 @@ mod tests {
             "reason": "fetch: it trapped", "old": {"name": "(built in)", "digest": "0123456789abcdef", "generation": 1},
             "new": {"name": "(uploaded)", "digest": "f".repeat(64), "version": "2.0.0"}, "compile_ms": 120, "code_from": "cache",
             "imports_added": ["wasi:a/b"], "rehearsal": [{"hook": "fetch", "ok": false, "detail": "it trapped"}],
+            "shadow": {"calls": 2, "same": 1, "different": 1, "failed": 0, "examples": ["fetch of john: 1 contacts; was 2"]},
         }));
         let expected = "\
 example.com: refused (upload)
@@ -98,6 +114,8 @@ example.com: refused (upload)
   code       120 ms, from the cache
   imports +  wasi:a/b
   rehearsed  fetch: FAILED: it trapped
+  shadow     2 recorded calls made again: 1 the same, 1 different, 0 failed
+             fetch of john: 1 contacts; was 2
 ";
         assert_eq!(shown, expected);
     }

@@ -1,0 +1,201 @@
+//! What a hook said, reduced to what it means, so that two modules can be compared.
+//!
+//! The order of contacts, changes, groups and users means nothing; nor do tags, warnings, and the wording of errors. A
+//! change that changes nothing is none.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::model::{Change, Contact, Contacts, Snapshot};
+use crate::plugin::{Answer, BadRequest, CallError, FetchError, FetchedRoster, Refreshed};
+
+/// See the module.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Normal {
+    /// The contacts by JID.
+    Roster(BTreeMap<String, Contact>),
+    /// The changes by JID; `None`: removed.
+    Changes(BTreeMap<String, Option<Contact>>),
+    Users(Vec<String>),
+    /// The refresh request makes no sense.
+    BadRequest,
+    Answer {
+        status: u16,
+        content_type: String,
+        body: Body,
+    },
+    /// The kind of error.
+    Error(&'static str),
+    /// A roster that cannot be.
+    Impossible(String),
+}
+
+/// An answer's body: JSON has no order of members.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Body {
+    Json(Value),
+    Other(Vec<u8>),
+}
+
+impl Normal {
+    /// What `fetch` said.
+    pub(super) fn roster(said: &Result<FetchedRoster, FetchError>, max_contacts: usize) -> Self {
+        let roster = match said {
+            Ok(roster) => roster,
+            Err(error) => return Self::error(error),
+        };
+        if let Err(wrong) = Contacts::pack(&roster.contacts, max_contacts) {
+            return Self::Impossible(wrong.to_string());
+        }
+        Self::Roster(roster.contacts.iter().map(|contact| (contact.jid.clone(), sorted(contact.clone()))).collect())
+    }
+
+    /// What `refresh` said of `known`.
+    pub(super) fn refreshed(said: &Result<Refreshed, FetchError>, known: &Snapshot, max_contacts: usize) -> Self {
+        let changes = match said {
+            Ok(Refreshed::Unchanged) => return Self::Changes(BTreeMap::new()),
+            Ok(Refreshed::Changed(delta)) => delta.changes.clone(),
+            Err(error) => return Self::error(error),
+        };
+        match known.contacts().apply(changes, max_contacts) {
+            Ok((_, changes)) => Self::Changes(changes.into_iter().map(change).collect()),
+            Err(wrong) => Self::Impossible(wrong.to_string()),
+        }
+    }
+
+    /// What `changed-users` said.
+    pub(super) fn users(said: &Result<Vec<String>, BadRequest>) -> Self {
+        let Ok(users) = said else { return Self::BadRequest };
+        let mut users = users.clone();
+        users.sort();
+        users.dedup();
+        Self::Users(users)
+    }
+
+    /// What `summary` said.
+    pub(super) fn answer(said: &Answer) -> Self {
+        if !(200..600).contains(&said.status) {
+            return Self::Impossible(format!("status {} is no answer", said.status));
+        }
+        let body = serde_json::from_slice(&said.body).map_or_else(|_| Body::Other(said.body.clone()), Body::Json);
+        Self::Answer { status: said.status, content_type: said.content_type.clone(), body }
+    }
+
+    fn error(error: &FetchError) -> Self {
+        Self::Error(CallError::Fetch(error.clone()).kind())
+    }
+
+    /// In what it differs from `then`, in one line.
+    pub(super) fn against(&self, then: &Self) -> String {
+        let (what, was) = (self.shown(), then.shown());
+        if what != was {
+            return format!("{what}; was {was}");
+        }
+        let jid = match (self, then) {
+            (Self::Roster(now), Self::Roster(then)) => first_difference(now, then),
+            (Self::Changes(now), Self::Changes(then)) => first_difference(now, then),
+            _ => None,
+        };
+        jid.map_or_else(|| format!("{what}, but others"), |jid| format!("{what}, but {jid} is another"))
+    }
+
+    fn shown(&self) -> String {
+        match self {
+            Self::Roster(contacts) => format!("{} contacts", contacts.len()),
+            Self::Changes(changes) => format!("{} changes", changes.len()),
+            Self::Users(users) => format!("{} users", users.len()),
+            Self::BadRequest => "a bad request".to_owned(),
+            Self::Answer { status, content_type, .. } => {
+                format!("an answer of status {status} and type {content_type}")
+            }
+            Self::Error(kind) => format!("the error {kind}"),
+            Self::Impossible(why) => format!("what cannot be ({why})"),
+        }
+    }
+}
+
+fn first_difference<T: PartialEq>(now: &BTreeMap<String, T>, then: &BTreeMap<String, T>) -> Option<String> {
+    let differs = |jid: &&String| now.get(*jid) != then.get(*jid);
+    now.keys().chain(then.keys()).find(differs).cloned()
+}
+
+fn change(change: Change) -> (String, Option<Contact>) {
+    match change {
+        Change::Put(contact) => (contact.jid.clone(), Some(sorted(contact))),
+        Change::Remove(jid) => (jid, None),
+    }
+}
+
+fn sorted(mut contact: Contact) -> Contact {
+    contact.groups.sort();
+    contact
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::model::Subscription;
+    use crate::plugin::Delta;
+
+    fn contact(jid: &str, name: &str, groups: &[&str]) -> Contact {
+        Contact {
+            jid: jid.to_owned(),
+            name: Some(name.to_owned()),
+            subscription: Subscription::Both,
+            ask: false,
+            groups: groups.iter().map(|&group| group.to_owned()).collect(),
+        }
+    }
+
+    fn roster(contacts: &[Contact]) -> Normal {
+        let roster = FetchedRoster { contacts: contacts.to_vec(), tag: None, warnings: Vec::new() };
+        Normal::roster(&Ok(roster), 10)
+    }
+
+    #[test]
+    fn the_order_of_contacts_and_groups_means_nothing_and_the_rest_does() {
+        let (a, b) = (contact("a@x", "A", &["g", "h"]), contact("b@x", "B", &[]));
+        let then = roster(&[a.clone(), b.clone()]);
+        assert_eq!(roster(&[b.clone(), contact("a@x", "A", &["h", "g"])]), then);
+        for (now, says) in [
+            (roster(std::slice::from_ref(&a)), "1 contacts; was 2 contacts"),
+            (roster(&[a.clone(), contact("b@x", "Bob", &[])]), "2 contacts, but b@x is another"),
+            (Normal::roster(&Err(FetchError::Malformed("why".into())), 10), "the error malformed; was 2 contacts"),
+        ] {
+            assert_ne!(now, then);
+            assert_eq!(now.against(&then), says);
+        }
+        assert!(matches!(roster(&[a.clone(), a]), Normal::Impossible(_)));
+        let error = |why: &str| Normal::roster(&Err(FetchError::Malformed(why.into())), 10);
+        assert_eq!(error("this"), error("that"));
+    }
+
+    #[test]
+    fn a_change_that_changes_nothing_is_none() {
+        let known = Contacts::pack(&[contact("a@x", "A", &[])], 10).unwrap();
+        let known = Snapshot::new(1, None, known);
+        let changed = |changes: Vec<Change>, tag: Option<&[u8]>| {
+            let delta = Delta { changes, tag: tag.map(Into::into), warnings: Vec::new() };
+            Normal::refreshed(&Ok(Refreshed::Changed(delta)), &known, 10)
+        };
+        let unchanged = Normal::refreshed(&Ok(Refreshed::Unchanged), &known, 10);
+        assert_eq!(changed(Vec::new(), Some(b"new")), unchanged);
+        assert_eq!(changed(vec![Change::Put(contact("a@x", "A", &[]))], None), unchanged);
+        let (put, remove) = (Change::Put(contact("b@x", "B", &[])), Change::Remove("a@x".into()));
+        assert_eq!(changed(vec![put.clone(), remove.clone()], None), changed(vec![remove, put], None));
+        assert!(matches!(changed(vec![Change::Remove("c@x".into())], None), Normal::Impossible(_)));
+    }
+
+    #[test]
+    fn answers_in_json_are_compared_as_json() {
+        let answer = |body: &str| {
+            Normal::answer(&Answer { status: 200, content_type: "application/json".into(), body: body.into() })
+        };
+        assert_eq!(answer(r#"{"a":1,"b":2}"#), answer(r#"{ "b": 2, "a": 1 }"#));
+        assert_ne!(answer(r#"{"a":1}"#), answer(r#"{"a":2}"#));
+        assert_ne!(answer("a"), answer("b"));
+    }
+}

@@ -1,0 +1,140 @@
+//! The latest real calls once more, in the module that is to take over: does it do what the one that serves did?
+//!
+//! Nothing is sent (the application's answers are those recorded) and nothing comes of it. A module that fails such a call
+//! (a trap, a limit, a roster that cannot be) is refused: it would fail the same call again when it serves. One that does
+//! something else is only counted, because doing something else is what most new modules are for; `swap.refuse_different`
+//! is for operators whose modules must not.
+//!
+//! The module does not see the tags of the one before, as it will not when it serves. Only where the application had
+//! answered that nothing has changed is the tag lent: nobody else could ask that question.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::normal::Normal;
+use crate::plugin::{Call, CallError, Network, RecordedCall, Replay, Requests, RosterPlugin, WasmPlugin};
+
+/// No further call begins after so long: a swap does not wait for a slow module.
+const LONGEST: Duration = Duration::from_secs(10);
+/// Differences told.
+const EXAMPLES: usize = 3;
+
+/// What came of the shadow runs.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Shadow {
+    /// Recorded calls that were made again.
+    pub calls: usize,
+    /// Of these, with the result of the module that serves.
+    pub same: usize,
+    /// With another result, or with other requests.
+    pub different: usize,
+    /// That the new module failed. The first ends it.
+    pub failed: usize,
+    /// One line each: failures, and differences of different kinds.
+    pub examples: Vec<String>,
+}
+
+/// How one call went.
+enum Verdict {
+    Same,
+    Different(String),
+    Failed(String),
+}
+
+/// Makes the recorded calls of `old` again in `new`.
+pub(super) async fn run(new: &WasmPlugin, old: &WasmPlugin, max_contacts: usize) -> Shadow {
+    let calls = old.recorded();
+    let mut shadow = Shadow::default();
+    if calls.is_empty() {
+        return shadow;
+    }
+    let replay = Arc::new(Replay::default());
+    let stage = new.staged(Network::Replay(Arc::clone(&replay)));
+    let began = Instant::now();
+    let mut kinds = BTreeSet::new();
+    for call in calls {
+        if began.elapsed() > LONGEST {
+            break;
+        }
+        shadow.calls += 1;
+        match perform(&stage, old, &replay, &call, max_contacts).await {
+            Verdict::Same => shadow.same += 1,
+            Verdict::Different(how) => {
+                shadow.different += 1;
+                // One of each hook, and then others while there is room at the end.
+                if shadow.examples.len() < EXAMPLES && kinds.insert(call.hook()) {
+                    shadow.examples.push(format!("{}: {how}", title(&call)));
+                }
+            }
+            Verdict::Failed(why) => {
+                shadow.failed += 1;
+                shadow.examples.insert(0, format!("{}: {why}", title(&call)));
+                shadow.examples.truncate(EXAMPLES);
+                break;
+            }
+        }
+    }
+    shadow
+}
+
+async fn perform(
+    stage: &WasmPlugin,
+    old: &WasmPlugin,
+    replay: &Replay,
+    call: &Arc<RecordedCall>,
+    max_contacts: usize,
+) -> Verdict {
+    let with_tag = call.needs_tag();
+    replay.begin(call, with_tag);
+    let (then, now) = match &call.call {
+        Call::Fetch { user, said } => (
+            Normal::roster(said, max_contacts),
+            told(stage.fetch(user).await, |said| Normal::roster(said, max_contacts)),
+        ),
+        Call::Refresh { user, known, said } => {
+            let normal = |said: &Result<_, _>| Normal::refreshed(said, known, max_contacts);
+            let lent = stage.adopted(known, old, with_tag);
+            (normal(said), told(stage.refresh(user, lent).await, normal))
+        }
+        Call::ChangedUsers { body, said } => {
+            let now = stage.changed_users(body.clone()).await;
+            (Normal::users(said), now.map(|said| Normal::users(&said)).map_err(|error| error.to_string()))
+        }
+        Call::Summary { outcome, said } => {
+            let now = stage.summary(outcome.clone()).await;
+            (Normal::answer(said), now.map(|said| Normal::answer(&said)).map_err(|error| error.to_string()))
+        }
+    };
+    let asked = replay.end();
+    match (asked, now) {
+        // What it does without an answer is no test of it.
+        (Requests::Others(asked), _) => Verdict::Different(asked),
+        (_, Err(failure)) => Verdict::Failed(failure),
+        (_, Ok(Normal::Impossible(why))) => Verdict::Failed(why),
+        (Requests::Fewer(missing), Ok(_)) => Verdict::Different(missing),
+        (Requests::Same, Ok(now)) if now == then => Verdict::Same,
+        (Requests::Same, Ok(now)) => Verdict::Different(now.against(&then)),
+    }
+}
+
+/// What the module said; the error is that it said nothing.
+fn told<T>(
+    result: Result<T, CallError>,
+    normal: impl FnOnce(&Result<T, crate::plugin::FetchError>) -> Normal,
+) -> Result<Normal, String> {
+    match result {
+        Ok(value) => Ok(normal(&Ok(value))),
+        Err(CallError::Fetch(error)) => Ok(normal(&Err(error))),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn title(call: &RecordedCall) -> String {
+    match &call.call {
+        Call::Fetch { user, .. } | Call::Refresh { user, .. } => format!("{} of {}", call.hook(), user.as_str()),
+        Call::ChangedUsers { .. } | Call::Summary { .. } => call.hook().to_owned(),
+    }
+}
