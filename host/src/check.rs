@@ -8,7 +8,7 @@ use crate::http::ServeError;
 use crate::metrics::Metrics;
 use crate::plugin::{EngineSize, PluginEngine};
 
-/// Reads the certificates, loads the plugin of every virtual host and lets it check its settings; binds nothing and sends
+/// Reads the certificates and accounts, loads the plugin of every virtual host and lets it check its settings; binds nothing and sends
 /// nothing.
 pub async fn everything(config: &Config) -> Result<(), StartError> {
     let engine = PluginEngine::new(EngineSize::of(&config.hosts)).map_err(StartError::Engine)?;
@@ -16,7 +16,7 @@ pub async fn everything(config: &Config) -> Result<(), StartError> {
         crate::http::check_certificate(tls).map_err(ServeError::from)?;
     }
     if let Some(xmpp) = &config.xmpp {
-        crate::xmpp::check_certificate(xmpp)?;
+        crate::xmpp::check(xmpp, &config.hosts)?;
     }
     let metrics = Metrics::new();
     for host in &config.hosts {

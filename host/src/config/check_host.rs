@@ -7,7 +7,7 @@ use super::given::Given;
 use super::raw::{Hosts, RawHost, RawLimits, RawStore, RawSwap};
 use super::report::{At, twice};
 use super::value::Settings;
-use super::{AccountsConfig, HostConfig, LimitsConfig, Origin, StoreConfig, SwapConfig, check_client};
+use super::{HostConfig, LimitsConfig, Origin, StoreConfig, SwapConfig, check_accounts, check_client};
 
 /// The setting that names the application; the host reads it too, to know where requests may go.
 const URL: &str = "http_roster_url";
@@ -49,7 +49,7 @@ fn host(raw: RawHost, at: &At<'_>) -> HostConfig {
     let built_in = raw.plugin.is_absent();
     let domain = at.required("domain", raw.domain).map(|domain| domain.0).unwrap_or_default();
     let plugin = at.existing_file("plugin", raw.plugin);
-    let accounts = at.existing_file("accounts", raw.accounts).map(AccountsConfig::File);
+    let accounts = check_accounts::accounts(raw.accounts, raw.http_auth_url, raw.http_auth_cache, at);
     let at_settings = at.key("settings");
     let raw_settings =
         if raw.settings.is_absent() { Some(Settings::default()) } else { at_settings.take(raw.settings) };

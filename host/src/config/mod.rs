@@ -9,6 +9,7 @@
 //! keys together and `files` at the files they name; `report` collects what they find, with the line from `lines`, into
 //! one [`ConfigError`].
 
+mod check_accounts;
 mod check_client;
 mod check_host;
 mod check_listeners;

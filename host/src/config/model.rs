@@ -214,7 +214,7 @@ pub struct HostConfig {
     pub domain: String,
     /// `plugin`: the component to run. `None`: the one built in.
     pub plugin: Option<PathBuf>,
-    /// `accounts`: who may log in to the XMPP endpoint. `None`: nobody.
+    /// `accounts` or `http_auth_url`: who may log in to the XMPP endpoint. `None`: nobody.
     pub accounts: Option<AccountsConfig>,
     /// `[host.settings]`: what the plugin reads through `wasi:config/store`, `http_roster_url` first.
     pub settings: BTreeMap<String, String>,
@@ -256,11 +256,34 @@ impl fmt::Debug for HostConfig {
     }
 }
 
+/// The application checks passwords: a `GET` with the user's name and password as Basic authentication, answered 200, or 401
+/// or 403. The client's deadlines, certificates and address rules are those of `[host.client]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpAuthConfig {
+    /// `http_auth_url`. It may hold an application's key.
+    pub url: Secret,
+    /// Where that is; requests go nowhere else.
+    pub origin: Origin,
+    /// `http_auth_cache`: how long a right password is taken for right without asking again, default 1 min. That long an
+    /// old one works after a change, too. Zero: every login asks.
+    pub cache: Duration,
+}
+
+impl HttpAuthConfig {
+    /// The application at `url` and the defaults for the rest.
+    pub fn new(url: &str) -> Result<Self, OriginError> {
+        let origin = Origin::of_url(url)?;
+        Ok(Self { url: Secret::new(url), origin, cache: Duration::from_secs(60) })
+    }
+}
+
 /// Who may log in to the XMPP endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccountsConfig {
     /// A file that `roster-host account` writes.
     File(PathBuf),
+    /// The application: `http_auth_url`.
+    Http(HttpAuthConfig),
     /// Users and passwords. There is no key for it: for the demo, and for programs that embed the host.
     Fixed(Vec<(Username, Secret)>),
 }

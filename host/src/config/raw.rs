@@ -108,6 +108,8 @@ pub(super) struct RawHost {
     pub(super) domain: Given<Domain>,
     pub(super) plugin: Given<PathBuf>,
     pub(super) accounts: Given<PathBuf>,
+    pub(super) http_auth_url: Given<SecretText>,
+    pub(super) http_auth_cache: Given<Duration>,
     pub(super) settings: Given<Settings>,
     pub(super) client: Table<RawClient>,
     pub(super) limits: Table<RawLimits>,

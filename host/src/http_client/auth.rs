@@ -7,7 +7,7 @@ use super::ClientBuildError;
 use crate::config::ClientAuth;
 
 /// The value of `Authorization`. Marked sensitive: shown in no `Debug`, never put into an HPACK table.
-pub(super) fn header(auth: &ClientAuth) -> Result<HeaderValue, ClientBuildError> {
+pub(crate) fn header(auth: &ClientAuth) -> Result<HeaderValue, ClientBuildError> {
     let text = match auth {
         ClientAuth::Basic { username, password } => basic(username, password.reveal())?,
         ClientAuth::Bearer(token) => bearer(token.reveal())?,

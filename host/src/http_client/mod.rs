@@ -46,6 +46,7 @@ mod tls;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use auth::header as authorization;
 pub use build::ClientBuildError;
 pub use client::HttpClient;
 pub use collector::ClientCollector;

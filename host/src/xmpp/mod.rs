@@ -1,10 +1,12 @@
 //! The XMPP endpoint as one sink among others.
 //!
 //! The endpoint itself is the crate `roster-xmpp`, which knows nothing of this host. Here are the two seams: [`source`] is
-//! how it asks for rosters, [`sink`] how it hears of changes; and who may log in ([`accounts`]). [`certificate`] is
+//! how it asks for rosters, [`sink`] how it hears of changes; and who may log in ([`accounts`],
+//! [`application`]). [`certificate`] is
 //! what they are shown, [`websocket`] for those behind a proxy. [`XmppServer`] puts them together.
 
 mod accounts;
+mod application;
 mod certificate;
 mod sink;
 mod source;
@@ -16,6 +18,7 @@ use std::sync::Arc;
 use axum::Router;
 use roster_xmpp::accounts::Accounts;
 use roster_xmpp::accounts::file::{AccountsFile, AccountsFileError};
+use roster_xmpp::accounts::http::HttpAccounts;
 use roster_xmpp::config::EndpointConfig;
 use roster_xmpp::domain::Software;
 use roster_xmpp::jid::DomainPart;
@@ -25,9 +28,11 @@ use tokio::task::JoinSet;
 
 use crate::config::{AccountsConfig, Config, HostConfig, XmppConfig};
 use crate::http::{Certificates, ServeError};
+use crate::http_client::ClientBuildError;
 use crate::rosters::Rosters;
 
 use accounts::FixedAccounts;
+use application::Application;
 use certificate::Tls;
 pub use sink::XmppSink;
 use source::Source;
@@ -43,6 +48,14 @@ pub enum XmppError {
         /// Why.
         source: AccountsFileError,
     },
+    /// The HTTP client that asks the application for passwords cannot be made.
+    #[error("[[host]] {domain}: http_auth_url: {source}")]
+    Client {
+        /// The virtual host.
+        domain: String,
+        /// Why.
+        source: ClientBuildError,
+    },
     /// A name that is no XMPP domain.
     #[error("[[host]] {domain}: not an XMPP domain")]
     Domain {
@@ -50,7 +63,7 @@ pub enum XmppError {
         domain: String,
     },
     /// No virtual host has accounts.
-    #[error("[xmpp]: no [[host]] has accounts, so nobody could log in")]
+    #[error("[xmpp]: no [[host]] has accounts or http_auth_url, so nobody could log in")]
     NoAccounts,
     /// An address cannot be listened on, or the certificate cannot be used.
     #[error(transparent)]
@@ -132,9 +145,11 @@ impl XmppServer {
     }
 }
 
-/// Can the certificate be used?
-pub(crate) fn check_certificate(xmpp: &XmppConfig) -> Result<(), XmppError> {
-    Tls::new(&xmpp.certificate, None).map(|_| ())
+/// Everything short of listening: can the certificate be used, can anybody log in?
+pub(crate) fn check(xmpp: &XmppConfig, hosts: &[HostConfig]) -> Result<(), XmppError> {
+    Tls::new(&xmpp.certificate, None)?;
+    let accounts: Result<Vec<_>, _> = hosts.iter().map(accounts_of).collect();
+    if accounts?.iter().all(Option::is_none) { Err(XmppError::NoAccounts) } else { Ok(()) }
 }
 
 fn accounts_of(host: &HostConfig) -> Result<Option<Arc<dyn Accounts>>, XmppError> {
@@ -144,6 +159,11 @@ fn accounts_of(host: &HostConfig) -> Result<Option<Arc<dyn Accounts>>, XmppError
             let opened = AccountsFile::open(path);
             let file = opened.map_err(|source| XmppError::Accounts { domain: host.domain.clone(), source })?;
             Some(Arc::new(file))
+        }
+        Some(AccountsConfig::Http(http)) => {
+            let made = Application::new(http, host);
+            let application = made.map_err(|source| XmppError::Client { domain: host.domain.clone(), source })?;
+            Some(Arc::new(HttpAccounts::new(Box::new(application), http.cache)))
         }
         Some(AccountsConfig::Fixed(passwords)) => Some(Arc::new(FixedAccounts::new(passwords))),
     })

@@ -100,6 +100,7 @@ fn the_examples_of_keys_without_a_default_are_right_too() {
         [
             ("http.token_file", "token is given too; give one of the two"),
             ("admin.token_file", "token is given too; give one of the two"),
+            ("host[0].http_auth_url", "accounts is given too; give one of the two"),
             ("host[0].client.password_file", "password is given too; give one of the two"),
             ("host[0].client.bearer_token", "username or password is given too; give either these or a bearer token"),
             ("host[0].client.bearer_token_file", "bearer_token is given too; give one of the two"),
@@ -114,7 +115,8 @@ fn the_optional_tables_show_their_defaults() {
     let [certificate, key] = ["tls/chain.pem", "tls/key.pem"].map(|file| folder.path().join(file));
     fs::write(&certificate, "x").unwrap();
     fs::write(&key, "x").unwrap();
-    let without = ["token", "password", "username", "bearer", "ca_file", "plugin", "accounts", "websocket_url"];
+    let without =
+        ["token", "password", "username", "bearer", "ca_file", "plugin", "accounts", "websocket_url", "http_auth"];
     let lines = uncommented(&["##"]);
     let lines = lines.lines().filter(|line| !without.iter().any(|key| line.starts_with(key)));
     let lines: Vec<_> = lines.filter(|line| !line.contains("tls/xmpp-")).collect();

@@ -21,11 +21,11 @@ fn a_fault_names_the_file_the_line_the_key_and_the_reason() {
         ("log.format = 'xml'\n".to_owned() + LEAST, "t.toml:1: log.format: \"xml\": expected \"text\" or \"json\""),
         (
             format!("{LEAST}\"a b\" = 1"),
-            "t.toml:4: host[0].\"a b\": unknown key; known here: domain, plugin, accounts, settings, client, limits, store, swap",
+            "t.toml:4: host[0].\"a b\": unknown key; known here: domain, plugin, accounts, http_auth_url, http_auth_cache, settings, client, limits, store, swap",
         ),
         (
             format!("{LEAST}\"a\\n\\u001b\" = 1"),
-            "t.toml:4: host[0].\"a\\n\\u{1b}\": unknown key; known here: domain, plugin, accounts, settings, client, limits, store, swap",
+            "t.toml:4: host[0].\"a\\n\\u{1b}\": unknown key; known here: domain, plugin, accounts, http_auth_url, http_auth_cache, settings, client, limits, store, swap",
         ),
     ];
     for (text, line) in table {
@@ -195,6 +195,59 @@ fn a_host_that_is_no_list_of_tables_is_explained() {
         ("", "t.toml: host: is missing; there has to be at least one [[host]]"),
     ] {
         assert_eq!(parse(text).expect_err(line).to_string(), line);
+    }
+}
+
+#[test]
+fn what_nobody_could_log_in_with_is_a_fault() {
+    const CERTIFICATE: &str =
+        "needs certificate and key, or those of [http.tls]; to do without encryption, set require_encryption to false";
+    for (top, host, expected) in [
+        ("[xmpp]", "", vec![format!("xmpp: {CERTIFICATE}")]),
+        (
+            "xmpp.key = '/'",
+            "",
+            vec![
+                "xmpp.certificate: is missing; certificate and key go together".to_owned(),
+                "xmpp.key: not a file: /".to_owned(),
+            ],
+        ),
+        (
+            "http.listen = '0.0.0.0:5280'\nxmpp.require_encryption = false\nxmpp.websocket_behind_tls = true",
+            "",
+            vec![
+                "xmpp.websocket_behind_tls: http.listen is not a loopback address: clients could reach it without the \
+                  proxy, and without TLS"
+                    .to_owned(),
+            ],
+        ),
+        (
+            "xmpp.require_encryption = false\nxmpp.websocket_url = 'https://chat.example.org'",
+            "",
+            vec!["xmpp.websocket_url: expected a URL such as \"wss://chat.example.org/xmpp-websocket\"".to_owned()],
+        ),
+        (
+            "",
+            "accounts = '/'\nhttp_auth_url = 'https://a/'",
+            vec!["host[0].http_auth_url: accounts is given too; give one of the two".to_owned()],
+        ),
+        (
+            "",
+            "http_auth_url = 'https://u:hush@a/'",
+            vec![
+                "host[0].http_auth_url: it contains a user name or password; those sent are the ones of who logs in"
+                    .to_owned(),
+            ],
+        ),
+        (
+            "",
+            "http_auth_url = '/check?key=hush'",
+            vec!["host[0].http_auth_url: not a URL: relative URL without a base; expected a URL such as \"https://app.example.org/check-password\"".to_owned()],
+        ),
+    ] {
+        let found = faults(top, host);
+        assert!(!found.concat().contains("hush"), "{found:?}");
+        assert_eq!(found, expected);
     }
 }
 

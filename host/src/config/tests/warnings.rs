@@ -14,6 +14,13 @@ fn each_doubt_has_its_warning() {
             ],
         ),
         ("http.listen = '0.0.0.0:5280'\nhttp.token = 't'", "", &[]),
+        (
+            "",
+            "http_auth_url = 'http://app.example.org/check?key=hush'",
+            &["t.toml:5: host[0].http_auth_url: http://app.example.org is not https: passwords can be read on the way"],
+        ),
+        ("", "http_auth_url = 'http://127.0.0.1:8000/check'", &[]),
+        ("", "http_auth_cache = '5s'", &["t.toml:5: host[0].http_auth_cache: there is no http_auth_url"]),
         ("http.listen = '[::ffff:127.0.0.1]:5280'", "", &[]),
         (
             "http.listen = 'off'",
