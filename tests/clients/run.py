@@ -15,9 +15,14 @@ import fixture
 HERE = os.path.dirname(os.path.abspath(__file__))
 LIMIT = 120  # seconds, for one client
 
+SETUP = object()  # where the name of the file goes that a client finds its setup in
+
 # What is run, and with what.
 CLIENTS = {
-    "slixmpp": [sys.executable, "slixmpp_client.py"],
+    "slixmpp": [sys.executable, "slixmpp_client.py", SETUP],
+    "xmpp.js": ["node", "xmpp_js.mjs", SETUP, "STARTTLS", "direct TLS"],
+    "xmpp.js-websocket": ["node", "xmpp_js.mjs", SETUP, "WebSocket", "WebSocket"],
+    "strophe.js": ["node", "strophe.mjs", SETUP],
 }
 
 
@@ -28,11 +33,13 @@ def run(program, folder, passwords, name):
     with open(setup, "w") as file:
         json.dump(running.setup, file)
     # A proxy has no way to what listens here.
-    environment = {**os.environ, "no_proxy": "*", "NO_PROXY": "*", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "no_proxy": "*", "NO_PROXY": "*", "PYTHONDONTWRITEBYTECODE": "1",
+                   "NODE_EXTRA_CA_CERTS": running.setup["ca"]}
+    command = [setup if part is SETUP else part for part in CLIENTS[name]]
     began = time.monotonic()
     fault = None
     try:
-        done = subprocess.run([*CLIENTS[name], setup], cwd=HERE, env=environment, timeout=LIMIT, stdin=subprocess.DEVNULL)
+        done = subprocess.run(command, cwd=HERE, env=environment, timeout=LIMIT, stdin=subprocess.DEVNULL)
         if done.returncode:
             fault = f"exit code {done.returncode}"
     except subprocess.TimeoutExpired:
