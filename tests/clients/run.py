@@ -23,6 +23,7 @@ CLIENTS = {
     "xmpp.js": ["node", "xmpp_js.mjs", SETUP, "STARTTLS", "direct TLS"],
     "xmpp.js-websocket": ["node", "xmpp_js.mjs", SETUP, "WebSocket", "WebSocket"],
     "strophe.js": ["node", "strophe.mjs", SETUP],
+    "profanity": [sys.executable, "profanity.py", SETUP],
 }
 
 
