@@ -1,5 +1,6 @@
 //! Puts the rooms together: from a configuration to a host that serves.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,7 +91,7 @@ impl Host {
         }
         let (mut rosters, mut swappers, mut clients) = (Vec::new(), Vec::new(), Vec::new());
         for host in &config.hosts {
-            let swapper = load(&engine, host, &metrics).await?;
+            let swapper = load(&engine, host, &metrics, config.plugin_state.as_deref()).await?;
             clients.push((Arc::from(host.domain.as_str()), Arc::clone(swapper.client().stats())));
             info!(domain = %host.domain, plugin = swapper.slot().plugin().name(), "plugin loaded");
             let parts = Parts {
@@ -186,15 +187,16 @@ impl Host {
     }
 }
 
-/// Loads the plugin of one virtual host.
+/// Loads the plugin of one virtual host, or the last good one in the folder `state`.
 pub(crate) async fn load(
     engine: &PluginEngine,
     host: &HostConfig,
     metrics: &Arc<Metrics>,
+    state: Option<&Path>,
 ) -> Result<Arc<Swapper>, StartError> {
     let domain = || host.domain.clone();
     let client = HttpClient::new(&host.client).map_err(|source| StartError::Client { domain: domain(), source })?;
-    Swapper::start(engine, host, client, metrics)
+    Swapper::start(engine, host, client, metrics, state)
         .await
         .map_err(|source| StartError::Plugin { domain: domain(), source })
 }

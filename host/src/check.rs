@@ -8,8 +8,8 @@ use crate::http::ServeError;
 use crate::metrics::Metrics;
 use crate::plugin::{EngineSize, PluginEngine};
 
-/// Reads the certificates and accounts, loads the plugin of every virtual host and lets it check its settings; binds nothing and sends
-/// nothing.
+/// Reads the certificates and accounts, loads the plugin of every virtual host and lets it check its settings (the configured
+/// one, whatever may stand in for it); binds nothing and sends nothing.
 pub async fn everything(config: &Config) -> Result<(), StartError> {
     let engine = PluginEngine::new(EngineSize::of(&config.hosts)).map_err(StartError::Engine)?;
     if let Some(tls) = &config.http.tls {
@@ -20,7 +20,7 @@ pub async fn everything(config: &Config) -> Result<(), StartError> {
     }
     let metrics = Metrics::new();
     for host in &config.hosts {
-        load(&engine, host, &Arc::clone(&metrics)).await?;
+        load(&engine, host, &Arc::clone(&metrics), None).await?;
     }
     Ok(())
 }

@@ -2,7 +2,8 @@
 //! of the same logic compiled natively.
 //!
 //! `cargo bench -p roster-tests --bench side_by_side`; `-- 10` runs only the rows whose name has `10` in it, and
-//! `-- --component` or `-- --native` only one side, for a profiler. Short samples of the two alternate, so that what else
+//! `-- --component` or `-- --native` only one side, for a profiler. `-- --recording` compares two components instead, one that
+//! records calls for shadow runs and one that does not. Short samples of the two alternate, so that what else
 //! runs on the machine meets both; of the ratios of neighbours the median is taken.
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -22,14 +23,16 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let only = |side: &str| args.iter().any(|arg| arg == side);
     let wanted = |name: &str| args.iter().filter(|arg| !arg.starts_with("--")).all(|part| name.contains(part.as_str()));
-    println!("{:24} {:>12} {:>12} {:>8}   (refreshes a second, {USERS} users)", "", "component", "native", "ratio");
+    let recording = only("--recording");
+    let [one, other] = if recording { ["recorded", "not"] } else { ["component", "native"] };
+    println!("{:24} {one:>12} {other:>12} {:>8}   (refreshes a second, {USERS} users)", "", "ratio");
     for contacts in [10, 100, 1000] {
         for (what, changes) in [("unchanged", false), ("changed", true)] {
             let name = format!("{contacts} contacts, {what}");
             if !wanted(&name) {
                 continue;
             }
-            let mut row = Row::new(contacts, changes);
+            let mut row = Row::new(contacts, changes, recording);
             match (only("--component"), only("--native")) {
                 (true, false) => {
                     println!("{name:24} {:12.0}", rate(&(0..PAIRS).map(|_| row.sample(0)).collect::<Vec<_>>()))
@@ -47,7 +50,7 @@ fn main() {
 struct Row {
     runtime: Runtime,
     bench: Bench,
-    /// Through the component, and natively.
+    /// Through the component, and natively; or recorded, and not.
     sides: [Arc<Rosters>; 2],
     body: Bytes,
     changes: bool,
@@ -55,12 +58,12 @@ struct Row {
 }
 
 impl Row {
-    fn new(contacts: usize, changes: bool) -> Self {
+    fn new(contacts: usize, changes: bool, recording: bool) -> Self {
         let runtime = Runtime::new().unwrap();
         let (bench, sides) = runtime.block_on(async {
             let bench = Bench::new(contacts).await;
-            let [component, native] = bench.both().await;
-            let sides = [bench.rosters(component.1), bench.rosters(native.1)];
+            let [one, other] = if recording { bench.recording().await } else { bench.both().await };
+            let sides = [bench.rosters(one.1), bench.rosters(other.1)];
             for side in &sides {
                 connect(side).await;
             }
@@ -74,7 +77,7 @@ impl Row {
         self.sample(1);
         let pairs: Vec<[Duration; 2]> = (0..PAIRS).map(|_| [self.sample(0), self.sample(1)]).collect();
         let side = |index: usize| rate(&pairs.iter().filter_map(|pair| pair.get(index).copied()).collect::<Vec<_>>());
-        let ratio = median(pairs.iter().map(|[component, native]| native.as_secs_f64() / component.as_secs_f64()));
+        let ratio = median(pairs.iter().map(|[one, other]| other.as_secs_f64() / one.as_secs_f64()));
         println!("{name:24} {:12.0} {:12.0} {ratio:8.2}", side(0), side(1));
     }
 

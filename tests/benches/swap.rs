@@ -68,7 +68,7 @@ impl Bench {
         let engine = engine.with_cache(&PluginCacheConfig::new(cache.to_owned()));
         let metrics = Metrics::new();
         let client = HttpClient::new(&host.client).unwrap();
-        let swapper = Swapper::start(&engine, host, client, &metrics).await.unwrap();
+        let swapper = Swapper::start(&engine, host, client, &metrics, None).await.unwrap();
         let parts = Parts {
             domain: host.domain.as_str().into(),
             plugin: Arc::clone(swapper.slot()) as Arc<dyn RosterPlugin>,

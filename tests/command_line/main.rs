@@ -20,6 +20,7 @@ mod client;
 mod demo;
 mod https;
 mod killed;
+mod last_good;
 mod logs;
 mod plugin_files;
 mod plugin_swaps;

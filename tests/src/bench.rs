@@ -40,11 +40,11 @@ impl Bench {
         self.config.hosts.first().unwrap()
     }
 
-    async fn component(&self) -> Arc<dyn RosterPlugin> {
+    async fn component(&self, host: &HostConfig) -> Arc<dyn RosterPlugin> {
         let engine = PluginEngine::new(EngineSize::of(&self.config.hosts)).unwrap();
         let client = HttpClient::new(&self.host().client).unwrap();
         let plugin = PluginSource::BuiltIn.read().await.unwrap();
-        let options = LoadOptions { host: self.host(), plugin: &plugin, client, metrics: Metrics::new() };
+        let options = LoadOptions { host, plugin: &plugin, client, metrics: Metrics::new() };
         Arc::new(WasmPlugin::load(&engine, options).await.unwrap())
     }
 
@@ -54,7 +54,14 @@ impl Bench {
 
     /// The two plugins, and what they are called.
     pub async fn both(&self) -> [(&'static str, Arc<dyn RosterPlugin>); 2] {
-        [("component", self.component().await), ("native", self.native())]
+        [("component", self.component(self.host()).await), ("native", self.native())]
+    }
+
+    /// The component twice: calls are recorded for shadow runs, as by default, and not.
+    pub async fn recording(&self) -> [(&'static str, Arc<dyn RosterPlugin>); 2] {
+        let mut off = self.host().clone();
+        off.swap.shadow_calls = 0;
+        [("recorded", self.component(self.host()).await), ("not recorded", self.component(&off).await)]
     }
 
     /// A host's rosters on one of them, with nobody connected.

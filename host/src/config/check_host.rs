@@ -18,8 +18,8 @@ const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
-/// Checks all hosts, one by one and then against each other.
-pub(super) fn all(raw: Given<Hosts>, at: &At<'_>) -> Vec<HostConfig> {
+/// Checks all hosts, one by one and then against each other. `stand_in`: a plugin's file may be missing.
+pub(super) fn all(raw: Given<Hosts>, stand_in: bool, at: &At<'_>) -> Vec<HostConfig> {
     let absent = raw.is_absent();
     let Some(Hosts(raw)) = at.take(raw) else {
         if absent {
@@ -34,7 +34,7 @@ pub(super) fn all(raw: Given<Hosts>, at: &At<'_>) -> Vec<HostConfig> {
     let mut domains: BTreeMap<String, usize> = BTreeMap::new();
     for (index, raw) in raw.into_iter().enumerate() {
         let at = at.index(index);
-        let Some(host) = at.section(raw).map(|raw| host(raw, &at)) else { continue };
+        let Some(host) = at.section(raw).map(|raw| host(raw, stand_in, &at)) else { continue };
         if let Some(first) = domains.get(&host.domain) {
             at.key("domain").problem(twice(&host.domain, &format!("host[{first}]")));
         } else if !host.domain.is_empty() {
@@ -45,10 +45,10 @@ pub(super) fn all(raw: Given<Hosts>, at: &At<'_>) -> Vec<HostConfig> {
     hosts
 }
 
-fn host(raw: RawHost, at: &At<'_>) -> HostConfig {
+fn host(raw: RawHost, stand_in: bool, at: &At<'_>) -> HostConfig {
     let built_in = raw.plugin.is_absent();
     let domain = at.required("domain", raw.domain).map(|domain| domain.0).unwrap_or_default();
-    let plugin = at.existing_file("plugin", raw.plugin);
+    let plugin = if stand_in { at.path("plugin", raw.plugin) } else { at.existing_file("plugin", raw.plugin) };
     let accounts = check_accounts::accounts(raw.accounts, raw.http_auth_url, raw.http_auth_cache, at);
     let at_settings = at.key("settings");
     let raw_settings =

@@ -127,10 +127,16 @@ fn plugin_cache(folder: Given<PathBuf>, size: Given<Size>, at: &At<'_>) -> Optio
     (!off && !folder.as_os_str().is_empty()).then_some(PluginCacheConfig { folder, size })
 }
 
+fn plugin_state(folder: Given<PathBuf>, at: &At<'_>) -> Option<PathBuf> {
+    let off = matches!(&folder, Given::Good(folder) if folder.as_os_str() == "off");
+    at.path("plugin_state", folder).filter(|_| !off)
+}
+
 fn convert(raw: RawConfig, report: &Report<'_>) -> Config {
     let at = report.top();
     let defaults = Config::default();
     let (log, http, admin, sinks) = check_listeners::all(raw.log, raw.http, raw.admin, raw.sinks, &at);
+    let plugin_state = plugin_state(raw.plugin_state, &at);
     let at_xmpp = at.key("xmpp");
     let xmpp = at_xmpp.section(raw.xmpp).map(|raw| check_xmpp::xmpp(raw, &http, &at_xmpp));
     Config {
@@ -141,7 +147,8 @@ fn convert(raw: RawConfig, report: &Report<'_>) -> Config {
         admin,
         sinks,
         plugin_cache: plugin_cache(raw.plugin_cache, raw.plugin_cache_size, &at),
-        hosts: check_host::all(raw.host, &at.key("host")),
+        hosts: check_host::all(raw.host, plugin_state.is_some(), &at.key("host")),
+        plugin_state,
         warnings: Vec::new(),
     }
 }

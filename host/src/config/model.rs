@@ -29,6 +29,9 @@ pub struct Config {
     pub shutdown_timeout: Duration,
     /// `plugin_cache` and `plugin_cache_size`: where compiled plugins are kept. `None`, the default: nowhere.
     pub plugin_cache: Option<PluginCacheConfig>,
+    /// `plugin_state`: a folder where the plugin that served well last is kept, one for each virtual host, for a start at which
+    /// the configured one cannot be used. `None`, the default: nowhere.
+    pub plugin_state: Option<PathBuf>,
     /// What is allowed but probably not meant, one line each, for the log.
     pub warnings: Vec<String>,
 }
@@ -44,6 +47,7 @@ impl Default for Config {
             hosts: Vec::new(),
             shutdown_timeout: Duration::from_secs(30),
             plugin_cache: None,
+            plugin_state: None,
             warnings: Vec::new(),
         }
     }

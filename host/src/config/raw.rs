@@ -26,6 +26,7 @@ pub(super) struct RawConfig {
     pub(super) shutdown_timeout: Given<Duration>,
     pub(super) plugin_cache: Given<PathBuf>,
     pub(super) plugin_cache_size: Given<Size>,
+    pub(super) plugin_state: Given<PathBuf>,
     pub(super) log: Table<RawLog>,
     pub(super) http: Table<RawHttp>,
     pub(super) admin: Table<RawAdmin>,

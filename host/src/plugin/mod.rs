@@ -27,6 +27,7 @@ mod metadata;
 mod next;
 mod outgoing;
 mod pool;
+pub(crate) mod private_file;
 mod recorder;
 mod requests;
 mod signature;

@@ -41,6 +41,15 @@ pub struct PluginBytes {
     pub version: Option<String>,
 }
 
+impl PluginBytes {
+    /// `bytes`, called `name` for people.
+    pub fn new(name: String, bytes: Arc<[u8]>) -> Self {
+        let digest = Digest::of([&*bytes]);
+        let version = metadata::version(&bytes);
+        Self { name, bytes, digest, version }
+    }
+}
+
 /// A SHA-256, shown in hexadecimal.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest([u8; 32]);
@@ -109,8 +118,6 @@ impl PluginSource {
                 tokio::fs::read(path).await.map_err(failed)?.into()
             }
         };
-        let digest = Digest::of([&*bytes]);
-        let version = metadata::version(&bytes);
-        Ok(PluginBytes { name: self.name(), bytes, digest, version })
+        Ok(PluginBytes::new(self.name(), bytes))
     }
 }

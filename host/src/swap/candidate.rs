@@ -27,7 +27,7 @@ pub(super) async fn prepare(
     read: impl Future<Output = Result<PluginBytes, LoadError>>,
     old: &WasmPlugin,
     receipt: &mut Receipt,
-) -> Result<Arc<WasmPlugin>, Refusal> {
+) -> Result<(Arc<WasmPlugin>, PluginBytes), Refusal> {
     let bytes = read.await?;
     receipt.new = Some(Module::unknown(&bytes));
     let Swapper { host, engine, client, metrics, .. } = swapper;
@@ -72,7 +72,7 @@ pub(super) async fn prepare(
             return Err(Refusal::Because(format!("{counts}: {}", example())));
         }
     }
-    Ok(Arc::new(new))
+    Ok((Arc::new(new), bytes))
 }
 
 fn missing(of: &[String], from: &[String]) -> Vec<String> {

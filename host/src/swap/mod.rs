@@ -14,12 +14,15 @@
 //! A failure at any step leaves the old module serving. Each attempt leaves a [`Receipt`] ([`history`]). What asks for a
 //! swap: the file has changed ([`watch`]), SIGHUP and the admin listener.
 //!
+//! [`last_good`] keeps the module that serves well for a start at which the configured one cannot be used.
+//!
 //! The store and every cached roster stay as they are: what a hook returns has no effect until the host applies it, and
 //! a plugin keeps no state.
 
 mod candidate;
 mod generations;
 mod history;
+mod last_good;
 mod normal;
 mod probation;
 mod receipt;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::rehearsal::Rehearsed;
 use super::shadow::Shadow;
 use crate::metrics::Figures;
-use crate::plugin::{CodeFrom, Digest, PluginBytes, WasmPlugin};
+use crate::plugin::{CodeFrom, Digest, LoadError, PluginBytes, WasmPlugin};
 
 /// One attempt to swap, from its trigger to its end.
 #[derive(Clone, Debug, Serialize)]
@@ -16,7 +16,7 @@ pub struct Receipt {
     pub id: u64,
     /// The virtual host.
     pub domain: String,
-    /// What asked for it: `watch`, `reload`, `upload`, `rollback`, `probation`.
+    /// What asked for it: `watch`, `reload`, `upload`, `rollback`, `probation`; `start` if it was refused then.
     pub trigger: &'static str,
     /// When it began, seconds since 1970.
     pub at: u64,
@@ -152,6 +152,16 @@ pub enum Step {
 }
 
 impl Step {
+    /// The step at which a module is found to be wrong in this way.
+    pub(super) fn of(error: &LoadError) -> Self {
+        match error {
+            LoadError::Read { .. } | LoadError::TooLarge { .. } | LoadError::Engine { .. } => Self::Read,
+            LoadError::NotAComponent { .. } | LoadError::Compile { .. } => Self::Compile,
+            LoadError::Imports { .. } | LoadError::Exports { .. } | LoadError::Version { .. } => Self::Check,
+            LoadError::Settings { .. } | LoadError::Check { .. } => Self::Settings,
+        }
+    }
+
     /// As in JSON.
     pub fn name(self) -> &'static str {
         match self {

@@ -1,5 +1,6 @@
 //! Swaps, one at a time: the transaction in its order, and what is remembered of it.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -7,10 +8,12 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::mpsc;
+use tracing::warn;
 
 use super::candidate::{self, Refusal};
 use super::generations::Generations;
 use super::history::History;
+use super::last_good::{self, Instead, LastGood};
 use super::receipt::{Module, Outcome, Receipt, Step};
 use super::slot::{Failed, PluginSlot};
 use super::{take_over, watch};
@@ -31,6 +34,10 @@ pub struct Swapper {
     turn: tokio::sync::Mutex<()>,
     history: Mutex<History>,
     ids: AtomicU64,
+    /// What is kept for the next start, if anything is.
+    pub(super) last_good: Option<LastGood>,
+    /// The last good module was loaded and not the configured one.
+    instead: Mutex<Option<Instead>>,
 }
 
 /// What serves, what can be put back, and what has happened.
@@ -40,6 +47,9 @@ pub struct Status {
     pub domain: String,
     /// The module that serves.
     pub serves: Module,
+    /// Why the configured module does not serve: it was refused at the start, and this is the last good one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stands_in: Option<String>,
     /// What it has done since it took over.
     pub figures: Figures,
     /// Its calls that are remembered, to be made again in the module after it.
@@ -53,16 +63,21 @@ pub struct Status {
 }
 
 impl Swapper {
-    /// Loads the plugin that is configured; it serves through [`Swapper::slot`]. Must be called within a Tokio runtime.
+    /// Loads the plugin that is configured; it serves through [`Swapper::slot`]. If it cannot be loaded, the one that
+    /// served well last stands in, provided that it is in the folder `state`. Must be called within a Tokio runtime.
     pub async fn start(
         engine: &PluginEngine,
         host: &HostConfig,
         client: HttpClient,
         metrics: &Arc<Metrics>,
+        state: Option<&Path>,
     ) -> Result<Arc<Self>, LoadError> {
-        let bytes = PluginSource::configured(host.plugin.as_deref()).read().await?;
-        let options = LoadOptions { host, plugin: &bytes, client: client.clone(), metrics: Arc::clone(metrics) };
-        let first = Arc::new(WasmPlugin::load(engine, options).await?);
+        let last_good = state.map(|folder| LastGood::new(folder, &host.domain));
+        let load = async |bytes: &PluginBytes| {
+            let options = LoadOptions { host, plugin: bytes, client: client.clone(), metrics: Arc::clone(metrics) };
+            WasmPlugin::load(engine, options).await
+        };
+        let (first, instead) = first(host, last_good.as_ref(), load).await?;
         let generations = Mutex::new(Generations::new(&first, host.swap.keep));
         let (slot, failures) = PluginSlot::new(first, host.swap.clone(), host.store.max_contacts);
         let swapper = Arc::new(Self {
@@ -75,7 +90,11 @@ impl Swapper {
             turn: tokio::sync::Mutex::default(),
             history: Mutex::default(),
             ids: AtomicU64::new(1),
+            last_good,
+            instead: Mutex::new(instead),
         });
+        swapper.note_instead();
+        tokio::spawn(last_good::watch(Arc::downgrade(&swapper)));
         tokio::spawn(note_failures(Arc::downgrade(&swapper), failures));
         Ok(swapper)
     }
@@ -84,7 +103,10 @@ impl Swapper {
     /// called within a Tokio runtime.
     pub fn watch(self: &Arc<Self>) {
         if let Some(path) = self.host.plugin.clone().filter(|_| self.host.swap.watch) {
-            watch::start(self, path);
+            let instead = self.instead.lock().clone();
+            let refused = instead.and_then(|instead| instead.refused);
+            let tried = refused.map_or_else(|| self.slot.plugin().digest(), |refused| refused.digest);
+            watch::start(self, path, tried);
         }
     }
 
@@ -128,7 +150,13 @@ impl Swapper {
         let old = self.slot.plugin();
         let mut receipt = self.new_receipt(trigger, &old);
         match candidate::prepare(self, read, &old, &mut receipt).await {
-            Ok(new) => take_over::take_over(self, new, true, began, &mut receipt).await,
+            Ok((new, bytes)) => {
+                take_over::take_over(self, new, true, began, &mut receipt).await;
+                *self.instead.lock() = None;
+                if let Some(last_good) = &self.last_good {
+                    last_good.serves(bytes);
+                }
+            }
             Err(Refusal::Unchanged) => receipt.outcome = Outcome::Unchanged,
             Err(Refusal::Because(reason)) => receipt.reason = Some(reason),
         }
@@ -158,12 +186,28 @@ impl Swapper {
         Status {
             domain: self.host.domain.clone(),
             serves: Module::of(&serves),
+            stands_in: self.stands_in(),
             figures: serves.stats().figures(),
             recorded: serves.recorded().len(),
             on_probation: self.slot.on_probation(),
             kept: self.generations.lock().kept().map(|plugin| Module::of(plugin)).collect(),
             history: self.history.lock().all(),
         }
+    }
+
+    /// Why the configured module does not serve, if the last good one stands in for it.
+    pub fn stands_in(&self) -> Option<String> {
+        self.instead.lock().as_ref().map(|instead| instead.reason.to_string())
+    }
+
+    /// A module that was refused at the start leaves a receipt like any other.
+    fn note_instead(&self) {
+        let Some(Instead { reason, refused }) = self.instead.lock().clone() else { return };
+        let mut receipt = self.new_receipt("start", &self.slot.plugin());
+        receipt.step = Step::of(&reason);
+        receipt.new = refused;
+        receipt.reason = Some(format!("{reason}; the plugin that served well last stands in"));
+        self.remember(receipt);
     }
 
     fn new_receipt(&self, trigger: &'static str, old: &WasmPlugin) -> Receipt {
@@ -173,6 +217,39 @@ impl Swapper {
     fn remember(&self, receipt: Receipt) -> Receipt {
         self.history.lock().add(&receipt, &self.metrics);
         receipt
+    }
+}
+
+/// The module to begin with: the configured one, or the last good one and why.
+async fn first(
+    host: &HostConfig,
+    last_good: Option<&LastGood>,
+    load: impl AsyncFn(&PluginBytes) -> Result<WasmPlugin, LoadError>,
+) -> Result<(Arc<WasmPlugin>, Option<Instead>), LoadError> {
+    let source = PluginSource::configured(host.plugin.as_deref());
+    let (reason, refused) = match source.read().await {
+        Err(error) => (error, None),
+        Ok(bytes) => match load(&bytes).await {
+            Ok(plugin) => {
+                if let Some(last_good) = last_good {
+                    last_good.serves(bytes);
+                }
+                return Ok((Arc::new(plugin), None));
+            }
+            Err(error) => (error, Some(Module::unknown(&bytes))),
+        },
+    };
+    let Some(last_good) = last_good else { return Err(reason) };
+    let Some(bytes) = last_good.read(format!("{} (the last good one)", source.name())).await else {
+        return Err(reason);
+    };
+    match load(&bytes).await {
+        Ok(plugin) => Ok((Arc::new(plugin), Some(Instead { reason: Arc::new(reason), refused }))),
+        // The operator has to mend what is configured, so that is what is said; this beside it.
+        Err(error) => {
+            warn!(domain = host.domain, %error, "the plugin that served well last cannot be used either");
+            Err(reason)
+        }
     }
 }
 

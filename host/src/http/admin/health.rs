@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::Admin;
 use crate::http::json;
+use crate::swap::Swapper;
 
 /// What `/readyz` says. New: ready. A virtual host whose plugin is not loaded is reported here by whoever loads it.
 ///
@@ -52,7 +53,15 @@ pub(super) async fn ready(extract::State(admin): extract::State<Arc<Admin>>) -> 
     let stopping = admin.readiness.0.stopping.load(Ordering::Relaxed);
     let missing = admin.readiness.0.missing.lock().clone();
     if !stopping && missing.is_empty() {
-        return json::answer(StatusCode::OK, &json!({ "status": "ok" }));
+        let stand_in =
+            |swapper: &Arc<Swapper>| Some(json!({ "domain": swapper.domain(), "reason": swapper.stands_in()? }));
+        let stand_ins: Vec<_> = admin.swappers.iter().filter_map(stand_in).collect();
+        // It serves, and somebody should look at it.
+        let answer = match stand_ins.is_empty() {
+            true => json!({ "status": "ok" }),
+            false => json!({ "status": "ok", "last_good_plugin_stands_in": stand_ins }),
+        };
+        return json::answer(StatusCode::OK, &answer);
     }
     let hosts: Vec<_> =
         missing.iter().map(|(domain, reason)| json!({ "domain": **domain, "reason": reason })).collect();

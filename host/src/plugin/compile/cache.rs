@@ -7,7 +7,6 @@
 use std::fs;
 use std::hash::{Hash, Hasher};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -17,8 +16,9 @@ use tracing::{debug, warn};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::{entry, trusted};
+use super::trusted;
 use crate::plugin::Digest;
+use crate::plugin::private_file::{self, Durable};
 
 /// The ends of our files' names, whole ones and those being written.
 const WHOLE: &str = ".code";
@@ -46,7 +46,7 @@ impl Cache {
 
     /// The code of the component with this digest. Blocks for as long as reading takes.
     pub(super) fn get(&self, engine: &Engine, digest: Digest) -> Option<Component> {
-        if let Err(reason) = self.usable() {
+        if let Err(reason) = private_file::folder(&self.folder) {
             warn!(folder = %self.folder.display(), %reason, "the compile cache is not used");
             return None;
         }
@@ -55,14 +55,14 @@ impl Cache {
             let file = self.folder.join(&name);
             warn!(file = %file.display(), %reason, "a compiled plugin is not used; it is compiled again");
         };
-        let image = entry::read(&self.folder, &name).inspect_err(|reason| not_used(reason)).ok()??;
+        let image = private_file::read(&self.folder, &name).inspect_err(|reason| not_used(reason)).ok()??;
         trusted::component(engine, &image).inspect_err(|reason| not_used(reason)).ok()
     }
 
     /// Keeps the code of the component with this digest, and removes what was not used for longest if it is too much.
     pub(super) fn put(&self, digest: Digest, component: &Component) {
         // The folder was looked at when the component was looked for, and what is wrong with it said.
-        if self.usable().is_err() {
+        if private_file::folder(&self.folder).is_err() {
             return;
         }
         let name = self.name(digest);
@@ -70,7 +70,7 @@ impl Cache {
         let temporary = format!("{name}.{}-{number}{PARTIAL}", std::process::id());
         let code = component.serialize();
         let code = code.map_err(|error| io::Error::other(error.to_string()));
-        match code.and_then(|code| entry::write(&self.folder, &name, &temporary, &code)) {
+        match code.and_then(|code| private_file::write(&self.folder, &name, &temporary, &code, Durable::No)) {
             Ok(()) => debug!(folder = %self.folder.display(), file = name, "plugin kept in the compile cache"),
             Err(error) => warn!(folder = %self.folder.display(), %error, "a compiled plugin cannot be kept"),
         }
@@ -81,13 +81,6 @@ impl Cache {
 
     fn name(&self, digest: Digest) -> String {
         format!("{digest}-{}{WHOLE}", self.engine)
-    }
-
-    /// Makes the folder if it is not there; nobody else may write to it.
-    fn usable(&self) -> Result<(), entry::Distrust> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
-        // A link is followed: what counts is where the files are.
-        entry::private(&fs::metadata(&self.folder)?)
     }
 
     /// Removes the oldest files beyond what the folder may hold, and what killed processes left.

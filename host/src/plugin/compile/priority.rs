@@ -14,13 +14,14 @@ use tracing::debug;
 const NICE: i32 = 10;
 
 /// The threads that compile while calls are served, started when they are first needed: half as many as there are cores,
-/// so that the memory bandwidth of the others is not taken either. `None`: they cannot be started.
+/// so that the memory bandwidth of the others is not taken either, but two where there are two. With one thread less, such a
+/// machine takes twice as long for a swap, and calls were not served any faster. `None`: they cannot be started.
 pub(super) fn low() -> Option<&'static ThreadPool> {
     static THREADS: OnceLock<Option<ThreadPool>> = OnceLock::new();
     let start = || {
         let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let threads = ThreadPoolBuilder::new()
-            .num_threads(cores.div_ceil(2))
+            .num_threads(cores.div_ceil(2).max(2).min(cores))
             .thread_name(|n| format!("plugin-compile-{n}"))
             .start_handler(|_| give_way())
             .build();

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::config::PluginCacheConfig;
+use crate::plugin::private_file::{self, Durable};
 
 /// The smallest component there is, with a custom section so that there are several.
 fn component(stamp: u8) -> PluginBytes {
@@ -116,7 +117,7 @@ async fn a_file_that_cannot_be_believed_is_compiled_again_and_replaced() {
         }),
         ("another's name", |file| {
             let other = file.parent().unwrap().join("other.code");
-            super::entry::write(file.parent().unwrap(), "other.code", "x.part", b"not this one").unwrap();
+            private_file::write(file.parent().unwrap(), "other.code", "x.part", b"not this one", Durable::No).unwrap();
             fs::rename(other, file).unwrap();
         }),
         ("others may write", |file| fs::set_permissions(file, Permissions::from_mode(0o620)).unwrap()),

@@ -2,14 +2,14 @@
 //!
 //! wasmtime's `deserialize` believes what it reads: wrong bytes are run as machine code, outside the sandbox. It is sound
 //! for bytes that `Component::serialize` made, unchanged. That they are is what [`Image`] stands for: there is no way to
-//! one but [`entry::read`](super::entry::read), which asks that
+//! one but [`private_file::read`], and the cache asks it for no names but those of code. It asks that
 //!
 //! - the file is a regular one, is owned by the user this process runs as, and nobody else can write to it, as seen
 //!   through the open file and not through its name; so it was written by this user, who can do to this process whatever
 //!   a file could make it do;
 //! - the folder is such too, so that no other user can put files there or move them about;
 //! - the SHA-256 at its beginning is that of its own name and its content, so that what was cut off, damaged or given the
-//!   name of another entry is not believed.
+//!   name of another file is not believed: nor is a component that is kept in a folder of this host's.
 //!
 //! wasmtime itself compares its version, the target and the compiler's settings with those in the bytes. An operator's own
 //! precompiled file is never loaded.
@@ -17,11 +17,13 @@
 use wasmtime::component::Component;
 use wasmtime::{Engine, Result};
 
-use super::entry::Image;
+#[cfg(doc)]
+use crate::plugin::private_file;
+use crate::plugin::private_file::Image;
 
 /// The component whose code `image` is.
 #[allow(unsafe_code)]
 pub(super) fn component(engine: &Engine, image: &Image) -> Result<Component> {
     // SAFETY: `image` holds what `Component::serialize` made, unchanged; see above why.
-    unsafe { Component::deserialize(engine, image.code()) }
+    unsafe { Component::deserialize(engine, image.content()) }
 }

@@ -83,7 +83,7 @@ async fn a_running_host_swaps_to_another_version_and_back() {
     let config = config();
     let (engine, client) = (engine(), HttpClient::new(&config.client).unwrap());
     let john = Username::new("john").unwrap();
-    let swapper = Swapper::start(&engine, &config, client, &Metrics::new()).await.unwrap();
+    let swapper = Swapper::start(&engine, &config, client, &Metrics::new(), None).await.unwrap();
     let receipt = swapper.swap("test", next()).await;
     assert_eq!(receipt.outcome, swap::Outcome::Swapped, "{:?}", receipt.reason);
     assert_eq!(swapper.slot().fetch(&john).await.unwrap().contacts.len(), 1);

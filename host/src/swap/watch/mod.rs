@@ -32,9 +32,8 @@ const STILL: Duration = Duration::from_millis(250);
 /// A file that is never still is read after so long all the same.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Swaps when `path` changes, until the swapper is dropped. Must be called within a Tokio runtime.
-pub(super) fn start(swapper: &Arc<Swapper>, path: PathBuf) {
-    let tried = swapper.slot().plugin().digest();
+/// Swaps when `path` changes, until the swapper is dropped; not to what was `tried` already. Must be called within a Tokio runtime.
+pub(super) fn start(swapper: &Arc<Swapper>, path: PathBuf, tried: Digest) {
     tokio::spawn(watch(Arc::downgrade(swapper), path, tried));
 }
 

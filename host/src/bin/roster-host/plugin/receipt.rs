@@ -56,6 +56,9 @@ pub(super) fn status(status: &Value) -> String {
     let mut text = format!("{}\n", word(status, "domain"));
     let probation = if status["on_probation"] == true { ", on probation" } else { "" };
     let _ = writeln!(text, "  serves     {}{probation}", module(&status["serves"]).unwrap_or_default());
+    if let Some(reason) = status["stands_in"].as_str() {
+        let _ = writeln!(text, "  INSTEAD    the last good plugin stands in: {reason}");
+    }
     let figures = &status["figures"];
     if let Some(calls) = figures["calls"].as_u64() {
         let (traps, timeouts) = (&figures["traps"], &figures["timeouts"]);

@@ -1,14 +1,15 @@
-//! One file of the compile cache: how it is written, and when it is believed.
+//! A file that the host keeps for itself, in the compile cache or in `plugin_state`: how it is written, and when it is
+//! believed.
 //!
 //! ```text
 //! offset 0   24 bytes  "roster-host compiled 1\n\0"
 //!       24   32 bytes  SHA-256 of the file's name and all that follows
-//!       56             the code, as wasmtime serialises it
+//!       56             the content: code as wasmtime serialises it, or a component
 //! ```
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::plugin::Digest;
@@ -23,7 +24,7 @@ const WRITABLE_BY_OTHERS: u32 = 0o022;
 
 /// Why a file is not used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Distrust {
+pub(crate) enum Distrust {
     /// It cannot be read.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -49,17 +50,17 @@ pub(super) enum Distrust {
     Damaged,
 }
 
-/// Code that this host has written, unchanged.
-pub(super) struct Image(Vec<u8>);
+/// What this host has written, unchanged.
+pub(crate) struct Image(Vec<u8>);
 
 impl Image {
-    pub(super) fn code(&self) -> &[u8] {
+    pub(crate) fn content(&self) -> &[u8] {
         self.0.get(HEADER..).unwrap_or_default()
     }
 }
 
 /// Only this user can have written there.
-pub(super) fn private(found: &fs::Metadata) -> Result<(), Distrust> {
+fn private(found: &fs::Metadata) -> Result<(), Distrust> {
     let (owner, us) = (found.uid(), rustix::process::geteuid().as_raw());
     if owner != us {
         return Err(Distrust::Owner { owner, us });
@@ -71,8 +72,22 @@ pub(super) fn private(found: &fs::Metadata) -> Result<(), Distrust> {
     Ok(())
 }
 
+/// Makes the folder if it is not there; nobody else may write to it.
+pub(crate) fn folder(folder: &Path) -> Result<(), Distrust> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    // A link is followed: what counts is where the files are.
+    private(&fs::metadata(folder)?)
+}
+
+/// Must a file outlive a power cut? If not, what is left of it does not have the right digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Durable {
+    Yes,
+    No,
+}
+
 /// The file `name` in `folder`, if it is there.
-pub(super) fn read(folder: &Path, name: &str) -> Result<Option<Image>, Distrust> {
+pub(crate) fn read(folder: &Path, name: &str) -> Result<Option<Image>, Distrust> {
     // A link would be followed to a file that others put in place; and a pipe must not block.
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     let flags = i32::try_from(flags.bits()).unwrap_or(0);
@@ -90,7 +105,7 @@ pub(super) fn read(folder: &Path, name: &str) -> Result<Option<Image>, Distrust>
     (&file).take(LONGEST).read_to_end(&mut bytes)?;
     let whole = bytes.strip_prefix(MAGIC).and_then(|rest| rest.split_first_chunk::<32>());
     match whole {
-        Some((digest, code)) if digest == content(name, code).as_bytes() => {}
+        Some((digest, content)) if digest == seal(name, content).as_bytes() => {}
         _ => return Err(Distrust::Damaged),
     }
     // Used last: the oldest are removed first. Only a hint.
@@ -99,23 +114,23 @@ pub(super) fn read(folder: &Path, name: &str) -> Result<Option<Image>, Distrust>
 }
 
 /// Writes the file `name` in `folder`, whole or not at all: under another name first, `temporary`.
-pub(super) fn write(folder: &Path, name: &str, temporary: &str, code: &[u8]) -> io::Result<()> {
+pub(crate) fn write(folder: &Path, name: &str, temporary: &str, content: &[u8], durable: Durable) -> io::Result<()> {
     let path = folder.join(temporary);
-    let written = write_as(&path, name, code).and_then(|()| fs::rename(&path, folder.join(name)));
+    let written = write_as(&path, name, content, durable).and_then(|()| fs::rename(&path, folder.join(name)));
     if written.is_err() {
         let _ = fs::remove_file(&path);
     }
     written
 }
 
-fn write_as(path: &Path, name: &str, code: &[u8]) -> io::Result<()> {
+fn write_as(path: &Path, name: &str, content: &[u8], durable: Durable) -> io::Result<()> {
     let mut file: File = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(MAGIC)?;
-    file.write_all(content(name, code).as_bytes())?;
-    file.write_all(code)
-    // Not synchronised with the disk: what a power cut leaves behind does not have the right digest.
+    file.write_all(seal(name, content).as_bytes())?;
+    file.write_all(content)?;
+    if durable == Durable::Yes { file.sync_all() } else { Ok(()) }
 }
 
-fn content(name: &str, code: &[u8]) -> Digest {
-    Digest::of([name.as_bytes(), code])
+fn seal(name: &str, content: &[u8]) -> Digest {
+    Digest::of([name.as_bytes(), content])
 }
