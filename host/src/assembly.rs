@@ -104,7 +104,10 @@ impl Host {
             rosters.push(Rosters::new(parts, &host.limits, &host.store));
             swappers.push(swapper);
         }
-        let collectors: Vec<Box<dyn Collector>> = vec![Box::new(ClientCollector::new(clients))];
+        let mut collectors: Vec<Box<dyn Collector>> = vec![Box::new(ClientCollector::new(clients))];
+        if config.xmpp.is_some() {
+            collectors.push(Box::new(xmpp_sink.collector()));
+        }
         let hosts = VirtualHosts::new(rosters.clone()).ok_or(StartError::NoHosts)?;
         let app =
             App { hosts, swappers: swappers.clone(), events, metrics, readiness: Readiness::default(), collectors };

@@ -9,12 +9,13 @@
 //! - [`serving`], [`sinks`], [`https`]: the program with a configuration
 //! - [`logs`], [`secrets`]: what is on standard error, and what must not be
 //! - [`stopping`]: SIGTERM and SIGINT; [`killed`]: SIGKILL
-//! - [`plugin_files`], [`plugin_swaps`]: the subcommands `plugin ...`
+//! - [`plugin_files`], [`plugin_swaps`]: the subcommands `plugin ...`; [`accounts`]: `account ...`
 //!
 //! Shared: [`program`] (a running process and its output), [`setup`] (a folder with a configuration), [`web_app`] and
 //! [`client`].
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod accounts;
 mod check_config;
 mod client;
 mod demo;

@@ -1,7 +1,7 @@
 //! A running `roster-host` and what it writes.
 
 use std::ffi::OsStr;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
@@ -47,6 +47,8 @@ pub(crate) struct Listening {
     pub(crate) http: Option<SocketAddr>,
     pub(crate) https: Option<SocketAddr>,
     pub(crate) admin: Option<SocketAddr>,
+    /// XMPP clients that begin without TLS.
+    pub(crate) xmpp: Option<SocketAddr>,
 }
 
 /// Runs the program until it ends by itself.
@@ -54,11 +56,25 @@ pub(crate) fn run<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> En
     Program::start(arguments).end()
 }
 
+/// The same with `input` on its standard input.
+pub(crate) fn run_with_input<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>, input: &str) -> Ended {
+    let mut program = Program::start_with(arguments, Stdio::piped());
+    let mut stdin = program.child.stdin.take().unwrap();
+    // It may end without having read it.
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    program.end()
+}
+
 impl Program {
     /// Starts it with these arguments.
     pub(crate) fn start<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
+        Self::start_with(arguments, Stdio::null())
+    }
+
+    fn start_with<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>, stdin: Stdio) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_roster-host"));
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(arguments).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stdout = Output::of(child.stdout.take().unwrap());
         let stderr = Output::of(child.stderr.take().unwrap());
@@ -73,6 +89,7 @@ impl Program {
                 http: address_after(line, &["http=", "\"http\":"]),
                 https: address_after(line, &["https=", "\"https\":"]),
                 admin: address_after(line, &["admin=", "\"admin\":"]),
+                xmpp: address_after(line, &["xmpp=", "\"xmpp\":"]),
             })
         })
     }

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::given::Given;
-use super::raw::RawXmpp;
+use super::raw::{RawXmpp, Table};
 use super::report::At;
-use super::{HttpConfig, XmppCertificate, XmppConfig};
+use super::{HttpConfig, XmppCertificate, XmppConfig, check_xmpp_limits};
 
 /// Checks the table; without a certificate of its own it has that of `http`.
 pub(super) fn xmpp(raw: RawXmpp, http: &HttpConfig, at: &At<'_>) -> XmppConfig {
@@ -25,6 +26,10 @@ pub(super) fn xmpp(raw: RawXmpp, http: &HttpConfig, at: &At<'_>) -> XmppConfig {
         websocket_behind_tls: at
             .get("websocket_behind_tls", raw.websocket_behind_tls)
             .unwrap_or(defaults.websocket_behind_tls),
+        limits: check_xmpp_limits::limits(table("limits", at, raw.limits), &at.key("limits")),
+        timeouts: check_xmpp_limits::timeouts(table("timeouts", at, raw.timeouts), &at.key("timeouts")),
+        login: check_xmpp_limits::login(table("login", at, raw.login), &at.key("login")),
+        resumption: check_xmpp_limits::resumption(table("resumption", at, raw.resumption), &at.key("resumption")),
         certificate: certificate(raw.certificate, raw.key, at),
         websocket_url: websocket_url(at.get("websocket_url", raw.websocket_url), &at.key("websocket_url")),
     };
@@ -42,6 +47,10 @@ pub(super) fn xmpp(raw: RawXmpp, http: &HttpConfig, at: &At<'_>) -> XmppConfig {
         );
     }
     xmpp
+}
+
+fn table<T: DeserializeOwned + Default>(key: &str, at: &At<'_>, given: Table<T>) -> T {
+    at.key(key).section(given).unwrap_or_default()
 }
 
 fn certificate(certificate: Given<PathBuf>, key: Given<PathBuf>, at: &At<'_>) -> XmppCertificate {

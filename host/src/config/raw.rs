@@ -186,6 +186,53 @@ pub(super) struct RawXmpp {
     pub(super) websocket: Given<bool>,
     pub(super) websocket_behind_tls: Given<bool>,
     pub(super) websocket_url: Given<String>,
+    pub(super) limits: Table<RawClientLimits>,
+    pub(super) timeouts: Table<RawTimeouts>,
+    pub(super) login: Table<RawLogin>,
+    pub(super) resumption: Table<RawResumption>,
     pub(super) certificate: Given<PathBuf>,
     pub(super) key: Given<PathBuf>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawClientLimits {
+    pub(super) max_connections: Given<Whole>,
+    pub(super) max_connections_per_address: Given<Whole>,
+    pub(super) max_stanza: Given<Size>,
+    pub(super) max_stanza_before_login: Given<Size>,
+    pub(super) bytes_per_second: Given<Size>,
+    pub(super) bytes_burst: Given<Size>,
+    pub(super) stanzas_per_second: Given<Whole>,
+    pub(super) stanzas_burst: Given<Whole>,
+    pub(super) outbound_queue: Given<Whole>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawTimeouts {
+    pub(super) login: Given<Duration>,
+    pub(super) stanza: Given<Duration>,
+    pub(super) idle: Given<Duration>,
+    pub(super) ping: Given<Duration>,
+    pub(super) write: Given<Duration>,
+    pub(super) close: Given<Duration>,
+    pub(super) shutdown: Given<Duration>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawLogin {
+    pub(super) attempts_per_stream: Given<Whole>,
+    pub(super) failures_per_address: Given<Whole>,
+    pub(super) failures_per_account: Given<Whole>,
+    pub(super) forgotten_after: Given<Duration>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawResumption {
+    pub(super) window: Given<Duration>,
+    pub(super) unacknowledged: Given<Whole>,
+    pub(super) hibernating: Given<Whole>,
 }

@@ -3,11 +3,12 @@
 //! The endpoint itself is the crate `roster-xmpp`, which knows nothing of this host. Here are the two seams: [`source`] is
 //! how it asks for rosters, [`sink`] how it hears of changes; and who may log in ([`accounts`],
 //! [`application`]). [`certificate`] is
-//! what they are shown, [`websocket`] for those behind a proxy. [`XmppServer`] puts them together.
+//! what they are shown, [`websocket`] for those behind a proxy, [`collector`] counts. [`XmppServer`] puts them together.
 
 mod accounts;
 mod application;
 mod certificate;
+mod collector;
 mod sink;
 mod source;
 mod websocket;
@@ -114,7 +115,7 @@ impl XmppServer {
         let tls = Tls::new(&xmpp.certificate, tls)?;
         let config = endpoint_config(xmpp, tls.config.is_some());
         let endpoint = Endpoint::bind(config, tls.config, hosted).await.map_err(refused)?;
-        sink.serve(domains);
+        sink.serve(domains, endpoint.counters());
         Ok(Self { endpoint, certificates: tls.files })
     }
 
@@ -190,6 +191,9 @@ fn endpoint_config(xmpp: &XmppConfig, has_certificate: bool) -> EndpointConfig {
         require_encryption: xmpp.require_encryption,
         allow_unencrypted_plain_auth: xmpp.allow_unencrypted_plain_auth,
         websocket_url: xmpp.websocket_url.clone(),
-        ..EndpointConfig::default()
+        limits: xmpp.limits.clone(),
+        timeouts: xmpp.timeouts.clone(),
+        login: xmpp.login.clone(),
+        resumption: xmpp.resumption.clone(),
     }
 }

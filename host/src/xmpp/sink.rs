@@ -5,7 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use roster_xmpp::Domain;
+use roster_xmpp::counters::Counters;
 
+use super::collector::XmppCollector;
 use crate::sinks::{RosterEvent, RosterSink, Undelivered};
 
 /// Hands roster events to the endpoint's domains: when [`RosterSink::deliver`] returns, every push is queued to every
@@ -15,12 +17,19 @@ use crate::sinks::{RosterEvent, RosterSink, Undelivered};
 #[derive(Default)]
 pub struct XmppSink {
     domains: OnceLock<HashMap<Arc<str>, Arc<Domain>>>,
+    counters: Arc<OnceLock<Arc<Counters>>>,
 }
 
 impl XmppSink {
-    pub(super) fn serve(&self, domains: Vec<(Arc<str>, Arc<Domain>)>) {
+    /// For the metrics, which are put together before the endpoint too.
+    pub(crate) fn collector(&self) -> XmppCollector {
+        XmppCollector(Arc::clone(&self.counters))
+    }
+
+    pub(super) fn serve(&self, domains: Vec<(Arc<str>, Arc<Domain>)>, counters: Arc<Counters>) {
         // Set once: a host binds one endpoint.
         let _ = self.domains.set(domains.into_iter().collect());
+        let _ = self.counters.set(counters);
     }
 }
 

@@ -45,7 +45,7 @@ impl Default for EndpointConfig {
 }
 
 /// What one client, and all together, may take.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientLimits {
     /// Connections at once. Default: 10,000.
     pub connections: usize,
@@ -87,7 +87,7 @@ impl Default for ClientLimits {
 }
 
 /// How long what may take.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// From the connection to the bound resource, TLS included. Default: 30 s.
     pub login: Duration,
@@ -120,7 +120,7 @@ impl Default for Timeouts {
 }
 
 /// How often a login may fail.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoginLimits {
     /// Tries on one stream; the stream is closed after the last. Default: 3.
     pub attempts_per_stream: u32,
@@ -145,7 +145,7 @@ impl Default for LoginLimits {
 }
 
 /// Stream management.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resumption {
     /// How long a session waits for its client to come back. Zero: not at all. Default: 5 min.
     pub window: Duration,

@@ -199,7 +199,7 @@ fn a_host_that_is_no_list_of_tables_is_explained() {
 }
 
 #[test]
-fn what_nobody_could_log_in_with_is_a_fault() {
+fn what_xmpp_clients_could_not_use_is_a_fault() {
     const CERTIFICATE: &str =
         "needs certificate and key, or those of [http.tls]; to do without encryption, set require_encryption to false";
     for (top, host, expected) in [
@@ -243,6 +243,15 @@ fn what_nobody_could_log_in_with_is_a_fault() {
             "",
             "http_auth_url = '/check?key=hush'",
             vec!["host[0].http_auth_url: not a URL: relative URL without a base; expected a URL such as \"https://app.example.org/check-password\"".to_owned()],
+        ),
+        (
+            "[xmpp]\nrequire_encryption = false\nlimits.max_stanza = '9kB'\nlimits.stanzas_burst = 0\ntimeouts.ping = '0s'",
+            "",
+            vec![
+                "xmpp.limits.max_stanza: 9000: expected 10000 to 16777216".to_owned(),
+                "xmpp.limits.stanzas_burst: 0: expected 1 to 1000000".to_owned(),
+                "xmpp.timeouts.ping: 0s: expected 1ms to 1year".to_owned(),
+            ],
         ),
     ] {
         let found = faults(top, host);
