@@ -24,6 +24,7 @@ CLIENTS = {
     "xmpp.js-websocket": ["node", "xmpp_js.mjs", SETUP, "WebSocket", "WebSocket"],
     "strophe.js": ["node", "strophe.mjs", SETUP],
     "profanity": [sys.executable, "profanity.py", SETUP],
+    "go-sendxmpp": [sys.executable, "go_sendxmpp.py", SETUP],
 }
 
 

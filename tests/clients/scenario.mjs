@@ -2,6 +2,7 @@
 //
 //   logIn() -> { mechanism, trusted }   getRoster() -> { JID: {name, groups, subscription} }
 //   sendPresence({ show, status })      sendMessage(to, body)      logOut()
+//   cut(), comeBack()    if it can resume a session
 //   seen      what it was given: ["push", items], ["presence", from, type, show, status], ["message", from, type, body]
 //   stanzas   all it received, as text
 import { isDeepStrictEqual } from "node:util";
@@ -92,6 +93,16 @@ async function everything(john, marie, mechanisms) {
   await marie.seen.wait("message", john.jid, "chat", "Hello & <welcome> ☕");
   await marie.sendMessage(john.jid, "Hello yourself");
   await john.seen.wait("message", marie.jid, "chat", "Hello yourself");
+
+  if (john.cut) {
+    await within(john.cut(), () => "john is cut off");
+    await refresh("john", { ...before, "aaron@localhost": { name: "Aaron" } });
+    await marie.sendMessage(john.jid, "Are you there?");
+    await within(john.comeBack(), () => "john resumes his session");
+    await john.seen.wait("push", { "aaron@localhost": contact("Aaron") });
+    await john.seen.wait("message", marie.jid, "chat", "Are you there?");
+    console.log("  john was cut off, resumed his session, and had missed nothing");
+  }
 
   await within(marie.logOut(), () => "marie logs out");
   await john.seen.wait("presence", marie.jid, "unavailable", "", "");

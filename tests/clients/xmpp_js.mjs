@@ -66,6 +66,21 @@ class Client {
     return this.xmpp.send(xml("message", { to, type: "chat" }, xml("body", {}, body)));
   }
 
+  // The network goes away, and does not come back before comeBack().
+  cut() {
+    this.xmpp.reconnect.stop();
+    const gone = new Promise((resolve) => this.xmpp.once("disconnect", resolve));
+    const wire = this.xmpp.socket.socket;
+    (wire._socket ?? wire).destroy();
+    return gone;
+  }
+
+  // Resumes the session (XEP-0198).
+  comeBack() {
+    const resumed = new Promise((resolve) => this.xmpp.streamManagement.once("resumed", resolve));
+    return Promise.all([this.xmpp.reconnect.reconnect(), resumed]);
+  }
+
   logOut() {
     return this.xmpp.stop();
   }
