@@ -90,6 +90,30 @@ fn the_demo_says_what_listens_where_and_its_three_curl_lines_work() {
 }
 
 #[test]
+fn a_plugin_is_uploaded_to_the_demo_with_the_token_it_shows_and_not_without() {
+    let (demo, greeting) = started();
+    let line = greeting.lines().find(|line| line.contains("plugin swap FILE")).unwrap();
+    let token = line.split_once("ROSTER_HOST_ADMIN_TOKEN=").unwrap().1.split(' ').next().unwrap();
+    let admin = line.split_once("--admin ").unwrap().1.trim();
+    assert!(token.len() == 32 && token.bytes().all(|byte| byte.is_ascii_hexdigit()), "{line}");
+    let folder = tempfile::tempdir().unwrap();
+    let swap = |token: &str| {
+        let file = folder.path().join("token");
+        std::fs::write(&file, token).unwrap();
+        run(["plugin", "swap", test_guests::PAGED_ROSTER, "--admin", admin, "--token-file", file.to_str().unwrap()])
+    };
+    for wrong in ["", "wrong"] {
+        let refused = swap(wrong);
+        assert_eq!(refused.code, Some(2), "{}", refused.stdout);
+        assert!(refused.stderr.contains("status 401"), "{}", refused.stderr);
+    }
+    let swapped = swap(token);
+    assert_eq!((swapped.code, swapped.stderr.as_str()), (Some(0), ""), "{}", swapped.stdout);
+    assert!(swapped.stdout.starts_with("localhost: swapped (upload)\n"), "{}", swapped.stdout);
+    assert_eq!(demo.stop().code, Some(0));
+}
+
+#[test]
 fn ctrl_c_and_a_service_manager_end_the_demo() {
     for signal in ["INT", "TERM"] {
         let (demo, _) = started();

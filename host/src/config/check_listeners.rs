@@ -93,6 +93,7 @@ fn admin(raw: RawAdmin, at: &At<'_>) -> AdminConfig {
     let admin = AdminConfig {
         listen: at.get("listen", raw.listen).map_or(defaults.listen, |listen| listen.0),
         token: at.secret("token", raw.token, raw.token_file, Kind::BearerToken),
+        upload_token: None,
         event_buffer: at.count("event_buffer", raw.event_buffer, defaults.event_buffer, 1..=MANY),
         max_streams: at.count("max_streams", raw.max_streams, defaults.max_streams, 1..=MANY),
     };

@@ -167,6 +167,8 @@ pub struct AdminConfig {
     /// `token` or `token_file`: asked for on every route but `/healthz` and `/readyz`. Needed when `listen` is not
     /// a loopback address.
     pub token: Option<Secret>,
+    /// Asked for by the upload of a plugin where there is no `token`. There is no key for it: for the demo.
+    pub upload_token: Option<Secret>,
     /// `event_buffer`: how many roster events a slow reader of `/events` may fall behind before it loses some.
     pub event_buffer: usize,
     /// `max_streams`: readers of `/events` at once.
@@ -178,6 +180,7 @@ impl Default for AdminConfig {
         Self {
             listen: Some(SocketAddr::from(([127, 0, 0, 1], 5282))),
             token: None,
+            upload_token: None,
             event_buffer: 1024,
             max_streams: 32,
         }

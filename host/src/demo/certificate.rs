@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use sha2::{Digest, Sha256};
@@ -22,6 +22,16 @@ pub struct CertificateError(#[from] rcgen::Error);
 pub(super) fn self_signed() -> Result<XmppCertificate, CertificateError> {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(NAMES.map(str::to_owned))?;
     Ok(XmppCertificate::Given { key: Secret::new(signing_key.serialize_pem()), chain: cert.pem() })
+}
+
+/// A token for one run of the demo.
+pub(super) fn token() -> Result<Secret, CertificateError> {
+    let random = Sha256::digest(KeyPair::generate()?.serialize_der());
+    let token = random.iter().take(16).fold(String::new(), |mut token, byte| {
+        let _ = write!(token, "{byte:02x}");
+        token
+    });
+    Ok(Secret::new(token))
 }
 
 /// SHA-256 of its DER form, as OpenSSL and clients show it.

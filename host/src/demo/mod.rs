@@ -36,6 +36,12 @@ pub fn xmpp() -> Result<XmppConfig, CertificateError> {
     Ok(XmppConfig { certificate: certificate::self_signed()?, require_encryption: false, ..XmppConfig::default() })
 }
 
+/// What `roster-host plugin swap` has to know in this run of the demo. Everything else at the admin listener is open, to who
+/// is on this machine.
+pub fn upload_token() -> Result<Secret, CertificateError> {
+    certificate::token()
+}
+
 /// The host's configuration for the web application at `web_app`, with a plugin of one's own or the built-in one; the rest
 /// is as `config` has it.
 pub fn configure(config: &mut Config, web_app: SocketAddr, plugin: Option<PathBuf>) -> Result<(), OriginError> {
@@ -55,9 +61,11 @@ pub fn configure(config: &mut Config, web_app: SocketAddr, plugin: Option<PathBu
 pub fn greeting(
     web_app: SocketAddr,
     listening: &Listening,
+    upload_token: Option<&Secret>,
     xmpp: Option<(&XmppConfig, &XmppServer)>,
 ) -> Option<String> {
     let (refresh, admin) = (listening.refresh_http?, listening.admin?);
+    let swap = swap(admin, upload_token);
     let clients = xmpp.map(|(config, server)| clients(config, server, refresh)).unwrap_or_default();
     Some(format!(
         "\
@@ -66,7 +74,7 @@ roster-host demo: a sample web application, the host, and john and marie connect
   web application  http://{web_app}           owns the contacts: GET /contacts/john
   refresh route    http://{refresh}/roster_admin/refresh
   admin            http://{admin}           /rosters/john  /metrics  /events
-{clients}
+{swap}{clients}
 Try, in another terminal:
 
   curl -X PUT    http://{web_app}/friends/john/aaron     # john's roster gets aaron; watch it happen here
@@ -76,6 +84,13 @@ Try, in another terminal:
 Ctrl-C stops it. For production: roster-host --config my.toml (see roster-host.example.toml).
 "
     ))
+}
+
+/// How another plugin takes over.
+fn swap(admin: SocketAddr, token: Option<&Secret>) -> String {
+    let Some(token) = token else { return String::new() };
+    let default = if admin.port() == 5282 { String::new() } else { format!(" --admin http://{admin}") };
+    format!("  swap the plugin  ROSTER_HOST_ADMIN_TOKEN={} roster-host plugin swap FILE{default}\n", token.reveal())
 }
 
 /// Where XMPP clients connect, and as whom.

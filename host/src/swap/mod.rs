@@ -37,4 +37,4 @@ pub use receipt::{Module, Outcome, Receipt, Step};
 pub use rehearsal::{Rehearsed, run as rehearse};
 pub use shadow::Shadow;
 pub use slot::PluginSlot;
-pub use swapper::{Status, Swapper};
+pub use swapper::{Kept, Status, Swapper};

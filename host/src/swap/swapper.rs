@@ -57,9 +57,19 @@ pub struct Status {
     /// It has just taken over.
     pub on_probation: bool,
     /// Generations that a rollback can put back, the latest first.
-    pub kept: Vec<Module>,
+    pub kept: Vec<Kept>,
     /// The latest first.
     pub history: Vec<Receipt>,
+}
+
+/// A generation that can be put back.
+#[derive(Clone, Debug, Serialize)]
+pub struct Kept {
+    /// What it is.
+    #[serde(flatten)]
+    pub module: Module,
+    /// What it did while it served.
+    pub figures: Figures,
 }
 
 impl Swapper {
@@ -190,7 +200,7 @@ impl Swapper {
             figures: serves.stats().figures(),
             recorded: serves.recorded().len(),
             on_probation: self.slot.on_probation(),
-            kept: self.generations.lock().kept().map(|plugin| Module::of(plugin)).collect(),
+            kept: self.generations.lock().kept().map(|plugin| Kept::of(plugin)).collect(),
             history: self.history.lock().all(),
         }
     }
@@ -217,6 +227,12 @@ impl Swapper {
     fn remember(&self, receipt: Receipt) -> Receipt {
         self.history.lock().add(&receipt, &self.metrics);
         receipt
+    }
+}
+
+impl Kept {
+    fn of(plugin: &WasmPlugin) -> Self {
+        Self { module: Module::of(plugin), figures: plugin.stats().figures() }
     }
 }
 

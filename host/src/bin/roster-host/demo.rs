@@ -28,7 +28,9 @@ pub(super) async fn serve(
     let host = Host::start(&config, vec![Arc::new(Narrator) as Arc<dyn RosterSink>]).await?;
     let listening = host.listening();
     let xmpp = config.xmpp.as_ref().zip(host.xmpp());
-    let (Some(refresh), Some(greeting)) = (listening.refresh_http, demo::greeting(address, listening, xmpp)) else {
+    let (Some(refresh), Some(greeting)) =
+        (listening.refresh_http, demo::greeting(address, listening, config.admin.upload_token.as_ref(), xmpp))
+    else {
         return Err("the demo needs both listeners".into());
     };
     web_app.refresh_at(refresh);

@@ -131,6 +131,7 @@ fn demo_defaults() -> Result<Config, Failure> {
     let mut config = Config::default();
     config.log.filter = "warn".to_owned();
     config.xmpp = Some(roster_host::demo::xmpp()?);
+    config.admin.upload_token = Some(roster_host::demo::upload_token()?);
     Ok(config)
 }
 

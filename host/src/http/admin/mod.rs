@@ -43,6 +43,7 @@ struct Admin {
     readiness: Readiness,
     registry: Registry,
     token: Option<Secret>,
+    upload_token: Option<Secret>,
     /// One permit for every reader of events.
     streams: Arc<Semaphore>,
     max_streams: usize,
@@ -61,6 +62,7 @@ pub(super) fn router(config: &AdminConfig, app: App, stop: CancellationToken) ->
         readiness,
         registry,
         token: config.token.clone(),
+        upload_token: config.upload_token.clone(),
         streams: Arc::new(Semaphore::new(config.max_streams)),
         max_streams: config.max_streams,
         stop,

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{Admin, AdminError};
 use crate::http::body::{self, BodyLimits};
-use crate::http::json;
+use crate::http::{auth, json};
 use crate::plugin::{LONGEST_PLUGIN, PluginSource};
 use crate::swap::{Outcome, Receipt, Swapper};
 
@@ -74,8 +74,10 @@ pub(super) async fn upload(
     Query(which): Query<Which>,
     request: Request,
 ) -> Result<Response, AdminError> {
-    if admin.token.is_none() {
-        return Err(AdminError::TokenNeeded);
+    match (&admin.token, &admin.upload_token) {
+        (None, None) => return Err(AdminError::TokenNeeded),
+        (None, token) if !auth::passes(token.as_ref(), request.headers()) => return Err(AdminError::Unauthorized),
+        _ => {}
     }
     let swapper = which.swapper(&admin)?;
     let limits = BodyLimits { size: usize::try_from(LONGEST_PLUGIN).unwrap_or(usize::MAX), pause: UPLOAD_PAUSE };

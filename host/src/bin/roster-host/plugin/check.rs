@@ -34,8 +34,16 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// True if everything is good.
-pub(super) async fn check(arguments: Arguments) -> Result<bool, Failure> {
+/// What came of a check.
+pub(super) enum Checked {
+    Good,
+    Bad,
+    /// Good as far as it was looked at: nobody knows what its protocol says, and nobody said that this is meant.
+    NoCases,
+}
+
+/// Checks a component.
+pub(super) async fn check(arguments: Arguments) -> Result<Checked, Failure> {
     let host = arguments.setup.host()?;
     let own_cases = arguments.cases.as_deref().map(Suite::read).transpose()?;
     let named = match arguments.protocol.as_deref() {
@@ -46,6 +54,7 @@ pub(super) async fn check(arguments: Arguments) -> Result<bool, Failure> {
         })?),
     };
     let mut report = Report::new(arguments.file.display().to_string());
+    let mut unknown = false;
     if let Some((engine, bytes, compiled)) = fits(&arguments, &host, &mut report).await? {
         let suite = match own_cases.or(named) {
             Some(suite) => Some(suite),
@@ -62,7 +71,16 @@ pub(super) async fn check(arguments: Arguments) -> Result<bool, Failure> {
                 report.cases(suite.protocol(), results);
             }
             Some(_) => {}
-            None => report.good("cases", "none: no protocol that this program has cases for (--cases, --protocol)"),
+            None if arguments.protocol.is_some() => report.skipped("cases", "none are wanted (--protocol none)"),
+            None => {
+                let known: Vec<_> = Suite::protocols().collect();
+                let what = "none: it speaks no protocol that this program has cases for";
+                report.skipped(
+                    "cases",
+                    format!("{what} ({}); give them (--cases), or say --protocol none", known.join(", ")),
+                );
+                unknown = report.is_ok();
+            }
         }
     }
     let mut out = std::io::stdout();
@@ -71,7 +89,11 @@ pub(super) async fn check(arguments: Arguments) -> Result<bool, Failure> {
     } else {
         write!(out, "{report}")?;
     }
-    Ok(report.is_ok())
+    Ok(match report.is_ok() {
+        false => Checked::Bad,
+        true if unknown => Checked::NoCases,
+        true => Checked::Good,
+    })
 }
 
 /// Reads and compiles it, and compares its types and imports with what there is.

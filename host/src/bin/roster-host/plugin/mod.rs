@@ -1,7 +1,8 @@
 //! `roster-host plugin ...`
 //!
 //! [`check`], [`inspect`] and [`run`] work on a file and need no host; [`admin`] talks to the admin listener of a running
-//! one. Exit codes: 0 it is good, or done; 1 it is not, or was refused; 2 it could not be found out.
+//! one. Exit codes: 0 it is good, or done; 1 it is not, or was refused; 2 it could not be found out; 3 of `check`: good, but there
+//! are no cases of its protocol.
 
 mod admin;
 mod check;
@@ -13,10 +14,13 @@ mod setup;
 
 use std::process::ExitCode;
 
+use self::check::Checked;
 use super::Failure;
 
 /// The plugin is not good, or the host has refused it.
 const EXIT_REFUSED: u8 = 1;
+/// Nothing is wrong with it, and there were no cases to hold it to.
+const EXIT_NO_CASES: u8 = 3;
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -39,7 +43,11 @@ pub(super) enum Command {
 /// Runs one command.
 pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
     let good = match command {
-        Command::Check(arguments) => check::check(arguments).await?,
+        Command::Check(arguments) => match check::check(arguments).await? {
+            Checked::Good => true,
+            Checked::Bad => false,
+            Checked::NoCases => return Ok(ExitCode::from(EXIT_NO_CASES)),
+        },
         Command::Inspect(arguments) => inspect::inspect(arguments).await?,
         Command::Run(arguments) => run::run(arguments).await?,
         Command::Swap(arguments) => admin::swap(arguments).await?,

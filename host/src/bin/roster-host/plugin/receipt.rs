@@ -68,7 +68,12 @@ pub(super) fn status(status: &Value) -> String {
         let _ = writeln!(text, "  recorded   {recorded} calls, for the rehearsal of the next");
     }
     for kept in status["kept"].as_array().into_iter().flatten() {
-        let _ = writeln!(text, "  kept       {}", module(kept).unwrap_or_default());
+        let calls = kept
+            .pointer("/figures/calls")
+            .and_then(Value::as_u64)
+            .map(|calls| format!(", {calls} calls"))
+            .unwrap_or_default();
+        let _ = writeln!(text, "  kept       {}{calls}", module(kept).unwrap_or_default());
     }
     for receipt in status["history"].as_array().into_iter().flatten().take(HISTORY) {
         let reason = receipt["reason"].as_str().map(|reason| format!(": {reason}")).unwrap_or_default();

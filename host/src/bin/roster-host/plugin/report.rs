@@ -13,6 +13,9 @@ const MOST_SHOWN: usize = 20;
 pub(super) struct Row {
     step: &'static str,
     ok: bool,
+    /// It was not looked at.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    skipped: bool,
     detail: String,
 }
 
@@ -37,13 +40,18 @@ impl Report {
 
     /// A step that went well.
     pub(super) fn good(&mut self, step: &'static str, detail: impl Into<String>) {
-        self.steps.push(Row { step, ok: true, detail: detail.into() });
+        self.steps.push(Row { step, ok: true, skipped: false, detail: detail.into() });
+    }
+
+    /// A step that was left out.
+    pub(super) fn skipped(&mut self, step: &'static str, detail: impl Into<String>) {
+        self.steps.push(Row { step, ok: true, skipped: true, detail: detail.into() });
     }
 
     /// A step that did not.
     pub(super) fn bad(&mut self, step: &'static str, detail: impl Display) {
         self.ok = false;
-        self.steps.push(Row { step, ok: false, detail: detail.to_string() });
+        self.steps.push(Row { step, ok: false, skipped: false, detail: detail.to_string() });
     }
 
     /// The cases of a protocol.
@@ -58,8 +66,13 @@ impl Report {
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.plugin)?;
-        for Row { step, ok, detail } in &self.steps {
-            writeln!(f, "  {step:<10} {:<7} {detail}", if *ok { "ok" } else { "FAILED" })?;
+        for Row { step, ok, skipped, detail } in &self.steps {
+            let how = match (ok, skipped) {
+                (true, true) => "skipped",
+                (true, false) => "ok",
+                (false, _) => "FAILED",
+            };
+            writeln!(f, "  {step:<10} {how:<7} {detail}")?;
         }
         for CaseResult { file, name, failure } in self.failed_cases.iter().take(MOST_SHOWN) {
             writeln!(f, "  {file}: {name}\n      {}", failure.as_deref().unwrap_or_default())?;
