@@ -1,8 +1,8 @@
 //! Presence that clients send (RFC 6121 section 4): broadcast, directed, unavailable.
 //!
 //! John's presence reaches Aaron if John's roster lets Aaron see it (`from` or `both`) and Aaron's asks for it (`to` or
-//! `both`), or is not loaded. Presence sent while the sender's own roster is not loaded is kept; [`super::probes`] sends it
-//! when the roster is there.
+//! `both`), or is not loaded. Presence sent while the sender's own roster is not loaded is kept, and the roster is asked for:
+//! clients that show no contacts never do. [`super::probes`] sends the presence when the roster is there.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -21,7 +21,7 @@ use super::world::{Available, Resource, World};
 const MAX_TOLD: usize = 1000;
 
 impl Domain {
-    pub(super) fn presence(&self, session: &Arc<Session>, stanza: Element) {
+    pub(super) fn presence(self: &Arc<Self>, session: &Arc<Session>, stanza: Element) {
         match stanza.attr("type") {
             // The application decides who is subscribed to whom. Silently: an error would only make clients ask again.
             Some("subscribe" | "subscribed" | "unsubscribe" | "unsubscribed") => {}
@@ -44,10 +44,15 @@ impl Domain {
     }
 
     /// Initial and subsequent presence (RFC 6121 sections 4.2 and 4.4).
-    fn available(&self, session: &Arc<Session>, stanza: Element, priority: i8) {
+    fn available(self: &Arc<Self>, session: &Arc<Session>, stanza: Element, priority: i8) {
         let stanza = Arc::new(stanza);
         let mut world = self.world.write();
+        let loaded = world.users.get(session.user()).is_some_and(|me| me.roster.is_some());
         let Some(resource) = world.resource(session) else { return };
+        // Also if another session has it loaded: the source keeps rosters only for sessions that it knows of.
+        if !(loaded && resource.attached) {
+            self.begin_fetch(resource);
+        }
         let new = Available { stanza: Arc::clone(&stanza), since: SystemTime::now(), priority };
         let initial = resource.presence.replace(new).is_none();
         self.broadcast(&mut world, session, &stanza);

@@ -1,6 +1,6 @@
 //! Roster gets (RFC 6121 section 2.1.3), with and without a version (section 2.6).
 //!
-//! A get asks the source in a task of the session's own. Its answer is queued under the lock, from the newest roster there is, so
+//! A get asks the source in a task of the session's own, and so does presence that is sent before the first get. The answer is queued under the lock, from the newest roster there is, so
 //! every change is either in the answer or pushed after it.
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::Domain;
 use super::session::Session;
 use super::stanza::{self, Attr, Condition, ROSTER, set};
 use super::view::View;
-use super::world::{Interest, World};
+use super::world::{Interest, Resource, World};
 
 /// Gets one session may have open at once. A client has one; more only cost memory.
 const MAX_OPEN_GETS: usize = 8;
@@ -35,9 +35,14 @@ impl Domain {
             return;
         }
         resource.gets.push(get);
+        self.begin_fetch(resource);
+    }
+
+    /// Asks the source, unless that is being done.
+    pub(super) fn begin_fetch(self: &Arc<Self>, resource: &mut Resource) {
         if !std::mem::replace(&mut resource.fetching, true) {
             resource.attached = true;
-            tokio::spawn(Arc::clone(self).fetch(Arc::clone(session)));
+            tokio::spawn(Arc::clone(self).fetch(Arc::clone(&resource.session)));
         }
     }
 
@@ -56,7 +61,7 @@ impl Domain {
                 self.answer(&session);
             }
             Some(Err(error)) => {
-                warn!(session = session.address(), %error, "a roster request was answered with an error");
+                warn!(session = session.address(), %error, "the roster cannot be had");
                 self.disappoint(&session);
             }
         }
@@ -138,7 +143,7 @@ impl Domain {
         let mut world = self.world.write();
         let Some(resource) = world.resource(session) else { return };
         resource.fetching = false;
-        if resource.interest == Interest::None {
+        if resource.interest == Interest::None && !resource.gets.is_empty() {
             resource.interest = Interest::Disappointed;
         }
         let text = "the roster cannot be had at the moment";

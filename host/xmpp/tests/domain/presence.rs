@@ -69,11 +69,60 @@ async fn a_friend_without_a_roster_is_told_and_told_off_when_the_roster_says_oth
     let world = world();
     world.host.set("john", friends(&["marie"]));
     let mut marie = world.bind("marie", "m");
+    world.host.fail(true);
     marie.send("<presence/>").await;
+    world.asked(1).await;
+    world.host.fail(false);
     marie.drain();
     let _john = world.arrive("john", "j").await;
     assert_eq!(marie.seen(), ["john@x.example/j"]);
     marie.get_roster_after("gone john@x.example/j").await;
+}
+
+#[tokio::test]
+async fn who_never_asks_for_the_roster_is_seen_by_friends_and_sees_them() {
+    let world = world();
+    world.host.set("john", friends(&["marie"]));
+    world.host.set("marie", friends(&["john"]));
+    let mut marie = world.bind("marie", "m");
+    marie.send("<presence/>").await;
+    assert_eq!(short(&marie.next().await), "marie@x.example/m");
+    world.asked(1).await;
+    let mut john = world.bind("john", "j");
+    john.send("<presence/>").await;
+    assert_eq!(short(&john.next().await), "john@x.example/j");
+    assert_eq!(short(&john.next().await), "late marie@x.example/m");
+    assert_eq!(short(&marie.next().await), "late john@x.example/j");
+    // A refresh reaches them, as presence and not as pushes.
+    world.host.change("john", vec![]).await;
+    assert_eq!(john.seen(), ["gone marie@x.example/m"]);
+    assert_eq!(marie.seen(), ["gone john@x.example/j"]);
+    john.leave().await;
+    marie.leave().await;
+    assert_eq!(world.host.connected(), [""; 0]);
+}
+
+#[tokio::test]
+async fn presence_without_a_roster_asks_again_after_a_failure_and_brings_no_pushes() {
+    let world = world();
+    world.host.set("john", friends(&["marie"]));
+    world.host.set("marie", friends(&["john"]));
+    let mut marie = world.arrive("marie", "m").await;
+    world.host.fail(true);
+    let mut john = world.bind("john", "j");
+    let before = world.host.asked();
+    john.send("<presence/>").await;
+    assert_eq!(short(&john.next().await), "john@x.example/j");
+    world.asked(before + 1).await;
+    world.host.fail(false);
+    // The first fetch has to be over, or the second presence joins it.
+    while marie.seen() != ["late john@x.example/j"] {
+        john.send("<presence/>").await;
+        tokio::task::yield_now().await;
+    }
+    let seen = john.seen();
+    assert!(seen.contains(&"late marie@x.example/m".to_owned()), "{seen:?}");
+    assert!(seen.iter().all(|one| !one.starts_with("push")), "{seen:?}");
 }
 
 impl Client {

@@ -194,6 +194,13 @@ impl World {
         Client { domain: Arc::clone(&self.domain), session, outgoing }
     }
 
+    /// Until the application was asked `times` times.
+    pub async fn asked(&self, times: usize) {
+        while self.host.asked() < times {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Binds, gets the roster, becomes available; nothing is left to read.
     pub async fn arrive(&self, name: &str, resource: &str) -> Client {
         let mut client = self.bind(name, resource);
