@@ -35,6 +35,7 @@ pub(super) fn limits(raw: RawClientLimits, at: &At<'_>) -> ClientLimits {
         stanzas_per_second: at.count("stanzas_per_second", raw.stanzas_per_second, d.stanzas_per_second, 0..=MANY),
         stanzas_burst: at.count("stanzas_burst", raw.stanzas_burst, d.stanzas_burst, 1..=MANY),
         outbound_queue: at.count("outbound_queue", raw.outbound_queue, d.outbound_queue, 1..=MANY),
+        outbound_bytes: at.size("outbound_bytes", raw.outbound_bytes, d.outbound_bytes, LEAST_STANZA..=GIB),
     }
 }
 
@@ -81,6 +82,12 @@ pub(super) fn resumption(raw: RawResumption, at: &At<'_>) -> Resumption {
     Resumption {
         window: at.wait_or_zero("window", raw.window, d.window),
         unacknowledged: at.count("unacknowledged", raw.unacknowledged, d.unacknowledged, 1..=MANY),
+        unacknowledged_bytes: at.size(
+            "unacknowledged_bytes",
+            raw.unacknowledged_bytes,
+            d.unacknowledged_bytes,
+            LEAST_STANZA..=GIB,
+        ),
         hibernating: at.count("hibernating", raw.hibernating, d.hibernating, 0..=MANY),
     }
 }

@@ -206,6 +206,7 @@ pub(super) struct RawClientLimits {
     pub(super) stanzas_per_second: Given<Whole>,
     pub(super) stanzas_burst: Given<Whole>,
     pub(super) outbound_queue: Given<Whole>,
+    pub(super) outbound_bytes: Given<Size>,
 }
 
 #[derive(Default, Deserialize)]
@@ -234,5 +235,6 @@ pub(super) struct RawLogin {
 pub(super) struct RawResumption {
     pub(super) window: Given<Duration>,
     pub(super) unacknowledged: Given<Whole>,
+    pub(super) unacknowledged_bytes: Given<Size>,
     pub(super) hibernating: Given<Whole>,
 }

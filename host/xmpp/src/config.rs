@@ -68,6 +68,9 @@ pub struct ClientLimits {
     /// Stanzas that may wait for one client; what belongs together, such as all pushes of one change of its roster, counts
     /// as one. A client with more of them does not read, and its session ends. Default: 1,024.
     pub outbound_queue: usize,
+    /// What they may weigh together, bytes, about as they are on the wire; a stanza, and what belongs together, counts for at
+    /// most 256 kB. Default: 4 MB.
+    pub outbound_bytes: usize,
 }
 
 impl Default for ClientLimits {
@@ -82,6 +85,7 @@ impl Default for ClientLimits {
             stanzas_per_second: 100,
             stanzas_burst: 500,
             outbound_queue: 1_024,
+            outbound_bytes: 4_000_000,
         }
     }
 }
@@ -152,12 +156,19 @@ pub struct Resumption {
     /// Stanzas that are kept because a client has not acknowledged them. With more of them its session ends.
     /// A roster of so many contacts is the most that can be sent to it at once. Default: 16,384.
     pub unacknowledged: usize,
+    /// What these may weigh together, counted as for [`ClientLimits::outbound_bytes`]. Default: 8 MB.
+    pub unacknowledged_bytes: usize,
     /// Sessions that may wait for their clients at once; one more ends with its connection. Default: 5,000.
     pub hibernating: usize,
 }
 
 impl Default for Resumption {
     fn default() -> Self {
-        Self { window: Duration::from_secs(300), unacknowledged: 16_384, hibernating: 5_000 }
+        Self {
+            window: Duration::from_secs(300),
+            unacknowledged: 16_384,
+            unacknowledged_bytes: 8_000_000,
+            hibernating: 5_000,
+        }
     }
 }

@@ -1,14 +1,14 @@
 //! What is on its way to one client: a queue between those who have something to say to a session and the task that writes
 //! to its connection.
 //!
-//! The queue is bounded. A client that does not read must not hold up anybody else, nor fill memory: when its queue is full
+//! The queue is bounded, in stanzas and in what they weigh ([`weight`]). A client that does not read must not hold up anybody else, nor fill memory: when its queue is full
 //! the session is ended.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use minidom::Element;
+use minidom::{Element, Node};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 
@@ -33,8 +33,21 @@ enum Item {
     Many(Arc<[Arc<Element>]>),
 }
 
+impl Item {
+    fn weight(&self) -> usize {
+        match self {
+            Self::One(stanza) => weight(stanza),
+            Self::Many(stanzas) => weigh(stanzas.iter().map(|stanza| &**stanza)),
+        }
+    }
+}
+
 #[derive(Default)]
 struct Signals {
+    /// What the items in the queue weigh.
+    weight: AtomicUsize,
+    /// What they may weigh.
+    most: usize,
     overflow: AtomicBool,
     overflow_notify: Notify,
     end: Mutex<Option<SessionEnd>>,
@@ -87,10 +100,54 @@ pub enum SessionEnd {
     Replaced,
 }
 
-/// A queue for `capacity` stanzas. A batch, such as the presences of all contacts, takes one place, so some hundreds do.
+/// The most that one stanza or batch counts for, bytes. What is larger, such as a large roster, a client has asked for or its
+/// own roster has caused; it must not end its session by itself.
+const HEAVIEST: usize = 256_000;
+
+/// About what a stanza takes on the wire, bytes: names, values and text, and at most 256 kB.
+pub fn weight(stanza: &Element) -> usize {
+    weigh(std::iter::once(stanza))
+}
+
+fn weigh<'a>(stanzas: impl Iterator<Item = &'a Element>) -> usize {
+    let mut sum = 0;
+    for stanza in stanzas {
+        add(stanza, &mut sum);
+        if sum >= HEAVIEST {
+            return HEAVIEST;
+        }
+    }
+    sum
+}
+
+/// Stops when there is enough: what is counted costs no more than what may be kept. Stanzas are not deep, by the limits of
+/// those who send them.
+fn add(element: &Element, sum: &mut usize) {
+    *sum += 2 * element.name().len() + 5;
+    for ((_, name), value) in element.attrs() {
+        *sum += name.len() + value.len() + 4;
+    }
+    for node in element.nodes() {
+        if *sum >= HEAVIEST {
+            return;
+        }
+        match node {
+            Node::Element(child) => add(child, sum),
+            Node::Text(text) => *sum += text.len(),
+        }
+    }
+}
+
+/// A queue for `capacity` stanzas, however large. A batch, such as the presences of all contacts, takes one place, so some
+/// hundreds do.
 pub fn queue(capacity: usize) -> (Outbound, Outgoing) {
+    bounded_queue(capacity, usize::MAX)
+}
+
+/// The same, for stanzas that weigh no more than `bytes` together. One always finds room in an empty queue.
+pub fn bounded_queue(capacity: usize, bytes: usize) -> (Outbound, Outgoing) {
     let (sender, receiver) = mpsc::channel(capacity.max(1));
-    let signals = Arc::new(Signals::default());
+    let signals = Arc::new(Signals { most: bytes, ..Signals::default() });
     (Outbound { sender, signals: Arc::clone(&signals) }, Outgoing { receiver, batch: VecDeque::new(), signals })
 }
 
@@ -120,10 +177,15 @@ impl Outbound {
     }
 
     fn queue(&self, item: Item) -> Result<(), NotQueued> {
-        match self.sender.try_send(item) {
-            Ok(()) => Ok(()),
-            Err(mpsc::error::TrySendError::Closed(_)) => Err(NotQueued::Ended),
-            Err(mpsc::error::TrySendError::Full(_)) => {
+        let weight = item.weight();
+        let before = self.signals.weight.fetch_add(weight, Ordering::Relaxed);
+        let fits = before == 0 || before.saturating_add(weight) <= self.signals.most;
+        let sent = if fits { self.sender.try_send(item) } else { Err(mpsc::error::TrySendError::Full(item)) };
+        let Err(failed) = sent else { return Ok(()) };
+        self.signals.weight.fetch_sub(weight, Ordering::Relaxed);
+        match failed {
+            mpsc::error::TrySendError::Closed(_) => Err(NotQueued::Ended),
+            mpsc::error::TrySendError::Full(_) => {
                 self.signals.overflow.store(true, Ordering::Release);
                 self.signals.overflow_notify.notify_one();
                 Err(NotQueued::Full)
@@ -191,6 +253,7 @@ impl Outgoing {
     }
 
     fn open(&mut self, item: Item) -> Option<Arc<Element>> {
+        self.signals.weight.fetch_sub(item.weight(), Ordering::Relaxed);
         match item {
             Item::One(stanza) => Some(stanza),
             Item::Many(stanzas) => {
@@ -224,6 +287,32 @@ mod tests {
         assert!(incoming.try_next().is_none());
         drop(out);
         assert!(incoming.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn the_queue_is_bounded_in_bytes_too() {
+        let heavy = |bytes: usize| {
+            let mut message = Element::bare("message", "jabber:client");
+            message.append_text("x".repeat(bytes));
+            Arc::new(message)
+        };
+        let own = weight(&heavy(0));
+        assert_eq!(weight(&heavy(1000)), 1000 + own);
+        assert_eq!(weight(&heavy(10_000_000)), HEAVIEST);
+        let (out, mut incoming) = bounded_queue(100, 10_000);
+        // What is larger than the bound passes while nothing else waits.
+        out.send(heavy(20_000)).unwrap();
+        assert_eq!(out.send(heavy(1)), Err(NotQueued::Full));
+        incoming.next().await.unwrap();
+        for _ in 0..3 {
+            out.send_batch([heavy(4000), heavy(4000)].into()).unwrap();
+            assert_eq!(out.send(heavy(2000)), Err(NotQueued::Full));
+            out.send(heavy(1000)).unwrap();
+            for bytes in [4000, 4000, 1000] {
+                assert_eq!(incoming.next().await.unwrap().text().len(), bytes);
+            }
+        }
+        assert!(incoming.try_next().is_none());
     }
 
     #[tokio::test]

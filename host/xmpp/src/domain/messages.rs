@@ -12,7 +12,7 @@ use super::Domain;
 use super::address::Address;
 use super::carbons::{self, Direction};
 use super::session::Session;
-use super::stanza::{Attr, Condition, set};
+use super::stanza::{Attr, CARBONS, Condition, set};
 use super::world::{User, World};
 
 /// The types of RFC 6121 section 5.2.2; an unknown one counts as normal.
@@ -45,6 +45,9 @@ impl Domain {
             set(&mut message, Attr::To, &to);
         }
         let kind = Kind::of(&message);
+        let may_be_copied = carbons::may_be_copied(&message);
+        // The word was for this server and is not for the recipient (XEP-0280 section 9).
+        message.remove_child("private", CARBONS);
         let message = Arc::new(message);
         let world = self.world.read();
         let reached: Result<Vec<u64>, Condition> = match Address::parse(&to, self.name()) {
@@ -58,7 +61,7 @@ impl Domain {
             Ok(reached) => (reached, None),
             Err(condition) => (Vec::new(), Some(condition)),
         };
-        if carbons::may_be_copied(&message) {
+        if may_be_copied {
             let mut done = reached;
             done.push(session.number);
             if let Some(me) = world.users.get(session.user()) {

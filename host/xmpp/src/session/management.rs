@@ -6,6 +6,7 @@ use std::sync::Arc;
 use minidom::Element;
 use rxml::{Namespace, NcName, xml_ncname};
 
+use crate::outbound::weight;
 use crate::stream::{StreamCondition, StreamError, ns};
 
 /// One session's counts, from `<enable/>` on, over all of its connections.
@@ -17,6 +18,8 @@ pub(super) struct Management {
     acknowledged: u32,
     /// Sent after that, oldest first.
     unacknowledged: VecDeque<Arc<Element>>,
+    /// What they weigh together.
+    weight: usize,
     /// `<r/>` was sent and not answered.
     asked: bool,
 }
@@ -29,12 +32,18 @@ impl Management {
 
     /// A stanza is sent.
     pub(super) fn sent(&mut self, stanza: Arc<Element>) {
+        self.weight += weight(&stanza);
         self.unacknowledged.push_back(stanza);
     }
 
     /// Stanzas that are kept.
     pub(super) fn kept(&self) -> usize {
         self.unacknowledged.len()
+    }
+
+    /// What they weigh together, bytes.
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.weight
     }
 
     /// Whether to ask for an acknowledgement now; it counts as asked.
@@ -65,7 +74,9 @@ impl Management {
             error.detail = Some(Box::new(detail));
             return Err(error);
         }
-        self.unacknowledged.drain(..newly);
+        for stanza in self.unacknowledged.drain(..newly) {
+            self.weight -= weight(&stanza);
+        }
         self.acknowledged = h;
         self.asked = false;
         Ok(())
@@ -136,7 +147,7 @@ mod tests {
         assert!(!management.ask(), "one question at a time");
         for (h, left) in [("4294967294", 5), ("4294967295", 4), ("1", 2), ("1", 2), ("3", 0)] {
             management.acknowledge(Some(h)).unwrap();
-            assert_eq!(management.kept(), left, "{h}");
+            assert_eq!((management.kept(), management.kept_bytes()), (left, left * weight(&stanza)), "{h}");
         }
         assert!(!management.ask(), "there is nothing to ask about");
         for h in [Some("4"), Some("2"), None, Some("x"), Some("-1"), Some("4294967296")] {

@@ -229,7 +229,8 @@ impl<'a> Negotiation<'a> {
             });
         };
         let asked = bind.get_child("resource", ns::BIND).map(Element::text);
-        let (sender, outgoing) = outbound::queue(self.shared.config.limits.outbound_queue);
+        let limits = &self.shared.config.limits;
+        let (sender, outgoing) = outbound::bounded_queue(limits.outbound_queue, limits.outbound_bytes);
         let mut answer = Element::bare("iq", ns::CLIENT);
         let mut set = |name: &rxml::NcNameStr, value: &str| {
             answer.attrs_mut().insert(Namespace::NONE, name.to_owned(), value.to_owned());

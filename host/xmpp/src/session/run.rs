@@ -124,7 +124,10 @@ pub(super) fn last_words(shared: &Shared, wire: &mut Wire, live: &mut Live) {
 /// After stanzas were put: whether they arrive.
 fn ask(shared: &Shared, wire: &mut Wire, live: &mut Live) -> Result<(), End> {
     let Some(management) = &mut live.management else { return Ok(()) };
-    if management.kept() > shared.config.resumption.unacknowledged {
+    let most = &shared.config.resumption;
+    if management.kept() > most.unacknowledged
+        || (management.kept() > 1 && management.kept_bytes() > most.unacknowledged_bytes)
+    {
         shared.counters.overflows.increase();
         return Err(StreamCondition::PolicyViolation.because("too much is not acknowledged (XEP-0198)").into());
     }

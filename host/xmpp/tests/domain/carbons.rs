@@ -64,12 +64,13 @@ async fn only_conversations_are_copied() {
         let world = world();
         let john = world.bind("john", "1");
         let mut johns = with_carbons(world.bind("john", "2")).await;
-        let marie = world.bind("marie", "1");
+        let mut marie = world.bind("marie", "1");
         let mut maries = with_carbons(world.bind("marie", "2")).await;
         john.send(&format!("<message to='marie@x.example/1' {message}</message>")).await;
         let got = (copies(&mut johns, "sent"), copies(&mut maries, "received"));
         assert_eq!(got, if copied { (1, 1) } else { (0, 0) }, "{message}");
-        drop(marie);
+        let arrived = marie.next().await;
+        assert!(!arrived.has_child("private", "urn:xmpp:carbons:2"), "{arrived:?}");
     }
 }
 
