@@ -145,20 +145,22 @@ async fn what_a_lost_client_never_got_goes_back_to_its_sender() {
 
 #[tokio::test]
 async fn a_client_that_acknowledges_nothing_loses_its_session() {
-    let mut config = config();
-    config.resumption.unacknowledged = 5;
-    let server = Server::with(config).await;
-    let mut john = Client::log_in(&server, "john", "phone").await;
-    enable(&mut john).await;
-    let mut marie = Client::log_in(&server, "marie", "tablet").await;
-    for n in 0..20 {
-        marie.send(&chat(n)).await;
+    for (stanzas, bytes) in [(5, usize::MAX), (usize::MAX, 1000)] {
+        let mut config = config();
+        (config.resumption.unacknowledged, config.resumption.unacknowledged_bytes) = (stanzas, bytes);
+        let server = Server::with(config).await;
+        let mut john = Client::log_in(&server, "john", "phone").await;
+        enable(&mut john).await;
+        let mut marie = Client::log_in(&server, "marie", "tablet").await;
+        for n in 0..20 {
+            marie.send(&chat(n)).await;
+        }
+        let rest = john.rest().await;
+        assert!(rest.contains("<policy-violation "), "{rest}");
+        assert_eq!(server.counters.overflows.get(), 1);
+        marie.log_out().await;
+        server.is_empty().await;
     }
-    let rest = john.rest().await;
-    assert!(rest.contains("<policy-violation "), "{rest}");
-    assert_eq!(server.counters.overflows.get(), 1);
-    marie.log_out().await;
-    server.is_empty().await;
 }
 
 #[tokio::test]
