@@ -49,6 +49,8 @@ pub struct Rosters {
     /// One permit for every user's update that runs. The other hooks do not wait for it: an application that hangs must
     /// not keep the refresh route from answering.
     turns: Semaphore,
+    /// One permit for every update that is about to begin, as many as there are threads.
+    starts: Semaphore,
     concurrency: usize,
     queue_timeout: Duration,
     max_contacts: usize,
@@ -92,6 +94,7 @@ impl Rosters {
             users: Users::default(),
             grace: Arc::new(GraceQueue::new(store.grace)),
             turns: Semaphore::new(limits.max_concurrent_calls),
+            starts: Semaphore::new(tokio::runtime::Handle::current().metrics().num_workers()),
             concurrency: limits.max_concurrent_calls,
             queue_timeout: limits.queue_timeout,
             max_contacts: store.max_contacts,

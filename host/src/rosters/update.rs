@@ -52,7 +52,10 @@ impl Rosters {
     pub(super) async fn update(self: &Arc<Self>, user: &Username) -> Landing {
         let began = Instant::now();
         let result = match tokio::time::timeout(self.queue_timeout, self.turns.acquire()).await {
-            Ok(Ok(_turn)) => self.take_turn(user).await,
+            Ok(Ok(_turn)) => {
+                self.give_way().await;
+                self.take_turn(user).await
+            }
             Ok(Err(_)) | Err(_) => Err(CallError::Busy { limit: self.queue_timeout }.into()),
         };
         match &result {
@@ -66,6 +69,18 @@ impl Rosters {
             }
         }
         result
+    }
+
+    /// What has begun goes before what begins: an update starts when a thread has nothing else to do, one for each thread.
+    ///
+    /// An application that answers at once then has a few updates under way and not all that may be, and what those need
+    /// stays in the processor's caches; a slow one leaves the threads idle, so as many as may be begin. Whatever else the
+    /// host does in the same threads goes before a large refresh, too. The permit is held for a yield only, so nobody waits
+    /// long: the runtime resumes who yields after some dozens of other tasks at the latest.
+    async fn give_way(&self) {
+        // The semaphore is never closed.
+        let _start = self.starts.acquire().await;
+        tokio::task::yield_now().await;
     }
 
     async fn take_turn(self: &Arc<Self>, user: &Username) -> Landing {
