@@ -34,7 +34,7 @@ impl Guest for Component {
     fn fetch(user: String) -> Result<wit::Roster, wit::FetchError> {
         let exchange = Exchange::first(settings()?, &user)?;
         let received = wasi_http::get(settings()?.url(), &exchange)?;
-        let roster = exchange.roster(&received.as_response())?;
+        let roster = exchange.roster(&&received)?;
         Ok(wit::Roster {
             contacts: roster.contacts.into_iter().map(Into::into).collect(),
             tag: Some(roster.tag),
@@ -55,7 +55,7 @@ impl Guest for Component {
         let received = wasi_http::get(settings()?.url(), &exchange)?;
         let mut held = None;
         let slot = &mut held;
-        let refreshed = exchange.refreshed(&received.as_response(), move || {
+        let refreshed = exchange.refreshed(&&received, move || {
             let packed = slot.insert(known.packed());
             Packed::new(&packed.text, &packed.layout)
         })?;

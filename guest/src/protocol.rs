@@ -90,7 +90,18 @@ impl From<UserError> for FetchError {
     }
 }
 
-/// What the application answered.
+/// What the application answered, as whoever sent the request has it.
+pub trait Answer<'b> {
+    /// The HTTP status.
+    fn status(&self) -> u16;
+    /// The body, all of it.
+    fn body(&self) -> &'b [u8];
+    /// The value of the `ETag` header, if there is exactly one. Only asked for if it matters: over `wasi:http` a look at
+    /// a header is several calls to the host.
+    fn etag(&self) -> Option<&'b [u8]>;
+}
+
+/// An [`Answer`] of which everything is known.
 #[derive(Clone, Copy, Debug)]
 pub struct Response<'b> {
     /// The HTTP status.
@@ -99,6 +110,20 @@ pub struct Response<'b> {
     pub etag: Option<&'b [u8]>,
     /// The body, all of it.
     pub body: &'b [u8],
+}
+
+impl<'b> Answer<'b> for Response<'b> {
+    fn status(&self) -> u16 {
+        self.status
+    }
+
+    fn body(&self) -> &'b [u8] {
+        self.body
+    }
+
+    fn etag(&self) -> Option<&'b [u8]> {
+        self.etag
+    }
 }
 
 /// A whole roster (`roster` of `wit/types.wit`).
@@ -183,10 +208,10 @@ impl<'a> Exchange<'a> {
     ///
     /// # Errors
     /// [`FetchError::Status`], [`FetchError::TooLarge`] and [`FetchError::Malformed`].
-    pub fn roster<'b>(&self, response: &Response<'b>) -> Result<Fetched<'b>, FetchError> {
-        check(response)?;
-        let tag = self.context().tag(response.body, response.etag).encode();
-        let mut roster = roster::decode(response.body, self.owner())?;
+    pub fn roster<'b>(&self, answer: &impl Answer<'b>) -> Result<Fetched<'b>, FetchError> {
+        let body = check(answer)?;
+        let tag = self.context().tag(body, answer.etag()).encode();
+        let mut roster = roster::decode(body, self.owner())?;
         roster.dedup();
         Ok(Fetched { contacts: roster.contacts, tag, warnings: roster.warnings.into_lines() })
     }
@@ -197,29 +222,35 @@ impl<'a> Exchange<'a> {
     /// As [`Exchange::roster`].
     pub fn refreshed<'b, 'k>(
         &self,
-        response: &Response<'b>,
+        answer: &impl Answer<'b>,
         known: impl FnOnce() -> Packed<'k>,
     ) -> Result<Refreshed<'b>, FetchError> {
-        if response.status == 304 && self.if_none_match().is_some() {
+        if answer.status() == 304 && self.if_none_match().is_some() {
             return Ok(Refreshed::Unchanged);
         }
-        check(response)?;
-        let tag = self.context().tag(response.body, response.etag);
-        match self.known {
-            Some(known) if known == tag => return Ok(Refreshed::Unchanged),
-            Some(known) if known.is_of_same_body(&tag) => {
-                return Ok(Refreshed::Changed { changes: Vec::new(), tag: tag.encode(), warnings: Vec::new() });
-            }
-            _ => {}
+        let body = check(answer)?;
+        let context = self.context();
+        let digest = context.digest(body);
+        let is_same_body = self.known.is_some_and(|known| known.is_of_body(digest));
+        // An application that begins to send an ETag is noticed with the next change.
+        if is_same_body && self.if_none_match().is_none() {
+            return Ok(Refreshed::Unchanged);
+        }
+        let tag = context.tag_of_digest(digest, answer.etag());
+        if is_same_body {
+            return Ok(match self.known {
+                Some(known) if known == tag => Refreshed::Unchanged,
+                _ => Refreshed::Changed { changes: Vec::new(), tag: tag.encode(), warnings: Vec::new() },
+            });
         }
         let known_roster = known();
         // Without a tag of ours, what the host has was read by other rules: decode everything.
         if self.known.is_some()
-            && let Some((changes, warnings)) = in_step::compare(response.body, known_roster, self.owner())
+            && let Some((changes, warnings)) = in_step::compare(body, known_roster, self.owner())
         {
             return Ok(Refreshed::Changed { changes, tag: tag.encode(), warnings: warnings.into_lines() });
         }
-        let mut new = roster::decode(response.body, self.owner())?;
+        let mut new = roster::decode(body, self.owner())?;
         let changes = diff(known_roster, &mut new)?;
         Ok(Refreshed::Changed { changes, tag: tag.encode(), warnings: new.warnings.into_lines() })
     }
@@ -234,12 +265,11 @@ impl<'a> Exchange<'a> {
     }
 }
 
-fn check(response: &Response<'_>) -> Result<(), FetchError> {
-    if response.status != 200 {
-        return Err(FetchError::Status(response.status));
+/// The body, if it may be read.
+fn check<'b>(answer: &impl Answer<'b>) -> Result<&'b [u8], FetchError> {
+    match answer.status() {
+        200 if answer.body().len() > MAX_BODY => Err(FetchError::TooLarge),
+        200 => Ok(answer.body()),
+        status => Err(FetchError::Status(status)),
     }
-    if response.body.len() > MAX_BODY {
-        return Err(FetchError::TooLarge);
-    }
-    Ok(())
 }

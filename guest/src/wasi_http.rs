@@ -3,12 +3,14 @@
 //! The host decides on deadlines and limits. Every handle is given back before this returns: a host counts what is
 //! left over as a leak.
 
+use std::cell::OnceCell;
+
 use crate::component::bindings::wasi::http::outgoing_handler;
 use crate::component::bindings::wasi::http::types::{
-    ErrorCode, Fields, IncomingBody, IncomingResponse, OutgoingRequest, Scheme as WasiScheme, http_error_code,
+    ErrorCode, Fields, IncomingResponse, OutgoingRequest, Scheme as WasiScheme, http_error_code,
 };
 use crate::component::bindings::wasi::io::streams::StreamError;
-use crate::protocol::{Exchange, FetchError, MAX_BODY, Response};
+use crate::protocol::{Answer, Exchange, FetchError, MAX_BODY};
 use crate::settings::URL_KEY;
 use crate::text::Quoted;
 use crate::url::{Scheme, UrlTemplate};
@@ -16,13 +18,23 @@ use crate::url::{Scheme, UrlTemplate};
 /// An answer, read to its end.
 pub(crate) struct Received {
     status: u16,
-    etag: Option<Vec<u8>>,
     body: Vec<u8>,
+    /// For a look at its headers.
+    response: IncomingResponse,
+    etag: OnceCell<Option<Vec<u8>>>,
 }
 
-impl Received {
-    pub(crate) fn as_response(&self) -> Response<'_> {
-        Response { status: self.status, etag: self.etag.as_deref(), body: &self.body }
+impl<'b> Answer<'b> for &'b Received {
+    fn status(&self) -> u16 {
+        self.status
+    }
+
+    fn body(&self) -> &'b [u8] {
+        &self.body
+    }
+
+    fn etag(&self) -> Option<&'b [u8]> {
+        self.etag.get_or_init(|| etag(&self.response)).as_deref()
     }
 }
 
@@ -30,14 +42,9 @@ impl Received {
 pub(crate) fn get(url: &UrlTemplate, exchange: &Exchange<'_>) -> Result<Received, FetchError> {
     let response = send(url, exchange)?;
     let status = response.status();
-    // No other status has a use for its headers or its body: dropping them closes the exchange.
-    if status != 200 {
-        return Ok(Received { status, etag: None, body: Vec::new() });
-    }
-    let etag = etag(&response);
-    let body = response.consume().map_err(|()| unreachable(url, "the answer has no body"))?;
-    let body = read(&body, url)?;
-    Ok(Received { status, etag, body })
+    // No other status has a use for its body: dropping the response closes the exchange.
+    let body = if status == 200 { read(&response, url)? } else { Vec::new() };
+    Ok(Received { status, body, response, etag: OnceCell::new() })
 }
 
 fn send(url: &UrlTemplate, exchange: &Exchange<'_>) -> Result<IncomingResponse, FetchError> {
@@ -68,13 +75,20 @@ fn etag(response: &IncomingResponse) -> Option<Vec<u8>> {
 }
 
 /// Reads the body. A host that has all of it hands it over in one piece, which is then kept as it is.
-fn read(body: &IncomingBody, url: &UrlTemplate) -> Result<Vec<u8>, FetchError> {
-    let stream = body.stream().map_err(|()| unreachable(url, "the answer has no body"))?;
+fn read(response: &IncomingResponse, url: &UrlTemplate) -> Result<Vec<u8>, FetchError> {
+    let no_body = |()| unreachable(url, "the answer has no body");
+    let body = response.consume().map_err(no_body)?;
+    let stream = body.stream().map_err(no_body)?;
     let mut whole = Vec::new();
     while whole.len() <= MAX_BODY {
         // One byte more than is allowed, to see that there is one.
-        let room = MAX_BODY + 1 - whole.len();
-        match stream.blocking_read(room as u64) {
+        let room = (MAX_BODY + 1 - whole.len()) as u64;
+        // What is here, or is over, needs no waiting, which costs a host more.
+        let piece = match stream.read(room) {
+            Ok(nothing) if nothing.is_empty() => stream.blocking_read(room),
+            piece => piece,
+        };
+        match piece {
             Ok(piece) if whole.is_empty() => whole = piece,
             Ok(piece) => whole.extend_from_slice(&piece),
             Err(StreamError::Closed) => return Ok(whole),

@@ -30,6 +30,7 @@ mod pool;
 pub(crate) mod private_file;
 mod recorder;
 mod requests;
+mod responses;
 mod signature;
 mod source;
 mod state;

@@ -1,4 +1,5 @@
-//! `wasi:http/outgoing-handler`, and the `future-incoming-response` it returns.
+//! `wasi:http/outgoing-handler`, and the `future-incoming-response` it returns; [`super::responses`] has what comes of
+//! that.
 //!
 //! The rest of `wasi:http` is wasmtime-wasi-http's. Its own handler starts two tasks for every request; each of them
 //! wakes another thread, which costs more than all else that lies between the plugin and the client. Here a call's only
@@ -18,16 +19,15 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, Method, Request, Response, Uri, header};
-use http_body_util::{BodyExt, Full};
 use wasmtime::component::{Linker, Resource, ResourceType};
 use wasmtime::{Result, StoreContextMut};
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 use wasmtime_wasi::runtime::AbortOnDropJoinHandle;
+use wasmtime_wasi_http::RequestOptions;
 use wasmtime_wasi_http::p2::bindings::http::types::{self, ErrorCode};
-use wasmtime_wasi_http::p2::body::HostIncomingBody;
-use wasmtime_wasi_http::p2::types::{HostIncomingResponse, HostOutgoingRequest};
-use wasmtime_wasi_http::{FieldMap, RequestOptions, WasiBody};
+use wasmtime_wasi_http::p2::types::HostOutgoingRequest;
 
+use super::responses::{self, IncomingResponse};
 use super::state::State;
 
 /// The version of `wasi:http` that wasmtime-wasi-http speaks. Another would not link: a plugin's imports are all looked
@@ -103,6 +103,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     linker
         .instance(HANDLER)?
         .func_wrap("handle", |mut context, (request, options)| Ok((handle(context.data_mut(), request, options)?,)))?;
+    responses::add_to_linker(linker)?;
     linker.allow_shadowing(false);
     Ok(())
 }
@@ -115,10 +116,10 @@ fn subscribe_to(
 }
 
 /// `None`: not here yet. `Some(Err(()))`: the plugin has it already.
-type Got = Option<Result<Result<Resource<HostIncomingResponse>, ErrorCode>, ()>>;
+type Got = Option<Result<Result<Resource<IncomingResponse>, ErrorCode>, ()>>;
 
 fn get(context: &mut StoreContextMut<'_, State>, pending: &Resource<PendingResponse>) -> Result<Got> {
-    let State { table, outgoing, .. } = context.data_mut();
+    let table = &mut context.data_mut().table;
     let pending = table.get_mut(pending)?;
     let answer = match mem::replace(&mut pending.0, Progress::Taken) {
         Progress::Here(answer) => answer,
@@ -129,21 +130,9 @@ fn get(context: &mut StoreContextMut<'_, State>, pending: &Resource<PendingRespo
         }
     };
     Ok(Some(Ok(match answer {
-        Ok(answer) => {
-            let (head, body) = answer.into_parts();
-            Ok(table.push(HostIncomingResponse {
-                status: head.status.as_u16(),
-                headers: FieldMap::new_immutable(outgoing, head.headers),
-                body: Some(HostIncomingBody::new(whole(body))),
-            })?)
-        }
+        Ok(answer) => Ok(table.push(IncomingResponse::from(answer))?),
         Err(code) => Err(code),
     })))
-}
-
-/// The client has read the whole body already, so the plugin gets it in one piece.
-fn whole(body: Bytes) -> WasiBody {
-    Full::new(body).map_err(|never| match never {}).boxed_unsync()
 }
 
 fn handle(
