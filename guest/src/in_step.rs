@@ -40,7 +40,7 @@ pub(crate) fn compare<'b>(body: &'b [u8], known: Packed<'_>, owner: Owner<'_>) -
         return None;
     }
     let mut walk = Walk {
-        json: Cursor::new(document::text(body).ok()?),
+        json: Cursor::new(document::utf8(body).ok()?),
         left: known.iter(),
         owner,
         put: Vec::new(),
