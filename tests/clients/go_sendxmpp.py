@@ -62,13 +62,28 @@ def message(home, sender, receiver, text):
         listening.end()
 
 
+def presence(home):
+    """Neither asks for a roster, and the application says that they are friends."""
+    clients = john, marie = Client("john", home, "--listen"), Client("marie", home, "--listen")
+    try:
+        john.wait_for("<presence from='marie@localhost/")
+        marie.wait_for("<presence from='john@localhost/")
+        john.process.terminate()
+        marie.wait_for("to='marie@localhost' type='unavailable'/>")
+    finally:
+        for client in clients:
+            client.process.kill()
+            client.end()
+
+
 def everything(home):
     stranger = Client("john", home, "marie@localhost", text="never sent", ca="stranger")
     expect("the exit code with an unknown authority", 1, stranger.end())
     stranger.wait_for("certificate signed by unknown authority")
     message(home, "john", "marie", "Hello & <welcome> ☕")
     message(home, "marie", "john", "Hello yourself")
-    print("  messages went both ways, over STARTTLS and direct TLS, PLAIN")
+    presence(home)
+    print("  presence and messages went both ways, over STARTTLS and direct TLS, PLAIN")
 
 
 with tempfile.TemporaryDirectory() as home:
