@@ -3,7 +3,7 @@
 
 use http_roster_admin::diff::Change;
 use http_roster_admin::packed::{Packed, PackedBuf};
-use http_roster_admin::protocol::{Exchange, FetchError, MAX_BODY, Refreshed, Response};
+use http_roster_admin::protocol::{Answer, Exchange, FetchError, MAX_BODY, Refreshed, Response};
 use http_roster_admin::settings::Settings;
 
 const BODY: &str = r#"{"marie@example.com": {"name": "Marie"}, "aaron@example.com": {"groups": ["A", "B"]}}"#;
@@ -209,4 +209,33 @@ fn an_unreadable_roster_of_the_host_is_an_error() {
     let exchange = Exchange::first(&settings, "john").unwrap();
     let error = exchange.refreshed(&ok(BODY, None), || Packed::new("", &[1])).unwrap_err();
     assert!(error.to_string().contains("unreadable"), "{error}");
+}
+
+/// An answer whose headers nobody may look at.
+struct WithoutHeaders;
+
+impl<'b> Answer<'b> for WithoutHeaders {
+    fn status(&self) -> u16 {
+        200
+    }
+
+    fn body(&self) -> &'b [u8] {
+        BODY.as_bytes()
+    }
+
+    fn etag(&self) -> Option<&'b [u8]> {
+        panic!("the ETag was asked for")
+    }
+}
+
+#[test]
+fn where_no_etag_was_sent_before_the_same_body_is_enough() {
+    let (settings, known) = (settings(), fetched(BODY, None));
+    let exchange = Exchange::again(&settings, "john", Some(&known.tag)).unwrap();
+    assert_eq!(exchange.refreshed(&WithoutHeaders, not_read).unwrap(), Refreshed::Unchanged);
+    // One that is sent from now on is noticed with the next change.
+    let refreshed = exchange.refreshed(&ok("{}", Some("\"1\"")), || known.packed.as_packed()).unwrap();
+    let Refreshed::Changed { tag, .. } = refreshed else { panic!("{refreshed:?}") };
+    let next = Exchange::again(&settings, "john", Some(&tag)).unwrap();
+    assert_eq!(next.if_none_match(), Some(&b"\"1\""[..]));
 }

@@ -139,3 +139,19 @@ fn stream(context: &mut Context<'_>, body: &Resource<IncomingBody>) -> Result<Or
     let stream: DynInputStream = Box::new(BodyStream(bytes));
     Ok(Ok(table.push_child(stream, body)?))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_body_is_read_in_pieces_of_the_size_asked_for_and_then_closed() {
+        let mut stream = BodyStream(Bytes::from_static(b"abcde"));
+        for (size, expected) in [(2, &b"ab"[..]), (0, b""), (1, b"c"), (100, b"de")] {
+            assert_eq!(stream.read(size).unwrap(), expected);
+        }
+        assert!(matches!(stream.read(1), Err(StreamError::Closed)));
+        assert!(matches!(BodyStream(Bytes::new()).read(1), Err(StreamError::Closed)));
+    }
+}
