@@ -15,7 +15,8 @@ const NICE: i32 = 10;
 
 /// The threads that compile while calls are served, started when they are first needed: half as many as there are cores,
 /// so that the memory bandwidth of the others is not taken either, but two where there are two. Measured on such a machine:
-/// with one thread a swap takes 380 ms and adds 0.05 ms to the slowest in a hundred calls, with two 235 ms and 0.23 ms. `None`: they cannot be started.
+/// with one thread a swap takes 380 ms and adds 0.05 ms to the slowest in a hundred calls, with two 235 ms and 0.23 ms.
+/// `None`: they cannot be started.
 pub(super) fn low() -> Option<&'static ThreadPool> {
     static THREADS: OnceLock<Option<ThreadPool>> = OnceLock::new();
     let start = || {
