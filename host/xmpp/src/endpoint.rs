@@ -21,6 +21,7 @@ use crate::net::listen::{Places, accept};
 use crate::net::websocket::{self, Web};
 use crate::sasl::Throttle;
 use crate::session::connection::{Hosted, Shared, Tls};
+use crate::session::expel;
 use crate::session::resume::Resumables;
 
 /// The endpoint cannot begin.
@@ -141,6 +142,7 @@ impl Endpoint {
             let (shared, places) = (Arc::clone(&shared), Arc::clone(&places));
             tasks.spawn(accept(shared, listener, listening.tls, places, tasks.clone()));
         }
+        tasks.spawn(expel::watch(Arc::clone(&shared)));
         stop.await;
         stopping.send_replace(true);
         tasks.close();

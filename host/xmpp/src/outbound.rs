@@ -98,6 +98,8 @@ pub enum NotQueued {
 pub enum SessionEnd {
     /// Another session has bound the same resource: the stream ends with `<conflict/>` (RFC 6120 section 7.7.2.2).
     Replaced,
+    /// The account is gone: the stream ends with `<not-authorized/>` (XEP-0077 section 3.2).
+    Expelled,
 }
 
 /// The most that one stanza or batch counts for, bytes. What is larger, such as a large roster, a client has asked for or its

@@ -5,6 +5,8 @@ mod support;
 
 use std::time::Duration;
 
+use roster_model::Username;
+use roster_xmpp::accounts::file::remove;
 use support::client::HEADER;
 use support::server::{config, until};
 use support::{Client, Server};
@@ -18,6 +20,29 @@ async fn a_second_session_with_a_resource_ends_the_first() {
     assert!(rest.contains("<conflict ") && rest.ends_with("</stream:stream>"), "{rest}");
     second.ping("p").await;
     second.log_out().await;
+    server.is_empty().await;
+}
+
+#[tokio::test]
+async fn who_loses_the_account_does_not_stay_and_does_not_come_back() {
+    let server = Server::start().await;
+    let mut marie = Client::log_in(&server, "marie", "tablet").await;
+    let mut away = Client::log_in(&server, "john", "phone").await;
+    away.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>").await;
+    away.expect("<enabled ").await;
+    drop(away);
+    until("the phone is away", || server.counters.sessions_hibernating.get() == 1).await;
+    let mut here = Client::log_in(&server, "john", "desk").await;
+
+    remove(&server.accounts, &Username::new("john").unwrap()).unwrap();
+    let rest = here.rest().await;
+    assert!(rest.contains("<not-authorized ") && rest.ends_with("</stream:stream>"), "{rest}");
+    until("only marie is left", || {
+        server.counters.sessions.get() == 1 && server.counters.sessions_hibernating.get() == 0
+    })
+    .await;
+    marie.ping("p").await;
+    marie.log_out().await;
     server.is_empty().await;
 }
 

@@ -253,4 +253,10 @@ impl Accounts for AccountsFile {
             (true, true) => Verdict::Disabled,
         })
     }
+
+    async fn gone(&self, mut users: Vec<Username>) -> Vec<Username> {
+        let table = self.table();
+        users.retain(|user| table.get(user).is_none_or(|account| account.disabled));
+        users
+    }
 }

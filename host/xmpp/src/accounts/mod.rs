@@ -28,6 +28,12 @@ pub trait Accounts: Send + Sync + 'static {
 
     /// Whether `password` is the password of `user`. The same holds for the time.
     async fn verify_plain(&self, user: &Username, password: &str) -> Result<Verdict, AccountsUnavailable>;
+
+    /// Of `users`, who are logged in, those whose accounts are gone or may not be used any more: their sessions end. Asked
+    /// every few seconds. Nobody, unless an implementation knows better.
+    async fn gone(&self, _users: Vec<Username>) -> Vec<Username> {
+        Vec::new()
+    }
 }
 
 /// What [`Accounts::credentials`] finds.

@@ -174,6 +174,20 @@ impl Domain {
         }
     }
 
+    /// Who has a session.
+    pub(crate) fn online(&self) -> Vec<Username> {
+        let world = self.world.read();
+        world.users.iter().filter(|(_, entry)| !entry.resources.is_empty()).map(|(user, _)| user.clone()).collect()
+    }
+
+    /// Ends all sessions of `user`, whose account is gone. Each leaves by itself.
+    pub(crate) fn expel(&self, user: &Username) {
+        let world = self.world.read();
+        for resource in world.users.get(user).into_iter().flat_map(|entry| &entry.resources) {
+            resource.session.outbound.end(SessionEnd::Expelled);
+        }
+    }
+
     /// A roster has changed. Returns when all pushes, and the presence that follows from the change, are queued.
     pub async fn roster_event(self: &Arc<Self>, event: &RosterEvent) {
         if !self.world.read().users.contains_key(&event.user) {

@@ -7,8 +7,10 @@
 //! - [`run`]: stanzas both ways
 //! - [`management`]: counting and acknowledging them (XEP-0198)
 //! - [`resume`]: sessions whose client may come back
+//! - [`expel`]: sessions whose account is gone
 
 pub(crate) mod connection;
+pub(crate) mod expel;
 mod features;
 mod live;
 mod management;

@@ -57,7 +57,7 @@ pub(super) async fn run(shared: &Shared, wire: &mut Wire, live: &mut Live) -> Ra
                 let stanza = match event {
                     Event::Stanza(stanza) => stanza,
                     Event::Overflow => return Ran::Ended(overflow(shared)),
-                    Event::Ended(SessionEnd::Replaced) => return Ran::Ended(replaced()),
+                    Event::Ended(why) => return Ran::Ended(ended(why)),
                 };
                 put(shared, wire, live, stanza);
                 while wire.waiting() < BATCH {
@@ -81,7 +81,7 @@ pub(super) async fn run(shared: &Shared, wire: &mut Wire, live: &mut Live) -> Ra
             tokio::select! {
                 flushed = wire.flush() => if flushed.is_err() { return Ran::Ended(End::Lost) },
                 () = live.outgoing.overflow() => return Ran::Ended(overflow(shared)),
-                SessionEnd::Replaced = live.outgoing.ended() => return Ran::Ended(End::Lost),
+                _ = live.outgoing.ended() => return Ran::Ended(End::Lost),
                 request = requested(live.place.as_mut()) => return Ran::Taken(request),
             }
         }
@@ -100,8 +100,11 @@ fn overflow(shared: &Shared) -> End {
     StreamCondition::PolicyViolation.because("too much is waiting to be read").into()
 }
 
-fn replaced() -> End {
-    StreamCondition::Conflict.because("another stream has bound this resource").into()
+fn ended(why: SessionEnd) -> End {
+    match why {
+        SessionEnd::Replaced => StreamCondition::Conflict.because("another stream has bound this resource").into(),
+        SessionEnd::Expelled => StreamCondition::NotAuthorized.because("the account is gone").into(),
+    }
 }
 
 fn put(shared: &Shared, wire: &mut Wire, live: &mut Live, stanza: Arc<Element>) {
