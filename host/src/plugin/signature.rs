@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn the_hooks_are_read_from_the_wit() {
-        let hooks: Vec<_> = expected(include_str!("../../../wit/hooks.wit")).collect();
+        let hooks: Vec<_> = expected(include_str!("../../wit/hooks.wit")).collect();
         assert_eq!(
             hooks.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
             ["check", "fetch", "changed-users", "refresh", "summary"]

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{Config, LEAST, parse};
 
-const EXAMPLE: &str = include_str!("../../../../roster-host.example.toml");
+const EXAMPLE: &str = include_str!("../../../roster-host.example.toml");
 const PASSWORD: &str = "hunter2";
 
 /// Is every fault one line, and none of them a secret?

@@ -12,7 +12,7 @@ use super::super::raw::*;
 use super::super::*;
 use super::{LEAST, parse};
 
-const EXAMPLE: &str = include_str!("../../../../roster-host.example.toml");
+const EXAMPLE: &str = include_str!("../../../roster-host.example.toml");
 
 /// The example with the keys behind `marks` uncommented: `#` the defaults, `##` the examples.
 fn uncommented(marks: &[&str]) -> String {

@@ -28,7 +28,7 @@ impl Version for V0_1 {
     }
 
     fn wit(&self) -> &'static str {
-        include_str!("../../../../wit/hooks.wit")
+        include_str!("../../../wit/hooks.wit")
     }
 
     fn typecheck(&self, hook: &str, func: &ComponentFunc, of: &types::Component) -> Result<()> {
