@@ -21,6 +21,7 @@ use roster_host::model::{Contacts, Snapshot, Username};
 use roster_host::plugin::{
     EngineSize, LoadOptions, Network, Outbound, Outcome, PluginEngine, PluginSource, RosterPlugin, WasmPlugin,
 };
+use roster_tests::quick_app::roster;
 
 /// Answers with this body; later, if the second is true.
 struct Canned(parking_lot::Mutex<Bytes>, bool);
@@ -37,17 +38,6 @@ impl Outbound for Canned {
         response.headers_mut().insert("content-length", http::HeaderValue::from_static("1000"));
         Ok(response)
     }
-}
-
-fn body(contacts: usize, version: u64) -> Bytes {
-    let entries: Vec<String> = (0..contacts)
-        .map(|n| {
-            let edition = if n == contacts / 2 { version } else { 0 };
-            let groups = if n % 3 == 0 { r#","groups":{"Friends":true}"# } else { "" };
-            format!(r#""contact{n}@example.com":{{"name":"Contact Number {n} {edition}"{groups}}}"#)
-        })
-        .collect();
-    format!("{{{}}}", entries.join(",")).into()
 }
 
 fn main() {
@@ -69,7 +59,7 @@ fn main() {
                 let engine = PluginEngine::new(EngineSize::of(&config.hosts)).unwrap();
                 let client = HttpClient::new(&host.client).unwrap();
                 let plugin = PluginSource::BuiltIn.read().await.unwrap();
-                let canned = Arc::new(Canned(parking_lot::Mutex::new(body(contacts, 0)), pend));
+                let canned = Arc::new(Canned(parking_lot::Mutex::new(roster(contacts, 0).into()), pend));
                 let options = LoadOptions { host, plugin: &plugin, client, metrics: Metrics::new() };
                 let plugin = WasmPlugin::load(&engine, options).await.unwrap();
                 let plugin = plugin.with_network(Network::Own(canned.clone()));
@@ -78,7 +68,7 @@ fn main() {
                 let packed = Contacts::pack(&fetched.contacts, 10_000).unwrap();
                 let known = Arc::new(Snapshot::new(1, fetched.tag, packed));
                 if changes {
-                    *canned.0.lock() = body(contacts, 1);
+                    *canned.0.lock() = roster(contacts, 1).into();
                 }
                 let rounds = if long { 10 } else { 1 } * if contacts == 1000 { 20_000 } else { 100_000 };
                 let began = Instant::now();

@@ -1,7 +1,7 @@
 //! What the integration tests share: a web application that does as it is told ([`web_app`]), a host that listens on
-//! ports the system picks ([`host`]), a client ([`client`]), users who refresh without pause ([`load`]), and modules to swap to
-//! ([`modules`]). For benchmarks: an application that costs as little as
-//! possible ([`quick_app`]), the guest's logic without WebAssembly ([`native`]), and the two sides that are compared
+//! ports the system picks ([`host`]), a client ([`client`]), users who refresh without pause ([`load`]), modules to swap to
+//! ([`modules`]), and what XMPP clients need ([`xmpp`]). For benchmarks: an application that costs as little as possible
+//! ([`quick_app`]), the guest's logic without WebAssembly ([`native`]), and the two sides that are compared
 //! ([`bench`](mod@bench)).
 //!
 //! Everything runs over real sockets on the loopback interface.
@@ -16,6 +16,7 @@ pub mod native;
 mod paged;
 pub mod quick_app;
 pub mod web_app;
+pub mod xmpp;
 
 /// The example plugin with another protocol, see `guest/examples/paged-roster`.
 pub const PAGED_ROSTER: &str = test_guests::PAGED_ROSTER;

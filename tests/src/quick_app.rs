@@ -54,8 +54,8 @@ impl Drop for QuickApp {
     }
 }
 
-/// A contact as applications send them: a name, and a group for every third.
-fn response(contacts: usize, version: u64) -> Arc<[u8]> {
+/// Contacts as applications send them: a name, and a group for every third. Another `version` is another name of one.
+pub fn roster(contacts: usize, version: u64) -> String {
     let entries: Vec<String> = (0..contacts)
         .map(|n| {
             let edition = if n == contacts / 2 { version } else { 0 };
@@ -63,7 +63,11 @@ fn response(contacts: usize, version: u64) -> Arc<[u8]> {
             format!(r#""contact{n}@example.com":{{"name":"Contact Number {n} {edition}"{groups}}}"#)
         })
         .collect();
-    let body = format!("{{{}}}", entries.join(","));
+    format!("{{{}}}", entries.join(","))
+}
+
+fn response(contacts: usize, version: u64) -> Arc<[u8]> {
+    let body = roster(contacts, version);
     let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
     Arc::from((head + &body).into_bytes())
 }

@@ -4,20 +4,13 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use roster_host::config::{AccountsConfig, Secret, XmppConfig};
-use roster_host::model::Username;
-use roster_tests::host::{TestHost, config, until};
+use roster_tests::host::{TestHost, until};
 use roster_tests::web_app::{Reply, WebApp};
+use roster_tests::xmpp::{JOHN, LONG, MARIE, OPEN, auth, open_to_all, with_xmpp};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-const LONG: Duration = Duration::from_secs(30);
-/// `\0john\0secret` and `\0marie\0secret`.
-const JOHN: &str = "AGpvaG4Ac2VjcmV0";
-const MARIE: &str = "AG1hcmllAHNlY3JldA==";
-const OPEN: &str = "<stream:stream to='localhost' version='1.0' xmlns='jabber:client' \
-                    xmlns:stream='http://etherx.jabber.org/streams'>";
 const GET_ROSTER: &str = "<iq type='get' id='roster'><query xmlns='jabber:iq:roster'/></iq>";
 
 /// A client that is as simple as can be.
@@ -34,9 +27,7 @@ impl Client {
         client.say(OPEN).await;
         let features = client.until("</stream:features>").await;
         assert!(features.contains(">SCRAM-SHA-256<") && features.contains(">PLAIN<"), "{features}");
-        client
-            .say(&format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{credentials}</auth>"))
-            .await;
+        client.say(&auth(credentials)).await;
         client.until("<success").await;
         client.say(OPEN).await;
         client.until("</stream:features>").await;
@@ -79,16 +70,7 @@ impl Client {
 
 async fn start(stale: Duration) -> (WebApp, TestHost, SocketAddr) {
     let app = WebApp::start().await;
-    let mut config = config(&app);
-    config.xmpp = Some(XmppConfig {
-        listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
-        tls_listen: None,
-        require_encryption: false,
-        allow_unencrypted_plain_auth: true,
-        ..XmppConfig::default()
-    });
-    let passwords = ["john", "marie"].map(|user| (Username::new(user).unwrap(), Secret::new("secret")));
-    config.hosts[0].accounts = Some(AccountsConfig::Fixed(passwords.to_vec()));
+    let mut config = with_xmpp(&app, open_to_all());
     config.hosts[0].store.grace = Duration::ZERO;
     config.hosts[0].store.stale_if_error = stale;
     let host = TestHost::with(config).await;

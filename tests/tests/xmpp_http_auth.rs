@@ -1,34 +1,22 @@
 //! The application says who may log in to the XMPP endpoint: `http_auth_url`.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use roster_host::config::{AccountsConfig, HttpAuthConfig, XmppConfig};
-use roster_tests::host::{TestHost, config};
+use roster_host::config::{AccountsConfig, HttpAuthConfig};
+use roster_tests::host::TestHost;
 use roster_tests::web_app::{Reply, WebApp};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use roster_tests::xmpp::{JOHN, OPEN, ask, ask_for_one, auth, open_to_all, with_xmpp};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 
-const LONG: Duration = Duration::from_secs(30);
-const OPEN: &str = "<stream:stream to='localhost' version='1.0' xmlns='jabber:client' \
-                    xmlns:stream='http://etherx.jabber.org/streams'>";
 /// `\0john\0secret` and `\0john\0other`, and what the application gets of them.
-const SECRET: (&str, &str) = ("AGpvaG4Ac2VjcmV0", "Basic am9objpzZWNyZXQ=");
+const SECRET: (&str, &str) = (JOHN, "Basic am9objpzZWNyZXQ=");
 const OTHER: (&str, &str) = ("AGpvaG4Ab3RoZXI=", "Basic am9objpvdGhlcg==");
 /// What the application serves for the path of `http_auth_url`.
 const PATH: &str = "/check";
 
 async fn start(app: &WebApp, cache: Duration) -> TestHost {
-    let mut config = config(app);
-    config.xmpp = Some(XmppConfig {
-        listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
-        tls_listen: None,
-        require_encryption: false,
-        allow_unencrypted_plain_auth: true,
-        ..XmppConfig::default()
-    });
+    let mut config = with_xmpp(app, open_to_all());
     let http = HttpAuthConfig::new(&format!("http://{}{PATH}", app.address())).unwrap();
     config.hosts[0].accounts = Some(AccountsConfig::Http(HttpAuthConfig { cache, ..http }));
     TestHost::with(config).await
@@ -37,20 +25,9 @@ async fn start(app: &WebApp, cache: Duration) -> TestHost {
 /// Tries to log in on a new connection. What is offered, and the server's verdict.
 async fn log_in(host: &TestHost, password: (&str, &str)) -> (String, String) {
     let mut stream = TcpStream::connect(host.xmpp.unwrap()).await.unwrap();
-    let auth = format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{}</auth>", password.0);
-    let mut answers = Vec::new();
-    for (text, ends) in [(OPEN, &["</stream:features>"][..]), (auth.as_str(), &["<success", "</failure>"])] {
-        stream.write_all(text.as_bytes()).await.unwrap();
-        let (mut all, mut buffer) = (String::new(), [0; 4096]);
-        while !ends.iter().any(|end| all.contains(end)) {
-            let read = timeout(LONG, stream.read(&mut buffer)).await.unwrap_or_else(|_| panic!("only {all}")).unwrap();
-            assert!(read > 0, "closed after {all}");
-            all.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
-        }
-        answers.push(all);
-    }
-    let verdict = answers.pop().unwrap();
-    (answers.pop().unwrap(), verdict)
+    let offered = ask(&mut stream, OPEN, "</stream:features>").await;
+    let verdict = ask_for_one(&mut stream, &auth(password.0), &["<success", "</failure>"]).await;
+    (offered, verdict)
 }
 
 /// The credentials the application was asked about so far.

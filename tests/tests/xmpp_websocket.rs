@@ -2,30 +2,23 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
-use roster_host::config::{AccountsConfig, Config, Secret, TlsConfig, XmppConfig};
-use roster_host::model::Username;
+use roster_host::config::{Config, Secret, XmppConfig};
 use roster_tests::client;
-use roster_tests::host::{TestHost, config};
+use roster_tests::host::TestHost;
 use roster_tests::web_app::{Reply, WebApp};
+use roster_tests::xmpp::{self, JOHN, LONG, auth, certificate, open_to_all, tls};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::CertificateDer;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-const LONG: Duration = Duration::from_secs(30);
 const OPEN: &str = "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='localhost' version='1.0'/>";
-/// `\0john\0secret`.
-const AUTH: &str = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGpvaG4Ac2VjcmV0</auth>";
 const BIND: &str = "<iq xmlns='jabber:client' type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>";
 const GET_ROSTER: &str = "<iq xmlns='jabber:client' type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>";
 
@@ -65,24 +58,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     async fn log_in(&mut self) {
         assert!(self.features().await.contains(">SCRAM-SHA-256<"));
-        self.ask(AUTH, "<success").await;
+        self.ask(&auth(JOHN), "<success").await;
         self.features().await;
         self.ask(BIND, "</jid>").await;
     }
 }
 
-/// A host where john has an account.
+/// Without listeners of the endpoint's own.
 fn with_xmpp(app: &WebApp, xmpp: XmppConfig) -> Config {
-    let mut config = config(app);
-    config.xmpp = Some(XmppConfig { listen: None, tls_listen: None, ..xmpp });
-    let john = (Username::new("john").unwrap(), Secret::new("secret"));
-    config.hosts[0].accounts = Some(AccountsConfig::Fixed(vec![john]));
-    config
-}
-
-/// Passwords may cross the network.
-fn open_to_all() -> XmppConfig {
-    XmppConfig { require_encryption: false, allow_unencrypted_plain_auth: true, ..XmppConfig::default() }
+    xmpp::with_xmpp(app, XmppConfig { listen: None, tls_listen: None, ..xmpp })
 }
 
 async fn tcp(address: SocketAddr) -> TcpStream {
@@ -155,25 +139,11 @@ async fn without_encryption_nothing_is_offered_unless_a_proxy_has_it() {
 async fn the_https_listener_serves_clients_over_tls() {
     let app = WebApp::start().await;
     let folder = tempfile::tempdir().unwrap();
-    let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
-    std::fs::write(&certificate, certified.cert.pem()).unwrap();
-    std::fs::write(&key, certified.signing_key.serialize_pem()).unwrap();
+    let (files, pem) = certificate(folder.path(), "http");
     let mut config = with_xmpp(&app, XmppConfig::default());
-    let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    config.http.tls = Some(TlsConfig { listen: any, ..TlsConfig::new(certificate, key) });
+    config.http.tls = Some(files);
     let host = TestHost::with(config).await;
-
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from(certified.cert.der().to_vec())).unwrap();
-    let trust = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let connector = TlsConnector::from(Arc::new(trust));
-    let stream = tcp(host.https.unwrap()).await;
-    let stream = timeout(LONG, connector.connect("localhost".try_into().unwrap(), stream)).await.unwrap().unwrap();
+    let stream = tls(tcp(host.https.unwrap()).await, &pem).await.unwrap();
     let mut john = Client::connect(stream).await;
     john.log_in().await;
 }

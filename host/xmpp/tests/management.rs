@@ -48,8 +48,7 @@ async fn a_client_that_loses_its_network_gets_what_it_missed_once_and_in_order()
     john.send("<a xmlns='urn:xmpp:sm:3' h='1'/>").await;
     john.send("<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>").await;
     john.expect("id='p'").await;
-    drop(john);
-    until("the session waits", || server.counters.sessions_hibernating.get() == 1).await;
+    john.lose(&server).await;
     for n in 3..6 {
         marie.send(&chat(n)).await;
     }
@@ -124,8 +123,7 @@ async fn what_a_lost_client_never_got_goes_back_to_its_sender() {
     let server = Server::with(config).await;
     let mut john = Client::log_in(&server, "john", "phone").await;
     enable(&mut john).await;
-    drop(john);
-    until("the session waits", || server.counters.sessions_hibernating.get() == 1).await;
+    john.lose(&server).await;
     let mut marie = Client::log_in(&server, "marie", "tablet").await;
     marie.send(&chat(1)).await;
     let back = marie.expect("</message>").await;
@@ -185,8 +183,7 @@ async fn a_client_that_comes_back_without_resuming_gets_what_it_had_not_acknowle
     let mut marie = Client::log_in(&server, "marie", "tablet").await;
     marie.send(&chat(1)).await;
     john.expect("id='m1'").await;
-    drop(john);
-    until("the session waits", || server.counters.sessions_hibernating.get() == 1).await;
+    john.lose(&server).await;
     marie.send(&chat(2)).await;
     marie.ping("sent").await;
     let mut john = Client::log_in(&server, "john", "phone").await;
@@ -206,8 +203,7 @@ async fn a_request_that_never_arrived_is_answered() {
     let server = Server::with(config).await;
     let mut john = Client::log_in(&server, "john", "phone").await;
     enable(&mut john).await;
-    drop(john);
-    until("the session waits", || server.counters.sessions_hibernating.get() == 1).await;
+    john.lose(&server).await;
     let mut marie = Client::log_in(&server, "marie", "tablet").await;
     marie.send("<iq type='get' id='q' to='john@example.com/phone'><x xmlns='urn:x'/></iq>").await;
     let answer = marie.expect("</iq>").await;

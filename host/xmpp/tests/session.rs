@@ -30,8 +30,7 @@ async fn who_loses_the_account_does_not_stay_and_does_not_come_back() {
     let mut away = Client::log_in(&server, "john", "phone").await;
     away.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>").await;
     away.expect("<enabled ").await;
-    drop(away);
-    until("the phone is away", || server.counters.sessions_hibernating.get() == 1).await;
+    away.lose(&server).await;
     let mut here = Client::log_in(&server, "john", "desk").await;
 
     remove(&server.accounts, &Username::new("john").unwrap()).unwrap();

@@ -14,7 +14,7 @@ use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::scram;
-use super::server::{LONG, Server};
+use super::server::{LONG, Server, until};
 
 pub const HEADER: &str = "<?xml version='1.0'?><stream:stream to='example.com' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>";
 
@@ -198,6 +198,12 @@ impl Client {
         let before = self.expect(&format!("id='{id}'")).await;
         self.expect(">").await;
         before
+    }
+
+    /// The network is gone. Returns when the session waits for its client, the only one that does.
+    pub async fn lose(self, server: &Server) {
+        drop(self);
+        until("the session waits", || server.counters.sessions_hibernating.get() == 1).await;
     }
 
     /// `</stream:stream>` from both sides, and the end of the connection.
