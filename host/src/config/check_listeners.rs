@@ -147,6 +147,7 @@ fn no_address_twice(http: &HttpConfig, admin: &AdminConfig, at: &At<'_>) {
     }
 }
 
-fn is_loopback(address: &SocketAddr) -> bool {
+/// Whether only this machine reaches it, written as IPv4 in IPv6 too.
+pub(super) fn is_loopback(address: &SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
 }

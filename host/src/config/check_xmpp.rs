@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 use url::Url;
 
+use super::check_listeners::is_loopback;
 use super::given::Given;
 use super::raw::{RawXmpp, Table};
 use super::report::At;
@@ -38,10 +39,10 @@ pub(super) fn xmpp(raw: RawXmpp, http: &HttpConfig, at: &At<'_>) -> XmppConfig {
             "needs certificate and key, or those of [http.tls]; to do without encryption, set require_encryption to false",
         );
     }
-    if !xmpp.require_encryption && xmpp.listen.is_some_and(|address| !address.ip().to_canonical().is_loopback()) {
+    if !xmpp.require_encryption && xmpp.listen.is_some_and(|address| !is_loopback(&address)) {
         at.key("require_encryption").warn("off: messages cross the network for everybody to read");
     }
-    if xmpp.websocket_behind_tls && http.listen.is_some_and(|address| !address.ip().to_canonical().is_loopback()) {
+    if xmpp.websocket_behind_tls && http.listen.is_some_and(|address| !is_loopback(&address)) {
         at.key("websocket_behind_tls").problem(
             "http.listen is not a loopback address: clients could reach it without the proxy, and without TLS",
         );

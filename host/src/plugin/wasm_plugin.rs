@@ -227,7 +227,8 @@ impl WasmPlugin {
         Arc::new(Snapshot::new(known.version(), tag, known.contacts().clone()))
     }
 
-    /// Forgets its calls, gives up the warm instances, keeps none from now on, and waits until no call runs. The caller sets the deadline.
+    /// Forgets its calls, gives up the warm instances, keeps none from now on, and waits until no call runs. The caller sets
+    /// the deadline.
     pub async fn drain(&self) {
         self.pool.close();
         self.recorder.clear();

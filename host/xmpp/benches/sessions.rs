@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use roster_model::{Change, Contact, Contacts, EventKind, RosterEvent, Snapshot, Subscription, Username};
-use roster_xmpp::accounts::{Accounts, AccountsUnavailable, ScramHash, Stored, Verdict};
+use roster_xmpp::accounts::{Accounts, AccountsUnavailable, Verdict};
 use roster_xmpp::config::EndpointConfig;
 use roster_xmpp::{Domain, DomainOptions, Endpoint, Hosted, RosterSource, RosterUnavailable};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -66,14 +66,6 @@ struct Everybody;
 
 #[async_trait]
 impl Accounts for Everybody {
-    fn has_credentials(&self) -> bool {
-        false
-    }
-
-    async fn credentials(&self, _: &Username, _: ScramHash) -> Result<Option<Stored>, AccountsUnavailable> {
-        Ok(None)
-    }
-
     async fn verify_plain(&self, _: &Username, _: &str) -> Result<Verdict, AccountsUnavailable> {
         Ok(Verdict::Accepted)
     }

@@ -1,8 +1,8 @@
 //! What is on its way to one client: a queue between those who have something to say to a session and the task that writes
 //! to its connection.
 //!
-//! The queue is bounded, in stanzas and in what they weigh ([`weight`]). A client that does not read must not hold up anybody else, nor fill memory: when its queue is full
-//! the session is ended.
+//! The queue is bounded, in stanzas and in what they weigh ([`weight`]). A client that does not read must not hold up
+//! anybody else, nor fill memory: when its queue is full the session is ended.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -28,17 +28,23 @@ pub struct Outgoing {
 }
 
 /// What takes one place in the queue.
-enum Item {
+struct Item {
+    stanzas: Stanzas,
+    weight: usize,
+}
+
+enum Stanzas {
     One(Arc<Element>),
     Many(Arc<[Arc<Element>]>),
 }
 
-impl Item {
-    fn weight(&self) -> usize {
-        match self {
-            Self::One(stanza) => weight(stanza),
-            Self::Many(stanzas) => weigh(stanzas.iter().map(|stanza| &**stanza)),
-        }
+impl From<Stanzas> for Item {
+    fn from(stanzas: Stanzas) -> Self {
+        let weight = match &stanzas {
+            Stanzas::One(stanza) => weight(stanza),
+            Stanzas::Many(stanzas) => weigh(stanzas.iter().map(|stanza| &**stanza)),
+        };
+        Self { stanzas, weight }
     }
 }
 
@@ -158,7 +164,7 @@ impl Outbound {
     ///
     /// Stanzas to many sessions share one element.
     pub fn send(&self, stanza: impl Into<Arc<Element>>) -> Result<(), NotQueued> {
-        self.queue(Item::One(stanza.into()))
+        self.queue(Stanzas::One(stanza.into()))
     }
 
     /// Queues several stanzas that belong together, such as the pushes of one change of the roster. They take one place of
@@ -167,8 +173,8 @@ impl Outbound {
     pub fn send_batch(&self, stanzas: Arc<[Arc<Element>]>) -> Result<(), NotQueued> {
         match &*stanzas {
             [] => Ok(()),
-            [one] => self.queue(Item::One(Arc::clone(one))),
-            _ => self.queue(Item::Many(stanzas)),
+            [one] => self.queue(Stanzas::One(Arc::clone(one))),
+            _ => self.queue(Stanzas::Many(stanzas)),
         }
     }
 
@@ -178,8 +184,9 @@ impl Outbound {
         self.signals.end_notify.notify_one();
     }
 
-    fn queue(&self, item: Item) -> Result<(), NotQueued> {
-        let weight = item.weight();
+    fn queue(&self, stanzas: Stanzas) -> Result<(), NotQueued> {
+        let item = Item::from(stanzas);
+        let weight = item.weight;
         let before = self.signals.weight.fetch_add(weight, Ordering::Relaxed);
         let fits = before == 0 || before.saturating_add(weight) <= self.signals.most;
         let sent = if fits { self.sender.try_send(item) } else { Err(mpsc::error::TrySendError::Full(item)) };
@@ -255,10 +262,10 @@ impl Outgoing {
     }
 
     fn open(&mut self, item: Item) -> Option<Arc<Element>> {
-        self.signals.weight.fetch_sub(item.weight(), Ordering::Relaxed);
-        match item {
-            Item::One(stanza) => Some(stanza),
-            Item::Many(stanzas) => {
+        self.signals.weight.fetch_sub(item.weight, Ordering::Relaxed);
+        match item.stanzas {
+            Stanzas::One(stanza) => Some(stanza),
+            Stanzas::Many(stanzas) => {
                 self.batch.extend(stanzas.iter().cloned());
                 self.batch.pop_front()
             }

@@ -6,7 +6,8 @@
 //! A start compiles as fast as the machine can: nobody is served yet. A swap compiles on threads of their own with a low
 //! [`priority`], so that those who are served do not wait for it. Only one component is compiled at a time, whoever asks.
 //!
-//! The map: [`cache`] is the folder, [`private_file`](super::private_file) one file and why it is believed, [`trusted`] the one place with `unsafe`.
+//! The map: [`cache`] is the folder, [`private_file`](super::private_file) one file and why it is believed, [`trusted`] the
+//! one place with `unsafe`.
 
 mod cache;
 mod priority;

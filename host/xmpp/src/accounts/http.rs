@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use roster_model::Username;
 
 use super::credentials::random;
-use super::{Accounts, AccountsUnavailable, ScramHash, Stored, Verdict};
+use super::{Accounts, AccountsUnavailable, ScramHash, Verdict};
 
 /// Passwords remembered; 60 bytes each.
 const MOST_REMEMBERED: usize = 10_000;
@@ -66,14 +66,6 @@ impl HttpAccounts {
 
 #[async_trait]
 impl Accounts for HttpAccounts {
-    fn has_credentials(&self) -> bool {
-        false
-    }
-
-    async fn credentials(&self, _: &Username, _: ScramHash) -> Result<Option<Stored>, AccountsUnavailable> {
-        Ok(None)
-    }
-
     async fn verify_plain(&self, user: &Username, password: &str) -> Result<Verdict, AccountsUnavailable> {
         let digest = self.digest(user, password);
         if self.is_remembered(&digest) {

@@ -18,13 +18,17 @@ pub use credentials::{ScramCredentials, ScramHash};
 /// The accounts of one domain.
 #[async_trait]
 pub trait Accounts: Send + Sync + 'static {
-    /// Whether [`Accounts::credentials`] knows any: whether SCRAM is offered.
-    fn has_credentials(&self) -> bool;
+    /// Whether [`Accounts::credentials`] knows any: whether SCRAM is offered. Not by default.
+    fn has_credentials(&self) -> bool {
+        false
+    }
 
     /// What a password of `user` can be proved against; `None` if there is no such account.
     ///
     /// Must not take measurably longer for one that exists than for one that does not.
-    async fn credentials(&self, user: &Username, hash: ScramHash) -> Result<Option<Stored>, AccountsUnavailable>;
+    async fn credentials(&self, _user: &Username, _hash: ScramHash) -> Result<Option<Stored>, AccountsUnavailable> {
+        Ok(None)
+    }
 
     /// Whether `password` is the password of `user`. The same holds for the time.
     async fn verify_plain(&self, user: &Username, password: &str) -> Result<Verdict, AccountsUnavailable>;

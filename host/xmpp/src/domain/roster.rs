@@ -1,7 +1,7 @@
 //! Roster gets (RFC 6121 section 2.1.3), with and without a version (section 2.6).
 //!
-//! A get asks the source in a task of the session's own, and so does presence that is sent before the first get. The answer is queued under the lock, from the newest roster there is, so
-//! every change is either in the answer or pushed after it.
+//! A get asks the source in a task of the session's own, and so does presence that is sent before the first get. The answer
+//! is queued under the lock, from the newest roster there is, so every change is either in the answer or pushed after it.
 
 use std::sync::Arc;
 

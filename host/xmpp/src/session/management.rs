@@ -16,8 +16,8 @@ pub(super) struct Management {
     handled: u32,
     /// Stanzas the client has acknowledged, modulo 2^32.
     acknowledged: u32,
-    /// Sent after that, oldest first.
-    unacknowledged: VecDeque<Arc<Element>>,
+    /// Sent after that, oldest first, and what each weighs.
+    unacknowledged: VecDeque<(Arc<Element>, usize)>,
     /// What they weigh together.
     weight: usize,
     /// `<r/>` was sent and not answered.
@@ -32,8 +32,9 @@ impl Management {
 
     /// A stanza is sent.
     pub(super) fn sent(&mut self, stanza: Arc<Element>) {
-        self.weight += weight(&stanza);
-        self.unacknowledged.push_back(stanza);
+        let weight = weight(&stanza);
+        self.weight += weight;
+        self.unacknowledged.push_back((stanza, weight));
     }
 
     /// Stanzas that are kept.
@@ -74,9 +75,7 @@ impl Management {
             error.detail = Some(Box::new(detail));
             return Err(error);
         }
-        for stanza in self.unacknowledged.drain(..newly) {
-            self.weight -= weight(&stanza);
-        }
+        self.weight -= self.unacknowledged.drain(..newly).map(|(_, weight)| weight).sum::<usize>();
         self.acknowledged = h;
         self.asked = false;
         Ok(())
@@ -85,12 +84,12 @@ impl Management {
     /// What has to be sent again on a new connection; stays kept.
     pub(super) fn again(&mut self) -> impl Iterator<Item = &Arc<Element>> {
         self.asked = false;
-        self.unacknowledged.iter()
+        self.unacknowledged.iter().map(|(stanza, _)| stanza)
     }
 
     /// What the client never acknowledged.
-    pub(super) fn into_unacknowledged(self) -> VecDeque<Arc<Element>> {
-        self.unacknowledged
+    pub(super) fn into_unacknowledged(self) -> Vec<Arc<Element>> {
+        self.unacknowledged.into_iter().map(|(stanza, _)| stanza).collect()
     }
 
     /// `<a/>`.
