@@ -22,6 +22,11 @@ impl<'b> Cursor<'b> {
         Self { rest: text }
     }
 
+    /// What has not been read yet.
+    pub(crate) const fn rest(&self) -> &'b [u8] {
+        self.rest
+    }
+
     /// Skips white space. The next byte is nearly always past it: one comparison tells.
     #[inline]
     fn skip_space(&mut self) {
@@ -78,15 +83,22 @@ impl<'b> Cursor<'b> {
         Some(())
     }
 
+    /// Exactly these bytes.
+    #[inline(always)]
+    pub(crate) fn bytes(&mut self, wanted: &[u8]) -> Option<()> {
+        let (found, rest) = self.rest.split_at_checked(wanted.len())?;
+        if !same_bytes(found, wanted) {
+            return None;
+        }
+        self.rest = rest;
+        Some(())
+    }
+
     /// White space and then a string that reads exactly so. `wanted` must be [plain](is_plain).
     #[inline]
     pub(crate) fn string(&mut self, wanted: &str) -> Option<()> {
         self.eat(b'"')?;
-        let (found, rest) = self.rest.split_at_checked(wanted.len())?;
-        if !same_bytes(found, wanted.as_bytes()) {
-            return None;
-        }
-        self.rest = rest;
+        self.bytes(wanted.as_bytes())?;
         self.byte(b'"')
     }
 

@@ -22,6 +22,7 @@ use crate::fields::{ContactValue, Fault, Fields};
 use crate::lenient::{Lenient, Text};
 use crate::packed::{Packed, PackedContact, PackedIter};
 use crate::roster::{Owner, admit};
+use crate::shape::{Draft, Shapes};
 use crate::text::same;
 use crate::warnings::Warnings;
 
@@ -48,7 +49,7 @@ pub(crate) fn compare<'b>(body: &'b [u8], known: Packed<'_>, owner: Owner<'_>) -
         lost: Vec::new(),
         warnings: Warnings::default(),
     };
-    walk.entries()?;
+    walk.entries(&mut Shapes::new())?;
     walk.match_moved();
     // What is still new and yet known has a counterpart already: its JID is there twice.
     if is_twice(known, &walk.added)? {
@@ -72,13 +73,15 @@ struct Walk<'k, 'o, 'b> {
     warnings: Warnings,
 }
 
-impl<'k> Walk<'k, '_, '_> {
-    fn entries(&mut self) -> Option<()> {
+impl<'k, 'b> Walk<'k, '_, 'b> {
+    // What is seldom needed is kept out of this loop: a small function keeps what it works with in registers.
+    #[inline(never)]
+    fn entries(&mut self, shapes: &mut Shapes<'b>) -> Option<()> {
         self.json.eat(b'{')?;
         let mut strangers = 0;
         let mut more = self.json.eat(b'}').is_none();
         while more {
-            if self.next_is_same() {
+            if shapes.next_is_same(&mut self.json, &mut self.left).is_some() || self.next_reads_same(shapes) {
                 strangers = 0;
             } else if self.other_entry()? {
                 strangers += 1;
@@ -95,18 +98,21 @@ impl<'k> Walk<'k, '_, '_> {
     }
 
     /// Is the next entry the host's next contact, unchanged? Moves both on if it is, and neither if not.
-    #[inline]
-    fn next_is_same(&mut self) -> bool {
+    #[inline(never)]
+    fn next_reads_same(&mut self, shapes: &mut Shapes<'b>) -> bool {
         let (mut json, mut left) = (self.json, self.left.clone());
         let Some(Ok(known)) = left.next() else { return false };
-        let same = is_same(&mut json, &known).is_some();
+        let mut draft = Draft::new(&json);
+        let same = is_same(&mut json, &known, &mut draft).is_some();
         if same {
+            shapes.keep(&known, &draft, &json);
             (self.json, self.left) = (json, left);
         }
         same
     }
 
     /// Decodes an entry that is not the host's next contact. `true`: the host's next contacts are none of it.
+    #[inline(never)]
     fn other_entry(&mut self) -> Option<bool> {
         let Key(key) = self.json.value()?;
         self.json.eat(b':')?;
@@ -149,8 +155,9 @@ impl<'k> Walk<'k, '_, '_> {
 
 /// Reads one entry of the object, if it is this contact and written without detours.
 #[inline]
-fn is_same(json: &mut Cursor<'_>, known: &PackedContact<'_>) -> Option<()> {
+fn is_same<'b>(json: &mut Cursor<'b>, known: &PackedContact<'_>, draft: &mut Draft<'b>) -> Option<()> {
     json.string(known.jid)?;
+    draft.string(json, known.jid);
     json.eat(b':')?;
     json.eat(b'{')?;
     let (mut subscription, mut ask) = (Subscription::Both, false);
@@ -160,13 +167,16 @@ fn is_same(json: &mut Cursor<'_>, known: &PackedContact<'_>) -> Option<()> {
         if json.literal(b"\"name\"").is_some() {
             json.eat(b':')?;
             match known.name {
-                Some(name) => json.string(name)?,
+                Some(name) => {
+                    json.string(name)?;
+                    draft.name(json, name);
+                }
                 None => json.literal(b"null")?,
             }
             name_fits = true;
         } else if json.literal(b"\"groups\"").is_some() {
             json.eat(b':')?;
-            are_same_groups(json, known)?;
+            are_same_groups(json, known, draft)?;
             groups_fit = true;
         } else {
             let field = json.plain_string()?;
@@ -184,7 +194,7 @@ fn is_same(json: &mut Cursor<'_>, known: &PackedContact<'_>) -> Option<()> {
 
 /// Reads the groups, if they are these in this order.
 #[inline]
-fn are_same_groups(json: &mut Cursor<'_>, known: &PackedContact<'_>) -> Option<()> {
+fn are_same_groups<'b>(json: &mut Cursor<'b>, known: &PackedContact<'_>, draft: &mut Draft<'b>) -> Option<()> {
     let in_object = json.eat(b'[').is_none();
     if in_object {
         json.eat(b'{')?;
@@ -193,7 +203,9 @@ fn are_same_groups(json: &mut Cursor<'_>, known: &PackedContact<'_>) -> Option<(
     let mut groups = known.groups.iter();
     let mut more = json.eat(close).is_none();
     while more {
-        json.string(groups.next()?)?;
+        let group = groups.next()?;
+        json.string(group)?;
+        draft.string(json, group);
         if in_object {
             json.eat(b':')?;
             skip(json)?;

@@ -13,7 +13,7 @@
 //! - [`users`]: the body of a refresh request. [`summary`]: what it is answered with.
 //! - [`roster`] (with `fields` and `lenient`): JSON to contacts. [`jid`]: addresses. [`warnings`]: what was wrong.
 //! - [`document`]: what any body must be.
-//! - [`packed`]: the roster as the host hands it over. `in_step` (with `cursor`): what has
+//! - [`packed`]: the roster as the host hands it over. `in_step` (with `cursor`, `shape`): what has
 //!   changed, the fast way; [`diff`]: the thorough way. [`contact`], [`groups`]: what both speak of.
 //! - `tag`: how an unchanged answer is recognised without reading it.
 
@@ -30,6 +30,7 @@ pub mod packed;
 pub mod protocol;
 pub mod roster;
 pub mod settings;
+mod shape;
 pub mod summary;
 mod tag;
 mod text;

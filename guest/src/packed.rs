@@ -152,6 +152,20 @@ impl<'a> Iterator for PackedIter<'a> {
 }
 
 impl<'a> PackedIter<'a> {
+    /// What is left of the text and of the layout.
+    #[inline]
+    pub(crate) const fn left(&self) -> (&'a str, &'a [u32]) {
+        (self.text, self.layout)
+    }
+
+    /// Passes over a contact that somebody has read: `text` bytes and `layout` numbers. `None`: they are not there.
+    #[inline(always)]
+    pub(crate) fn pass(&mut self, text: usize, layout: usize) -> Option<()> {
+        (self.text, self.layout) = (self.text.get(text..)?, self.layout.get(layout..)?);
+        self.at += 1;
+        Some(())
+    }
+
     #[inline]
     fn contact(&mut self) -> Result<PackedContact<'a>, LayoutError> {
         let contact = self.at;

@@ -4,10 +4,11 @@
 //! left over as a leak.
 
 use std::cell::OnceCell;
+use std::sync::OnceLock;
 
 use crate::component::bindings::wasi::http::outgoing_handler;
 use crate::component::bindings::wasi::http::types::{
-    ErrorCode, Fields, IncomingResponse, OutgoingRequest, Scheme as WasiScheme, http_error_code,
+    ErrorCode, Fields, HeaderError, IncomingResponse, OutgoingRequest, Scheme as WasiScheme, http_error_code,
 };
 use crate::component::bindings::wasi::io::streams::StreamError;
 use crate::protocol::{Answer, Exchange, FetchError, MAX_BODY};
@@ -48,8 +49,7 @@ pub(crate) fn get(url: &UrlTemplate, exchange: &Exchange<'_>) -> Result<Received
 }
 
 fn send(url: &UrlTemplate, exchange: &Exchange<'_>) -> Result<IncomingResponse, FetchError> {
-    let headers: Vec<_> = exchange.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    let headers = Fields::from_list(&headers).map_err(|_| unreachable(url, "the host refused a header"))?;
+    let headers = headers(exchange).map_err(|_| unreachable(url, "the host refused a header"))?;
     let request = OutgoingRequest::new(headers);
     let scheme = match url.scheme() {
         Scheme::Http => WasiScheme::Http,
@@ -65,6 +65,17 @@ fn send(url: &UrlTemplate, exchange: &Exchange<'_>) -> Result<IncomingResponse, 
         Some(Ok(response)) => response.map_err(|error| explain(&error, url)),
         // It was ready, and nobody has asked before.
         Some(Err(())) | None => Err(unreachable(url, "the host has no answer")),
+    }
+}
+
+/// The headers of the request. Those of a request that is not conditional are always the same: their copies in the form
+/// that the bindings ask for are made once per instance.
+fn headers(exchange: &Exchange<'_>) -> Result<Fields, HeaderError> {
+    static UNCONDITIONAL: OnceLock<Vec<(String, Vec<u8>)>> = OnceLock::new();
+    let copies = || exchange.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<Vec<_>>();
+    match exchange.if_none_match() {
+        None => Fields::from_list(UNCONDITIONAL.get_or_init(copies)),
+        Some(_) => Fields::from_list(&copies()),
     }
 }
 
