@@ -23,13 +23,20 @@ struct Inner {
     before: AtomicU64,
     /// When the current stretch began, in nanoseconds; [`IDLE`] outside of one.
     began: AtomicU64,
+    /// When the last stretch ended, nanoseconds.
+    ended: AtomicU64,
 }
 
 const IDLE: u64 = u64::MAX;
 
 impl CpuMeter {
     pub(super) fn new() -> Self {
-        Self(Arc::new(Inner { zero: Instant::now(), before: AtomicU64::new(0), began: AtomicU64::new(IDLE) }))
+        Self(Arc::new(Inner {
+            zero: Instant::now(),
+            before: AtomicU64::new(0),
+            began: AtomicU64::new(IDLE),
+            ended: AtomicU64::new(0),
+        }))
     }
 
     /// A new call begins.
@@ -54,10 +61,16 @@ impl CpuMeter {
         self.0.began.store(self.now(), Ordering::Relaxed);
     }
 
+    /// When the last stretch ended; if there was none, when the meter was made.
+    pub(super) fn ended(&self) -> Instant {
+        self.0.zero + Duration::from_nanos(self.0.ended.load(Ordering::Relaxed))
+    }
+
     fn end(&self) {
-        let used = self.used();
-        self.0.before.store(u64::try_from(used.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
-        self.0.began.store(IDLE, Ordering::Relaxed);
+        let (now, began) = (self.now(), self.0.began.swap(IDLE, Ordering::Relaxed));
+        let before = self.0.before.load(Ordering::Relaxed);
+        self.0.before.store(before.saturating_add(now.saturating_sub(began)), Ordering::Relaxed);
+        self.0.ended.store(now, Ordering::Relaxed);
     }
 }
 

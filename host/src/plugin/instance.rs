@@ -76,7 +76,7 @@ impl Instance {
         self.store.set_epoch_deadline(1);
         let meter = self.store.data().cpu.clone();
         let result = Metered::new(call(&mut self.store, &*self.hooks), meter).await;
-        self.idle_since = Instant::now();
+        self.idle_since = self.store.data().cpu.ended();
         result
     }
 

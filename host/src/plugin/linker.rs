@@ -3,9 +3,8 @@
 //! Of WASI: clocks, random numbers, streams, standard output and error (to the log), an environment and a file system
 //! that are empty, sockets that are all refused. Of the network: `wasi:http` through the host's own client.
 
-use wasmtime::component::{HasData, Linker, ResourceTable};
+use wasmtime::component::Linker;
 use wasmtime::{Engine, Result};
-use wasmtime_wasi::WasiView;
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
@@ -15,7 +14,7 @@ use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView};
 use wasmtime_wasi_config::WasiConfig;
 
 use super::state::State;
-use super::{requests, version};
+use super::{requests, streams, version};
 
 /// A linker with everything this host grants.
 pub(super) fn linker(engine: &Engine) -> Result<Linker<State>> {
@@ -25,7 +24,7 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<State>> {
     wasmtime_wasi_config::add_to_linker(l, |state| WasiConfig::from(&state.settings))?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(l)?;
     requests::add_to_linker(l)?;
-    add_streams(l)?;
+    streams::add_to_linker(l)?;
     clocks::wall_clock::add_to_linker::<State, WasiClocks>(l, State::clocks)?;
     clocks::monotonic_clock::add_to_linker::<State, WasiClocks>(l, State::clocks)?;
     random::random::add_to_linker::<State, WasiRandom>(l, State::random)?;
@@ -61,17 +60,4 @@ fn add_refused_sockets(l: &mut Linker<State>) -> Result<()> {
     sockets::tcp::add_to_linker::<State, WasiSockets>(l, State::sockets)?;
     sockets::udp_create_socket::add_to_linker::<State, WasiSockets>(l, State::sockets)?;
     sockets::udp::add_to_linker::<State, WasiSockets>(l, State::sockets)
-}
-
-struct Table;
-
-impl HasData for Table {
-    type Data<'a> = &'a mut ResourceTable;
-}
-
-fn add_streams(linker: &mut Linker<State>) -> Result<()> {
-    use wasmtime_wasi_io::bindings::wasi::io;
-    io::error::add_to_linker::<State, Table>(linker, |state| state.ctx().table)?;
-    io::poll::add_to_linker::<State, Table>(linker, |state| state.ctx().table)?;
-    io::streams::add_to_linker::<State, Table>(linker, |state| state.ctx().table)
 }

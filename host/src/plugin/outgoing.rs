@@ -64,7 +64,8 @@ impl CannedAnswer {
 
 /// Sends the requests of one instance, as many as the call may make.
 pub(super) struct Outgoing {
-    network: Network,
+    /// Shared with its requests only: who counts what all instances share makes all threads write to one place.
+    network: Arc<Network>,
     left: u32,
     refused: bool,
     /// One call's requests run so many at once; each holds a whole response.
@@ -83,7 +84,7 @@ impl Outgoing {
     pub(super) fn new(network: Network, max_bytes: usize) -> Self {
         let turns = Arc::new(Semaphore::new(AT_ONCE));
         Self {
-            network,
+            network: Arc::new(network),
             left: 0,
             refused: false,
             turns,
@@ -97,8 +98,12 @@ impl Outgoing {
     pub(super) fn begin_call(&mut self, requests: u32) {
         self.left = requests;
         self.refused = false;
-        // A counter of its own for every call: a request that outlives its call must not take from the next.
-        self.bytes_left = Arc::new(AtomicUsize::new(self.max_bytes));
+        // A counter of its own for every call, unless nobody has the last one: a request that outlives its call must not
+        // take from the next.
+        match Arc::get_mut(&mut self.bytes_left) {
+            Some(left) => *left.get_mut() = self.max_bytes,
+            None => self.bytes_left = Arc::new(AtomicUsize::new(self.max_bytes)),
+        }
         self.lone = None;
         self.tape = None;
     }
@@ -132,7 +137,7 @@ impl Outgoing {
                 return Err(ErrorCode::HttpRequestDenied);
             }
         }
-        let (network, turns) = (self.network.clone(), Arc::clone(&self.turns));
+        let (network, turns) = (Arc::clone(&self.network), Arc::clone(&self.turns));
         let bytes_left = Arc::clone(&self.bytes_left);
         let tape = self.tape.clone();
         Ok(Box::pin(async move {
@@ -141,7 +146,7 @@ impl Outgoing {
             let body = collect(body).await?;
             let request = request.map(|()| body);
             let recording = tape.map(|tape| (tape.asked(&request), tape));
-            let answered = exchange(network, request, options).await;
+            let answered = exchange(&network, request, options).await;
             if let Some((asked, tape)) = recording {
                 tape.answered(asked, &answered);
             }
@@ -180,7 +185,7 @@ async fn collect(body: Option<WasiBody>) -> Result<Bytes, ErrorCode> {
     Ok(body.to_bytes())
 }
 
-async fn exchange(network: Network, request: Request<Bytes>, options: RequestOptions) -> Answered {
+async fn exchange(network: &Network, request: Request<Bytes>, options: RequestOptions) -> Answered {
     let deadlines = Deadlines {
         connect: options.connect_timeout,
         first_byte: options.first_byte_timeout,

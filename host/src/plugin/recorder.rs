@@ -4,7 +4,7 @@
 //! is compared with is what that module said; it is emptied when the module no longer serves.
 //!
 //! Recording must not be felt. The first calls of each hook are recorded, and from then on one in [`GAP`]; all others
-//! cost the reading of a clock. What is recorded is bounded in calls and in bytes.
+//! cost a look at the time. What is recorded is bounded in calls and in bytes.
 //!
 //! Nothing secret is kept: the host's credentials are added to a request after it has passed here, of a request's own
 //! header only the conditions are kept, and cookies of answers are not. It stays in memory; of a URL only what may be
@@ -88,8 +88,8 @@ impl Recorder {
         Self { most, began: Instant::now(), hooks: Default::default(), kept: Mutex::default() }
     }
 
-    /// A tape for a call that begins, if it is one to record.
-    pub(super) fn begin(&self, hook: Hook) -> Option<Arc<Tape>> {
+    /// A tape for a call that begins `now`, if it is one to record.
+    pub(super) fn begin(&self, hook: Hook, now: Instant) -> Option<Arc<Tape>> {
         if self.most == 0 {
             return None;
         }
@@ -98,7 +98,7 @@ impl Recorder {
             sampling.first.fetch_add(1, Ordering::Relaxed);
             return Some(Arc::default());
         }
-        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let now = u64::try_from(now.saturating_duration_since(self.began).as_millis()).unwrap_or(u64::MAX);
         let next = sampling.next.load(Ordering::Relaxed);
         let after = now.saturating_add(GAP.as_millis() as u64);
         let mine =
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     fn record(recorder: &Recorder, hook: Hook, size: usize, status: u16) -> bool {
-        let Some(tape) = recorder.begin(hook) else { return false };
+        let Some(tape) = recorder.begin(hook, Instant::now()) else { return false };
         let said = Answer { status, content_type: String::new(), body: Vec::new() };
         recorder.keep(&tape, size, || Call::Summary { outcome: Outcome::Single(true), said });
         true

@@ -254,7 +254,7 @@ impl WasmPlugin {
         let plugin = self.name.clone();
         // Nothing is sent while the settings are looked at.
         let offline = LimitsConfig { max_requests_per_call: 0, ..self.limits.clone() };
-        let checked = self.call_within("check", "", &offline, |store, hooks| hooks.check(store));
+        let checked = self.call_within(About::now("check", ""), &offline, |store, hooks| hooks.check(store));
         match checked.await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(wrong)) => {
@@ -275,61 +275,70 @@ impl WasmPlugin {
 
     async fn call<R: Send>(
         &self,
-        hook: &'static str,
-        user: &str,
+        about: About<'_>,
         call: impl for<'a> FnOnce(&'a mut Store<State>, &'a dyn Hooks) -> BoxFuture<'a, wasmtime::Result<R>> + Send,
     ) -> Result<R, CallError> {
-        self.call_within(hook, user, &self.limits, call).await
+        self.call_within(about, &self.limits, call).await
     }
 
     /// One call: an instance, the limits, the deadline; afterwards the instance is kept or retired.
     async fn call_within<R: Send>(
         &self,
-        hook: &'static str,
-        user: &str,
+        about: About<'_>,
         limits: &LimitsConfig,
         call: impl for<'a> FnOnce(&'a mut Store<State>, &'a dyn Hooks) -> BoxFuture<'a, wasmtime::Result<R>> + Send,
     ) -> Result<R, CallError> {
-        let began = Instant::now();
-        let result = self.timed_call(hook, user, limits, call).await;
-        let outcome = result.as_ref().map_or_else(CallError::kind, |_| "ok");
-        let elapsed = began.elapsed();
+        let result = self.timed_call(about, limits, call).await;
+        let About { hook, began, .. } = about;
+        let (outcome, elapsed) = match &result {
+            Ok((_, ended)) => ("ok", ended.saturating_duration_since(began)),
+            Err(error) => (error.kind(), began.elapsed()),
+        };
         self.metrics.call(hook, outcome, elapsed);
         self.stats.call(hook, outcome, elapsed);
-        result
+        result.map(|(result, _)| result)
     }
 
+    /// The result, and when the hook returned it.
     async fn timed_call<R: Send>(
         &self,
-        hook: &'static str,
-        user: &str,
+        about: About<'_>,
         limits: &LimitsConfig,
         call: impl for<'a> FnOnce(&'a mut Store<State>, &'a dyn Hooks) -> BoxFuture<'a, wasmtime::Result<R>> + Send,
-    ) -> Result<R, CallError> {
-        let slot = tokio::time::timeout(limits.queue_timeout, self.slots.acquire()).await;
-        let Ok(Ok(_slot)) = slot else { return Err(CallError::Busy { limit: limits.queue_timeout }) };
+    ) -> Result<(R, Instant), CallError> {
+        let About { hook, user, began } = about;
+        let (_slot, began) = match self.slots.try_acquire() {
+            Ok(slot) => (slot, began),
+            Err(_) => match tokio::time::timeout(limits.queue_timeout, self.slots.acquire()).await {
+                Ok(Ok(slot)) => (slot, Instant::now()),
+                _ => return Err(CallError::Busy { limit: limits.queue_timeout }),
+            },
+        };
         let _ticking = self.engine.tick_while();
         // One deadline for starting an instance and for the call; a call that is cut off takes its instance with it.
         let call = async {
             let mut instance = self.instance(hook).await?;
-            let log = instance.store().data().log.clone();
-            log.begin_call(hook, user);
+            instance.store().data().log.begin_call(hook, user);
             let result = instance.run(limits, call).await;
-            log.end_call();
-            self.stats.used(instance.store().data().used());
+            let state = instance.store().data();
+            state.log.end_call();
+            self.stats.used(state.used());
             match result {
                 Ok(result) => {
+                    let ended = instance.idle_since;
                     self.put_back(instance);
-                    Ok(result)
+                    Ok((result, ended))
                 }
                 Err(error) => {
-                    let error = explain(hook, limits, &error, instance.store().data());
+                    let error = explain(hook, limits, &error, state);
                     self.metrics.instance("failed");
                     Err(error)
                 }
             }
         };
-        match tokio::time::timeout(limits.call_timeout, call).await {
+        // A deadline that the clock cannot reach is none.
+        let deadline = began.checked_add(limits.call_timeout).unwrap_or_else(|| began + Duration::from_secs(1 << 30));
+        match tokio::time::timeout_at(deadline.into(), call).await {
             Ok(result) => result,
             Err(_) => {
                 self.metrics.instance("failed");
@@ -374,6 +383,21 @@ impl WasmPlugin {
     }
 }
 
+/// Which call it is.
+#[derive(Clone, Copy)]
+struct About<'a> {
+    hook: &'static str,
+    /// Whom it serves, if it is one user.
+    user: &'a str,
+    began: Instant,
+}
+
+impl<'a> About<'a> {
+    fn now(hook: &'static str, user: &'a str) -> Self {
+        Self { hook, user, began: Instant::now() }
+    }
+}
+
 /// What went wrong, in the operator's terms.
 fn explain(hook: &'static str, limits: &LimitsConfig, error: &wasmtime::Error, state: &State) -> CallError {
     if error.downcast_ref::<CpuTimeExceeded>().is_some() {
@@ -404,8 +428,9 @@ fn record(store: &mut Store<State>, tape: &Option<Arc<Tape>>) {
 #[async_trait]
 impl RosterPlugin for WasmPlugin {
     async fn fetch(&self, user: &Username) -> Result<FetchedRoster, CallError> {
-        let (name, tape) = (user.clone(), self.recorder.begin(Hook::Fetch));
-        let roster = self.call("fetch", user.as_str(), |store, hooks| {
+        let about = About::now("fetch", user.as_str());
+        let (name, tape) = (user.clone(), self.recorder.begin(Hook::Fetch, about.began));
+        let roster = self.call(about, |store, hooks| {
             record(store, &tape);
             hooks.fetch(store, name)
         });
@@ -419,8 +444,9 @@ impl RosterPlugin for WasmPlugin {
     }
 
     async fn changed_users(&self, body: Bytes) -> Result<Result<Vec<String>, BadRequest>, CallError> {
-        let (read, tape) = (body.clone(), self.recorder.begin(Hook::ChangedUsers));
-        let users = self.call("changed-users", "", |store, hooks| {
+        let about = About::now("changed-users", "");
+        let (read, tape) = (body.clone(), self.recorder.begin(Hook::ChangedUsers, about.began));
+        let users = self.call(about, |store, hooks| {
             record(store, &tape);
             hooks.changed_users(store, read)
         });
@@ -434,9 +460,10 @@ impl RosterPlugin for WasmPlugin {
     }
 
     async fn refresh(&self, user: &Username, known: Arc<Snapshot>) -> Result<Refreshed, CallError> {
-        let (name, code, tape) = (user.clone(), self.tag_owner(), self.recorder.begin(Hook::Refresh));
+        let about = About::now("refresh", user.as_str());
+        let (name, code, tape) = (user.clone(), self.tag_owner(), self.recorder.begin(Hook::Refresh, about.began));
         let lent = KnownRoster { snapshot: Arc::clone(&known), code };
-        let refreshed = self.call("refresh", user.as_str(), |store, hooks| {
+        let refreshed = self.call(about, |store, hooks| {
             record(store, &tape);
             hooks.refresh(store, name, lent)
         });
@@ -450,8 +477,9 @@ impl RosterPlugin for WasmPlugin {
     }
 
     async fn summary(&self, outcome: Outcome) -> Result<Answer, CallError> {
-        let (told, tape) = (outcome.clone(), self.recorder.begin(Hook::Summary));
-        let answer = self.call("summary", "", |store, hooks| {
+        let about = About::now("summary", "");
+        let (told, tape) = (outcome.clone(), self.recorder.begin(Hook::Summary, about.began));
+        let answer = self.call(about, |store, hooks| {
             record(store, &tape);
             hooks.summary(store, told)
         });
