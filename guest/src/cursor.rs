@@ -84,7 +84,7 @@ impl<'b> Cursor<'b> {
     }
 
     /// Exactly these bytes.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn bytes(&mut self, wanted: &[u8]) -> Option<()> {
         let (found, rest) = self.rest.split_at_checked(wanted.len())?;
         if !same_bytes(found, wanted) {

@@ -7,6 +7,7 @@
 
 use crate::cursor::Cursor;
 use crate::packed::{PackedContact, PackedIter};
+use crate::text::same_bytes;
 
 /// Contacts in more groups are always read as JSON.
 const GROUPS: usize = 3;
@@ -21,11 +22,47 @@ pub(crate) struct Shapes<'b>([Option<Shape<'b>>; KINDS]);
 #[derive(Clone, Copy, Default)]
 struct Shape<'b> {
     /// What stands before each string, from the end of the string before it.
-    before: [&'b [u8]; STRINGS],
+    before: [Glue<'b>; STRINGS],
     /// What stands after the last string.
-    end: &'b [u8],
-    /// The name comes after the groups, not before them.
+    end: Glue<'b>,
+    /// The name comes after the group, not before it.
     name_is_last: bool,
+}
+
+/// A text that is looked for: the first 16 bytes as a number, whatever its length.
+#[derive(Clone, Copy, Default)]
+struct Glue<'b> {
+    head: u128,
+    mask: u128,
+    text: &'b [u8],
+}
+
+impl<'b> Glue<'b> {
+    fn new(text: &'b [u8]) -> Self {
+        let number = |byte: &dyn Fn(&u8) -> u8| {
+            text.iter().take(16).rev().fold(0, |number, next| number << 8 | u128::from(byte(next)))
+        };
+        Self { head: number(&|byte| *byte), mask: number(&|_| 0xFF), text }
+    }
+
+    /// What follows if the JSON begins with this.
+    #[inline(always)]
+    fn strip(&self, json: &'b [u8]) -> Option<&'b [u8]> {
+        let head = u128::from_le_bytes(*json.first_chunk()?);
+        if (head ^ self.head) & self.mask != 0 {
+            return None;
+        }
+        if self.text.len() > 16 {
+            return strip(json, self.text);
+        }
+        json.get(self.text.len()..)
+    }
+}
+
+#[inline(always)]
+fn strip<'b>(json: &'b [u8], text: &[u8]) -> Option<&'b [u8]> {
+    let (found, rest) = json.split_at_checked(text.len())?;
+    same_bytes(found, text).then_some(rest)
 }
 
 impl<'b> Shapes<'b> {
@@ -41,42 +78,62 @@ impl<'b> Shapes<'b> {
         let (&[jid, name, flags, groups], lengths) = layout.split_first_chunk::<4>()?;
         let groups = usize::try_from(groups).ok()?;
         let shape = self.0.get(kind(flags, groups, name > 0)?)?.as_ref()?;
-        let (mut seen, mut strings) = (*json, text.as_bytes());
-        let mut before = shape.before.iter();
-        seen.bytes(before.next()?)?;
-        seen.bytes(take(&mut strings, jid)?)?;
-        let named = name.checked_sub(1);
-        let name = take(&mut strings, named.unwrap_or(0))?;
-        if named.is_some() && !shape.name_is_last {
-            seen.bytes(before.next()?)?;
-            seen.bytes(name)?;
+        let [first, second, third, others @ ..] = &shape.before;
+        let (jid, mut strings) = take(text.as_bytes(), jid)?;
+        let mut rest = strip(first.strip(json.rest())?, jid)?;
+        let mut lengths = lengths.get(..groups)?;
+        let mut before = shape.before.get(1..)?;
+        if name > 0 {
+            // The name and a group: without a loop as far as most contacts go.
+            let (name, after) = take(strings, name - 1)?;
+            strings = after;
+            if let [group, more @ ..] = lengths {
+                let (group, after) = take(strings, *group)?;
+                (strings, lengths, before) = (after, more, others);
+                let (one, other) = if shape.name_is_last { (group, name) } else { (name, group) };
+                rest = strip(third.strip(strip(second.strip(rest)?, one)?)?, other)?;
+            } else {
+                rest = strip(second.strip(rest)?, name)?;
+            }
         }
-        for length in lengths.get(..groups)? {
-            seen.bytes(before.next()?)?;
-            seen.bytes(take(&mut strings, *length)?)?;
+        if !lengths.is_empty() {
+            (rest, strings) = more(before, lengths, rest, strings)?;
         }
-        if named.is_some() && shape.name_is_last {
-            seen.bytes(before.next()?)?;
-            seen.bytes(name)?;
-        }
-        seen.bytes(shape.end)?;
+        rest = shape.end.strip(rest)?;
         left.pass(text.len() - strings.len(), 4 + groups)?;
-        *json = seen;
+        *json = Cursor::new(rest);
         Some(())
     }
 
     /// Keeps the shape of a contact that has been read.
     pub(crate) fn keep(&mut self, known: &PackedContact<'_>, draft: &Draft<'b>, json: &Cursor<'b>) {
-        let named = usize::from(known.name.is_some());
+        let (named, groups) = (known.name.is_some(), known.groups.len());
         let flags = known.subscription as u32 | if known.ask { 4 } else { 0 };
         // A field that is there twice has more strings.
-        if draft.strings == 1 + named + known.groups.len()
-            && let Some(kind) = kind(flags, known.groups.len(), known.name.is_some())
-            && let Some(place) = self.0.get_mut(kind)
+        let once = draft.strings == 1 + usize::from(named) + groups;
+        let in_order = groups < 2 || !draft.shape.name_is_last;
+        if once
+            && in_order
+            && let Some(place) = kind(flags, groups, named).and_then(|kind| self.0.get_mut(kind))
         {
             *place = draft.finish(json);
         }
     }
+}
+
+/// Looks for more groups.
+#[inline(never)]
+fn more<'b, 'k>(
+    before: &[Glue<'b>],
+    lengths: &[u32],
+    mut json: &'b [u8],
+    mut strings: &'k [u8],
+) -> Option<(&'b [u8], &'k [u8])> {
+    for (at, length) in lengths.iter().enumerate() {
+        let (group, after) = take(strings, *length)?;
+        (json, strings) = (strip(before.get(at)?.strip(json)?, group)?, after);
+    }
+    Some((json, strings))
 }
 
 #[inline]
@@ -85,11 +142,9 @@ fn kind(flags: u32, groups: usize, named: bool) -> Option<usize> {
 }
 
 /// Cuts `length` bytes off the front. What equals the text between two quotes ends with a whole character.
-#[inline]
-fn take<'a>(text: &mut &'a [u8], length: u32) -> Option<&'a [u8]> {
-    let (taken, rest) = text.split_at_checked(usize::try_from(length).ok()?)?;
-    *text = rest;
-    Some(taken)
+#[inline(always)]
+fn take(text: &[u8], length: u32) -> Option<(&[u8], &[u8])> {
+    text.split_at_checked(usize::try_from(length).ok()?)
 }
 
 /// The shape of an entry while it is read.
@@ -112,7 +167,7 @@ impl<'b> Draft<'b> {
         let end = self.entry.len() - json.rest().len() - 1;
         let before = self.entry.get(self.to..end - string.len());
         if let (Some(place), Some(before)) = (self.shape.before.get_mut(self.strings), before) {
-            *place = before;
+            *place = Glue::new(before);
         }
         self.to = end;
         self.strings += 1;
@@ -127,6 +182,6 @@ impl<'b> Draft<'b> {
     /// The cursor stands behind the entry.
     fn finish(&self, json: &Cursor<'b>) -> Option<Shape<'b>> {
         let end = self.entry.get(self.to..self.entry.len() - json.rest().len())?;
-        Some(Shape { end, ..self.shape })
+        Some(Shape { end: Glue::new(end), ..self.shape })
     }
 }

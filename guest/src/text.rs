@@ -15,17 +15,14 @@ pub(crate) fn same(a: &str, b: &str) -> bool {
 }
 
 /// Are these the same bytes?
-#[inline]
+#[inline(always)]
 pub(crate) fn same_bytes(a: &[u8], b: &[u8]) -> bool {
-    // Nearly all strings are short: two pieces that may overlap, and no loop.
+    // Nearly all strings are short: two pieces that may overlap, no loop and no call.
     a.len() == b.len()
         && match a.len() {
             16..=32 => ends::<16, _>(a, u128::from_le_bytes) == ends(b, u128::from_le_bytes),
             8..16 => ends::<8, _>(a, u64::from_le_bytes) == ends(b, u64::from_le_bytes),
-            4..8 => ends::<4, _>(a, u32::from_le_bytes) == ends(b, u32::from_le_bytes),
-            2..4 => ends::<2, _>(a, u16::from_le_bytes) == ends(b, u16::from_le_bytes),
-            0..2 => a.first() == b.first(),
-            _ => is_same_long(a, b),
+            _ => is_same_other(a, b),
         }
 }
 
@@ -35,8 +32,14 @@ fn ends<const N: usize, T>(text: &[u8], number: impl Fn([u8; N]) -> T) -> Option
     Some((number(*text.first_chunk()?), number(*text.last_chunk()?)))
 }
 
+/// The same for other lengths.
 #[inline(never)]
-fn is_same_long(a: &[u8], b: &[u8]) -> bool {
+fn is_same_other(a: &[u8], b: &[u8]) -> bool {
+    match a.len() {
+        4..8 => return ends::<4, _>(a, u32::from_le_bytes) == ends(b, u32::from_le_bytes),
+        2..4 => return ends::<2, _>(a, u16::from_le_bytes) == ends(b, u16::from_le_bytes),
+        _ => {}
+    }
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
     let same = |(a, b): (&[u8; 16], &[u8; 16])| u128::from_le_bytes(*a) == u128::from_le_bytes(*b);
     a.iter().zip(b).all(same) && a_rest.iter().zip(b_rest).all(|(a, b)| a == b)

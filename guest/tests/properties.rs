@@ -186,6 +186,50 @@ fn edited_bodies() -> impl Strategy<Value = (String, String)> {
     })
 }
 
+/// Contacts as an application writes them that has one way of writing, out of several.
+fn in_one_style(contacts: &[Contact<'_>], style: u8) -> String {
+    let entry = |contact: &Contact<'_>| {
+        let jid = json!(contact.jid);
+        let name = json!(contact.name);
+        let groups: Vec<String> = contact.groups.iter().map(|group| json!(group).to_string()).collect();
+        let (array, object) =
+            (groups.join(","), groups.iter().map(|group| format!("{group}: true")).collect::<Vec<_>>());
+        let object = object.join(", ");
+        match style {
+            0 => format!("{jid}:{{\"name\":{name},\"groups\":[{array}]}}"),
+            1 => format!("\n {jid}: {{\"groups\": {{{object}}}, \"subscription\": \"to\", \"name\": {name}}}\n"),
+            2 if contact.ask => format!("{jid}:{{\"ask\":\"subscribe\",\"groups\":[{array}]}}"),
+            2 => format!("{jid}:{{\"id\":[17],\"groups\":[{array}],\"name\":{name}}}"),
+            3 => format!("{jid}:{{\"name\":{name},\"name\":{name},\"x\":{name},\"groups\":{{{object}}}}}"),
+            _ => format!("{jid}:{{\"name\":{name},\"groups\":[{array}],\"groups\":[{array}]}}"),
+        }
+    };
+    format!("{{{}}}", contacts.iter().map(entry).collect::<Vec<_>>().join(","))
+}
+
+/// Going in step and decoding everything give the same result.
+fn check_both_ways(old: &[u8], new: &[u8]) -> Result<(), TestCaseError> {
+    let settings = Settings::new(Some("http://app/%s"), Some("example.com")).unwrap();
+    let answer = |body| Response { status: 200, etag: None, body };
+    let fetched = Exchange::first(&settings, "john").unwrap().roster(&answer(old)).unwrap();
+    let known = PackedBuf::pack(&fetched.contacts).unwrap();
+    // With the tag it may go in step; without, it never does.
+    let [in_step, thorough] = [Some(&fetched.tag[..]), None].map(|tag| {
+        match Exchange::again(&settings, "john", tag).unwrap().refreshed(&answer(new), || known.as_packed())? {
+            Refreshed::Unchanged => Ok((Vec::new(), None)),
+            Refreshed::Changed { mut changes, warnings, .. } => {
+                changes.sort_by(|a, b| a.jid().cmp(b.jid()));
+                Ok((changes, Some(warnings)))
+            }
+        }
+    });
+    match (in_step, thorough) {
+        (Ok((left, None)), Ok((right, _))) => prop_assert_eq!(left, right),
+        (left, right) => prop_assert_eq!(left, right as Result<_, FetchError>),
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
     #[test]
@@ -193,25 +237,16 @@ proptest! {
         (old, new) in edited_bodies(),
         cut in proptest::option::weighted(0.05, any::<prop::sample::Index>()),
     ) {
-        let settings = Settings::new(Some("http://app/%s"), Some("example.com")).unwrap();
-        let answer = |body| Response { status: 200, etag: None, body };
-        let fetched = Exchange::first(&settings, "john").unwrap().roster(&answer(old.as_bytes())).unwrap();
-        let known = PackedBuf::pack(&fetched.contacts).unwrap();
-        let new = &new.as_bytes()[..cut.map_or(new.len(), |cut| cut.index(new.len()))];
-        // With the tag it may go in step; without, it never does.
-        let [in_step, thorough] = [Some(&fetched.tag[..]), None].map(|tag| {
-            match Exchange::again(&settings, "john", tag).unwrap().refreshed(&answer(new), || known.as_packed())? {
-                Refreshed::Unchanged => Ok((Vec::new(), None)),
-                Refreshed::Changed { mut changes, warnings, .. } => {
-                    changes.sort_by(|a, b| a.jid().cmp(b.jid()));
-                    Ok((changes, Some(warnings)))
-                }
-            }
-        });
-        match (in_step, thorough) {
-            (Ok((left, None)), Ok((right, _))) => prop_assert_eq!(left, right),
-            (left, right) => prop_assert_eq!(left, right as Result<_, FetchError>),
-        }
+        check_both_ways(old.as_bytes(), &new.as_bytes()[..cut.map_or(new.len(), |cut| cut.index(new.len()))])?;
+    }
+
+    #[test]
+    fn an_application_with_one_way_of_writing_is_compared_in_step_as_thoroughly(
+        (old, new) in edited(),
+        (style, other) in (0..5_u8, proptest::option::weighted(0.1, 0..5_u8)),
+    ) {
+        let new = in_one_style(&new, other.unwrap_or(style));
+        check_both_ways(in_one_style(&old, style).as_bytes(), new.as_bytes())?;
     }
 }
 
