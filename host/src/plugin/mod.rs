@@ -2,7 +2,7 @@
 //!
 //! The way of a call: [`WasmPlugin`] (the hooks as [`RosterPlugin`]) takes an [`instance`] from the [`pool`], sets the
 //! call's limits in its [`state`], calls the export, and puts the instance back or retires it. What the component can
-//! reach while it runs is listed in [`linker`]: the host's HTTP client ([`requests`] and [`outgoing`]), [`streams`], its settings, one roster
+//! reach while it runs is listed in [`linker`]: the host's HTTP client ([`requests`], [`request_parts`] and [`outgoing`]), [`streams`], its settings, one roster
 //! ([`known_roster`]), clocks, random numbers, and standard error, which goes to the log ([`guest_log`]).
 //!
 //! Several versions of the WIT are served side by side: [`version`] says what a version is, [`v0_1`] is one. What a plugin
@@ -29,6 +29,7 @@ mod outgoing;
 mod pool;
 pub(crate) mod private_file;
 mod recorder;
+mod request_parts;
 mod requests;
 mod responses;
 mod signature;

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use wasmtime_wasi_http::p2::bindings::http::types::{DnsErrorPayload, ErrorCode};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
+use super::request_parts::LastRequest;
 use super::requests::Answered;
 use super::tape::{Replay, Tape};
 use crate::http_client::{Deadlines, ErrorKind, HttpClient, SendError};
@@ -75,6 +76,7 @@ pub(super) struct Outgoing {
     max_bytes: usize,
     /// The request of this call that goes on only while the plugin waits for it; see [`super::requests`].
     pub(super) lone: Option<u32>,
+    pub(super) last: LastRequest,
     /// Where this call's exchanges are recorded, if they are.
     tape: Option<Arc<Tape>>,
 }
@@ -91,6 +93,7 @@ impl Outgoing {
             bytes_left: Arc::new(AtomicUsize::new(max_bytes)),
             max_bytes,
             lone: None,
+            last: LastRequest::default(),
             tape: None,
         }
     }

@@ -17,22 +17,23 @@ use std::task::{Context, Poll, Waker};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::uri::{Authority, PathAndQuery, Scheme};
+use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, Method, Request, Response, Uri, header};
 use wasmtime::component::{Linker, Resource, ResourceType};
 use wasmtime::{Result, StoreContextMut};
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 use wasmtime_wasi::runtime::AbortOnDropJoinHandle;
-use wasmtime_wasi_http::RequestOptions;
 use wasmtime_wasi_http::p2::bindings::http::types::{self, ErrorCode};
 use wasmtime_wasi_http::p2::types::HostOutgoingRequest;
+use wasmtime_wasi_http::{RequestOptions, WasiBody};
 
+use super::request_parts::{self, LastRequest};
 use super::responses::{self, IncomingResponse};
 use super::state::State;
 
 /// The version of `wasi:http` that wasmtime-wasi-http speaks. Another would not link: a plugin's imports are all looked
 /// for under one name.
-const TYPES: &str = "wasi:http/types@0.2.12";
+pub(super) const TYPES: &str = "wasi:http/types@0.2.12";
 const HANDLER: &str = "wasi:http/outgoing-handler@0.2.12";
 
 /// How a request ended.
@@ -103,6 +104,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     linker
         .instance(HANDLER)?
         .func_wrap("handle", |mut context, (request, options)| Ok((handle(context.data_mut(), request, options)?,)))?;
+    request_parts::add_to_linker(linker)?;
     responses::add_to_linker(linker)?;
     linker.allow_shadowing(false);
     Ok(())
@@ -142,9 +144,8 @@ fn handle(
 ) -> Result<Result<Resource<PendingResponse>, ErrorCode>> {
     let State { table, outgoing, .. } = state;
     let options = options.map(|options| table.delete(options)).transpose()?.unwrap_or_default();
-    let HostOutgoingRequest { method, scheme, authority, path_with_query, headers, body } = table.delete(request)?;
-    let head = match head(method, scheme, authority, path_with_query, headers.into(), body.is_some()) {
-        Ok(head) => head,
+    let (head, body) = match head(&mut outgoing.last, table.delete(request)?) {
+        Ok(request) => request,
         Err(code) => return Ok(Err(code)),
     };
     let has_body = body.is_some();
@@ -163,34 +164,38 @@ fn handle(
     Ok(Ok(pending))
 }
 
-/// The request without its body, if it can be sent at all.
-fn head(
-    method: types::Method,
+/// The request and its body apart, if it can be sent at all.
+fn head(last: &mut LastRequest, request: HostOutgoingRequest) -> Result<(Request<()>, Option<WasiBody>), ErrorCode> {
+    let HostOutgoingRequest { method, scheme, authority, path_with_query, headers, body } = request;
+    let headers = headers.into();
+    check_length(&headers, body.is_some())?;
+    let mut request = Request::new(());
+    *request.method_mut() = TryInto::<Method>::try_into(method).map_err(|_| ErrorCode::HttpRequestMethodInvalid)?;
+    *request.uri_mut() = uri(last, scheme, authority.as_deref(), path_with_query.as_deref())?;
+    *request.headers_mut() = headers;
+    Ok((request, body))
+}
+
+/// Where it goes.
+fn uri(
+    last: &mut LastRequest,
     scheme: Option<types::Scheme>,
-    authority: Option<String>,
-    path_with_query: Option<String>,
-    headers: HeaderMap,
-    has_body: bool,
-) -> Result<Request<()>, ErrorCode> {
-    check_length(&headers, has_body)?;
-    let scheme = match scheme {
+    authority: Option<&str>,
+    path_with_query: Option<&str>,
+) -> Result<Uri, ErrorCode> {
+    let invalid = || ErrorCode::HttpRequestUriInvalid;
+    let mut uri = http::uri::Parts::default();
+    uri.scheme = Some(match scheme {
         None | Some(types::Scheme::Https) => Scheme::HTTPS,
         Some(types::Scheme::Http) => Scheme::HTTP,
         Some(types::Scheme::Other(_)) => return Err(ErrorCode::HttpProtocolError),
-    };
-    let mut uri = http::uri::Parts::default();
-    uri.scheme = Some(scheme);
-    uri.authority =
-        Some(Authority::try_from(authority.unwrap_or_default()).map_err(|_| ErrorCode::HttpRequestUriInvalid)?);
+    });
+    uri.authority = Some(last.authority(authority.unwrap_or_default()).ok_or_else(invalid)?.clone());
     uri.path_and_query = Some(match path_with_query {
-        Some(path) => PathAndQuery::try_from(path).map_err(|_| ErrorCode::HttpRequestUriInvalid)?,
+        Some(path) => last.path(path).ok_or_else(invalid)?.clone(),
         None => PathAndQuery::from_static("/"),
     });
-    let mut request = Request::new(());
-    *request.method_mut() = TryInto::<Method>::try_into(method).map_err(|_| ErrorCode::HttpRequestMethodInvalid)?;
-    *request.uri_mut() = Uri::from_parts(uri).map_err(|_| ErrorCode::HttpRequestUriInvalid)?;
-    *request.headers_mut() = headers;
-    Ok(request)
+    Uri::from_parts(uri).map_err(|_| invalid())
 }
 
 /// `content-length` is otherwise only looked at when a body is made, which a plugin need not do.

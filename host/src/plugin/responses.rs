@@ -14,9 +14,8 @@ use wasmtime_wasi_http::FieldMap;
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::p2::types::HostIncomingRequest;
 
+use super::requests::TYPES;
 use super::state::State;
-
-const TYPES: &str = "wasi:http/types@0.2.12";
 
 /// The resource `incoming-response`.
 pub(super) struct IncomingResponse {

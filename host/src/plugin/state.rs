@@ -22,7 +22,7 @@ const HOSTCALL_BYTES: usize = 16 << 20;
 /// Most random bytes in one host call: more would be a way to compute on the host's account.
 const RANDOM_BYTES: u64 = 64 << 10;
 /// Most bytes of header fields in one request, as `wasi:http` counts them.
-const HEADER_BYTES: usize = 16 << 10;
+pub(super) const HEADER_BYTES: usize = 16 << 10;
 /// Entries a table may grow to; components from Rust have a few hundred.
 const TABLE_ELEMENTS: usize = 20_000;
 
