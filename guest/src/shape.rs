@@ -10,7 +10,7 @@ use crate::packed::{PackedContact, PackedIter};
 use crate::text::same_bytes;
 
 /// Contacts in more groups are always read as JSON.
-const GROUPS: usize = 3;
+const GROUPS: usize = 2;
 /// The JID, the name and the groups.
 const STRINGS: usize = GROUPS + 2;
 /// Subscription and `ask`, the number of groups, and whether there is a name.
@@ -38,11 +38,13 @@ struct Glue<'b> {
 }
 
 impl<'b> Glue<'b> {
-    fn new(text: &'b [u8]) -> Self {
-        let number = |byte: &dyn Fn(&u8) -> u8| {
-            text.iter().take(16).rev().fold(0, |number, next| number << 8 | u128::from(byte(next)))
-        };
-        Self { head: number(&|byte| *byte), mask: number(&|_| 0xFF), text }
+    /// What stands in a text at these places. `None`: it has fewer than 16 bytes from there on.
+    fn new(text: &'b [u8], from: usize, to: usize) -> Option<Self> {
+        let head = u128::from_le_bytes(*text.get(from..)?.first_chunk()?);
+        let text = text.get(from..to)?;
+        // All bits if there are 16 bytes or more.
+        let mask = u128::MAX.checked_shr(128 - 8 * text.len().min(16) as u32).unwrap_or_default();
+        Some(Self { head, mask, text })
     }
 
     /// What follows if the JSON begins with this.
@@ -153,21 +155,23 @@ pub(crate) struct Draft<'b> {
     /// How much of the entry belongs to the shape so far.
     to: usize,
     strings: usize,
+    /// There was room for each string, and text enough behind what stands before it.
+    is_whole: bool,
     shape: Shape<'b>,
 }
 
 impl<'b> Draft<'b> {
     /// At the beginning of an entry.
     pub(crate) fn new(json: &Cursor<'b>) -> Self {
-        Self { entry: json.rest(), to: 0, strings: 0, shape: Shape::default() }
+        Self { entry: json.rest(), to: 0, strings: 0, is_whole: true, shape: Shape::default() }
     }
 
     /// The cursor stands behind this string of the contact and its quote.
     pub(crate) fn string(&mut self, json: &Cursor<'b>, string: &str) {
         let end = self.entry.len() - json.rest().len() - 1;
-        let before = self.entry.get(self.to..end - string.len());
-        if let (Some(place), Some(before)) = (self.shape.before.get_mut(self.strings), before) {
-            *place = Glue::new(before);
+        match (self.shape.before.get_mut(self.strings), Glue::new(self.entry, self.to, end - string.len())) {
+            (Some(place), Some(before)) => *place = before,
+            _ => self.is_whole = false,
         }
         self.to = end;
         self.strings += 1;
@@ -181,7 +185,7 @@ impl<'b> Draft<'b> {
 
     /// The cursor stands behind the entry.
     fn finish(&self, json: &Cursor<'b>) -> Option<Shape<'b>> {
-        let end = self.entry.get(self.to..self.entry.len() - json.rest().len())?;
-        Some(Shape { end: Glue::new(end), ..self.shape })
+        let end = Glue::new(self.entry, self.to, self.entry.len() - json.rest().len())?;
+        self.is_whole.then_some(Shape { end, ..self.shape })
     }
 }
