@@ -17,7 +17,7 @@ use tokio::runtime::Runtime;
 fn hooks(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
     let _context = runtime.enter();
-    let bench = runtime.block_on(Bench::new(10));
+    let bench = runtime.block_on(Bench::quick(10));
     let mut group = criterion.benchmark_group("hook");
     for (name, plugin) in runtime.block_on(bench.both()) {
         group.bench_function(BenchmarkId::new("summary", name), |b| {
@@ -37,7 +37,7 @@ fn refreshes(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
     let _context = runtime.enter();
     for contacts in [10, 100, 1000] {
-        let bench = runtime.block_on(Bench::new(contacts));
+        let bench = runtime.block_on(Bench::quick(contacts));
         for (what, changes) in [("unchanged", false), ("changed", true)] {
             let mut group = criterion.benchmark_group(format!("refresh-{USERS}-users/{what}-{contacts}-contacts"));
             group.sampling_mode(SamplingMode::Flat).sample_size(20).throughput(Throughput::Elements(USERS as u64));
@@ -67,7 +67,7 @@ fn refreshes(criterion: &mut Criterion) {
 fn unknown_users(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
     let _context = runtime.enter();
-    let bench = runtime.block_on(Bench::new(10));
+    let bench = runtime.block_on(Bench::quick(10));
     let mut group = criterion.benchmark_group("unknown-users");
     group.sampling_mode(SamplingMode::Flat).sample_size(10);
     for count in [1000, 10_000, 100_000] {

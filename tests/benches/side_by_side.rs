@@ -25,20 +25,22 @@ fn main() {
     let wanted = |name: &str| args.iter().filter(|arg| !arg.starts_with("--")).all(|part| name.contains(part.as_str()));
     let recording = only("--recording");
     let [one, other] = if recording { ["recorded", "not"] } else { ["component", "native"] };
-    println!("{:24} {one:>12} {other:>12} {:>8}   (refreshes a second, {USERS} users)", "", "ratio");
-    for contacts in [10, 100, 1000] {
-        for (what, changes) in [("unchanged", false), ("changed", true)] {
-            let name = format!("{contacts} contacts, {what}");
+    println!("{:38} {one:>12} {other:>12} {:>8}   (refreshes a second, {USERS} users)", "", "ratio");
+    let sizes = [10, 100, 1000].into_iter().flat_map(|contacts| [(contacts, false), (contacts, true)]);
+    for app in ["ordinary", "quick"] {
+        for (contacts, changes) in sizes.clone() {
+            let what = if changes { "changed" } else { "unchanged" };
+            let name = format!("{app} app, {contacts} contacts, {what}");
             if !wanted(&name) {
                 continue;
             }
-            let mut row = Row::new(contacts, changes, recording);
+            let mut row = Row::new(app, contacts, changes, recording);
             match (only("--component"), only("--native")) {
                 (true, false) => {
-                    println!("{name:24} {:12.0}", rate(&(0..PAIRS).map(|_| row.sample(0)).collect::<Vec<_>>()))
+                    println!("{name:38} {:12.0}", rate(&(0..PAIRS).map(|_| row.sample(0)).collect::<Vec<_>>()))
                 }
                 (false, true) => {
-                    println!("{name:24} {:25.0}", rate(&(0..PAIRS).map(|_| row.sample(1)).collect::<Vec<_>>()))
+                    println!("{name:38} {:25.0}", rate(&(0..PAIRS).map(|_| row.sample(1)).collect::<Vec<_>>()))
                 }
                 _ => row.compare(&name),
             }
@@ -58,10 +60,13 @@ struct Row {
 }
 
 impl Row {
-    fn new(contacts: usize, changes: bool, recording: bool) -> Self {
+    fn new(app: &str, contacts: usize, changes: bool, recording: bool) -> Self {
         let runtime = Runtime::new().unwrap();
         let (bench, sides) = runtime.block_on(async {
-            let bench = Bench::new(contacts).await;
+            let bench = match app {
+                "ordinary" => Bench::ordinary(contacts).await,
+                _ => Bench::quick(contacts).await,
+            };
             let [one, other] = if recording { bench.recording().await } else { bench.both().await };
             let sides = [bench.rosters(one.1), bench.rosters(other.1)];
             for side in &sides {
@@ -78,7 +83,7 @@ impl Row {
         let pairs: Vec<[Duration; 2]> = (0..PAIRS).map(|_| [self.sample(0), self.sample(1)]).collect();
         let side = |index: usize| rate(&pairs.iter().filter_map(|pair| pair.get(index).copied()).collect::<Vec<_>>());
         let ratio = median(pairs.iter().map(|[one, other]| other.as_secs_f64() / one.as_secs_f64()));
-        println!("{name:24} {:12.0} {:12.0} {ratio:8.2}", side(0), side(1));
+        println!("{name:38} {:12.0} {:12.0} {ratio:8.2}", side(0), side(1));
     }
 
     /// Refreshes everybody once.

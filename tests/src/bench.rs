@@ -14,6 +14,7 @@ use roster_host::store::MemoryStore;
 use tokio::time::Instant;
 
 use crate::native::NativePlugin;
+use crate::ordinary_app::OrdinaryApp;
 use crate::quick_app::QuickApp;
 
 /// How many users a benchmark refreshes.
@@ -21,17 +22,50 @@ pub const USERS: usize = 1000;
 
 const DOMAIN: &str = "example.com";
 
+/// What the hosts ask.
+pub enum App {
+    /// An application as they are.
+    Ordinary(OrdinaryApp),
+    /// One that costs as little as possible.
+    Quick(QuickApp),
+}
+
+impl App {
+    fn origin(&self) -> String {
+        match self {
+            Self::Ordinary(app) => app.origin(),
+            Self::Quick(app) => app.origin(),
+        }
+    }
+
+    /// Another version of everybody's roster: one contact has another name in each.
+    pub fn set_version(&self, version: u64) {
+        match self {
+            Self::Ordinary(app) => app.set_version(version),
+            Self::Quick(app) => app.set_version(version),
+        }
+    }
+}
+
 /// An application, and the configuration of a host that asks it.
 pub struct Bench {
     /// What is asked.
-    pub app: QuickApp,
+    pub app: App,
     config: Config,
 }
 
 impl Bench {
-    /// Everybody has this many contacts.
-    pub async fn new(contacts: usize) -> Self {
-        let app = QuickApp::start(contacts).await;
+    /// An application as they are, in which everybody has this many contacts.
+    pub async fn ordinary(contacts: usize) -> Self {
+        Self::new(App::Ordinary(OrdinaryApp::start(contacts).await))
+    }
+
+    /// One that costs as little as possible.
+    pub async fn quick(contacts: usize) -> Self {
+        Self::new(App::Quick(QuickApp::start(contacts).await))
+    }
+
+    fn new(app: App) -> Self {
         let host = HostConfig::for_application(DOMAIN, &format!("{}/contacts/%s", app.origin())).unwrap();
         Self { app, config: Config { hosts: vec![host], ..Config::default() } }
     }

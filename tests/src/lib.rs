@@ -1,7 +1,7 @@
 //! What the integration tests share: a web application that does as it is told ([`web_app`]), a host that listens on
 //! ports the system picks ([`host`]), a client ([`client`]), users who refresh without pause ([`load`]), modules to swap to
-//! ([`modules`]), and what XMPP clients need ([`xmpp`]). For benchmarks: an application that costs as little as possible
-//! ([`quick_app`]), the guest's logic without WebAssembly ([`native`]), and the two sides that are compared
+//! ([`modules`]), and what XMPP clients need ([`xmpp`]). For benchmarks: an application as they are ([`ordinary_app`]) and one that costs as
+//! little as possible ([`quick_app`]), the guest's logic without WebAssembly ([`native`]), and the two sides that are compared
 //! ([`bench`](mod@bench)).
 //!
 //! Everything runs over real sockets on the loopback interface.
@@ -13,6 +13,7 @@ pub mod host;
 pub mod load;
 pub mod modules;
 pub mod native;
+pub mod ordinary_app;
 mod paged;
 pub mod quick_app;
 pub mod web_app;
