@@ -1,11 +1,11 @@
-//! The world `roster-plugin` of `wit/`: translates between its types and the crate's, and decides nothing.
+//! The world `one-request-plugin` of `wit/`: translates between its types and the crate's, and decides nothing.
 
 use std::sync::OnceLock;
 
 use crate::contact::{Contact, Subscription};
 use crate::diff::Change;
 use crate::packed::Packed;
-use crate::protocol::{Exchange, FetchError, Refreshed};
+use crate::protocol::{Answer, Exchange, FetchError, Refreshed, Response};
 use crate::settings::{DOMAIN_KEY, SettingError, Settings, URL_KEY};
 use crate::summary::{self, Outcome};
 use crate::{users, wasi_http};
@@ -13,20 +13,22 @@ use crate::{users, wasi_http};
 /// What wit-bindgen makes of the WIT. Generated code is not held to the crate's lints.
 #[allow(missing_docs, unsafe_code, unreachable_pub, clippy::all, clippy::restriction)]
 pub(crate) mod bindings {
-    wit_bindgen::generate!({ path: "wit", world: "roster-plugin", generate_all });
+    wit_bindgen::generate!({ path: "wit", world: "one-request-plugin", generate_all });
 
     export!(Component with_types_in self);
 
     use super::Component;
 }
 
-use bindings::exports::xmpp::roster::hooks::{Guest, Snapshot};
+use bindings::exports::xmpp::roster::exchange::{self, Request};
+use bindings::exports::xmpp::roster::hooks::{self, Snapshot};
 use bindings::wasi::config::store;
+use bindings::wasi::http::types::ErrorCode;
 use bindings::xmpp::roster::types as wit;
 
 pub(crate) struct Component;
 
-impl Guest for Component {
+impl hooks::Guest for Component {
     fn check() -> Result<(), wit::ConfigError> {
         load_settings().map(drop).map_err(|error| wit::ConfigError { key: error.key.to_owned(), reason: error.reason })
     }
@@ -53,13 +55,7 @@ impl Guest for Component {
         let tag = known.tag();
         let exchange = Exchange::again(settings()?, &user, tag.as_deref())?;
         let received = wasi_http::get(settings()?.url(), &exchange)?;
-        let mut held = None;
-        let slot = &mut held;
-        let refreshed = exchange.refreshed(&&received, move || {
-            let packed = slot.insert(known.packed());
-            Packed::new(&packed.text, &packed.layout)
-        })?;
-        Ok(refreshed.into())
+        refreshed(&exchange, &&received, known)
     }
 
     fn summary(outcome: wit::Outcome) -> wit::Answer {
@@ -70,6 +66,45 @@ impl Guest for Component {
         });
         wit::Answer { status: answer.status, content_type: answer.content_type.to_owned(), body: answer.body }
     }
+}
+
+impl exchange::Guest for Component {
+    fn ask(user: String, tag: Option<Vec<u8>>) -> Result<Request, wit::FetchError> {
+        let settings = settings()?;
+        let exchange = Exchange::again(settings, &user, tag.as_deref())?;
+        let url = settings.url();
+        let url = [url.scheme().as_str(), "://", url.authority(), exchange.path_with_query()].concat();
+        let headers = exchange.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Ok(Request { url, headers })
+    }
+
+    fn answer(
+        user: String,
+        known: &Snapshot,
+        answered: Result<exchange::Response, ErrorCode>,
+    ) -> Result<wit::Refreshed, wit::FetchError> {
+        let settings = settings()?;
+        let tag = known.tag();
+        let exchange = Exchange::again(settings, &user, tag.as_deref())?;
+        let response = answered.map_err(|code| wasi_http::explain(&code, settings.url()))?;
+        let answer = Response { status: response.status, etag: response.etag.as_deref(), body: &response.body };
+        refreshed(&exchange, &answer, known)
+    }
+}
+
+/// What the answer means for the roster that the host holds.
+fn refreshed<'b>(
+    exchange: &Exchange<'_>,
+    answer: &impl Answer<'b>,
+    known: &Snapshot,
+) -> Result<wit::Refreshed, wit::FetchError> {
+    let mut held = None;
+    let slot = &mut held;
+    let refreshed = exchange.refreshed(answer, move || {
+        let packed = slot.insert(known.packed());
+        Packed::new(&packed.text, &packed.layout)
+    })?;
+    Ok(refreshed.into())
 }
 
 /// The settings, checked once per instance: they cannot change in its life. An error is not kept.

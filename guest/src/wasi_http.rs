@@ -117,7 +117,7 @@ fn unreachable(url: &UrlTemplate, what: &str) -> FetchError {
 }
 
 /// One clear line for each way in which HTTP fails.
-fn explain(code: &ErrorCode, url: &UrlTemplate) -> FetchError {
+pub(crate) fn explain(code: &ErrorCode, url: &UrlTemplate) -> FetchError {
     let what = match code {
         ErrorCode::DnsTimeout
         | ErrorCode::ConnectionTimeout

@@ -17,6 +17,12 @@ pub struct KnownRoster {
     pub(super) code: TagOwner,
 }
 
+impl KnownRoster {
+    pub(super) fn tag(&self) -> Option<&[u8]> {
+        self.snapshot.tag().and_then(|tag| tag.strip_prefix(&self.code))
+    }
+}
+
 /// `packed-contacts`, lowered into the plugin's memory straight from the store: no copy is made on the way.
 #[derive(ComponentType, Lower)]
 #[component(record)]
@@ -40,7 +46,7 @@ pub(super) fn add_methods(store: &mut LinkerInstance<'_, State>) -> Result<()> {
         "[method]snapshot.tag",
         |context: StoreContextMut<'_, State>, (known,): (Resource<KnownRoster>,)| {
             let known = context.data().table.get(&known)?;
-            Ok((known.snapshot.tag().and_then(|tag| tag.strip_prefix(&known.code)).map(<[u8]>::to_vec),))
+            Ok((known.tag().map(<[u8]>::to_vec),))
         },
     )?;
     store.func_wrap("[method]snapshot.packed", |context, (known,)| {

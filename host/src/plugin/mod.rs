@@ -18,6 +18,7 @@ mod error;
 mod fit;
 mod grants;
 mod guest_log;
+mod halves;
 mod identity;
 mod instance;
 mod known_roster;

@@ -147,13 +147,7 @@ impl Outgoing {
             // The semaphore is never closed.
             let _turn = turns.acquire().await;
             let body = collect(body).await?;
-            let request = request.map(|()| body);
-            let recording = tape.map(|tape| (tape.asked(&request), tape));
-            let answered = exchange(&network, request, options).await;
-            if let Some((asked, tape)) = recording {
-                tape.answered(asked, &answered);
-            }
-            let response = answered?;
+            let response = recorded(&network, request.map(|()| body), options, tape.as_deref()).await?;
             let size = response.body().len();
             let within = |left: usize| left.checked_sub(size);
             if bytes_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).is_err() {
@@ -178,6 +172,31 @@ impl WasiHttpHooks for Outgoing {
     fn is_forbidden_header(&mut self, name: &HeaderName) -> bool {
         wasmtime_wasi_http::DEFAULT_FORBIDDEN_HEADERS.contains(name)
     }
+}
+
+/// Sends the one request of a call that has no other.
+pub(super) async fn send_one(
+    network: &Network,
+    request: Request<Bytes>,
+    max_bytes: usize,
+    tape: Option<&Tape>,
+) -> Answered {
+    let response = recorded(network, request, RequestOptions::default(), tape).await?;
+    if response.body().len() > max_bytes { Err(ErrorCode::HttpResponseBodySize(None)) } else { Ok(response) }
+}
+
+async fn recorded(
+    network: &Network,
+    request: Request<Bytes>,
+    options: RequestOptions,
+    tape: Option<&Tape>,
+) -> Answered {
+    let recording = tape.map(|tape| (tape.asked(&request), tape));
+    let answered = exchange(network, request, options).await;
+    if let Some((asked, tape)) = recording {
+        tape.answered(asked, &answered);
+    }
+    answered
 }
 
 /// What the plugin has written, when it has written all of it.

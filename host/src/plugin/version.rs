@@ -14,6 +14,7 @@ use wasmtime::{Result, Store};
 
 use super::contract::{Answer, BadRequest, FetchError, FetchedRoster, Outcome, Refreshed};
 use super::known_roster::KnownRoster;
+use super::requests::Answered;
 use super::state::State;
 use super::v0_1;
 use crate::model::Username;
@@ -104,6 +105,11 @@ pub(super) trait Version: Send + Sync {
 
 /// A component of one version, linked and type-checked.
 pub(super) trait Prepared: Send + Sync {
+    /// Do the instances have `refresh` in [`TwoHalves`]?
+    fn has_halves(&self) -> bool {
+        false
+    }
+
     /// An instance in `store`.
     fn instantiate<'a>(&'a self, store: &'a mut Store<State>) -> BoxFuture<'a, Result<Box<dyn Hooks>>>;
 }
@@ -143,6 +149,36 @@ pub(super) trait Hooks: Send + Sync {
     ) -> BoxFuture<'a, Result<std::result::Result<Refreshed, FetchError>>>;
 
     fn summary<'a>(&'a self, store: &'a mut Store<State>, outcome: Outcome) -> BoxFuture<'a, Result<Answer>>;
+
+    /// `refresh` in two halves, if the plugin has it so.
+    fn halves(&self) -> Option<&dyn TwoHalves> {
+        None
+    }
+}
+
+/// A request that the plugin wants to be sent: a `GET`, unchecked.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) url: String,
+    pub(super) headers: Vec<(String, Vec<u8>)>,
+}
+
+/// The hook `refresh` in two halves, between which the host sends the request.
+pub(super) trait TwoHalves: Send + Sync {
+    fn ask<'a>(
+        &'a self,
+        store: &'a mut Store<State>,
+        user: &Username,
+        tag: Option<Vec<u8>>,
+    ) -> BoxFuture<'a, Result<std::result::Result<Wanted, FetchError>>>;
+
+    fn answer<'a>(
+        &'a self,
+        store: &'a mut Store<State>,
+        user: &Username,
+        known: KnownRoster,
+        answered: Answered,
+    ) -> BoxFuture<'a, Result<std::result::Result<Refreshed, FetchError>>>;
 }
 
 #[cfg(test)]

@@ -68,13 +68,13 @@ pub struct WasmPlugin {
     pool: Arc<Pool>,
     domain: Arc<str>,
     settings: BTreeMap<String, String>,
-    limits: LimitsConfig,
-    network: Network,
-    max_response: usize,
+    pub(super) limits: LimitsConfig,
+    pub(super) network: Network,
+    pub(super) max_response: usize,
     /// Keeps the machine code for others who want the same.
     code: Arc<Code>,
     metrics: CallMetrics,
-    stats: Arc<GenerationStats>,
+    pub(super) stats: Arc<GenerationStats>,
     recorder: Recorder,
     /// Instances alive at once, those of hooks that wait for no turn included: the engine has room for so many.
     slots: Semaphore,
@@ -288,7 +288,18 @@ impl WasmPlugin {
         limits: &LimitsConfig,
         call: impl for<'a> FnOnce(&'a mut Store<State>, &'a dyn Hooks) -> BoxFuture<'a, wasmtime::Result<R>> + Send,
     ) -> Result<R, CallError> {
-        let result = self.timed_call(about, limits, call).await;
+        self.counted(about, limits, self.on_instance(about, limits, call)).await
+    }
+
+    /// Gives the work of one call its turn, its deadline, and its place in the metrics. It returns a result and when the plugin
+    /// returned it.
+    async fn counted<R>(
+        &self,
+        about: About<'_>,
+        limits: &LimitsConfig,
+        work: impl Future<Output = Result<(R, Instant), CallError>>,
+    ) -> Result<R, CallError> {
+        let result = self.in_turn(about, limits, work).await;
         let About { hook, began, .. } = about;
         let (outcome, elapsed) = match &result {
             Ok((_, ended)) => ("ok", ended.saturating_duration_since(began)),
@@ -299,52 +310,52 @@ impl WasmPlugin {
         result.map(|(result, _)| result)
     }
 
-    /// The result, and when the hook returned it.
-    async fn timed_call<R: Send>(
+    async fn in_turn<R>(
         &self,
         about: About<'_>,
         limits: &LimitsConfig,
-        call: impl for<'a> FnOnce(&'a mut Store<State>, &'a dyn Hooks) -> BoxFuture<'a, wasmtime::Result<R>> + Send,
+        work: impl Future<Output = Result<(R, Instant), CallError>>,
     ) -> Result<(R, Instant), CallError> {
-        let About { hook, user, began } = about;
         let (_slot, began) = match self.slots.try_acquire() {
-            Ok(slot) => (slot, began),
+            Ok(slot) => (slot, about.began),
             Err(_) => match tokio::time::timeout(limits.queue_timeout, self.slots.acquire()).await {
                 Ok(Ok(slot)) => (slot, Instant::now()),
                 _ => return Err(CallError::Busy { limit: limits.queue_timeout }),
             },
         };
-        let _ticking = self.engine.tick_while();
-        // One deadline for starting an instance and for the call; a call that is cut off takes its instance with it.
-        let call = async {
-            let mut instance = self.instance(hook).await?;
-            instance.store().data().log.begin_call(hook, user);
-            let result = instance.run(limits, call).await;
-            let state = instance.store().data();
-            state.log.end_call();
-            self.stats.used(state.used());
-            match result {
-                Ok(result) => {
-                    let ended = instance.idle_since;
-                    self.put_back(instance);
-                    Ok((result, ended))
-                }
-                Err(error) => {
-                    let error = explain(hook, limits, &error, state);
-                    self.metrics.instance("failed");
-                    Err(error)
-                }
-            }
-        };
         // A deadline that the clock cannot reach is none.
         let deadline = began.checked_add(limits.call_timeout).unwrap_or_else(|| began + Duration::from_secs(1 << 30));
-        match tokio::time::timeout_at(deadline.into(), call).await {
-            Ok(result) => result,
-            Err(_) => {
-                self.metrics.instance("failed");
-                Err(CallError::TimedOut { hook, limit: limits.call_timeout })
+        let late = CallError::TimedOut { hook: about.hook, limit: limits.call_timeout };
+        tokio::time::timeout_at(deadline.into(), work).await.unwrap_or(Err(late))
+    }
+
+    /// Runs one call on an instance, which is kept afterwards, or retired. Cut off, the call takes its instance with it.
+    pub(super) async fn on_instance<R: Send>(
+        &self,
+        about: About<'_>,
+        limits: &LimitsConfig,
+        call: impl for<'a> FnOnce(&'a mut Store<State>, &'a dyn Hooks) -> BoxFuture<'a, wasmtime::Result<R>> + Send,
+    ) -> Result<(R, Instant), CallError> {
+        let About { hook, user, .. } = about;
+        let _ticking = self.engine.tick_while();
+        let cut_off = Lost(&self.metrics);
+        let mut instance = match self.instance(hook).await {
+            Ok(instance) => instance,
+            Err(error) => {
+                cut_off.found();
+                return Err(error);
             }
-        }
+        };
+        instance.store().data().log.begin_call(hook, user);
+        let result = instance.run(limits, call).await;
+        let state = instance.store().data();
+        state.log.end_call();
+        self.stats.used(state.used());
+        let result = result.map_err(|error| explain(hook, limits, &error, state))?;
+        cut_off.found();
+        let ended = instance.idle_since;
+        self.put_back(instance);
+        Ok((result, ended))
     }
 
     async fn instance(&self, hook: &'static str) -> Result<Instance, CallError> {
@@ -385,11 +396,26 @@ impl WasmPlugin {
 
 /// Which call it is.
 #[derive(Clone, Copy)]
-struct About<'a> {
-    hook: &'static str,
+pub(super) struct About<'a> {
+    pub(super) hook: &'static str,
     /// Whom it serves, if it is one user.
     user: &'a str,
     began: Instant,
+}
+
+/// An instance that is lost with its call, unless it is [`found`](Self::found) again.
+struct Lost<'a>(&'a CallMetrics);
+
+impl Lost<'_> {
+    fn found(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Lost<'_> {
+    fn drop(&mut self) {
+        self.0.instance("failed");
+    }
 }
 
 impl<'a> About<'a> {
@@ -461,13 +487,18 @@ impl RosterPlugin for WasmPlugin {
 
     async fn refresh(&self, user: &Username, known: Arc<Snapshot>) -> Result<Refreshed, CallError> {
         let about = About::now("refresh", user.as_str());
-        let (name, code, tape) = (user.clone(), self.tag_owner(), self.recorder.begin(Hook::Refresh, about.began));
+        let (code, tape) = (self.tag_owner(), self.recorder.begin(Hook::Refresh, about.began));
         let lent = KnownRoster { snapshot: Arc::clone(&known), code };
-        let refreshed = self.call(about, |store, hooks| {
-            record(store, &tape);
-            hooks.refresh(store, name, lent)
-        });
-        let refreshed = refreshed.await?.map_err(tidy::fetch_error);
+        let refreshed = if self.prepared.has_halves() {
+            self.counted(about, &self.limits, self.refresh_in_halves(about, user, lent, tape.clone())).await
+        } else {
+            let refreshed = self.call(about, |store, hooks| {
+                record(store, &tape);
+                hooks.refresh(store, user.clone(), lent)
+            });
+            refreshed.await
+        };
+        let refreshed = refreshed?.map_err(tidy::fetch_error);
         let refreshed = refreshed.map(|refreshed| tidy::refreshed(refreshed, code));
         if let Some(tape) = tape {
             let size = known.bytes() + recorder::size_of_refreshed(&refreshed);

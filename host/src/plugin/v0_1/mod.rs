@@ -2,6 +2,7 @@
 
 mod bindings;
 mod convert;
+mod exchange;
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use self::bindings::xmpp::roster::types as wit;
 use super::contract::{Answer, BadRequest, FetchError, FetchedRoster, Outcome, Refreshed};
 use super::known_roster::{self, KnownRoster};
 use super::state::State;
-use super::version::{Checked, Hooks, Prepared, SettingFault, Version};
+use super::version::{Checked, Hooks, Prepared, SettingFault, TwoHalves, Version};
 use crate::model::Username;
 
 /// See the module.
@@ -63,17 +64,51 @@ impl Version for V0_1 {
     }
 
     fn prepare(&self, pre: InstancePre<State>) -> Result<Arc<dyn Prepared>> {
-        Ok(Arc::new(bindings::HooksPre::new(pre)?))
+        let halves = exchange::Place::find(pre.engine(), pre.component())?;
+        Ok(Arc::new(Linked { hooks: bindings::HooksIndices::new(&pre)?, halves, pre }))
     }
 }
 
-impl Prepared for bindings::HooksPre<State> {
+/// A component whose hooks have been found.
+struct Linked {
+    pre: InstancePre<State>,
+    hooks: bindings::HooksIndices,
+    halves: Option<exchange::Place>,
+}
+
+impl Prepared for Linked {
+    fn has_halves(&self) -> bool {
+        self.halves.is_some()
+    }
+
     fn instantiate<'a>(&'a self, store: &'a mut Store<State>) -> BoxFuture<'a, Result<Box<dyn Hooks>>> {
-        async move { Ok(Box::new(self.instantiate_async(store).await?) as Box<dyn Hooks>) }.boxed()
+        async move {
+            let instance = self.pre.instantiate_async(&mut *store).await?;
+            let hooks = self.hooks.load(&mut *store, &instance)?;
+            let halves = self.halves.as_ref().map(|place| place.of(&instance, store)).transpose()?;
+            Ok(Box::new(Loaded { hooks, halves }) as Box<dyn Hooks>)
+        }
+        .boxed()
     }
 }
 
-impl Hooks for bindings::Hooks {
+/// One instance.
+struct Loaded {
+    hooks: bindings::Hooks,
+    halves: Option<exchange::Halves>,
+}
+
+impl Loaded {
+    fn xmpp_roster_hooks(&self) -> &bindings::exports::xmpp::roster::hooks::Guest {
+        self.hooks.xmpp_roster_hooks()
+    }
+}
+
+impl Hooks for Loaded {
+    fn halves(&self) -> Option<&dyn TwoHalves> {
+        self.halves.as_ref().map(|halves| halves as &dyn TwoHalves)
+    }
+
     fn check<'a>(&'a self, store: &'a mut Store<State>) -> BoxFuture<'a, Result<Checked>> {
         async move {
             let checked = self.xmpp_roster_hooks().call_check(store).await?;
