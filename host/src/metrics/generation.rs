@@ -125,10 +125,17 @@ impl GenerationStats {
     /// What a call has used.
     pub fn used(&self, used: Used) {
         self.cpu_nanos.fetch_add(u64::try_from(used.cpu.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
-        self.fetched.fetch_add(used.fetched as u64, Ordering::Relaxed);
+        self.fetched(used.fetched);
         // Read first: it hardly ever grows, and all cores would write to it.
         if self.peak_memory.load(Ordering::Relaxed) < used.memory as u64 {
             self.peak_memory.fetch_max(used.memory as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// A call has received so many bytes of bodies.
+    pub fn fetched(&self, bytes: usize) {
+        if bytes > 0 {
+            self.fetched.fetch_add(bytes as u64, Ordering::Relaxed);
         }
     }
 

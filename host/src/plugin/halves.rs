@@ -13,14 +13,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 use wasmtime_wasi_http::DEFAULT_FORBIDDEN_HEADERS;
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 
+use super::call::About;
 use super::contract::{CallError, FetchError, Refreshed};
 use super::known_roster::KnownRoster;
 use super::outgoing;
 use super::state::HEADER_BYTES;
 use super::tape::Tape;
 use super::version::{Hooks, TwoHalves, Wanted};
-use super::wasm_plugin::{About, WasmPlugin};
-use crate::metrics::Used;
+use super::wasm_plugin::WasmPlugin;
 use crate::model::Username;
 
 /// What `wasi:http` counts for a header field beside its name and value.
@@ -51,7 +51,7 @@ impl WasmPlugin {
             Err(code) => Err(code),
         };
         let fetched = answered.as_ref().map_or(0, |response| response.body().len());
-        self.stats.used(Used { fetched, ..Used::default() });
+        self.stats.fetched(fetched);
         let answer = self.on_instance(about, limits, |store, hooks| match halves(hooks) {
             Ok(halves) => halves.answer(store, user, known, answered),
             Err(defect) => async { Err(defect) }.boxed(),

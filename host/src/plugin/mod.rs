@@ -1,15 +1,18 @@
 //! Runs plugins: one wasmtime engine, and for every virtual host a component with warm instances and limits.
 //!
-//! The way of a call: [`WasmPlugin`] (the hooks as [`RosterPlugin`]) takes an [`instance`] from the [`pool`], sets the
-//! call's limits in its [`state`], calls the export, and puts the instance back or retires it. What the component can
-//! reach while it runs is listed in [`linker`]: the host's HTTP client ([`requests`], [`request_parts`] and [`outgoing`]), [`streams`], its settings, one roster
-//! ([`known_roster`]), clocks, random numbers, and standard error, which goes to the log ([`guest_log`]).
+//! The way of a call: [`WasmPlugin`] (the hooks as [`RosterPlugin`]) gives it its turn and its deadline ([`call`]), takes an
+//! [`instance`] from the [`pool`], sets the call's limits in its [`state`], calls the export, and puts the instance back or
+//! retires it. What the component can reach while it runs is listed in [`linker`]: the host's HTTP client ([`requests`],
+//! [`request_parts`] and [`outgoing`]), [`streams`], its settings, one roster ([`known_roster`]), clocks, random numbers, and
+//! standard error, which goes to the log ([`guest_log`]). A refresh that a plugin has in two [`halves`] needs no client of
+//! its own.
 //!
 //! Several versions of the WIT are served side by side: [`version`] says what a version is, [`v0_1`] is one. What a plugin
 //! returns is bounded in [`tidy`], whatever its version. The latest real calls are kept in [`recorder`] with what the
 //! application answered ([`tape`]), to be made again in a module that is to take over.
 
 mod builtin;
+mod call;
 mod compile;
 mod contract;
 mod cpu;

@@ -1,32 +1,29 @@
 //! A component as a [`RosterPlugin`]: load it, call its hooks within their limits.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::RandomState;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::future::BoxFuture;
 use tokio::sync::Semaphore;
-use wasmtime::component::ResourceTableError;
-use wasmtime::{Store, Trap};
+use wasmtime::Store;
 
+use super::call::About;
 use super::compile::{Code, CompiledPlugin, Urgency};
 use super::contract::{Answer, BadRequest, CallError, FetchedRoster, Outcome, Refreshed, RosterPlugin};
 use super::engine::EXTRA_INSTANCES;
-use super::guest_log::GuestLog;
-use super::instance::Instance;
 use super::known_roster::KnownRoster;
 use super::outgoing::{CannedAnswer, Network};
 use super::pool::Pool;
 use super::recorder::{self, Call, Hook, RecordedCall, Recorder};
 use super::source::{Digest, PluginBytes};
-use super::state::{CpuTimeExceeded, State, new_store};
+use super::state::State;
 use super::tape::Tape;
 use super::tidy::{self, TagOwner, one_line};
-use super::version::{Hooks, Prepared, Version};
+use super::version::{Prepared, Version};
 use super::{LoadError, PluginEngine, fit, identity};
 use crate::config::{HostConfig, LimitsConfig};
 use crate::http_client::HttpClient;
@@ -57,30 +54,30 @@ impl LoadOptions<'_> {
 
 /// A loaded component with its warm instances.
 pub struct WasmPlugin {
-    engine: PluginEngine,
+    pub(super) engine: PluginEngine,
     name: String,
     digest: Digest,
     version: &'static dyn Version,
     identity: Digest,
     module_version: Option<String>,
     imports: Vec<String>,
-    prepared: Arc<dyn Prepared>,
-    pool: Arc<Pool>,
-    domain: Arc<str>,
-    settings: BTreeMap<String, String>,
+    pub(super) prepared: Arc<dyn Prepared>,
+    pub(super) pool: Arc<Pool>,
+    pub(super) domain: Arc<str>,
+    pub(super) settings: BTreeMap<String, String>,
     pub(super) limits: LimitsConfig,
     pub(super) network: Network,
     pub(super) max_response: usize,
     /// Keeps the machine code for others who want the same.
     code: Arc<Code>,
-    metrics: CallMetrics,
+    pub(super) metrics: CallMetrics,
     pub(super) stats: Arc<GenerationStats>,
     recorder: Recorder,
     /// Instances alive at once, those of hooks that wait for no turn included: the engine has room for so many.
-    slots: Semaphore,
+    pub(super) slots: Semaphore,
     capacity: usize,
-    jitter: RandomState,
-    made: AtomicU64,
+    pub(super) jitter: RandomState,
+    pub(super) made: AtomicU64,
 }
 
 impl WasmPlugin {
@@ -273,176 +270,10 @@ impl WasmPlugin {
         }
     }
 
-    async fn call<R: Send>(
-        &self,
-        about: About<'_>,
-        call: impl for<'a> FnOnce(&'a mut Store<State>, &'a dyn Hooks) -> BoxFuture<'a, wasmtime::Result<R>> + Send,
-    ) -> Result<R, CallError> {
-        self.call_within(about, &self.limits, call).await
-    }
-
-    /// One call: an instance, the limits, the deadline; afterwards the instance is kept or retired.
-    async fn call_within<R: Send>(
-        &self,
-        about: About<'_>,
-        limits: &LimitsConfig,
-        call: impl for<'a> FnOnce(&'a mut Store<State>, &'a dyn Hooks) -> BoxFuture<'a, wasmtime::Result<R>> + Send,
-    ) -> Result<R, CallError> {
-        self.counted(about, limits, self.on_instance(about, limits, call)).await
-    }
-
-    /// Gives the work of one call its turn, its deadline, and its place in the metrics. It returns a result and when the plugin
-    /// returned it.
-    async fn counted<R>(
-        &self,
-        about: About<'_>,
-        limits: &LimitsConfig,
-        work: impl Future<Output = Result<(R, Instant), CallError>>,
-    ) -> Result<R, CallError> {
-        let result = self.in_turn(about, limits, work).await;
-        let About { hook, began, .. } = about;
-        let (outcome, elapsed) = match &result {
-            Ok((_, ended)) => ("ok", ended.saturating_duration_since(began)),
-            Err(error) => (error.kind(), began.elapsed()),
-        };
-        self.metrics.call(hook, outcome, elapsed);
-        self.stats.call(hook, outcome, elapsed);
-        result.map(|(result, _)| result)
-    }
-
-    async fn in_turn<R>(
-        &self,
-        about: About<'_>,
-        limits: &LimitsConfig,
-        work: impl Future<Output = Result<(R, Instant), CallError>>,
-    ) -> Result<(R, Instant), CallError> {
-        let (_slot, began) = match self.slots.try_acquire() {
-            Ok(slot) => (slot, about.began),
-            Err(_) => match tokio::time::timeout(limits.queue_timeout, self.slots.acquire()).await {
-                Ok(Ok(slot)) => (slot, Instant::now()),
-                _ => return Err(CallError::Busy { limit: limits.queue_timeout }),
-            },
-        };
-        // A deadline that the clock cannot reach is none.
-        let deadline = began.checked_add(limits.call_timeout).unwrap_or_else(|| began + Duration::from_secs(1 << 30));
-        let late = CallError::TimedOut { hook: about.hook, limit: limits.call_timeout };
-        tokio::time::timeout_at(deadline.into(), work).await.unwrap_or(Err(late))
-    }
-
-    /// Runs one call on an instance, which is kept afterwards, or retired. Cut off, the call takes its instance with it.
-    pub(super) async fn on_instance<R: Send>(
-        &self,
-        about: About<'_>,
-        limits: &LimitsConfig,
-        call: impl for<'a> FnOnce(&'a mut Store<State>, &'a dyn Hooks) -> BoxFuture<'a, wasmtime::Result<R>> + Send,
-    ) -> Result<(R, Instant), CallError> {
-        let About { hook, user, .. } = about;
-        let _ticking = self.engine.tick_while();
-        let cut_off = Lost(&self.metrics);
-        let mut instance = match self.instance(hook).await {
-            Ok(instance) => instance,
-            Err(error) => {
-                cut_off.found();
-                return Err(error);
-            }
-        };
-        instance.store().data().log.begin_call(hook, user);
-        let result = instance.run(limits, call).await;
-        let state = instance.store().data();
-        state.log.end_call();
-        self.stats.used(state.used());
-        let result = result.map_err(|error| explain(hook, limits, &error, state))?;
-        cut_off.found();
-        let ended = instance.idle_since;
-        self.put_back(instance);
-        Ok((result, ended))
-    }
-
-    async fn instance(&self, hook: &'static str) -> Result<Instance, CallError> {
-        if let Some(instance) = self.pool.take() {
-            return Ok(instance);
-        }
-        let log = GuestLog::new(Arc::clone(&self.domain), self.limits.max_log_per_call);
-        let mut store =
-            new_store(&self.engine, &self.limits, &self.settings, self.network.clone(), log, self.max_response);
-        store.data_mut().begin_call(&LimitsConfig { max_requests_per_call: 0, ..self.limits.clone() });
-        let made = Instance::new(store, &*self.prepared, self.most_calls()).await;
-        let instance = made.map_err(|error| CallError::Instance { hook, reason: one_line(&format!("{error:#}")) })?;
-        self.metrics.instance("made");
-        Ok(instance)
-    }
-
-    fn put_back(&self, mut instance: Instance) {
-        match instance.retire(&self.limits) {
-            None => self.pool.put(instance),
-            Some(why) => self.metrics.instance(why.name()),
-        }
-    }
-
     fn tag_owner(&self) -> TagOwner {
         let mut owner = TagOwner::default();
         owner.iter_mut().zip(self.digest.as_bytes()).for_each(|(to, from)| *to = *from);
         owner
-    }
-
-    /// Between three quarters of `max_calls_per_instance` and all of them, so that instances made together do not retire
-    /// together.
-    fn most_calls(&self) -> u32 {
-        let most = self.limits.max_calls_per_instance.max(1);
-        let jitter = self.jitter.hash_one(self.made.fetch_add(1, Ordering::Relaxed));
-        most - u32::try_from(jitter % u64::from(most / 4 + 1)).unwrap_or(0)
-    }
-}
-
-/// Which call it is.
-#[derive(Clone, Copy)]
-pub(super) struct About<'a> {
-    pub(super) hook: &'static str,
-    /// Whom it serves, if it is one user.
-    user: &'a str,
-    began: Instant,
-}
-
-/// An instance that is lost with its call, unless it is [`found`](Self::found) again.
-struct Lost<'a>(&'a CallMetrics);
-
-impl Lost<'_> {
-    fn found(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for Lost<'_> {
-    fn drop(&mut self) {
-        self.0.instance("failed");
-    }
-}
-
-impl<'a> About<'a> {
-    fn now(hook: &'static str, user: &'a str) -> Self {
-        Self { hook, user, began: Instant::now() }
-    }
-}
-
-/// What went wrong, in the operator's terms.
-fn explain(hook: &'static str, limits: &LimitsConfig, error: &wasmtime::Error, state: &State) -> CallError {
-    if error.downcast_ref::<CpuTimeExceeded>().is_some() {
-        return CallError::CpuTime { hook, limit: limits.cpu_time };
-    }
-    if state.memory.refused {
-        return CallError::Memory { hook, limit: limits.max_memory };
-    }
-    if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
-        let reason = format!("more than {} handles (limits.max_handles)", limits.max_handles);
-        return CallError::Rule { hook, reason };
-    }
-    match error.downcast_ref::<Trap>() {
-        Some(trap) => CallError::Trap { hook, reason: one_line(&trap.to_string()) },
-        None if state.outgoing.was_refused() => {
-            CallError::Rule { hook, reason: format!("more than {} requests", limits.max_requests_per_call) }
-        }
-        // The outer layers are a backtrace of the plugin; the innermost says what happened.
-        None => CallError::Rule { hook, reason: one_line(&error.root_cause().to_string()) },
     }
 }
 

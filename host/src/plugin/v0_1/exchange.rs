@@ -69,8 +69,8 @@ impl Place {
     /// The halves of one instance.
     pub(super) fn of(&self, instance: &Instance, store: &mut Store<State>) -> Result<Halves> {
         Ok(Halves {
-            ask: instance.get_typed_func(&mut *store, &self.ask)?,
-            answer: instance.get_typed_func(&mut *store, &self.answer)?,
+            ask: instance.get_typed_func(&mut *store, self.ask)?,
+            answer: instance.get_typed_func(&mut *store, self.answer)?,
         })
     }
 }
