@@ -81,8 +81,9 @@ async function refreshMany(plugin, rosters, body) {
     return summary(plugin, { tag: 'refused', val: reason.payload });
   }
   const updated = await rosters.refresh(users);
-  const errors = updated.filter((right) => !right).length;
-  return summary(plugin, { tag: 'batch', val: { updated: updated.length - errors, errors } });
+  const failed = updated.filter((right) => !right).length;
+  const invalid = users.includes('') ? 1 : 0;
+  return summary(plugin, { tag: 'batch', val: { updated: updated.length - failed, errors: failed + invalid, invalid } });
 }
 
 /** Step 3 of a refresh: what the application is told is the plugin's to say. */

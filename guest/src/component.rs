@@ -60,7 +60,9 @@ impl hooks::Guest for Component {
 
     fn summary(outcome: wit::Outcome) -> wit::Answer {
         let answer = summary::answer(match &outcome {
-            wit::Outcome::Batch(counts) => Outcome::Batch { updated: counts.updated, errors: counts.errors },
+            wit::Outcome::Batch(wit::Counts { updated, errors, invalid }) => {
+                Outcome::Batch { updated: *updated, errors: *errors, invalid: *invalid }
+            }
             wit::Outcome::Single(done) => Outcome::Single(*done),
             wit::Outcome::Refused(refused) => Outcome::Refused(&refused.message),
         });

@@ -9,8 +9,10 @@ pub enum Outcome<'a> {
     Batch {
         /// Rosters that are now as the application has them.
         updated: u32,
-        /// Rosters that could not be refreshed.
+        /// Rosters that could not be refreshed, and names that no user can have.
         errors: u32,
+        /// How many of `errors` are names that no user can have.
+        invalid: u32,
     },
     /// A request for one user in its path: is the roster now as the application has it?
     Single(bool),
@@ -44,14 +46,15 @@ struct Body<'a> {
 ///
 /// A batch of which some users failed is a success that counts its errors, as in the reference. One of which all
 /// failed, or the one user that was asked for, is an error with status 500: the reference says `"error"` there, and
-/// means by it "operation completely failed". A request that was refused is status 400, in the shape of a batch.
+/// means by it "operation completely failed". Names that no user can have are counted and are no such failure, for the
+/// application would only ask again. A request that was refused is status 400, in the shape of a batch.
 #[must_use]
 pub fn answer(outcome: Outcome<'_>) -> Answer {
     const COMPLETE: &str = "roster update complete";
     const FAILED: &str = "roster update failed";
     let (status, message, updated, errors) = match outcome {
-        Outcome::Batch { updated: 0, errors: errors @ 1.. } => (500, FAILED, Some(0), Some(errors)),
-        Outcome::Batch { updated, errors } => (200, COMPLETE, Some(updated), Some(errors)),
+        Outcome::Batch { updated: 0, errors, invalid } if errors > invalid => (500, FAILED, Some(0), Some(errors)),
+        Outcome::Batch { updated, errors, .. } => (200, COMPLETE, Some(updated), Some(errors)),
         Outcome::Single(true) => (200, COMPLETE, None, None),
         Outcome::Single(false) => (500, FAILED, None, None),
         Outcome::Refused(reason) => (400, reason, Some(0), Some(0)),
@@ -69,24 +72,29 @@ mod tests {
     fn the_answer_is_what_the_reference_says() {
         for (outcome, status, body) in [
             (
-                Outcome::Batch { updated: 2, errors: 0 },
+                Outcome::Batch { updated: 2, errors: 0, invalid: 0 },
                 200,
                 r#"{"status":"ok","message":"roster update complete","updated":2,"errors":0}"#,
             ),
             (
-                Outcome::Batch { updated: 0, errors: 0 },
+                Outcome::Batch { updated: 0, errors: 0, invalid: 0 },
                 200,
                 r#"{"status":"ok","message":"roster update complete","updated":0,"errors":0}"#,
             ),
             (
-                Outcome::Batch { updated: 1, errors: 3 },
+                Outcome::Batch { updated: 1, errors: 3, invalid: 1 },
                 200,
                 r#"{"status":"ok","message":"roster update complete","updated":1,"errors":3}"#,
             ),
             (
-                Outcome::Batch { updated: 0, errors: 3 },
+                Outcome::Batch { updated: 0, errors: 3, invalid: 2 },
                 500,
                 r#"{"status":"error","message":"roster update failed","updated":0,"errors":3}"#,
+            ),
+            (
+                Outcome::Batch { updated: 0, errors: 2, invalid: 2 },
+                200,
+                r#"{"status":"ok","message":"roster update complete","updated":0,"errors":2}"#,
             ),
             (Outcome::Single(true), 200, r#"{"status":"ok","message":"roster update complete"}"#),
             (Outcome::Single(false), 500, r#"{"status":"error","message":"roster update failed"}"#),

@@ -28,6 +28,7 @@ pub mod metrics;
 pub use roster_model as model;
 pub mod plugin;
 pub mod rosters;
+mod sharded;
 pub mod sinks;
 pub mod store;
 pub mod swap;

@@ -94,7 +94,9 @@ impl RosterPlugin for NativePlugin {
 
     async fn summary(&self, outcome: Outcome) -> Result<Answer, CallError> {
         let answer = summary::answer(match &outcome {
-            Outcome::Batch { updated, errors } => summary::Outcome::Batch { updated: *updated, errors: *errors },
+            Outcome::Batch { updated, errors, invalid } => {
+                summary::Outcome::Batch { updated: *updated, errors: *errors, invalid: *invalid }
+            }
             Outcome::Single(updated) => summary::Outcome::Single(*updated),
             Outcome::Refused(bad) => summary::Outcome::Refused(&bad.message),
         });

@@ -51,7 +51,7 @@ function changedUsers(body) {
 /** As the reference words it. A batch of which every user failed is an error, and so is the one user asked for. */
 function summary({ tag, val }) {
   if (tag === 'refused') return answer(400, val.message, { updated: 0, errors: 0 });
-  const right = tag === 'single' ? val : val.updated > 0 || val.errors === 0;
+  const right = tag === 'single' ? val : val.updated > 0 || val.errors === val.invalid;
   const counts = tag === 'single' ? {} : { updated: val.updated, errors: val.errors };
   return answer(right ? 200 : 500, right ? 'roster update complete' : 'roster update failed', counts);
 }

@@ -113,6 +113,10 @@ fn limits(raw: RawLimits, total_timeout: Duration, at: &At<'_>) -> LimitsConfig 
         ),
         call_timeout: at.wait("call_timeout", raw.call_timeout, d.call_timeout),
         queue_timeout: at.wait("queue_timeout", raw.queue_timeout, d.queue_timeout),
+        overdue_after: at.wait("overdue_after", raw.overdue_after, d.overdue_after),
+        retry_first: at.wait("retry_first", raw.retry_first, d.retry_first),
+        retry_longest: at.wait("retry_longest", raw.retry_longest, d.retry_longest),
+        max_retries: at.count("max_retries", raw.max_retries, d.max_retries, 1..=10_000),
         cpu_time: at.wait("cpu_time", raw.cpu_time, d.cpu_time),
         // A page of WebAssembly memory, and all that 32 bits can address.
         max_memory: at.size("max_memory", raw.max_memory, d.max_memory, 64 * KIB..=4 * GIB),
@@ -151,6 +155,7 @@ fn store(raw: RawStore, at: &At<'_>) -> StoreConfig {
         max_contacts: at.count("max_contacts", raw.max_contacts, d.max_contacts, 1..=1_000_000),
         grace: at.wait_or_zero("grace", raw.grace, d.grace),
         stale_if_error: at.wait_or_zero("stale_if_error", raw.stale_if_error, d.stale_if_error),
+        max_age: Some(at.wait_or_zero("max_age", raw.max_age, Duration::ZERO)).filter(|age| !age.is_zero()),
     }
 }
 

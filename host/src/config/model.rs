@@ -336,6 +336,16 @@ pub struct LimitsConfig {
     pub call_timeout: Duration,
     /// `queue_timeout`: how long a user's update waits for its turn before it is given up, default 20 s.
     pub queue_timeout: Duration,
+    /// `overdue_after`: an update that has not ended so long after its request began no longer holds up whoever asks later: they
+    /// get a request of their own. Each that is still open doubles it; default 1 s.
+    pub overdue_after: Duration,
+    /// `retry_first`: how soon the application is asked again for the roster of somebody who is connected, when it failed;
+    /// default 1 s. Each further failure doubles it.
+    pub retry_first: Duration,
+    /// `retry_longest`: the longest wait between two such requests for one user, default 1 min.
+    pub retry_longest: Duration,
+    /// `max_retries`: such requests at once, for all users, default 8.
+    pub max_retries: usize,
     /// `cpu_time`: time one call may compute, default 2 s.
     pub cpu_time: Duration,
     /// `max_memory`: linear memory of one instance, bytes, default 128 MiB.
@@ -361,6 +371,10 @@ impl Default for LimitsConfig {
             max_concurrent_calls: 64,
             call_timeout: Duration::from_secs(20),
             queue_timeout: Duration::from_secs(20),
+            overdue_after: Duration::from_secs(1),
+            retry_first: Duration::from_secs(1),
+            retry_longest: Duration::from_secs(60),
+            max_retries: 8,
             cpu_time: Duration::from_secs(2),
             max_memory: 128 << 20,
             reuse_instances: true,
@@ -387,6 +401,9 @@ pub struct StoreConfig {
     /// `stale_if_error`: how old a roster may be that is served when the application cannot be asked, default 1 h. Zero: no
     /// such roster is kept.
     pub stale_if_error: Duration,
+    /// `max_age`: how long ago the application may have confirmed the roster of somebody who is connected before it is asked
+    /// again, for applications whose refresh requests may get lost. `None`, the default: for ever.
+    pub max_age: Option<Duration>,
 }
 
 impl Default for StoreConfig {
@@ -397,6 +414,7 @@ impl Default for StoreConfig {
             max_contacts: 10_000,
             grace: Duration::from_secs(60),
             stale_if_error: Duration::from_secs(3600),
+            max_age: None,
         }
     }
 }

@@ -145,6 +145,10 @@ pub(super) struct RawLimits {
     pub(super) max_concurrent_calls: Given<Whole>,
     pub(super) call_timeout: Given<Duration>,
     pub(super) queue_timeout: Given<Duration>,
+    pub(super) overdue_after: Given<Duration>,
+    pub(super) retry_first: Given<Duration>,
+    pub(super) retry_longest: Given<Duration>,
+    pub(super) max_retries: Given<Whole>,
     pub(super) cpu_time: Given<Duration>,
     pub(super) max_memory: Given<Size>,
     pub(super) reuse_instances: Given<bool>,
@@ -163,6 +167,7 @@ pub(super) struct RawStore {
     pub(super) max_contacts: Given<Whole>,
     pub(super) grace: Given<Duration>,
     pub(super) stale_if_error: Given<Duration>,
+    pub(super) max_age: Given<Duration>,
 }
 
 #[derive(Default, Deserialize)]

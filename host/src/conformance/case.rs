@@ -165,9 +165,18 @@ impl ChangeData {
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub(super) enum OutcomeData {
-    Batch { updated: u32, errors: u32 },
-    Single { single: bool },
-    Refused { refused: String },
+    Batch {
+        updated: u32,
+        errors: u32,
+        #[serde(default)]
+        invalid: u32,
+    },
+    Single {
+        single: bool,
+    },
+    Refused {
+        refused: String,
+    },
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -257,7 +257,9 @@ fn snapshot(version: u64, tag: Option<Tag>, contacts: &[Contact]) -> Result<Arc<
 
 fn outcome(outcome: &OutcomeData) -> Outcome {
     match outcome {
-        OutcomeData::Batch { updated, errors } => Outcome::Batch { updated: *updated, errors: *errors },
+        OutcomeData::Batch { updated, errors, invalid } => {
+            Outcome::Batch { updated: *updated, errors: *errors, invalid: *invalid }
+        }
         OutcomeData::Single { single } => Outcome::Single(*single),
         OutcomeData::Refused { refused } => Outcome::Refused(BadRequest { message: refused.clone() }),
     }

@@ -21,6 +21,8 @@ pub(super) const READYZ: &str = "/readyz";
 pub(super) const METRICS: &str = "/metrics";
 /// What is cached, in numbers.
 pub(super) const ROSTERS: &str = "/rosters";
+/// The application is asked for all of them, or some.
+pub(super) const ROSTERS_REFRESH: &str = "/rosters/refresh";
 /// What is cached of one user.
 pub(super) const ROSTERS_USER: &str = "/rosters/{user}";
 /// A user connected or left.
@@ -35,7 +37,7 @@ pub(super) const PLUGIN_RELOAD: &str = "/plugin/reload";
 /// The plugin before is put back.
 pub(super) const PLUGIN_ROLLBACK: &str = "/plugin/rollback";
 
-const ALL: [&str; 13] = [
+const ALL: [&str; 14] = [
     REFRESH,
     REFRESH_USER,
     INDEX,
@@ -43,6 +45,7 @@ const ALL: [&str; 13] = [
     READYZ,
     METRICS,
     ROSTERS,
+    ROSTERS_REFRESH,
     ROSTERS_USER,
     SESSIONS_USER,
     EVENTS,

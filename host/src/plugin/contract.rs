@@ -75,8 +75,10 @@ pub enum Outcome {
     Batch {
         /// Rosters that are now as the application has them, unknown users included.
         updated: u32,
-        /// Rosters that could not be refreshed.
+        /// Rosters that could not be refreshed, and names that no user can have.
         errors: u32,
+        /// How many of `errors` are names that no user can have.
+        invalid: u32,
     },
     /// A request for one user: true if the roster is now as the application has it.
     Single(bool),

@@ -2,23 +2,34 @@
 //!
 //! The promises, and where they are kept:
 //!
-//! - one fetch per user at a time, and every caller is answered by one that began after it asked: [`flights`];
-//! - per user, versions only grow and an older answer never replaces a newer one: one flight at a time, and the store
-//!   compares versions ([`update`]);
+//! - any number of callers costs one fetch per user at a time, and each is answered by one that began after it asked; a
+//!   fetch that hangs holds up nobody who comes later: [`single_flight`], run by [`flights`];
+//! - per user, versions only grow and an older answer never replaces a newer one: a flight that succeeds ends the older
+//!   ones, and the store compares versions ([`update`]);
 //! - a failed fetch never touches the roster that is kept ([`update`]);
 //! - sinks hear of a change, in version order, before the refresh that found it is answered ([`update`]);
 //! - a refresh request is answered within its deadline ([`refresh`]);
-//! - a roster is served without asking until the user's last session has been gone for the grace time, and for a while
-//!   longer if the application cannot be asked ([`grace`]).
+//! - at each connect after the grace time the application is asked; what is kept is served only if it cannot be ([`user`]);
+//! - while a session lacks its roster, or has an old one, the application is asked again ([`upkeep`]).
 
 mod error;
 mod flights;
-mod grace;
 mod refresh;
+mod schedule;
 mod sessions;
+mod single_flight;
 mod update;
+mod upkeep;
+mod user;
 
+#[cfg(test)]
+mod single_flight_tests;
+#[cfg(test)]
+mod user_tests;
+
+use std::hash::RandomState;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -27,6 +38,7 @@ use crate::config::{LimitsConfig, StoreConfig};
 use crate::metrics::Metrics;
 use crate::model::{Snapshot, Username};
 use crate::plugin::RosterPlugin;
+use crate::sharded::Sharded;
 use crate::sinks::RosterSink;
 use crate::store::{RosterStore, StoreUsage};
 
@@ -34,8 +46,8 @@ pub use error::RosterError;
 pub use sessions::SessionId;
 pub use update::Update;
 
-use flights::Users;
-use grace::GraceQueue;
+use schedule::Schedule;
+use user::{Times, User};
 
 /// The rosters of one virtual host.
 pub struct Rosters {
@@ -44,8 +56,15 @@ pub struct Rosters {
     store: Arc<dyn RosterStore>,
     sinks: Vec<Arc<dyn RosterSink>>,
     metrics: Arc<Metrics>,
-    users: Users,
-    grace: Arc<GraceQueue>,
+    /// Whoever is connected, is being asked for, or has a roster in the store.
+    users: Sharded<User>,
+    times: Times,
+    /// When the rosters of those who are away are dropped.
+    expiries: Arc<Schedule>,
+    /// When the application is asked without anybody asking for it.
+    renewals: Arc<Schedule>,
+    next_flight: AtomicU64,
+    spread: RandomState,
     /// One permit for every user's update that runs. The other hooks do not wait for it: an application that hangs must
     /// not keep the refresh route from answering.
     turns: Semaphore,
@@ -54,7 +73,6 @@ pub struct Rosters {
     concurrency: usize,
     queue_timeout: Duration,
     max_contacts: usize,
-    stale_if_error: Duration,
 }
 
 /// What a virtual host's rosters are made of.
@@ -91,17 +109,51 @@ impl Rosters {
             store: kept,
             sinks,
             metrics,
-            users: Users::default(),
-            grace: Arc::new(GraceQueue::new(store.grace)),
+            users: Sharded::default(),
+            times: Times {
+                grace: store.grace,
+                stale_if_error: store.stale_if_error,
+                max_age: store.max_age,
+                overdue_after: limits.overdue_after,
+                retry_first: limits.retry_first,
+                retry_longest: limits.retry_longest,
+            },
+            expiries: Arc::default(),
+            renewals: Arc::default(),
+            next_flight: AtomicU64::new(1),
+            spread: RandomState::new(),
             turns: Semaphore::new(limits.max_concurrent_calls),
             starts: Semaphore::new(tokio::runtime::Handle::current().metrics().num_workers()),
             concurrency: limits.max_concurrent_calls,
             queue_timeout: limits.queue_timeout,
             max_contacts: store.max_contacts,
-            stale_if_error: store.stale_if_error,
         });
-        grace::start_sweeper(&rosters);
+        upkeep::start(&rosters, limits.max_retries);
         rosters
+    }
+
+    /// Looks at or changes what is known of `user`, and forgets it if there is nothing left to know. None if nothing is.
+    fn with_known<R>(&self, user: &Username, work: impl FnOnce(&mut User) -> R) -> Option<R> {
+        self.users.with_shard(user, |shard| {
+            let known = shard.get_mut(user)?;
+            let result = work(known);
+            if self.settle(user, known) {
+                shard.remove(user);
+            }
+            Some(result)
+        })
+    }
+
+    /// The same for somebody who may be new.
+    fn with_user<R>(&self, user: &Username, work: impl FnOnce(&mut User) -> R) -> R {
+        self.users.with_shard(user, |shard| {
+            let known = shard.entry(user.clone()).or_default();
+            let result = work(known);
+            if self.settle(user, known) {
+                shard.remove(user);
+            }
+            result
+        })
     }
 
     /// The XMPP domain.
@@ -112,12 +164,22 @@ impl Rosters {
     /// What is cached of `user`; `None` if nothing is.
     pub fn cached(&self, user: &Username) -> Option<Cached> {
         let snapshot = self.store.get(user)?;
-        Some(Cached { snapshot, sessions: self.users.sessions(user) })
+        let sessions = self.with_known(user, |known| known.sessions.all().to_vec()).unwrap_or_default();
+        Some(Cached { snapshot, sessions })
     }
 
     /// Users with a session now.
     pub fn online(&self) -> usize {
-        self.users.online()
+        let mut online = 0;
+        self.users.for_each(|_, known| online += usize::from(!known.is_away()));
+        online
+    }
+
+    /// Users with a session whose roster is missing or known to be old, and for whom the application is asked again.
+    pub fn awaiting_retry(&self) -> usize {
+        let mut waiting = 0;
+        self.users.for_each(|_, known| waiting += usize::from(known.failures() > 0));
+        waiting
     }
 
     /// What the store holds.

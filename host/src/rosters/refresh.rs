@@ -1,6 +1,7 @@
 //! The application's refresh request: whose rosters changed, bring them up to date, say how it went.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,13 +10,15 @@ use futures::stream;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::flights::Board;
+use super::single_flight::Wanted;
 use super::{RosterError, Rosters, Update};
 use crate::model::Username;
-use crate::plugin::{Answer, CallError, Outcome};
+use crate::plugin::{Answer, BadRequest, CallError, Outcome};
 
 /// Users looked at between two chances for other tasks to run: a request may name 100,000.
 const YIELD_EVERY: usize = 2048;
+/// Users that one line of the log names.
+const MOST_NAMED: usize = 10;
 
 impl Rosters {
     /// Serves a refresh request with a body; see `hooks` in the WIT for the three steps. Users whose update has not ended
@@ -28,84 +31,133 @@ impl Rosters {
                 return self.plugin.summary(Outcome::Refused(bad_request)).await;
             }
         };
-        let (named, online) = self.who_is_online(names).await;
-        let errors = self.refresh_all(&online, deadline).await;
-        let updated = named.saturating_sub(errors);
-        info!(named, online = online.len(), errors, "refresh request done");
-        let outcome = Outcome::Batch { updated: count(updated), errors: count(errors) };
-        self.plugin.summary(outcome).await
+        let named = self.sort_out(names).await;
+        let failed = self.refresh_all(&named.known, deadline).await;
+        let invalid = named.invalid.len();
+        let (updated, errors) = (named.valid - failed.len(), failed.len() + invalid);
+        let whose = List(&failed);
+        info!(named = named.valid + invalid, here = named.known.len(), errors, failed = %whose, "refresh request done");
+        self.plugin
+            .summary(Outcome::Batch { updated: count(updated), errors: count(errors), invalid: count(invalid) })
+            .await
     }
 
     /// Serves a refresh request for one user.
     pub async fn refresh_request_for(self: &Arc<Self>, user: &str, deadline: Instant) -> Result<Answer, CallError> {
-        // What is no username is the name of nobody: like any unknown user, up to date.
-        let updated = match Username::new(user) {
-            Ok(user) => self.refresh_all(&[user], deadline).await == 0,
-            Err(_) => true,
+        let outcome = match Username::new(user) {
+            Ok(user) => Outcome::Single(self.refresh_all(&[user], deadline).await.is_empty()),
+            Err(error) => {
+                info!(reason = %error, "a refresh request was refused");
+                Outcome::Refused(BadRequest { message: error.to_string() })
+            }
         };
-        self.plugin.summary(Outcome::Single(updated)).await
+        self.plugin.summary(outcome).await
+    }
+
+    /// Brings the rosters up to date of everybody of whom anything is known, or of `only` this one; how many those are, and how
+    /// many of them failed or were not done by `deadline`.
+    pub async fn refresh_known(self: &Arc<Self>, only: Option<&Username>, deadline: Instant) -> (usize, usize) {
+        let mut users = Vec::new();
+        match only {
+            Some(user) => users.extend(self.with_known(user, |_| user.clone())),
+            None => self.users.for_each(|user, _| users.push(user.clone())),
+        }
+        let failed = self.refresh_all(&users, deadline).await;
+        info!(domain = %self.domain, users = users.len(), failed = %List(&failed), "the operator had rosters refreshed");
+        (users.len(), failed.len())
     }
 
     /// Brings the roster of `user` up to date if the user is connected. `Ok` also if there is nothing to do.
     pub async fn refresh(self: &Arc<Self>, user: &Username) -> Result<(), RosterError> {
         loop {
-            match self.board(user, Board::Next) {
+            match self.ask(user, Wanted::New).await.transpose()? {
                 // Nobody needs the roster enough to fetch it, but what is kept for a return is not the roster any more.
                 None if self.give_up(user).await => return Ok(()),
-                // Back again in this very moment.
-                None => {}
-                Some(landing) => match landing.await.unwrap_or(Err(RosterError::Internal))? {
-                    // The user left while the roster was on its way: what is kept is still the old one.
-                    Update::Left => {}
-                    _ => return Ok(()),
-                },
+                // Back again in this very moment, or gone while the roster was on its way: what is kept is still the old one.
+                None | Some(Update::Left) => {}
+                Some(_) => return Ok(()),
             }
         }
     }
 
-    /// How many different users there are in `names`, and those of them that may have a roster here.
-    async fn who_is_online(&self, names: Vec<String>) -> (usize, Vec<Username>) {
+    /// Who is meant by `names`, everybody once.
+    async fn sort_out(&self, names: Vec<String>) -> Named {
         let mut different: HashSet<Username> = HashSet::with_capacity(names.len());
-        let mut nobody: HashSet<String> = HashSet::new();
-        let mut known = Vec::new();
+        let mut named = Named::default();
         for (index, name) in names.into_iter().enumerate() {
             if index % YIELD_EVERY == YIELD_EVERY - 1 {
                 tokio::task::yield_now().await;
             }
             match Username::new(&name) {
                 Ok(user) => {
-                    if different.insert(user.clone()) && self.users.is_known(&user) {
-                        known.push(user);
+                    if different.insert(user.clone()) && self.with_known(&user, |_| ()).is_some() {
+                        named.known.push(user);
                     }
                 }
-                Err(_) => {
-                    nobody.insert(name);
+                Err(error) => {
+                    if named.invalid.len() < MOST_NAMED {
+                        warn!(%error, "a refresh request names somebody who cannot be; expected a username such as \"john\"");
+                    }
+                    named.invalid.insert(name);
                 }
             }
         }
-        (different.len() + nobody.len(), known)
+        if named.invalid.len() > MOST_NAMED {
+            warn!(names = named.invalid.len(), "a refresh request names more who cannot be than are shown");
+        }
+        named.valid = different.len();
+        named
     }
 
-    /// Refreshes `users`, as many at once as may run; returns how many failed or were not done by `deadline`.
-    async fn refresh_all(self: &Arc<Self>, users: &[Username], deadline: Instant) -> usize {
+    /// Refreshes `users`, as many at once as may run; returns those that failed or were not done by `deadline`.
+    async fn refresh_all(self: &Arc<Self>, users: &[Username], deadline: Instant) -> Vec<Username> {
         // Owned in each step: over borrowed users the compiler cannot tell that this future is `Send`.
-        let update = |user: Username| {
+        let update = |(place, user): (usize, Username)| {
             let rosters = Arc::clone(self);
-            async move { rosters.refresh(&user).await }
+            async move { (place, rosters.refresh(&user).await) }
         };
-        let mut updates = stream::iter(users.to_vec()).map(update).buffer_unordered(self.concurrency);
-        let mut updated = 0;
+        let mut updates =
+            stream::iter(users.to_vec().into_iter().enumerate()).map(update).buffer_unordered(self.concurrency);
+        let mut open: Vec<bool> = vec![true; users.len()];
         let all = async {
-            while let Some(result) = updates.next().await {
-                updated += usize::from(result.is_ok());
+            while let Some((place, result)) = updates.next().await {
+                if let Some(open) = open.get_mut(place) {
+                    *open = result.is_err();
+                }
             }
         };
         let in_time = tokio::time::timeout_at(deadline, all).await.is_ok();
-        let failed = users.len() - updated;
+        let failed: Vec<_> = users.iter().zip(open).filter(|(_, open)| *open).map(|(user, _)| user.clone()).collect();
         if !in_time {
-            warn!(failed, "the deadline of a refresh request passed (http.request_timeout)");
+            warn!(failed = %List(&failed), "the deadline of a refresh request passed (http.request_timeout)");
         }
         failed
+    }
+}
+
+/// The users of a refresh request.
+#[derive(Default)]
+struct Named {
+    /// How many could have a roster.
+    valid: usize,
+    /// Those of them of whom anything is known.
+    known: Vec<Username>,
+    /// What is no username.
+    invalid: HashSet<String>,
+}
+
+/// The first few of many users, for one line of the log.
+struct List<'a>(&'a [Username]);
+
+impl fmt::Display for List<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, user) in self.0.iter().take(MOST_NAMED).enumerate() {
+            write!(f, "{}{user}", if place == 0 { "" } else { ", " })?;
+        }
+        match self.0.len().saturating_sub(MOST_NAMED) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
     }
 }
 

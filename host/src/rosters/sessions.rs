@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use tracing::warn;
 
-use super::flights::{Board, Users};
-use super::{RosterError, Rosters};
+use super::single_flight::Wanted;
+use super::{RosterError, Rosters, Update};
 use crate::model::{Snapshot, Username};
 
 /// Sessions one user may have at once. Far above what people have, and low enough that nobody fills memory by
@@ -48,7 +48,24 @@ impl Sessions {
         self.0.is_empty()
     }
 
-    fn add(&mut self, session: SessionId) -> Result<(), RosterError> {
+    /// False if there was no such session.
+    pub(super) fn remove(&mut self, session: &SessionId) -> bool {
+        let before = self.0.len();
+        self.0.retain(|one| one != session);
+        before != self.0.len()
+    }
+
+    /// False if there were none.
+    pub(super) fn clear(&mut self) -> bool {
+        !std::mem::take(&mut self.0).is_empty()
+    }
+
+    /// All of them, the first to come first.
+    pub(super) fn all(&self) -> &[SessionId] {
+        &self.0
+    }
+
+    pub(super) fn add(&mut self, session: SessionId) -> Result<(), RosterError> {
         if self.0.contains(&session) {
             return Ok(());
         }
@@ -60,12 +77,6 @@ impl Sessions {
     }
 }
 
-impl Users {
-    pub(super) fn sessions(&self, user: &Username) -> Vec<SessionId> {
-        self.with_shard(user, |shard| shard.get(user).map(|known| known.sessions.0.clone()).unwrap_or_default())
-    }
-}
-
 impl Rosters {
     /// `user` has connected and wants the roster: from memory if it is there, else from the application. Connecting the
     /// same session again only asks for the roster again.
@@ -74,21 +85,16 @@ impl Rosters {
     /// the next connect and the next refresh ask again. On an error the session stays: it can ask again, and the next
     /// refresh fetches the roster too.
     pub async fn connect(self: &Arc<Self>, user: &Username, session: SessionId) -> Result<Arc<Snapshot>, RosterError> {
-        self.users.with_shard(user, |shard| {
-            let known = shard.entry(user.clone()).or_default();
-            known.left = None;
-            let added = known.sessions.add(session);
-            if known.is_forgotten() {
-                shard.remove(user);
-            }
-            added
-        })?;
+        let abandoned = self.with_user(user, |known| known.connect(session, &self.times, Instant::now()))?;
+        if let Some(abandoned) = abandoned {
+            self.tell_callers(abandoned, &Ok(Update::Left));
+        }
         for _ in 0..CONNECT_ATTEMPTS {
-            if let Some(snapshot) = self.store.get(user).filter(|_| !self.users.is_to_be_revalidated(user)) {
+            let current = self.with_known(user, |known| self.store.get(user).filter(|_| !known.is_old())).flatten();
+            if let Some(snapshot) = current {
                 return Ok(snapshot);
             }
-            let landing = self.board(user, Board::Any).ok_or(RosterError::Left)?;
-            match landing.await.unwrap_or(Err(RosterError::Internal)) {
+            match self.ask(user, Wanted::Any).await.ok_or(RosterError::Left)? {
                 Ok(update) => {
                     if let Some(snapshot) = update.into_snapshot() {
                         return Ok(snapshot);
@@ -102,7 +108,7 @@ impl Rosters {
 
     /// What there is when the application cannot be asked.
     fn stale(&self, user: &Username, error: RosterError) -> Result<Arc<Snapshot>, RosterError> {
-        let kept = self.store.get(user).filter(|kept| kept.age() <= self.stale_if_error);
+        let kept = self.store.get(user).filter(|kept| kept.age() <= self.times.stale_if_error);
         let Some(kept) = kept.filter(|_| matches!(error, RosterError::Call(_))) else { return Err(error) };
         let age = humantime::format_duration(Duration::from_secs(kept.age().as_secs()));
         warn!(%user, %age, "a stale roster is served (store.stale_if_error)");
@@ -112,34 +118,22 @@ impl Rosters {
     /// `session` of `user` has left. With the last one the grace time of the roster begins. False if there was no such
     /// session.
     pub fn disconnect(self: &Arc<Self>, user: &Username, session: &SessionId) -> bool {
-        self.leave(user, |sessions| {
-            let before = sessions.0.len();
-            sessions.0.retain(|one| one != session);
-            before != sessions.0.len()
-        })
+        self.leave(user, |sessions| sessions.remove(session))
     }
 
     /// All sessions of `user` have left. False if there were none.
     pub fn disconnect_all(self: &Arc<Self>, user: &Username) -> bool {
-        self.leave(user, |sessions| !std::mem::take(&mut sessions.0).is_empty())
+        self.leave(user, Sessions::clear)
     }
 
     fn leave(self: &Arc<Self>, user: &Username, remove: impl FnOnce(&mut Sessions) -> bool) -> bool {
-        let now = Instant::now();
-        let (removed, enqueue) = self
-            .users
-            .with_known(user, |known| {
-                let removed = remove(&mut known.sessions);
-                let enqueue = removed && known.sessions.is_empty() && {
-                    known.left = Some(now);
-                    !std::mem::replace(&mut known.in_grace_queue, true)
-                };
-                (removed, enqueue)
-            })
-            .unwrap_or_default();
-        if enqueue {
-            self.grace.push(user.clone(), now);
-        }
-        removed
+        self.with_known(user, |known| {
+            let removed = remove(&mut known.sessions);
+            if removed {
+                known.left(Instant::now());
+            }
+            removed
+        })
+        .unwrap_or_default()
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use tracing::{debug, warn};
 
-use super::flights::Landing;
+use super::user::Outcome;
 use super::{RosterError, Rosters};
 use crate::model::{Change, Contacts, Snapshot, Tag, Username};
 use crate::plugin::{CallError, Delta, Refreshed};
@@ -14,6 +14,8 @@ use crate::store::StoreError;
 
 /// Rosters of people who have left that one store operation may drop to make room.
 const MAKE_ROOM_ATTEMPTS: usize = 100;
+/// Times that one flight asks, should others store a roster meanwhile.
+const ATTEMPTS: usize = 3;
 
 /// What an update did.
 #[derive(Clone, Debug)]
@@ -48,27 +50,23 @@ impl Update {
 }
 
 impl Rosters {
-    /// One flight. Takes its turn, so that no more run at once than the operator allows.
-    pub(super) async fn update(self: &Arc<Self>, user: &Username) -> Landing {
+    /// The work of flight `number`. Takes its turn, so that no more run at once than the operator allows.
+    pub(super) async fn update(self: &Arc<Self>, user: &Username, number: u64) -> Outcome {
         let began = Instant::now();
-        let result = match tokio::time::timeout(self.queue_timeout, self.turns.acquire()).await {
+        let outcome = match tokio::time::timeout(self.queue_timeout, self.turns.acquire()).await {
             Ok(Ok(_turn)) => {
                 self.give_way().await;
-                self.take_turn(user).await
+                self.take_turn(user, number).await
             }
             Ok(Err(_)) | Err(_) => Err(CallError::Busy { limit: self.queue_timeout }.into()),
         };
-        match &result {
-            Ok(update) => {
-                debug!(outcome = update.name(), elapsed = ?began.elapsed(), "roster updated");
-                self.metrics.update(&self.domain, update.name(), began.elapsed());
-            }
-            Err(error) => {
-                warn!(%error, "the roster could not be updated; if one is cached, it stays");
-                self.metrics.update(&self.domain, error.kind(), began.elapsed());
-            }
-        }
-        result
+        let name = match &outcome {
+            Ok(update) => update.name(),
+            Err(error) => error.kind(),
+        };
+        debug!(outcome = name, elapsed = ?began.elapsed(), "update ended");
+        self.metrics.update(&self.domain, name, began.elapsed());
+        outcome
     }
 
     /// What has begun goes before what begins: an update starts when a thread has nothing else to do, one for each thread.
@@ -83,28 +81,44 @@ impl Rosters {
         tokio::task::yield_now().await;
     }
 
-    async fn take_turn(self: &Arc<Self>, user: &Username) -> Landing {
-        if !self.users.is_online(user) {
-            return Ok(Update::Left);
-        }
-        match self.store.get(user) {
-            None => self.first_fetch(user).await,
-            Some(known) => self.compare(user, known).await,
+    /// Again from the start if another flight of the user has stored a roster meanwhile: what this one compared with is gone.
+    async fn take_turn(self: &Arc<Self>, user: &Username, number: u64) -> Outcome {
+        let mut attempts = ATTEMPTS;
+        loop {
+            let begun = self.with_known(user, |known| !known.is_away() && known.flights.begin(number, Instant::now()));
+            if begun != Some(true) {
+                return Ok(Update::Left);
+            }
+            let outcome = match self.store.get(user) {
+                None => self.first_fetch(user, number).await,
+                Some(known) => self.compare(user, number, known).await,
+            };
+            attempts -= 1;
+            match outcome {
+                Err(RosterError::Store(StoreError::Conflict { .. })) if attempts > 0 => {}
+                outcome => return outcome,
+            }
         }
     }
 
-    async fn first_fetch(self: &Arc<Self>, user: &Username) -> Landing {
+    async fn first_fetch(self: &Arc<Self>, user: &Username, number: u64) -> Outcome {
         let roster = self.plugin.fetch(user).await?;
         warn_of(&roster.warnings);
         let contacts = Contacts::pack(&roster.contacts, self.max_contacts)?;
-        let Some(snapshot) = self.keep(user, None, &contacts, roster.tag).await? else { return Ok(Update::Left) };
-        self.tell(user, EventKind::Loaded(Arc::clone(&snapshot))).await;
-        Ok(Update::Fetched(snapshot))
+        let kept =
+            self.keep(user, number, None, &contacts, roster.tag, |kept| EventKind::Loaded(Arc::clone(kept))).await?;
+        Ok(kept.map_or(Update::Left, Update::Fetched))
     }
 
-    async fn compare(self: &Arc<Self>, user: &Username, known: Arc<Snapshot>) -> Landing {
+    async fn compare(self: &Arc<Self>, user: &Username, number: u64, known: Arc<Snapshot>) -> Outcome {
         let delta = match self.plugin.refresh(user, Arc::clone(&known)).await? {
             Refreshed::Unchanged => {
+                let found = self.store.get(user).map(|kept| kept.version());
+                if found != Some(known.version()) {
+                    return Err(
+                        StoreError::Conflict { user: user.clone(), expected: Some(known.version()), found }.into()
+                    );
+                }
                 known.confirm();
                 return Ok(Update::Unchanged(known));
             }
@@ -112,49 +126,56 @@ impl Rosters {
         };
         let Delta { changes, tag, warnings } = delta;
         warn_of(&warnings);
-        let (contacts, changes) = if changes.is_empty() {
-            (None, changes)
-        } else {
-            let (contacts, effective) = known.contacts().apply(changes, self.max_contacts)?;
-            (Some(contacts), effective)
-        };
-        match contacts {
-            Some(contacts) if !changes.is_empty() => {
-                let kept = self.keep(user, Some(known.version()), &contacts, tag).await?;
-                let Some(snapshot) = kept else { return Ok(Update::Left) };
-                let changes: Arc<[Change]> = changes.into();
-                self.tell(user, EventKind::Changed { snapshot: Arc::clone(&snapshot), changes }).await;
-                Ok(Update::Changed(snapshot))
-            }
-            _ => match self.store.retag(user, known.version(), tag) {
-                // Dropped meanwhile.
-                Err(StoreError::Conflict { .. }) => Ok(Update::Left),
-                retagged => Ok(Update::Unchanged(retagged?)),
-            },
+        if changes.is_empty() {
+            return Ok(Update::Unchanged(self.store.retag(user, known.version(), tag)?));
         }
+        let (contacts, changes) = known.contacts().apply(changes, self.max_contacts)?;
+        if changes.is_empty() {
+            return Ok(Update::Unchanged(self.store.retag(user, known.version(), tag)?));
+        }
+        let changes: Arc<[Change]> = changes.into();
+        let event =
+            |kept: &Arc<Snapshot>| EventKind::Changed { snapshot: Arc::clone(kept), changes: Arc::clone(&changes) };
+        let kept = self.keep(user, number, Some(known.version()), &contacts, tag, event).await?;
+        Ok(kept.map_or(Update::Left, Update::Changed))
     }
 
-    /// Stores the roster, unless the user has left (or the roster was dropped because of that). When there is no room,
-    /// those who have left make some.
+    /// Stores the roster and tells the sinks, unless the user has left or what the flight brings is out of date. When there is
+    /// no room, those who have left make some.
     async fn keep(
         self: &Arc<Self>,
         user: &Username,
+        number: u64,
         expected: Option<u64>,
         contacts: &Contacts,
         tag: Option<Tag>,
+        event: impl Fn(&Arc<Snapshot>) -> EventKind + Send + Sync,
     ) -> Result<Option<Arc<Snapshot>>, RosterError> {
         let mut attempts = MAKE_ROOM_ATTEMPTS;
         loop {
+            let Some(commit) = self.with_known(user, |known| Arc::clone(&known.commit)) else { return Ok(None) };
+            let turn = commit.lock().await;
             // Under the user's lock: a roster stored after its owner has left would never be dropped.
-            let result = self.users.with_shard(user, |shard| {
-                shard.get(user).filter(|known| !known.sessions.is_empty())?;
-                Some(self.store.replace(user, expected, contacts.clone(), tag.clone()))
+            let stored = self.with_known(user, |known| {
+                (!known.is_away() && known.flights.commit(number))
+                    .then(|| self.store.replace(user, expected, contacts.clone(), tag.clone()))
             });
             attempts -= 1;
-            match result {
-                None | Some(Err(StoreError::Conflict { .. })) => return Ok(None),
-                Some(Err(StoreError::Full { .. })) if attempts > 0 && self.drop_longest_gone().await => {}
-                Some(result) => return Ok(Some(result?)),
+            match stored.flatten() {
+                None => return Ok(None),
+                Some(Ok(snapshot)) => {
+                    self.tell(user, event(&snapshot)).await;
+                    return Ok(Some(snapshot));
+                }
+                // Only once the turn is given back: others wait for theirs to make room for somebody.
+                Some(Err(StoreError::Full { .. })) if attempts > 0 => {
+                    drop(turn);
+                    drop(commit);
+                    if !self.drop_first_to_expire().await {
+                        attempts = 0;
+                    }
+                }
+                Some(Err(error)) => return Err(error.into()),
             }
         }
     }

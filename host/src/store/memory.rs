@@ -1,25 +1,19 @@
 //! The memory store: a hash map in shards, with one account of what they hold.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-
-use parking_lot::Mutex;
 
 use super::{RosterStore, StoreError, StoreUsage};
 use crate::config::StoreConfig;
 use crate::model::{Contacts, Snapshot, Tag, Username};
+use crate::sharded::Sharded;
 
-/// Locks are held for a map operation only; this many make them all but uncontended on the cores of one machine.
-const SHARDS: usize = 32;
 /// What a map entry, a user's name and their bookkeeping take beside the snapshot, bytes, generously.
 const ENTRY_OVERHEAD: usize = 160;
 
 /// Keeps rosters in this process's memory.
 pub struct MemoryStore {
-    shards: Vec<Mutex<Shard>>,
-    hasher: RandomState,
+    rosters: Sharded<Arc<Snapshot>>,
     /// One counter for all users: a version is never given twice, even if a roster is dropped and fetched again.
     next_version: AtomicU64,
     users: AtomicUsize,
@@ -28,28 +22,16 @@ pub struct MemoryStore {
     max_bytes: usize,
 }
 
-type Shard = HashMap<Username, Arc<Snapshot>>;
-
 impl MemoryStore {
     /// An empty store with the given bounds.
     pub fn new(config: &StoreConfig) -> Self {
         Self {
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            hasher: RandomState::new(),
+            rosters: Sharded::default(),
             next_version: AtomicU64::new(1),
             users: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             max_users: config.max_users,
             max_bytes: config.max_bytes,
-        }
-    }
-
-    fn with_shard<R>(&self, user: &Username, work: impl FnOnce(&mut Shard) -> R) -> R {
-        let index = self.hasher.hash_one(user) as usize % SHARDS;
-        match self.shards.get(index) {
-            Some(shard) => work(&mut shard.lock()),
-            // `index` is always in range; an empty map is the answer that harms nobody.
-            None => work(&mut Shard::new()),
         }
     }
 
@@ -80,7 +62,7 @@ impl MemoryStore {
         expected: Option<u64>,
         make: impl FnOnce(Option<&Arc<Snapshot>>) -> Snapshot,
     ) -> Result<Arc<Snapshot>, StoreError> {
-        self.with_shard(user, |shard| {
+        self.rosters.with_shard(user, |shard| {
             let old = shard.get(user);
             let found = old.map(|snapshot| snapshot.version());
             if found != expected {
@@ -102,7 +84,7 @@ fn cost(user: &Username, snapshot: &Snapshot) -> usize {
 
 impl RosterStore for MemoryStore {
     fn get(&self, user: &Username) -> Option<Arc<Snapshot>> {
-        self.with_shard(user, |shard| shard.get(user).cloned())
+        self.rosters.with_shard(user, |shard| shard.get(user).cloned())
     }
 
     fn replace(
@@ -122,7 +104,7 @@ impl RosterStore for MemoryStore {
     }
 
     fn remove(&self, user: &Username) -> Option<u64> {
-        let old = self.with_shard(user, |shard| shard.remove(user))?;
+        let old = self.rosters.with_shard(user, |shard| shard.remove(user))?;
         self.release(1, cost(user, &old));
         Some(old.version())
     }

@@ -71,8 +71,8 @@ async fn perform(stage: &WasmPlugin, hook: &str, user: &Username, max_contacts: 
         },
         _ => {
             for outcome in [
-                Outcome::Batch { updated: 1, errors: 0 },
-                Outcome::Batch { updated: 0, errors: 1 },
+                Outcome::Batch { updated: 1, errors: 0, invalid: 0 },
+                Outcome::Batch { updated: 0, errors: 1, invalid: 0 },
                 Outcome::Single(true),
                 Outcome::Refused(BadRequest { message: "rehearsal".to_owned() }),
             ] {

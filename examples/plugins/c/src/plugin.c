@@ -127,7 +127,7 @@ void exports_xmpp_roster_hooks_summary(exports_xmpp_roster_hooks_outcome_t *outc
         message = text_of_string(&outcome->val.refused.message);
         counts = &none;
     } else if (outcome->tag == XMPP_ROSTER_TYPES_OUTCOME_SINGLE ? !outcome->val.single
-                                                                : counts->updated == 0 && counts->errors > 0) {
+                                                                : counts->updated == 0 && counts->errors > counts->invalid) {
         ret->status = 500;
         message = TEXT("roster update failed");
     }

@@ -52,8 +52,8 @@ class Hooks(exports.Hooks):
                 return answer(400, message, {"updated": 0, "errors": 0})
             case wit.Outcome_Single(updated):
                 return outcome_of(updated, {})
-            case wit.Outcome_Batch(wit.Counts(updated, errors)):
-                return outcome_of(updated > 0 or errors == 0, {"updated": updated, "errors": errors})
+            case wit.Outcome_Batch(wit.Counts(updated, errors, invalid)):
+                return outcome_of(updated > 0 or errors == invalid, {"updated": updated, "errors": errors})
 
 
 def ask(user, tag):

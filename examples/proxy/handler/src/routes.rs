@@ -73,14 +73,20 @@ fn refresh_many(bucket: &Bucket, body: &[u8]) -> Response {
         Ok(named) => named,
         Err(BadRequest { message }) => return summary(&Outcome::Refused(BadRequest { message })),
     };
-    // A spelling that is no username is a user nobody has a roster of: not out of date.
-    let users: BTreeSet<String> = named
-        .iter()
-        .map(|user| NodePart::new(user).map_or_else(|_| user.clone(), |user| user.as_str().to_owned()))
-        .collect();
-    let errors = users.iter().filter(|user| !rosters::refresh(bucket, user)).count();
+    let (mut users, mut invalid) = (BTreeSet::new(), BTreeSet::new());
+    for name in named {
+        match NodePart::new(&name) {
+            Ok(user) => users.insert(user.as_str().to_owned()),
+            Err(_) => invalid.insert(name),
+        };
+    }
+    let failed = users.iter().filter(|user| !rosters::refresh(bucket, user)).count();
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    summary(&Outcome::Batch(Counts { updated: count(users.len() - errors), errors: count(errors) }))
+    summary(&Outcome::Batch(Counts {
+        updated: count(users.len() - failed),
+        errors: count(failed + invalid.len()),
+        invalid: count(invalid.len()),
+    }))
 }
 
 fn summary(outcome: &Outcome) -> Response {

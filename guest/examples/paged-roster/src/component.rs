@@ -57,8 +57,8 @@ impl Guest for Component {
 
     fn summary(outcome: wit::Outcome) -> wit::Answer {
         let (status, body) = match outcome {
-            wit::Outcome::Batch(counts) => summary::counted(counts.updated, counts.errors),
-            wit::Outcome::Single(updated) => summary::counted(updated.into(), (!updated).into()),
+            wit::Outcome::Batch(counts) => summary::counted(counts.updated, counts.errors, counts.invalid),
+            wit::Outcome::Single(updated) => summary::counted(updated.into(), (!updated).into(), 0),
             wit::Outcome::Refused(bad) => summary::refused(&bad.message),
         };
         wit::Answer { status, content_type: "application/json".into(), body }

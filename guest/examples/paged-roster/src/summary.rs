@@ -2,11 +2,13 @@
 
 use serde_json::json;
 
-/// Status and JSON body for a request of which `updated` rosters are now as the application has them and `errors` are not.
+/// Status and JSON body for a request of which `updated` rosters are now as the application has them and `errors` are not,
+/// `invalid` of these because no user can have such a name.
 ///
-/// The application sends a webhook again that is not answered with a success; so it is an error only if nothing worked.
-pub fn counted(updated: u32, errors: u32) -> (u16, Vec<u8>) {
-    let status = if updated == 0 && errors > 0 { 502 } else { 200 };
+/// The application sends a webhook again that is not answered with a success; so it is an error only if nothing worked
+/// and it may work the next time.
+pub fn counted(updated: u32, errors: u32, invalid: u32) -> (u16, Vec<u8>) {
+    let status = if updated == 0 && errors > invalid { 502 } else { 200 };
     (status, json!({ "updated": updated, "errors": errors }).to_string().into_bytes())
 }
 
@@ -21,13 +23,14 @@ mod tests {
 
     #[test]
     fn only_a_request_that_failed_altogether_is_an_error() {
-        for (updated, errors, status, body) in [
-            (2, 0, 200, r#"{"errors":0,"updated":2}"#),
-            (0, 0, 200, r#"{"errors":0,"updated":0}"#),
-            (1, 1, 200, r#"{"errors":1,"updated":1}"#),
-            (0, 2, 502, r#"{"errors":2,"updated":0}"#),
+        for (updated, errors, invalid, status, body) in [
+            (2, 0, 0, 200, r#"{"errors":0,"updated":2}"#),
+            (0, 0, 0, 200, r#"{"errors":0,"updated":0}"#),
+            (1, 1, 0, 200, r#"{"errors":1,"updated":1}"#),
+            (0, 2, 1, 502, r#"{"errors":2,"updated":0}"#),
+            (0, 2, 2, 200, r#"{"errors":2,"updated":0}"#),
         ] {
-            assert_eq!(counted(updated, errors), (status, body.as_bytes().to_vec()));
+            assert_eq!(counted(updated, errors, invalid), (status, body.as_bytes().to_vec()));
         }
         assert_eq!(refused("no \"x\""), (400, br#"{"error":"no \"x\""}"#.to_vec()));
     }

@@ -71,6 +71,7 @@ pub(super) fn router(config: &AdminConfig, app: App, stop: CancellationToken) ->
         .route(paths::INDEX, get(index))
         .route(paths::METRICS, get(metrics::show))
         .route(paths::ROSTERS, get(rosters::summary))
+        .route(paths::ROSTERS_REFRESH, post(rosters::refresh))
         .route(paths::ROSTERS_USER, get(rosters::cached))
         .route(paths::SESSIONS_USER, put(sessions::connect).delete(sessions::disconnect))
         .route(paths::EVENTS, get(events::follow))
@@ -99,6 +100,7 @@ async fn index() -> Response {
             { "path": "GET /metrics", "says": "counters and gauges in the OpenMetrics format" },
             { "path": "GET /rosters", "says": "what is cached, in numbers" },
             { "path": "GET /rosters/{user}?domain=", "says": "what is cached of one user" },
+            { "path": "POST /rosters/refresh?domain=&user=", "says": "asks the application for every roster, those of a domain, or one" },
             { "path": "PUT /sessions/{user}?domain=&resource=", "says": "the user has connected" },
             { "path": "DELETE /sessions/{user}?domain=&resource=", "says": "the session, or every session, has left" },
             { "path": "GET /events?domain=&user=", "says": "roster changes as server-sent events" },

@@ -2,14 +2,16 @@
 
 use std::fmt::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::json;
+use tokio::time::Instant;
 
-use super::target::Target;
+use super::target::{Params, Target};
 use super::{Admin, AdminError};
 use crate::http::json;
 use crate::model::{ContactRef, Snapshot, Username};
@@ -25,12 +27,33 @@ pub(super) async fn summary(State(admin): State<Arc<Admin>>) -> Response {
             json!({
                 "domain": **rosters.domain(),
                 "online": rosters.online(),
+                "awaiting_retry": rosters.awaiting_retry(),
                 "cached": usage.users,
                 "bytes": usage.bytes,
             })
         })
         .collect();
     json::answer(StatusCode::OK, &json!({ "hosts": hosts }))
+}
+
+/// How long a refresh of many may keep a request waiting. What is not done by then goes on, and counts as an error here.
+const REFRESH_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// `POST /rosters/refresh`: the application is asked for every roster, those of `?domain=`, or those of `?user=`. Answers with
+/// numbers when it is done.
+pub(super) async fn refresh(State(admin): State<Arc<Admin>>, params: Params) -> Result<Response, AdminError> {
+    let deadline = Instant::now() + REFRESH_TIMEOUT;
+    let user = params.user()?;
+    let hosts = match params.host(&admin)? {
+        Some(one) => vec![one],
+        None => admin.hosts.iter().collect(),
+    };
+    let refresh = hosts.into_iter().map(async |rosters| {
+        let (users, errors) = rosters.refresh_known(user.as_ref(), deadline).await;
+        json!({ "domain": **rosters.domain(), "updated": users - errors, "errors": errors })
+    });
+    let hosts = futures::future::join_all(refresh).await;
+    Ok(json::answer(StatusCode::OK, &json!({ "hosts": hosts })))
 }
 
 /// `GET /rosters/{user}`

@@ -98,7 +98,7 @@ impl RosterPlugin for Scripted {
             return Ok(answer);
         }
         let (status, body) = match outcome {
-            Outcome::Batch { updated, errors } => {
+            Outcome::Batch { updated, errors, .. } => {
                 (200, json!({ "status": "ok", "updated": updated, "errors": errors }))
             }
             Outcome::Single(true) => (200, json!({ "status": "ok" })),

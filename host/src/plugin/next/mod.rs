@@ -117,7 +117,7 @@ impl Hooks for bindings::RosterPlugin {
     fn summary<'a>(&'a self, store: &'a mut Store<State>, outcome: Outcome) -> BoxFuture<'a, Result<Answer>> {
         async move {
             let (status, updated, errors) = match outcome {
-                Outcome::Batch { updated, errors } => (200, updated, errors),
+                Outcome::Batch { updated, errors, .. } => (200, updated, errors),
                 Outcome::Single(updated) => (200, u32::from(updated), u32::from(!updated)),
                 Outcome::Refused(_) => (400, 0, 0),
             };

@@ -74,7 +74,7 @@ async fn modules_of_two_versions_serve_side_by_side() {
     assert_eq!(nobody, FetchError::Malformed("there is no such user".to_owned()).into());
     let users = new.changed_users(Bytes::from_static(b"john marie")).await.unwrap();
     assert_eq!(users.unwrap(), ["john", "marie"]);
-    let answer = new.summary(Outcome::Batch { updated: 2, errors: 1 }).await.unwrap();
+    let answer = new.summary(Outcome::Batch { updated: 2, errors: 1, invalid: 0 }).await.unwrap();
     assert_eq!((answer.status, answer.body.as_slice()), (200, &b"2 and 1"[..]));
 }
 

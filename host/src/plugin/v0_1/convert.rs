@@ -73,7 +73,7 @@ pub(super) fn bad_request(bad: wit::BadRequest) -> BadRequest {
 
 pub(super) fn outcome(outcome: Outcome) -> wit::Outcome {
     match outcome {
-        Outcome::Batch { updated, errors } => wit::Outcome::Batch(wit::Counts { updated, errors }),
+        Outcome::Batch { updated, errors, invalid } => wit::Outcome::Batch(wit::Counts { updated, errors, invalid }),
         Outcome::Single(updated) => wit::Outcome::Single(updated),
         Outcome::Refused(BadRequest { message }) => wit::Outcome::Refused(wit::BadRequest { message }),
     }
