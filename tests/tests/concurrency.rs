@@ -199,3 +199,42 @@ async fn a_request_is_answered_within_its_deadline_whatever_the_application_does
     assert_eq!((response.status, &response.json()["errors"]), (500, &json!(10)), "{}", response.text());
     assert!(began.elapsed() < Duration::from_millis(2500), "{:?}", began.elapsed());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_later_is_not_tied_to_a_request_that_hangs() {
+    let app = WebApp::start().await;
+    let mut config = config(&app);
+    let host = &mut config.hosts[0];
+    host.limits.overdue_after = Duration::from_millis(300);
+    for timeout in [&mut host.client.first_byte_timeout, &mut host.client.total_timeout, &mut host.limits.call_timeout]
+    {
+        *timeout = Duration::from_secs(20);
+    }
+    let host = Arc::new(TestHost::with(config).await);
+    let later = |user: &'static str, refresh: bool| {
+        let host = Arc::clone(&host);
+        tokio::spawn(async move {
+            let answer = if refresh { host.post(format!("[{user:?}]")).await } else { host.try_connect(user).await };
+            (answer.status, host.jids(user).await)
+        })
+    };
+
+    app.set("john", Reply::Hang);
+    let first = later("john", false);
+    until("the first request is there", || async { app.seen("john").len() == 1 }).await;
+    app.set("john", Reply::contacts(&["a@x"]));
+    let asked = Instant::now();
+    assert_eq!(later("john", false).await.unwrap(), (200, vec!["a@x".to_owned()]), "another get");
+    assert_eq!(first.await.unwrap().0, 200, "who asked first is helped too");
+
+    app.set("john", Reply::Hang);
+    let first = later("john", true);
+    until("the first request is there", || async { app.seen("john").len() == 3 }).await;
+    app.set("john", Reply::contacts(&["b@x"]));
+    assert_eq!(later("john", true).await.unwrap(), (200, vec!["b@x".to_owned()]), "another refresh");
+    assert_eq!(first.await.unwrap().0, 200);
+    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    assert_eq!(app.seen("john").len(), 4);
+    let versions: Vec<_> = host.events.of("john").iter().map(|event| event["version"].as_u64().unwrap()).collect();
+    assert!(versions.is_sorted() && versions.len() == 2, "{versions:?}");
+}

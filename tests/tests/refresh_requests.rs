@@ -23,22 +23,25 @@ async fn online(users: &[&str]) -> (WebApp, TestHost) {
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_that_make_sense_are_counted() {
     let (app, host) = online(&["john", "aaron"]).await;
-    for (what, body, updated, fetches) in [
-        ("an unknown user", r#"["nobody"]"#, 1, 0),
-        ("a user online", r#"["john"]"#, 1, 1),
-        ("two users online", r#"["john","aaron"]"#, 2, 2),
-        ("online and unknown", r#"["john","nobody"]"#, 2, 1),
-        ("the same user twice", r#"["john","john"]"#, 1, 1),
-        ("the same user in two spellings", r#"["john","JOHN"]"#, 1, 1),
-        ("an unknown user twice", r#"["nobody","nobody"]"#, 1, 0),
-        ("what is no username", r#"["a@b","a@b","",""]"#, 2, 0),
-        ("nobody", "[]", 0, 0),
-        ("white space", " [ \"john\" ] \n", 1, 1),
-        ("escapes", r#"["\u006aohn"]"#, 1, 1),
+    for (what, body, updated, errors, fetches) in [
+        ("an unknown user", r#"["nobody"]"#, 1, 0, 0),
+        ("a user online", r#"["john"]"#, 1, 0, 1),
+        ("two users online", r#"["john","aaron"]"#, 2, 0, 2),
+        ("online and unknown", r#"["john","nobody"]"#, 2, 0, 1),
+        ("the same user twice", r#"["john","john"]"#, 1, 0, 1),
+        ("the same user in two spellings", r#"["john","JOHN"]"#, 1, 0, 1),
+        ("an unknown user twice", r#"["nobody","nobody"]"#, 1, 0, 0),
+        ("an address in the place of a username", r#"["john@localhost"]"#, 0, 1, 0),
+        ("what is no username", r#"["a@b","a@b","",""," john"]"#, 0, 3, 0),
+        ("one that can be and one that cannot", r#"["john",""]"#, 1, 1, 1),
+        ("nobody", "[]", 0, 0, 0),
+        ("white space", " [ \"john\" ] \n", 1, 0, 1),
+        ("escapes", r#"["\u006aohn"]"#, 1, 0, 1),
     ] {
         let before = app.all_seen().len();
         let response = host.post(body).await;
-        let expected = json!({"status": "ok", "message": "roster update complete", "updated": updated, "errors": 0});
+        let expected =
+            json!({"status": "ok", "message": "roster update complete", "updated": updated, "errors": errors});
         assert_eq!((response.status, response.json()), (200, expected), "{what}");
         assert_eq!(response.header("content-type"), Some("application/json"), "{what}");
         assert_eq!(app.all_seen().len() - before, fetches, "{what}: requests to the application");

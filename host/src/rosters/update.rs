@@ -160,7 +160,7 @@ impl Rosters {
                 (!known.is_away() && known.flights.commit(number))
                     .then(|| self.store.replace(user, expected, contacts.clone(), tag.clone()))
             });
-            attempts -= 1;
+            attempts = attempts.saturating_sub(1);
             match stored.flatten() {
                 None => return Ok(None),
                 Some(Ok(snapshot)) => {

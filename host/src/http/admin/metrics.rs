@@ -79,6 +79,8 @@ impl Gauges {
 impl Collector for Gauges {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.per_domain(&mut encoder, ("online_users", "Users with a session", None), Rosters::online)?;
+        let help = "Users with a session whose roster is missing or old, and for whom the application is asked again";
+        self.per_domain(&mut encoder, ("users_awaiting_retry", help, None), Rosters::awaiting_retry)?;
         self.per_domain(&mut encoder, ("cached_rosters", "Rosters in the store", None), |host| host.usage().users)?;
         let store = ("store", "Memory the cached rosters take", Some(&Unit::Bytes));
         self.per_domain(&mut encoder, store, |host| host.usage().bytes)?;

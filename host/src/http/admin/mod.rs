@@ -71,7 +71,7 @@ pub(super) fn router(config: &AdminConfig, app: App, stop: CancellationToken) ->
         .route(paths::INDEX, get(index))
         .route(paths::METRICS, get(metrics::show))
         .route(paths::ROSTERS, get(rosters::summary))
-        .route(paths::ROSTERS_REFRESH, post(rosters::refresh))
+        .route(paths::ROSTERS_REFRESH, post(rosters::refresh).get(rosters::cached))
         .route(paths::ROSTERS_USER, get(rosters::cached))
         .route(paths::SESSIONS_USER, put(sessions::connect).delete(sessions::disconnect))
         .route(paths::EVENTS, get(events::follow))

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Path, Query};
+use axum::extract::{FromRequestParts, MatchedPath, Path, Query};
 use http::request::Parts;
 use serde::Deserialize;
 
 use super::{Admin, AdminError};
+use crate::http::paths;
 use crate::model::Username;
 use crate::rosters::{Rosters, SessionId};
 
@@ -65,9 +66,15 @@ impl FromRequestParts<Arc<Admin>> for Target {
 
     async fn from_request_parts(parts: &mut Parts, admin: &Arc<Admin>) -> Result<Self, AdminError> {
         let params = Params::from_request_parts(parts, admin).await?;
-        let Path(user): Path<String> = Path::from_request_parts(parts, admin)
-            .await
-            .map_err(|_| AdminError::BadRequest("the username in the path is not UTF-8 once percent-decoded".into()))?;
+        let user = match MatchedPath::from_request_parts(parts, admin).await {
+            // A user may have the name of a route.
+            Ok(route) if route.as_str() == paths::ROSTERS_REFRESH => "refresh".to_owned(),
+            _ => {
+                let user = Path::from_request_parts(parts, admin).await.map(|Path(user)| user);
+                let text = "the username in the path is not UTF-8 once percent-decoded";
+                user.map_err(|_| AdminError::BadRequest(text.into()))?
+            }
+        };
         let rosters = Arc::clone(params.host(admin)?.unwrap_or(admin.hosts.default_host()));
         Ok(Self { rosters, user: Username::new(&user)?, params })
     }

@@ -48,7 +48,10 @@ async fn sessions_fetch_rosters_and_rosters_can_be_looked_at() {
         (&json!("example.com"), &json!(1), &json!(1))
     );
     assert!(hosts[0]["bytes"].as_u64().unwrap() > 0);
-    assert_eq!(hosts[1], json!({ "domain": "other.example", "online": 0, "cached": 0, "bytes": 0 }));
+    assert_eq!(
+        hosts[1],
+        json!({ "domain": "other.example", "online": 0, "awaiting_retry": 0, "cached": 0, "bytes": 0 })
+    );
 
     assert_eq!(call(admin, "DELETE", "/sessions/john?resource=phone", &[], "").await.status, 204);
     fails(&call(admin, "DELETE", "/sessions/john?resource=phone", &[], "").await, 404, "no such session");
