@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use roster_tests::host::{TestHost, until};
 use roster_tests::web_app::{Reply, WebApp};
@@ -160,4 +160,61 @@ async fn a_host_that_stops_says_goodbye_to_its_clients() {
     let (stopped, goodbye) = tokio::join!(host.stop(), john.until("</stream:stream>"));
     assert!(goodbye.contains("system-shutdown"), "{goodbye}");
     assert!(stopped, "everything that ran was finished");
+}
+
+/// A host with long deadlines, on which an application that hangs would be felt.
+async fn patient() -> (WebApp, TestHost, SocketAddr) {
+    let app = WebApp::start().await;
+    let mut config = with_xmpp(&app, open_to_all());
+    let host = &mut config.hosts[0];
+    for timeout in [&mut host.client.first_byte_timeout, &mut host.client.total_timeout, &mut host.limits.call_timeout]
+    {
+        *timeout = Duration::from_secs(25);
+    }
+    let host = TestHost::with(config).await;
+    let address = host.xmpp.unwrap();
+    (app, host, address)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_roster_get_made_later_is_not_tied_to_one_that_hangs() {
+    let (app, _host, address) = patient().await;
+    app.set("john", Reply::Hang);
+    let mut john = Client::login(address, JOHN, "phone").await;
+    john.say(GET_ROSTER).await;
+    until("the request is there", || async { app.seen("john").len() == 1 }).await;
+    app.set("john", Reply::contacts(&["marie@localhost"]));
+    let asked = Instant::now();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // The same session asks again, and so does a new one.
+    john.say(&GET_ROSTER.replace("'roster'", "'again'")).await;
+    let mut desk = Client::login(address, JOHN, "desk").await;
+    desk.say(GET_ROSTER).await;
+    desk.until("marie@localhost").await;
+    let answers = john.until("</iq>").await + &john.until("</iq>").await;
+    for id in ["roster", "again"] {
+        assert!(answers.replace('"', "'").contains(&format!("id='{id}'")), "{id} in {answers}");
+    }
+    assert!(asked.elapsed() < Duration::from_secs(15), "{:?}", asked.elapsed());
+    assert_eq!(app.seen("john").len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_without_its_roster_is_pushed_it_and_is_seen_when_the_application_is_well_again() {
+    let (app, _host, address) = start(Duration::ZERO).await;
+    app.set("john", Reply::Status(503));
+    app.set("marie", Reply::contacts(&["john@localhost"]));
+    let mut marie = Client::login(address, MARIE, "desk").await;
+    let mut john = Client::login(address, JOHN, "phone").await;
+    for client in [&mut marie, &mut john] {
+        client.say(GET_ROSTER).await;
+        client.until("</iq>").await;
+        client.say("<presence/>").await;
+    }
+    app.set("john", Reply::contacts(&["marie@localhost"]));
+    // Neither the application nor the client says a word.
+    let pushed = john.until("marie@localhost").await.replace('"', "'");
+    assert!(pushed.contains("type='set'") && pushed.contains("jabber:iq:roster"), "{pushed}");
+    let seen = marie.until("john@localhost/phone").await;
+    assert!(seen.contains("<presence"), "{seen}");
 }

@@ -233,7 +233,7 @@ impl Domain {
         self.say_goodbye(world, &resource);
         world.tidy(session.user());
         debug!(session = session.address(), "left");
-        resource.attached && !resource.fetching
+        resource.attached && resource.fetching.load(Ordering::Relaxed) == 0
     }
 
     /// A number that is never given twice.

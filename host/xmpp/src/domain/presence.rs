@@ -51,7 +51,7 @@ impl Domain {
         let Some(resource) = world.resource(session) else { return };
         // Also if another session has it loaded: the source keeps rosters only for sessions that it knows of.
         if !(loaded && resource.attached) {
-            self.begin_fetch(resource);
+            self.begin_fetch(resource, None);
         }
         let new = Available { stanza: Arc::clone(&stanza), since: SystemTime::now(), priority };
         let initial = resource.presence.replace(new).is_none();

@@ -1,9 +1,11 @@
 //! Roster gets (RFC 6121 section 2.1.3), with and without a version (section 2.6).
 //!
-//! A get asks the source in a task of the session's own, and so does presence that is sent before the first get. The answer
-//! is queued under the lock, from the newest roster there is, so every change is either in the answer or pushed after it.
+//! Each get asks the source in a task of its own, so that one made later is not tied to a request that hangs; so does presence
+//! that is sent before the first get. The answer is queued under the lock, from the newest roster there is, so every change is
+//! either in the answer or pushed after it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use minidom::Element;
 use roster_model::{Contact, ContactRef, Subscription};
@@ -34,20 +36,23 @@ impl Domain {
             }
             return;
         }
-        resource.gets.push(get);
-        self.begin_fetch(resource);
+        self.begin_fetch(resource, Some(get));
     }
 
-    /// Asks the source, unless that is being done.
-    pub(super) fn begin_fetch(self: &Arc<Self>, resource: &mut Resource) {
-        if !std::mem::replace(&mut resource.fetching, true) {
-            resource.attached = true;
-            tokio::spawn(Arc::clone(self).fetch(Arc::clone(&resource.session)));
+    /// Asks the source: for the session's `get`, or because it has sent presence, unless that is being done.
+    pub(super) fn begin_fetch(self: &Arc<Self>, resource: &mut Resource, get: Option<Element>) {
+        if get.is_none() && resource.fetching.load(Ordering::Relaxed) > 0 {
+            return;
         }
+        let number = self.number();
+        resource.gets.extend(get.map(|get| (number, get)));
+        resource.attached = true;
+        resource.fetching.fetch_add(1, Ordering::Relaxed);
+        tokio::spawn(Arc::clone(self).fetch(Arc::clone(&resource.session), number, Arc::clone(&resource.fetching)));
     }
 
     /// Asks the source and answers whatever the session has asked meanwhile.
-    async fn fetch(self: Arc<Self>, session: Arc<Session>) {
+    async fn fetch(self: Arc<Self>, session: Arc<Session>, number: u64, fetching: Arc<AtomicUsize>) {
         let connected = tokio::select! {
             biased;
             () = session.ended.cancelled() => None,
@@ -62,11 +67,15 @@ impl Domain {
             }
             Some(Err(error)) => {
                 warn!(session = session.address(), %error, "the roster cannot be had");
-                self.disappoint(&session);
+                self.disappoint(&session, number);
             }
         }
-        // Whoever removed the session while this ran left the farewell to this task.
-        if session.ended.is_cancelled() && self.world.write().resource(&session).is_none() {
+        // Under the lock: whoever removes the session meanwhile leaves the farewell to the last of its tasks.
+        let mut world = self.world.write();
+        let last = fetching.fetch_sub(1, Ordering::Relaxed) == 1;
+        let gone = session.ended.is_cancelled() && world.resource(&session).is_none();
+        drop(world);
+        if last && gone {
             self.rosters.disconnect(session.user(), session.source_id());
         }
     }
@@ -102,10 +111,9 @@ impl Domain {
         let Some(resource) = user.resources.iter_mut().find(|one| one.session.number == session.number) else {
             return true;
         };
-        resource.fetching = false;
         let gets = std::mem::take(&mut resource.gets);
         let last = gets.len().saturating_sub(1);
-        for (place, get) in gets.iter().enumerate() {
+        for (place, (_, get)) in gets.iter().enumerate() {
             let asked = get.get_child("query", ROSTER).and_then(|query| query.attr("ver"));
             resource.interest = Interest::Has { version, versioned: asked.is_some() };
             let known = asked.and_then(|asked| self.read_version(asked));
@@ -139,15 +147,17 @@ impl Domain {
     /// The source has no roster now. `wait`, with `resource-constraint`: of the conditions that stand for a passing lack it is
     /// the one that claims nothing false (`remote-server-timeout` is about the server of an address, `internal-server-error` is
     /// of the type `cancel`). The session stays, and asks again when it likes.
-    fn disappoint(&self, session: &Session) {
+    ///
+    /// Gets that were made later have a task of their own, which may still succeed.
+    fn disappoint(&self, session: &Session, number: u64) {
         let mut world = self.world.write();
         let Some(resource) = world.resource(session) else { return };
-        resource.fetching = false;
         if resource.interest == Interest::None && !resource.gets.is_empty() {
             resource.interest = Interest::Disappointed;
         }
         let text = "the roster cannot be had at the moment";
-        for get in std::mem::take(&mut resource.gets) {
+        let own = resource.gets.extract_if(.., |(one, _)| *one == number).map(|(_, get)| get);
+        for get in own.collect::<Vec<_>>() {
             if let Some(reply) = stanza::error_with_text(&get, session.address(), Condition::ResourceConstraint, text) {
                 session.send(reply);
             }

@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::SystemTime;
 
 use minidom::Element;
@@ -42,10 +43,11 @@ pub(super) struct Resource {
     /// To whom presence was directed (RFC 6121 section 4.6), as the client wrote it, normalised.
     pub(super) directed: HashSet<String>,
     pub(super) interest: Interest,
-    /// Roster gets that are not answered yet.
-    pub(super) gets: Vec<Element>,
-    /// A task is fetching the roster, and will answer all `gets`.
-    pub(super) fetching: bool,
+    /// Roster gets that are not answered yet, each with the number of the task that asks the source for it. The first to be
+    /// given a roster answers them all.
+    pub(super) gets: Vec<(u64, Element)>,
+    /// Tasks that ask the source.
+    pub(super) fetching: Arc<AtomicUsize>,
     /// The roster source knows of this session.
     pub(super) attached: bool,
     /// Message carbons are on (XEP-0280).
@@ -130,7 +132,7 @@ impl Resource {
             directed: HashSet::new(),
             interest: Interest::None,
             gets: Vec::new(),
-            fetching: false,
+            fetching: Arc::default(),
             attached: false,
             carbons: false,
         }
