@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
@@ -47,9 +47,7 @@ impl Bench {
     }
 
     fn finish(&mut self, number: u64, success: bool) -> Option<u64> {
-        let Some(Finished { answered, spawn, .. }) = self.flights.finish(number, success, self.next) else {
-            return None;
-        };
+        let Finished { answered, spawn, .. } = self.flights.finish(number, success, self.next)?;
         for sender in answered {
             let _ = sender.send(number);
         }
