@@ -93,6 +93,11 @@ impl Contacts {
         Iter { text: &self.text, layout: &self.layout }
     }
 
+    /// The contacts in order, for whoever cannot borrow them as long as it takes.
+    pub fn cursor(&self) -> Cursor {
+        Cursor { contacts: self.clone(), text: 0, layout: 0 }
+    }
+
     /// The contact with this JID.
     pub fn get(&self, jid: &str) -> Option<ContactRef<'_>> {
         self.iter().find(|contact| contact.jid == jid)
@@ -215,6 +220,25 @@ impl Packer {
 
 fn number(length: usize) -> Result<u32, InvalidRoster> {
     u32::try_from(length).map_err(|_| InvalidRoster::TooLong)
+}
+
+/// Walks over contacts, which it shares.
+pub struct Cursor {
+    contacts: Contacts,
+    text: usize,
+    layout: usize,
+}
+
+impl Cursor {
+    /// The next contact.
+    pub fn advance(&mut self) -> Option<ContactRef<'_>> {
+        let Contacts { text, layout, .. } = &self.contacts;
+        let mut rest = Iter { text: text.get(self.text..)?, layout: layout.get(self.layout..)? };
+        let contact = rest.next()?;
+        self.text = text.len() - rest.text.len();
+        self.layout = layout.len() - rest.layout.len();
+        Some(contact)
+    }
 }
 
 struct Iter<'a> {

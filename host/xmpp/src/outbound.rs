@@ -4,7 +4,6 @@
 //! The queue is bounded, in stanzas and in what they weigh ([`weight`]). A client that does not read must not hold up
 //! anybody else, nor fill memory: when its queue is full the session is ended.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -22,8 +21,8 @@ pub struct Outbound {
 /// The end that the session's own task reads from.
 pub struct Outgoing {
     receiver: mpsc::Receiver<Item>,
-    /// What is left of the batch that is being read.
-    batch: VecDeque<Arc<Element>>,
+    /// What is left of the series that is being read.
+    series: Option<Series>,
     signals: Arc<Signals>,
 }
 
@@ -35,18 +34,12 @@ struct Item {
 
 enum Stanzas {
     One(Arc<Element>),
-    Many(Arc<[Arc<Element>]>),
+    Many(Series),
 }
 
-impl From<Stanzas> for Item {
-    fn from(stanzas: Stanzas) -> Self {
-        let weight = match &stanzas {
-            Stanzas::One(stanza) => weight(stanza),
-            Stanzas::Many(stanzas) => weigh(stanzas.iter().map(|stanza| &**stanza)),
-        };
-        Self { stanzas, weight }
-    }
-}
+/// Stanzas that are made when they are written, one by one: the presence of a hundred thousand contacts is never in memory
+/// at once.
+pub type Series = Box<dyn Iterator<Item = Arc<Element>> + Send + Sync>;
 
 #[derive(Default)]
 struct Signals {
@@ -117,7 +110,8 @@ pub fn weight(stanza: &Element) -> usize {
     weigh(std::iter::once(stanza))
 }
 
-fn weigh<'a>(stanzas: impl Iterator<Item = &'a Element>) -> usize {
+/// As [`weight`], of several that take one place.
+pub(crate) fn weigh<'a>(stanzas: impl Iterator<Item = &'a Element>) -> usize {
     let mut sum = 0;
     for stanza in stanzas {
         add(stanza, &mut sum);
@@ -156,7 +150,7 @@ pub fn queue(capacity: usize) -> (Outbound, Outgoing) {
 pub fn bounded_queue(capacity: usize, bytes: usize) -> (Outbound, Outgoing) {
     let (sender, receiver) = mpsc::channel(capacity.max(1));
     let signals = Arc::new(Signals { most: bytes, ..Signals::default() });
-    (Outbound { sender, signals: Arc::clone(&signals) }, Outgoing { receiver, batch: VecDeque::new(), signals })
+    (Outbound { sender, signals: Arc::clone(&signals) }, Outgoing { receiver, series: None, signals })
 }
 
 impl Outbound {
@@ -164,7 +158,8 @@ impl Outbound {
     ///
     /// Stanzas to many sessions share one element.
     pub fn send(&self, stanza: impl Into<Arc<Element>>) -> Result<(), NotQueued> {
-        self.queue(Stanzas::One(stanza.into()))
+        let stanza = stanza.into();
+        self.queue(Item { weight: weight(&stanza), stanzas: Stanzas::One(stanza) })
     }
 
     /// Queues several stanzas that belong together, such as the pushes of one change of the roster. They take one place of
@@ -173,9 +168,21 @@ impl Outbound {
     pub fn send_batch(&self, stanzas: Arc<[Arc<Element>]>) -> Result<(), NotQueued> {
         match &*stanzas {
             [] => Ok(()),
-            [one] => self.queue(Stanzas::One(Arc::clone(one))),
-            _ => self.queue(Stanzas::Many(stanzas)),
+            [one] => self.send(Arc::clone(one)),
+            _ => {
+                let weight = weigh(stanzas.iter().map(|stanza| &**stanza));
+                self.send_series(weight, (0..stanzas.len()).filter_map(move |place| stanzas.get(place).cloned()))
+            }
         }
+    }
+
+    /// The same for stanzas that are made when they are written, and weigh about `weight` together.
+    pub fn send_series(
+        &self,
+        weight: usize,
+        stanzas: impl Iterator<Item = Arc<Element>> + Send + Sync + 'static,
+    ) -> Result<(), NotQueued> {
+        self.queue(Item { stanzas: Stanzas::Many(Box::new(stanzas)), weight: weight.min(HEAVIEST) })
     }
 
     /// Asks the session's task to end the session. The first reason counts.
@@ -184,8 +191,7 @@ impl Outbound {
         self.signals.end_notify.notify_one();
     }
 
-    fn queue(&self, stanzas: Stanzas) -> Result<(), NotQueued> {
-        let item = Item::from(stanzas);
+    fn queue(&self, item: Item) -> Result<(), NotQueued> {
         let weight = item.weight;
         let before = self.signals.weight.fetch_add(weight, Ordering::Relaxed);
         let fits = before == 0 || before.saturating_add(weight) <= self.signals.most;
@@ -207,7 +213,7 @@ impl Outgoing {
     /// The next stanza; `None` when nobody is left who could send one. Safe to drop while it waits.
     pub async fn next(&mut self) -> Option<Arc<Element>> {
         loop {
-            if let Some(stanza) = self.batch.pop_front() {
+            if let Some(stanza) = self.of_series() {
                 return Some(stanza);
             }
             let item = self.receiver.recv().await?;
@@ -217,17 +223,17 @@ impl Outgoing {
         }
     }
 
-    /// What happens next to the session: a stanza, or its end. Safe to drop while it waits.
-    pub async fn event(&mut self) -> Event {
-        if let Some(stanza) = self.batch.pop_front() {
-            return Event::Stanza(stanza);
-        }
+    /// What happens next to the session: a stanza, if it `takes` any, or its end. Safe to drop while it waits.
+    pub async fn event(&mut self, takes: bool) -> Event {
         loop {
+            if let Some(stanza) = takes.then(|| self.of_series()).flatten() {
+                return Event::Stanza(stanza);
+            }
             let item = tokio::select! {
                 biased;
                 () = self.signals.overflow() => return Event::Overflow,
                 why = self.signals.ended() => return Event::Ended(why),
-                item = self.receiver.recv() => item,
+                item = self.receiver.recv(), if takes => item,
             };
             // Nobody is left who could send: the domain has let the session go.
             let Some(item) = item else { return std::future::pending().await };
@@ -239,11 +245,15 @@ impl Outgoing {
 
     /// The next stanza if there is one now.
     pub fn try_next(&mut self) -> Option<Arc<Element>> {
-        if let Some(stanza) = self.batch.pop_front() {
-            return Some(stanza);
+        loop {
+            if let Some(stanza) = self.of_series() {
+                return Some(stanza);
+            }
+            let item = self.receiver.try_recv().ok()?;
+            if let Some(stanza) = self.open(item) {
+                return Some(stanza);
+            }
         }
-        let item = self.receiver.try_recv().ok()?;
-        self.open(item)
     }
 
     /// Takes no more stanzas: whoever sends one learns that the session has ended. What is queued stays.
@@ -265,11 +275,19 @@ impl Outgoing {
         self.signals.weight.fetch_sub(item.weight, Ordering::Relaxed);
         match item.stanzas {
             Stanzas::One(stanza) => Some(stanza),
-            Stanzas::Many(stanzas) => {
-                self.batch.extend(stanzas.iter().cloned());
-                self.batch.pop_front()
+            Stanzas::Many(series) => {
+                self.series = Some(series);
+                self.of_series()
             }
         }
+    }
+
+    fn of_series(&mut self) -> Option<Arc<Element>> {
+        let next = self.series.as_mut()?.next();
+        if next.is_none() {
+            self.series = None;
+        }
+        next
     }
 }
 

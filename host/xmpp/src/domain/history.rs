@@ -11,7 +11,14 @@ pub(super) struct History {
     /// All changes after this version are in `entries`.
     complete_after: u64,
     /// Oldest first.
-    entries: VecDeque<(u64, Box<str>)>,
+    entries: VecDeque<Entry>,
+}
+
+struct Entry {
+    version: u64,
+    /// When the contact was told of the user's presence for it, among all that happens in the domain.
+    told: Option<u64>,
+    jid: Box<str>,
 }
 
 impl History {
@@ -21,14 +28,20 @@ impl History {
         self.entries = VecDeque::new();
     }
 
-    /// The contact `jid` changed at `version`. No more than `limit` changes are kept.
-    pub(super) fn record(&mut self, version: u64, jid: &str, limit: usize) {
-        self.entries.push_back((version, jid.into()));
+    /// The contact `jid` changed at `version`, and because of it was told of the user's presence. No more than `limit` changes
+    /// are kept.
+    pub(super) fn record(&mut self, version: u64, told: Option<u64>, jid: &str, limit: usize) {
+        self.entries.push_back(Entry { version, told, jid: jid.into() });
         while self.entries.len() > limit {
-            if let Some((version, _)) = self.entries.pop_front() {
-                self.complete_after = version;
+            if let Some(oldest) = self.entries.pop_front() {
+                self.complete_after = oldest.version;
             }
         }
+    }
+
+    /// When a change had the contact `jid` told of the user's presence, as far as that is kept.
+    pub(super) fn told(&self, jid: &str) -> Option<u64> {
+        self.entries.iter().rev().filter(|entry| &*entry.jid == jid).find_map(|entry| entry.told)
     }
 
     /// The contacts that changed after `version`, each once, with the version of its last change, oldest first. None if
@@ -38,9 +51,9 @@ impl History {
             return None;
         }
         let mut seen = HashSet::new();
-        let newest_first = self.entries.iter().rev().take_while(|(at, _)| *at > version);
+        let newest_first = self.entries.iter().rev().take_while(|entry| entry.version > version);
         let mut changed: Vec<_> =
-            newest_first.filter(|(_, jid)| seen.insert(&**jid)).map(|(at, jid)| (*at, &**jid)).collect();
+            newest_first.filter(|entry| seen.insert(&*entry.jid)).map(|entry| (entry.version, &*entry.jid)).collect();
         changed.reverse();
         Some(changed)
     }
@@ -70,7 +83,7 @@ mod tests {
         let mut history = History::default();
         history.reset(10);
         for (version, jid) in [(11, "a"), (12, "b"), (12, "c"), (13, "a")] {
-            history.record(version, jid, 100);
+            history.record(version, None, jid, 100);
         }
         for (version, expected) in [
             (9, None),
@@ -87,7 +100,7 @@ mod tests {
     fn a_history_that_is_full_forgets_the_oldest_and_knows_it() {
         let mut history = History::default();
         for (version, jid) in [(1, "a"), (2, "b"), (2, "c"), (3, "d")] {
-            history.record(version, jid, 2);
+            history.record(version, None, jid, 2);
         }
         assert_eq!(history.since(1), None);
         assert_eq!(history.since(2), Some(vec![(3, "d")]));

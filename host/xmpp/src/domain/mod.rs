@@ -236,8 +236,13 @@ impl Domain {
         resource.attached && resource.fetching.load(Ordering::Relaxed) == 0
     }
 
-    /// A number that is never given twice.
+    /// A number that is never given twice, and above all that were given before.
     fn number(&self) -> u64 {
-        self.next_number.fetch_add(1, Ordering::Relaxed)
+        self.numbers(1)
+    }
+
+    /// The first of several such numbers.
+    fn numbers(&self, count: u64) -> u64 {
+        self.next_number.fetch_add(count, Ordering::Relaxed)
     }
 }

@@ -1,8 +1,9 @@
 //! Presence that clients send (RFC 6121 section 4): broadcast, directed, unavailable.
 //!
-//! John's presence reaches Aaron if John's roster lets Aaron see it (`from` or `both`) and Aaron's asks for it (`to` or
-//! `both`), or is not loaded. Presence sent while the sender's own roster is not loaded is kept, and the roster is asked for:
-//! clients that show no contacts never do. [`super::probes`] sends the presence when the roster is there.
+//! Whose presence it is decides, by his own roster alone (section 4.2.2): John's reaches Aaron if John's roster has Aaron with
+//! `from` or `both`, whatever Aaron's says and whether it is loaded or not. Presence sent while the sender's own roster is not
+//! loaded is kept, and the roster is asked for: clients that show no contacts never do. [`super::probes`] sends the presence
+//! when the roster is there.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -14,11 +15,9 @@ use super::Domain;
 use super::address::{Address, local_part};
 use super::session::Session;
 use super::stanza::{self, Attr, Condition, JABBER_CLIENT, set};
-use super::view::View;
+use super::view::may_see;
 use super::world::{Available, Resource, World};
-
-/// Whose presence a user may be told of while the own roster is not loaded, at most. What is told is remembered.
-const MAX_TOLD: usize = 1000;
+use crate::outbound::weight;
 
 impl Domain {
     pub(super) fn presence(self: &Arc<Self>, session: &Arc<Session>, stanza: Element) {
@@ -53,9 +52,12 @@ impl Domain {
         if !(loaded && resource.attached) {
             self.begin_fetch(resource, None);
         }
-        let new = Available { stanza: Arc::clone(&stanza), since: SystemTime::now(), priority };
+        let moment = self.number();
+        let came = resource.presence.as_ref().map_or(moment, |before| before.came);
+        let (weight, since) = (weight(&stanza), SystemTime::now());
+        let new = Available { stanza: Arc::clone(&stanza), since, weight, moment, came, priority };
         let initial = resource.presence.replace(new).is_none();
-        self.broadcast(&mut world, session, &stanza);
+        self.broadcast(&world, session, &stanza);
         if initial {
             self.tell_newcomer(&world, session);
         }
@@ -69,16 +71,16 @@ impl Domain {
         // Also to itself (section 4.5.2), so it is broadcast while the resource is still there.
         let was_available = resource.presence.is_some();
         if was_available {
-            self.broadcast(&mut world, session, stanza);
+            self.broadcast(&world, session, stanza);
             if let Some(resource) = world.resource(session) {
                 resource.presence = None;
             }
         }
-        self.follow_directed(&mut world, session, stanza, directed.iter().map(String::as_str), was_available);
+        self.follow_directed(&world, session, stanza, directed.iter().map(String::as_str), was_available);
     }
 
     /// The resource has been taken out of the world: whoever saw it is told.
-    pub(super) fn say_goodbye(&self, world: &mut World, resource: &Resource) {
+    pub(super) fn say_goodbye(&self, world: &World, resource: &Resource) {
         if resource.presence.is_none() && resource.directed.is_empty() {
             return;
         }
@@ -94,40 +96,21 @@ impl Domain {
     }
 
     /// To the contacts that may see it and to the user's own available resources, the sender's among them.
-    fn broadcast(&self, world: &mut World, session: &Session, stanza: &Element) {
+    fn broadcast(&self, world: &World, session: &Session, stanza: &Element) {
         let Some(me) = world.users.get(session.user()) else { return };
         if me.is_available() {
             me.send_to_available(&addressed_to(stanza, session.bare()));
         }
-        let Some(view) = me.roster.clone() else { return };
+        let Some(view) = &me.roster else { return };
         for contact in view.contacts().iter() {
             let Some(name) = local_part(contact.jid, self.name()) else { continue };
-            if name == session.user().as_str() || !self.shows(world, &view, session.bare(), contact.jid, name) {
+            if name == session.user().as_str() || !may_see(contact.subscription) {
                 continue;
             }
-            self.tell(world, session.user(), name, &addressed_to(stanza, contact.jid));
-        }
-    }
-
-    /// The user with the roster `view` and the address `bare` is seen by the contact `jid`, called `name`, if that is here.
-    pub(super) fn shows(&self, world: &World, view: &View, bare: &str, jid: &str, name: &str) -> bool {
-        view.seen_by(jid)
-            && world.users.get(name).is_some_and(|them| them.roster.as_ref().is_none_or(|theirs| theirs.sees(bare)))
-    }
-
-    /// Queues `from`'s presence for all available resources of `name`.
-    pub(super) fn tell(&self, world: &mut World, from: &Username, name: &str, stanza: &Arc<Element>) {
-        let Some(them) = world.users.get_mut(name) else { return };
-        if !them.is_available() {
-            return;
-        }
-        if them.roster.is_none() && !them.told.contains(from) {
-            if them.told.len() >= MAX_TOLD {
-                return;
+            if let Some(them) = world.users.get(name).filter(|them| them.is_available()) {
+                them.send_to_available(&addressed_to(stanza, contact.jid));
             }
-            them.told.insert(from.clone());
         }
-        them.send_to_available(stanza);
     }
 
     /// Directed presence (RFC 6121 section 4.6).
@@ -171,7 +154,7 @@ impl Domain {
     /// Unavailable presence goes to those who had directed presence, unless the broadcast has reached them.
     fn follow_directed<'a>(
         &self,
-        world: &mut World,
+        world: &World,
         session: &Session,
         stanza: &Element,
         directed: impl Iterator<Item = &'a str>,
@@ -185,7 +168,7 @@ impl Domain {
                 Address::Server | Address::Elsewhere | Address::Malformed => continue,
             };
             let bare = to.split_once('/').map_or(to, |(bare, _)| bare);
-            let shown = view.as_ref().is_some_and(|v| self.shows(world, v, session.bare(), bare, user.as_str()));
+            let shown = view.as_ref().is_some_and(|view| view.seen_by(bare));
             let own = user == *session.user();
             let named = resource.as_deref();
             let reached = was_broadcast

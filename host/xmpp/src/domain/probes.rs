@@ -1,8 +1,11 @@
 //! Presence that is told later than it was sent: to a resource that has just come, and when rosters change.
 //!
+//! Who comes is told of those whose presence the own roster asks for (`to` or `both`, RFC 6121 section 4.3.1), each by what the
+//! other's roster allows (section 4.3.2). Who is not seen is told to be away, whatever the reason: away, not sharing presence or
+//! not existing look the same. `unsubscribed`, which the RFC has for the last two, is a subscription stanza, and would tell.
+//!
 //! Such presence is stamped with the time it was sent (XEP-0203), as the reference does.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use minidom::Element;
@@ -13,169 +16,177 @@ use super::address::{Address, local_part};
 use super::presence::addressed_to;
 use super::session::Session;
 use super::stanza::{Attr, DELAY, JABBER_CLIENT, set};
-use super::view::View;
-use super::world::{Available, World};
+use super::view::{View, may_see};
+use super::world::{Available, User, World};
 
-/// Addresses of sessions with their presence, as they were at one moment.
-type Presences = Vec<(Arc<Session>, Available)>;
+/// What the stamp adds to a presence, bytes, about; and what one weighs that only says that somebody is away.
+const SMALL: usize = 100;
+
+/// What somebody is told of another.
+#[derive(Clone)]
+enum Told {
+    Here(Available),
+    /// The place in the index of the roster.
+    Away(u32),
+}
 
 impl Domain {
-    /// A resource has become available: it is told who is (RFC 6121 section 4.3), its owner's other resources first.
-    pub(super) fn tell_newcomer(&self, world: &World, session: &Arc<Session>) {
+    /// A resource has become available: it is told who is, its owner's other resources first.
+    pub(super) fn tell_newcomer(&self, world: &World, session: &Session) {
         let Some(me) = world.users.get(session.user()) else { return };
-        let mut batch = Vec::new();
-        for (other, available) in me.available() {
-            if other.number != session.number {
-                batch.push(self.replay(available, session.bare()));
-            }
-        }
+        let others = me.available().filter(|(other, _)| other.number != session.number);
+        let mut told: Vec<Told> = others.map(|(_, available)| Told::Here(available.clone())).collect();
         if let Some(view) = &me.roster {
-            for contact in view.contacts().iter() {
-                let Some(name) = local_part(contact.jid, self.name()) else { continue };
-                if name == session.user().as_str() || !self.is_shown(world, view, session.bare(), contact.jid, name) {
-                    continue;
-                }
-                let them = world.users.get(name);
-                for (_, available) in them.into_iter().flat_map(|them| them.available()) {
-                    batch.push(self.replay(available, session.bare()));
-                }
-            }
+            told.extend(self.of_contacts(world, session.user(), session.bare(), view));
         }
-        let _ = session.outbound.send_batch(batch.into());
-    }
-
-    /// The user with the roster `view` and the address `bare` sees the contact `jid`, called `name`. A contact whose roster is
-    /// not loaded is seen when it is.
-    fn is_shown(&self, world: &World, view: &View, bare: &str, jid: &str, name: &str) -> bool {
-        let theirs = world.users.get(name).and_then(|them| them.roster.as_ref());
-        view.sees(jid) && theirs.is_some_and(|theirs| theirs.seen_by(bare))
+        self.send_told(session, told, me.roster.as_ref());
     }
 
     /// The user's roster is loaded: presence that waited for it goes out, and contacts' presence comes in.
-    pub(super) fn roster_loaded(&self, world: &mut World, name: &Username, view: &View) {
-        let told = world.users.get_mut(name).map(|me| std::mem::take(&mut me.told)).unwrap_or_default();
-        let strangers: Vec<String> =
-            told.iter().map(|other| format!("{other}@{}", self.name())).filter(|jid| !view.sees(jid)).collect();
-        let contacts = view.contacts().iter().map(|contact| contact.jid);
-        self.reconsider(world, name, None, view, contacts, &HashSet::new());
-        let known: HashSet<&str> = strangers.iter().map(String::as_str).collect();
-        self.reconsider(world, name, None, view, known.iter().copied(), &known);
+    pub(super) fn roster_loaded(&self, world: &World, name: &Username, view: &Arc<View>) {
+        let Some(me) = world.users.get(name).filter(|me| me.is_available()) else { return };
+        for contact in view.contacts().iter().filter(|contact| may_see(contact.subscription)) {
+            self.show(world, me, name, contact.jid);
+        }
+        let told = self.of_contacts(world, name, &self.bare(name), view);
+        for (session, _) in me.available() {
+            self.send_told(session, told.clone(), Some(view));
+        }
     }
 
-    /// The user's roster has changed: whoever is seen now that was not, or the other way round, is told.
-    pub(super) fn roster_changed(
-        &self,
-        world: &mut World,
-        name: &Username,
-        old: &View,
-        new: &View,
-        changes: &[Change],
-    ) {
-        let jids = changes.iter().map(Change::jid);
-        self.reconsider(world, name, Some(old), new, jids, &HashSet::new());
+    /// The user's roster has changed. Whoever may see the user now and might not, or the other way round, is told; and the
+    /// user is told of those whose presence the roster asks for now and did not.
+    pub(super) fn roster_changed(&self, world: &World, name: &Username, old: &View, new: &View, changes: &[Change]) {
+        let Some(me) = world.users.get(name).filter(|me| me.is_available()) else { return };
+        let bare = self.bare(name);
+        let mut asked = Vec::new();
+        for jid in changes.iter().map(Change::jid) {
+            match (old.seen_by(jid), new.seen_by(jid)) {
+                (false, true) => self.show(world, me, name, jid),
+                (true, false) => self.hide(world, me, name, jid),
+                _ => {}
+            }
+            if !old.sees(jid) && new.sees(jid) {
+                asked.extend(self.other(name, jid).and_then(|other| shown(world, &bare, other)));
+            }
+        }
+        for (session, mine) in me.available() {
+            let told = asked.iter().flat_map(|them| {
+                let told = them.history.told(&bare).unwrap_or_default();
+                // What was said since this resource came has reached it, whatever its own roster said.
+                let missed = move |theirs: &Available| theirs.moment.max(told) < mine.came;
+                them.available().filter(move |(_, theirs)| missed(theirs)).map(|(_, theirs)| Told::Here(theirs.clone()))
+            });
+            self.send_told(session, told.collect(), None);
+        }
     }
 
-    /// For each of `jids`: what the user's roster showed before and what it shows now. `seen` are those whose presence the user
-    /// was told before there was a roster.
-    fn reconsider<'a>(
-        &self,
-        world: &mut World,
-        name: &Username,
-        old: Option<&View>,
-        new: &View,
-        jids: impl Iterator<Item = &'a str>,
-        seen: &HashSet<&str>,
-    ) {
-        let mine = presences(world, name.as_str());
-        if mine.is_empty() {
+    /// The contact `jid` of `me` is told that `me` is here.
+    fn show(&self, world: &World, me: &User, name: &Username, jid: &str) {
+        let them = self.other(name, jid).and_then(|other| world.users.get(other));
+        let Some(them) = them.filter(|them| them.is_available()) else { return };
+        for (_, available) in me.available() {
+            them.send_to_available(&replay(available, jid, self.name()));
+        }
+    }
+
+    /// The contact `jid` of `me` is told that `me` is away.
+    fn hide(&self, world: &World, me: &User, name: &Username, jid: &str) {
+        let them = self.other(name, jid).and_then(|other| world.users.get(other));
+        let Some(them) = them.filter(|them| them.is_available()) else { return };
+        for (session, _) in me.available() {
+            them.send_to_available(&away(session.address(), jid));
+        }
+    }
+
+    /// What there is to tell the user of those whose presence the roster asks for.
+    fn of_contacts(&self, world: &World, name: &Username, bare: &str, view: &View) -> Vec<Told> {
+        let mut told = Vec::new();
+        for (place, jid) in view.asked_for() {
+            let Some(other) = self.other(name, jid) else { continue };
+            let before = told.len();
+            let them = shown(world, bare, other).into_iter().flat_map(User::available);
+            told.extend(them.map(|(_, available)| Told::Here(available.clone())));
+            if told.len() == before {
+                told.push(Told::Away(place));
+            }
+        }
+        told
+    }
+
+    /// Queues it all as one: a large roster must not end a session. The stanzas are made when they are written.
+    fn send_told(&self, session: &Session, told: Vec<Told>, view: Option<&Arc<View>>) {
+        if told.is_empty() {
             return;
         }
-        let bare = format!("{name}@{}", self.name());
-        for jid in jids {
-            let Some(other) = local_part(jid, self.name()).filter(|other| *other != name.as_str()) else { continue };
-            let theirs = presences(world, other);
-            if theirs.is_empty() {
-                continue;
-            }
-            let out = |view: Option<&View>| view.is_some_and(|view| self.shows(world, view, &bare, jid, other));
-            let (was_out, is_out) = (out(old), out(Some(new)));
-            let inward = |view: Option<&View>| view.is_some_and(|view| self.is_shown(world, view, &bare, jid, other));
-            let (was_in, is_in) = (inward(old) || seen.contains(jid), inward(Some(new)));
-            for (session, available) in &mine {
-                match (was_out, is_out) {
-                    (false, true) => self.tell(world, name, other, &self.replay(available, jid)),
-                    (true, false) => self.tell(world, name, other, &gone(session, jid)),
-                    _ => {}
-                }
-            }
-            let inward: Vec<_> = theirs
-                .iter()
-                .filter_map(|(session, available)| match (was_in, is_in) {
-                    (false, true) => Some(self.replay(available, &bare)),
-                    (true, false) => Some(gone(session, &bare)),
-                    _ => None,
-                })
-                .collect();
-            let inward: Arc<[Arc<Element>]> = inward.into();
-            for (session, _) in &mine {
-                let _ = session.outbound.send_batch(Arc::clone(&inward));
-            }
-        }
+        let weight = told.iter().fold(0_usize, |sum, told| {
+            sum.saturating_add(match told {
+                Told::Here(available) => available.weight + SMALL,
+                Told::Away(_) => SMALL,
+            })
+        });
+        let (view, bare, domain) = (view.cloned(), session.bare().to_owned(), self.options.name.clone());
+        let stanzas = told.into_iter().map(move |told| match told {
+            Told::Here(available) => replay(&available, &bare, domain.as_str()),
+            Told::Away(place) => away(view.as_ref().map_or("", |view| view.jid_at(place)), &bare),
+        });
+        let _ = session.outbound.send_series(weight, stanzas);
     }
 
-    /// A client asks for somebody's presence itself. It is told what it would be told anyway, and nothing that tells whether
-    /// there is such a user: an answer of `unsubscribed`, as RFC 6121 section 4.3.2 has it, is a subscription stanza.
+    /// The username of a contact of this domain, other than the user.
+    fn other<'a>(&self, name: &Username, jid: &'a str) -> Option<&'a str> {
+        local_part(jid, self.name()).filter(|other| *other != name.as_str())
+    }
+
+    fn bare(&self, name: &Username) -> String {
+        format!("{name}@{}", self.name())
+    }
+
+    /// A client asks for somebody's presence itself (RFC 6121 section 4.3.2). Whoever may not see it is told the same as of
+    /// somebody who is away, or, if the own roster does not ask for it either, nothing.
     pub(super) fn answer_probe(&self, session: &Arc<Session>, probe: &Element) {
         let address = Address::parse(probe.attr("to").unwrap_or_default(), self.name());
         let Some(user) = address.user() else { return };
         let world = self.world.read();
         let Some(me) = world.users.get(session.user()) else { return };
-        let jid = format!("{user}@{}", self.name());
-        let own = user == session.user();
-        let allowed = own
-            || me.roster.as_ref().is_some_and(|view| self.is_shown(&world, view, session.bare(), &jid, user.as_str()));
-        if !allowed {
+        let them = if user == session.user() { Some(me) } else { shown(&world, session.bare(), user.as_str()) };
+        let asked = me.roster.as_ref().is_some_and(|view| view.sees(&self.bare(user)));
+        if them.is_none() && !asked {
             return;
         }
-        let them = world.users.get(user);
         let mut batch = Vec::new();
-        for (theirs, available) in them.into_iter().flat_map(|them| them.available()) {
+        for (theirs, available) in them.into_iter().flat_map(User::available) {
             if matches!(&address, Address::Session(_, resource) if theirs.resource() != resource) {
                 continue;
             }
-            batch.push(self.replay(available, session.address()));
+            batch.push(replay(available, session.address(), self.name()));
         }
         if batch.is_empty() {
-            let mut none = Element::bare("presence", JABBER_CLIENT);
-            set(&mut none, Attr::Type, "unavailable");
-            set(&mut none, Attr::From, probe.attr("to").unwrap_or_default());
-            batch.push(addressed_to(&none, session.address()));
+            batch.push(away(probe.attr("to").unwrap_or_default(), session.address()));
         }
         let _ = session.outbound.send_batch(batch.into());
     }
-
-    /// The presence as it was sent, with the time.
-    fn replay(&self, available: &Available, to: &str) -> Arc<Element> {
-        let mut copy = (*available.stanza).clone();
-        set(&mut copy, Attr::To, to);
-        let mut delay = Element::bare("delay", DELAY);
-        set(&mut delay, Attr::From, self.name());
-        set(&mut delay, Attr::Stamp, &humantime::format_rfc3339_seconds(available.since).to_string());
-        copy.append_child(delay);
-        Arc::new(copy)
-    }
 }
 
-fn presences(world: &World, name: &str) -> Presences {
-    let user = world.users.get(name).into_iter();
-    user.flat_map(|user| user.available())
-        .map(|(session, available)| (Arc::clone(session), available.clone()))
-        .collect()
+/// The user called `name`, if its roster lets `bare` see its presence.
+fn shown<'a>(world: &'a World, bare: &str, name: &str) -> Option<&'a User> {
+    world.users.get(name).filter(|them| them.roster.as_ref().is_some_and(|theirs| theirs.seen_by(bare)))
 }
 
-fn gone(session: &Session, to: &str) -> Arc<Element> {
+/// The presence as it was sent, with the time.
+fn replay(available: &Available, to: &str, domain: &str) -> Arc<Element> {
+    let mut copy = (*available.stanza).clone();
+    set(&mut copy, Attr::To, to);
+    let mut delay = Element::bare("delay", DELAY);
+    set(&mut delay, Attr::From, domain);
+    set(&mut delay, Attr::Stamp, &humantime::format_rfc3339_seconds(available.since).to_string());
+    copy.append_child(delay);
+    Arc::new(copy)
+}
+
+fn away(from: &str, to: &str) -> Arc<Element> {
     let mut presence = Element::bare("presence", JABBER_CLIENT);
     set(&mut presence, Attr::Type, "unavailable");
-    set(&mut presence, Attr::From, session.address());
+    set(&mut presence, Attr::From, from);
     addressed_to(&presence, to)
 }

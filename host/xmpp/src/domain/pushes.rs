@@ -1,10 +1,11 @@
 //! Roster changes: what is pushed to whom (RFC 6121 section 2.1.6).
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use minidom::Element;
-use roster_model::{Change, Username};
+use roster_model::{Change, ContactRef, Username};
 
 use super::Domain;
 use super::history::versions_to_tell;
@@ -15,6 +16,9 @@ use super::world::{Interest, User, World};
 
 /// Stanzas that go to a session together.
 type Batch = Arc<[Arc<Element>]>;
+
+/// What a push weighs beside the text of its contact, bytes, about.
+const PUSH: usize = 150;
 
 impl Domain {
     /// The user's roster is `view` now, unless it is newer already. `changes` are those from the roster before; they are
@@ -37,8 +41,11 @@ impl Domain {
             Some(changes) => Cow::Borrowed(changes),
             None => Cow::Owned(old.changes_to(&view)),
         };
+        let moment = self.number();
         for change in &*changes {
-            user.history.record(version, change.jid(), self.options.roster_history);
+            let jid = change.jid();
+            let told = (!old.seen_by(jid) && view.seen_by(jid)).then_some(moment);
+            user.history.record(version, told, jid, self.options.roster_history);
         }
         user.roster = Some(Arc::clone(&view));
         self.push_all(user, &view);
@@ -72,17 +79,22 @@ impl Domain {
     /// A roster that was not to be had has turned up: those who asked in vain are told of every contact. Without a version,
     /// for what they have cached may hold contacts that are gone.
     fn push_all(&self, user: &mut User, view: &View) {
-        let mut batch: Option<Batch> = None;
         for resource in &mut user.resources {
             // Who is asking again will be answered.
             if resource.interest != Interest::Disappointed || !resource.gets.is_empty() {
                 continue;
             }
             resource.interest = Interest::Has { version: view.version(), versioned: false };
-            let batch = batch.get_or_insert_with(|| {
-                view.contacts().iter().map(|contact| Arc::new(self.push(item(&contact), None))).collect()
+            let contacts = view.contacts();
+            let weight = contacts.text().len() + contacts.len() * PUSH;
+            let mut first = self.numbers(contacts.len() as u64);
+            let mut contacts = contacts.cursor();
+            let pushes = std::iter::from_fn(move || {
+                let item = item(&contacts.advance()?);
+                first += 1;
+                Some(Arc::new(push(item, None, first - 1)))
             });
-            let _ = resource.session.outbound.send_batch(Arc::clone(batch));
+            let _ = resource.session.outbound.send_series(weight, pushes);
         }
     }
 
@@ -90,11 +102,11 @@ impl Domain {
     pub(super) fn catch_up(&self, view: &View, known: u64, changed: &[(u64, &str)]) -> Vec<Arc<Element>> {
         let at: Vec<u64> = changed.iter().map(|(at, _)| *at).collect();
         let told = versions_to_tell(known, &at);
+        let wanted: HashSet<&str> = changed.iter().map(|(_, jid)| *jid).collect();
+        let now = view.contacts().iter().filter(|contact| wanted.contains(contact.jid));
+        let now: HashMap<&str, ContactRef<'_>> = now.map(|contact| (contact.jid, contact)).collect();
         let pushes = changed.iter().zip(told).map(|((_, jid), told)| {
-            let item = match view.contacts().get(jid) {
-                Some(contact) => item(&contact),
-                None => removed(jid),
-            };
+            let item = now.get(jid).map_or_else(|| removed(jid), item);
             Arc::new(self.push(item, Some(told)))
         });
         pushes.collect()
@@ -108,20 +120,24 @@ impl Domain {
         Arc::new(self.push(item, version))
     }
 
-    /// One push. It has neither `to` nor `from`: it is from the account to whoever reads it (RFC 6120 section 8.1.2.1), so
-    /// all sessions share it.
     fn push(&self, item: Element, version: Option<u64>) -> Element {
-        let mut query = Element::bare("query", ROSTER);
-        if let Some(version) = version {
-            set(&mut query, Attr::Ver, &self.version_text(version));
-        }
-        query.append_child(item);
-        let mut iq = Element::bare("iq", JABBER_CLIENT);
-        set(&mut iq, Attr::Type, "set");
-        set(&mut iq, Attr::Id, &format!("push-{}", self.number()));
-        iq.append_child(query);
-        iq
+        push(item, version.map(|version| self.version_text(version)), self.number())
     }
+}
+
+/// One push. It has neither `to` nor `from`: it is from the account to whoever reads it (RFC 6120 section 8.1.2.1), so all
+/// sessions share it.
+fn push(item: Element, version: Option<String>, number: u64) -> Element {
+    let mut query = Element::bare("query", ROSTER);
+    if let Some(version) = version {
+        set(&mut query, Attr::Ver, &version);
+    }
+    query.append_child(item);
+    let mut iq = Element::bare("iq", JABBER_CLIENT);
+    set(&mut iq, Attr::Type, "set");
+    set(&mut iq, Attr::Id, &format!("push-{number}"));
+    iq.append_child(query);
+    iq
 }
 
 fn removed(jid: &str) -> Element {

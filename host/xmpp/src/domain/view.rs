@@ -53,14 +53,27 @@ impl View {
         self.snapshot.contacts()
     }
 
-    /// The user sees this contact's presence (`to` or `both`).
+    /// The user has asked for this contact's presence (`to` or `both`). Whether it comes is up to the contact's roster.
     pub(super) fn sees(&self, jid: &str) -> bool {
-        matches!(self.subscription(jid), Some(Subscription::To | Subscription::Both))
+        self.subscription(jid).is_some_and(asks_to_see)
     }
 
     /// This contact sees the user's presence (`from` or `both`).
     pub(super) fn seen_by(&self, jid: &str) -> bool {
-        matches!(self.subscription(jid), Some(Subscription::From | Subscription::Both))
+        self.subscription(jid).is_some_and(may_see)
+    }
+
+    /// The JIDs of the contacts whose presence the user has asked for, each with its place in the index.
+    pub(super) fn asked_for(&self) -> impl Iterator<Item = (u32, &str)> {
+        let text = &**self.contacts().text();
+        let asked = (0..).zip(&*self.index).filter(|(_, entry)| asks_to_see(entry.subscription));
+        asked.map(move |(place, entry)| (place, entry.jid(text)))
+    }
+
+    /// The JID at a place in the index.
+    pub(super) fn jid_at(&self, place: u32) -> &str {
+        let entry = usize::try_from(place).ok().and_then(|place| self.index.get(place));
+        entry.map_or("", |entry| entry.jid(self.contacts().text()))
     }
 
     fn subscription(&self, jid: &str) -> Option<Subscription> {
@@ -82,6 +95,16 @@ impl View {
         }
         changes
     }
+}
+
+/// A contact with this subscription is one whose presence the user has asked for.
+fn asks_to_see(subscription: Subscription) -> bool {
+    matches!(subscription, Subscription::To | Subscription::Both)
+}
+
+/// A contact with this subscription sees the user's presence.
+pub(super) fn may_see(subscription: Subscription) -> bool {
+    matches!(subscription, Subscription::From | Subscription::Both)
 }
 
 #[cfg(test)]

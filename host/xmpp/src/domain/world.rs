@@ -1,7 +1,7 @@
 //! What one domain remembers: who is here with which resource, in which state. One lock guards it all.
 //!
-//! Whether one user's presence reaches another depends on both their rosters and on both their resources, and it must be told in
-//! the order in which it happens. One lock makes that plain. It is held for map operations and for queueing, never for
+//! Whether one user's presence reaches another depends on rosters and on the resources of both, and it must be told in the order
+//! in which it happens. One lock makes that plain. It is held for map operations and for queueing, never for
 //! anything that waits, and no stanza costs more under it than its sender has contacts. Pings do not take it.
 
 use std::collections::{HashMap, HashSet};
@@ -30,9 +30,6 @@ pub(super) struct User {
     /// None until it is loaded, which the first roster get causes.
     pub(super) roster: Option<Arc<View>>,
     pub(super) history: History,
-    /// Whose presence this user was told while the roster was not loaded, so that those whom it does not allow can be taken
-    /// back.
-    pub(super) told: HashSet<Username>,
 }
 
 /// One bound resource.
@@ -60,6 +57,12 @@ pub(super) struct Available {
     /// With `from`, without `to`.
     pub(super) stanza: Arc<Element>,
     pub(super) since: SystemTime,
+    /// What `stanza` weighs.
+    pub(super) weight: usize,
+    /// When it was sent, among all that happens in the domain.
+    pub(super) moment: u64,
+    /// When the resource became available.
+    pub(super) came: u64,
     pub(super) priority: i8,
 }
 
@@ -86,13 +89,8 @@ impl World {
 
     /// Forgets the user if there is nothing left to remember.
     pub(super) fn tidy(&mut self, user: &Username) {
-        if let Some(entry) = self.users.get_mut(user)
-            && entry.resources.is_empty()
-        {
-            entry.told = HashSet::new();
-            if entry.roster.is_none() {
-                self.users.remove(user);
-            }
+        if self.users.get(user).is_some_and(|entry| entry.resources.is_empty() && entry.roster.is_none()) {
+            self.users.remove(user);
         }
     }
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use minidom::Element;
 use rxml::{Namespace, NcName, xml_ncname};
+use tokio::time::Instant;
 
+use crate::config::Resumption;
 use crate::outbound::weight;
 use crate::stream::{StreamCondition, StreamError, ns};
 
@@ -20,8 +22,8 @@ pub(super) struct Management {
     unacknowledged: VecDeque<(Arc<Element>, usize)>,
     /// What they weigh together.
     weight: usize,
-    /// `<r/>` was sent and not answered.
-    asked: bool,
+    /// When `<r/>` was sent that is not answered.
+    asked: Option<Instant>,
 }
 
 impl Management {
@@ -37,26 +39,29 @@ impl Management {
         self.unacknowledged.push_back((stanza, weight));
     }
 
-    /// Stanzas that are kept.
-    pub(super) fn kept(&self) -> usize {
-        self.unacknowledged.len()
+    /// As much is kept as may be: nothing more is sent before the client acknowledges some of it.
+    pub(super) fn is_full(&self, most: &Resumption) -> bool {
+        self.unacknowledged.len() >= most.unacknowledged.max(1)
+            || (!self.unacknowledged.is_empty() && self.weight >= most.unacknowledged_bytes)
     }
 
-    /// What they weigh together, bytes.
-    pub(super) fn kept_bytes(&self) -> usize {
-        self.weight
+    /// Since when an answer to `<r/>` is missing.
+    pub(super) fn asked(&self) -> Option<Instant> {
+        self.asked
     }
 
     /// Whether to ask for an acknowledgement now; it counts as asked.
     pub(super) fn ask(&mut self) -> bool {
-        let ask = !self.asked && !self.unacknowledged.is_empty();
-        self.asked |= ask;
+        let ask = self.asked.is_none() && !self.unacknowledged.is_empty();
+        if ask {
+            self.asks();
+        }
         ask
     }
 
     /// `<r/>` has to be sent whatever was asked before.
     pub(super) fn asks(&mut self) {
-        self.asked = true;
+        self.asked.get_or_insert_with(Instant::now);
     }
 
     /// `<a h='…'/>` and `<resume h='…'/>`.
@@ -77,13 +82,13 @@ impl Management {
         }
         self.weight -= self.unacknowledged.drain(..newly).map(|(_, weight)| weight).sum::<usize>();
         self.acknowledged = h;
-        self.asked = false;
+        self.asked = None;
         Ok(())
     }
 
     /// What has to be sent again on a new connection; stays kept.
     pub(super) fn again(&mut self) -> impl Iterator<Item = &Arc<Element>> {
-        self.asked = false;
+        self.asked = None;
         self.unacknowledged.iter().map(|(stanza, _)| stanza)
     }
 
@@ -146,7 +151,7 @@ mod tests {
         assert!(!management.ask(), "one question at a time");
         for (h, left) in [("4294967294", 5), ("4294967295", 4), ("1", 2), ("1", 2), ("3", 0)] {
             management.acknowledge(Some(h)).unwrap();
-            assert_eq!((management.kept(), management.kept_bytes()), (left, left * weight(&stanza)), "{h}");
+            assert_eq!((management.unacknowledged.len(), management.weight), (left, left * weight(&stanza)), "{h}");
         }
         assert!(!management.ask(), "there is nothing to ask about");
         for h in [Some("4"), Some("2"), None, Some("x"), Some("-1"), Some("4294967296")] {
@@ -155,6 +160,22 @@ mod tests {
         let error = management.acknowledge(Some("9")).unwrap_err();
         let detail = error.detail.unwrap();
         assert_eq!((detail.attr("h"), detail.attr("send-count")), (Some("9"), Some("3")));
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_in_stanzas_and_in_bytes() {
+        let stanza = Arc::new(Element::bare("message", ns::CLIENT));
+        for (stanzas, bytes, fits) in [(3, usize::MAX, 3), (usize::MAX, 2 * weight(&stanza), 2), (9, 1, 1), (0, 0, 1)] {
+            let most =
+                Resumption { unacknowledged: stanzas, unacknowledged_bytes: bytes, ..Resumption::default() };
+            let mut management = Management::default();
+            while !management.is_full(&most) {
+                management.sent(Arc::clone(&stanza));
+            }
+            assert_eq!(management.unacknowledged.len(), fits, "{stanzas} {bytes}");
+            management.acknowledge(Some("1")).unwrap();
+            assert!(!management.is_full(&most), "{stanzas} {bytes}");
+        }
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub(super) async fn run(shared: &Shared, wire: &mut Wire, live: &mut Live) -> Ra
     let timeouts = &shared.config.timeouts;
     // When the server asked whether the client is there.
     let mut asked: Option<Instant> = None;
+    // Stanzas were put since the client was asked to acknowledge.
+    let mut sent = false;
     loop {
         let idle = match asked {
             Some(at) if wire.last_read() <= at => at + timeouts.ping,
@@ -40,6 +42,10 @@ pub(super) async fn run(shared: &Shared, wire: &mut Wire, live: &mut Live) -> Ra
                 wire.last_read() + timeouts.idle
             }
         };
+        // A client that acknowledges gets all of it, however much it is; one that does not is waited for as for a pong.
+        let takes = !is_full(shared, live);
+        let asked_at = live.management.as_ref().and_then(Management::asked).filter(|_| !takes);
+        let unacknowledged = until(asked_at.map(|at| at + timeouts.ping));
         tokio::select! {
             () = shared.stopped() => return Ran::Ended(StreamCondition::SystemShutdown.into()),
             request = requested(live.place.as_mut()) => return Ran::Taken(request),
@@ -53,20 +59,23 @@ pub(super) async fn run(shared: &Shared, wire: &mut Wire, live: &mut Live) -> Ra
                     return Ran::Ended(end);
                 }
             }
-            event = live.outgoing.event() => {
+            event = live.outgoing.event(takes) => {
                 let stanza = match event {
                     Event::Stanza(stanza) => stanza,
                     Event::Overflow => return Ran::Ended(overflow(shared)),
                     Event::Ended(why) => return Ran::Ended(ended(why)),
                 };
                 put(shared, wire, live, stanza);
-                while wire.waiting() < BATCH {
+                sent = true;
+                while wire.waiting() < BATCH && !is_full(shared, live) {
                     let Some(stanza) = live.outgoing.try_next() else { break };
                     put(shared, wire, live, stanza);
                 }
-                if let Err(end) = ask(shared, wire, live) {
-                    return Ran::Ended(end);
-                }
+            }
+            () = unacknowledged => {
+                shared.counters.overflows.increase();
+                let error = StreamCondition::PolicyViolation.because("too much is not acknowledged (XEP-0198)");
+                return Ran::Ended(error.into());
             }
             () = sleep_until(idle) => {
                 if asked.is_some() {
@@ -77,6 +86,7 @@ pub(super) async fn run(shared: &Shared, wire: &mut Wire, live: &mut Live) -> Ra
                 ping(wire, live);
             }
         }
+        ask(shared, wire, live, std::mem::take(&mut sent));
         if wire.waiting() > 0 {
             tokio::select! {
                 flushed = wire.flush() => if flushed.is_err() { return Ran::Ended(End::Lost) },
@@ -124,20 +134,23 @@ pub(super) fn last_words(shared: &Shared, wire: &mut Wire, live: &mut Live) {
     }
 }
 
-/// After stanzas were put: whether they arrive.
-fn ask(shared: &Shared, wire: &mut Wire, live: &mut Live) -> Result<(), End> {
-    let Some(management) = &mut live.management else { return Ok(()) };
-    let most = &shared.config.resumption;
-    if management.kept() > most.unacknowledged
-        || (management.kept() > 1 && management.kept_bytes() > most.unacknowledged_bytes)
-    {
-        shared.counters.overflows.increase();
-        return Err(StreamCondition::PolicyViolation.because("too much is not acknowledged (XEP-0198)").into());
-    }
-    if management.ask() {
+fn is_full(shared: &Shared, live: &Live) -> bool {
+    live.management.as_ref().is_some_and(|management| management.is_full(&shared.config.resumption))
+}
+
+/// After stanzas were put, and when no more may be: whether they arrive.
+fn ask(shared: &Shared, wire: &mut Wire, live: &mut Live, sent: bool) {
+    let full = is_full(shared, live);
+    if (sent || full) && live.management.as_mut().is_some_and(Management::ask) {
         wire.put(&Element::bare("r", ns::SM));
     }
-    Ok(())
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
 }
 
 fn ping(wire: &mut Wire, live: &mut Live) {

@@ -1,8 +1,6 @@
 //! Presence (RFC 6121 section 4).
 
-use roster_model::Subscription::{Both, From, None as Neither, To};
-
-use crate::support::{Client, World, condition, contact, friends, short, world};
+use crate::support::{ALL, Client, World, asks, condition, contact, friends, shares, short, world};
 
 /// John and marie, each other's friends, both available.
 async fn pair() -> (World, Client, Client) {
@@ -36,19 +34,11 @@ async fn initial_presence_goes_to_friends_and_brings_theirs() {
     assert_eq!(marie.seen(), ["john@x.example/j"]);
 }
 
+/// RFC 6121 sections 4.2.2, 4.3.1, 4.3.2 and 4.5.2, for all that two rosters can say of each other.
 #[tokio::test]
-async fn presence_reaches_whom_both_rosters_allow() {
-    for (johns, maries, marie_sees, john_sees) in [
-        (Some(Both), Some(Both), true, true),
-        (Some(From), Some(To), true, false),
-        (Some(To), Some(From), false, true),
-        (Some(Both), Some(To), true, false),
-        (Some(Both), Some(From), false, true),
-        (Some(From), Some(Both), true, false),
-        (Some(Both), None, false, false),
-        (None, Some(Both), false, false),
-        (Some(Neither), Some(Both), false, false),
-    ] {
+async fn whose_presence_it_is_decides_by_the_own_roster_alone() {
+    for (johns, maries) in ALL.iter().flat_map(|johns| ALL.map(|maries| (*johns, maries))) {
+        let case = format!("john has marie with {johns:?}, marie has john with {maries:?}");
         let world = world();
         world.host.set("john", johns.map(|s| contact("marie", s)).into_iter().collect());
         world.host.set("marie", maries.map(|s| contact("john", s)).into_iter().collect());
@@ -56,16 +46,28 @@ async fn presence_reaches_whom_both_rosters_allow() {
         let mut john = world.bind("john", "j");
         john.get_roster(None).await;
         john.send("<presence/>").await;
-        let case = format!("{johns:?} {maries:?}");
-        assert_eq!(marie.seen() == ["john@x.example/j"], marie_sees, "{case}");
-        assert_eq!(john.seen().contains(&"late marie@x.example/m".into()), john_sees, "{case}");
+        assert_eq!(marie.seen() == ["john@x.example/j"], shares(johns), "{case}");
+        // Of those whom he asks for he hears at once; the others tell him when they have something to say.
+        let told: &[&str] = match (asks(johns), shares(maries)) {
+            (true, true) => &["late marie@x.example/m"],
+            (true, false) => &["gone marie@x.example"],
+            (false, _) => &[],
+        };
+        assert_eq!(john.seen()[1..], *told, "{case}");
+        marie.send("<presence><show>away</show></presence>").await;
+        assert_eq!(john.seen() == ["marie@x.example/m"], shares(maries), "{case}");
+        marie.send("<presence type='unavailable'/>").await;
+        assert_eq!(john.seen() == ["gone marie@x.example/m"], shares(maries), "{case}");
+        marie.seen();
+        marie.send("<presence/>").await;
+        marie.seen();
         john.leave().await;
-        assert_eq!(marie.seen() == ["gone john@x.example/j"], marie_sees, "{case}");
+        assert_eq!(marie.seen() == ["gone john@x.example/j"], shares(johns), "{case}");
     }
 }
 
 #[tokio::test]
-async fn a_friend_without_a_roster_is_told_and_told_off_when_the_roster_says_otherwise() {
+async fn who_is_online_is_told_whether_the_own_roster_is_there_or_not() {
     let world = world();
     world.host.set("john", friends(&["marie"]));
     let mut marie = world.bind("marie", "m");
@@ -74,9 +76,48 @@ async fn a_friend_without_a_roster_is_told_and_told_off_when_the_roster_says_oth
     world.asked(1).await;
     world.host.fail(false);
     marie.drain();
-    let _john = world.arrive("john", "j").await;
+    let john = world.arrive("john", "j").await;
     assert_eq!(marie.seen(), ["john@x.example/j"]);
-    marie.get_roster_after("gone john@x.example/j").await;
+    // Her roster does not have him, and that is nobody's matter but hers.
+    marie.get_roster(None).await;
+    assert_eq!(marie.seen(), [""; 0]);
+    john.leave().await;
+    assert_eq!(marie.seen(), ["gone john@x.example/j"]);
+}
+
+/// Away, not sharing, without a roster yet, not existing: nothing tells them apart.
+#[tokio::test]
+async fn who_is_not_seen_is_away_at_login_and_on_a_probe() {
+    let world = world();
+    world.host.set("john", friends(&["hiding", "away", "silent", "left", "nobody"]));
+    world.host.set("silent", friends(&["john"]));
+    world.host.set("left", friends(&["john"]));
+    let _hiding = world.arrive("hiding", "h").await;
+    world.bind("silent", "s").get_roster(None).await;
+    world.arrive("left", "l").await.leave().await;
+    for roster_first in [true, false] {
+        let mut john = world.bind("john", "j");
+        if roster_first {
+            john.get_roster(None).await;
+            john.send("<presence/>").await;
+        } else {
+            john.send("<presence/>").await;
+        }
+        let mut seen = vec![];
+        while seen.len() < 6 {
+            seen.push(short(&john.next().await));
+        }
+        seen.retain(|one| one.starts_with("gone"));
+        let away = ["away", "hiding", "left", "nobody", "silent"].map(|name| format!("gone {name}@x.example"));
+        assert_eq!(seen, away, "{roster_first}");
+        for name in ["away", "hiding", "left", "nobody", "silent"] {
+            john.send(&format!("<presence type='probe' to='{name}@x.example'/>")).await;
+            let answer = john.next().await;
+            assert_eq!((short(&answer), answer.attr("to")), (format!("gone {name}@x.example"), Some("john@x.example/j")));
+        }
+        john.leave().await;
+        world.host.drop_roster("john").await;
+    }
 }
 
 #[tokio::test]
@@ -92,10 +133,11 @@ async fn who_never_asks_for_the_roster_is_seen_by_friends_and_sees_them() {
     john.send("<presence/>").await;
     assert_eq!(short(&john.next().await), "john@x.example/j");
     assert_eq!(short(&john.next().await), "late marie@x.example/m");
+    assert_eq!(short(&marie.next().await), "gone john@x.example");
     assert_eq!(short(&marie.next().await), "late john@x.example/j");
     // A refresh reaches them, as presence and not as pushes.
     world.host.change("john", vec![]).await;
-    assert_eq!(john.seen(), ["gone marie@x.example/m"]);
+    assert_eq!(john.seen(), [""; 0]);
     assert_eq!(marie.seen(), ["gone john@x.example/j"]);
     john.leave().await;
     marie.leave().await;
@@ -123,14 +165,6 @@ async fn presence_without_a_roster_asks_again_after_a_failure_and_brings_no_push
     let seen = john.seen();
     assert!(seen.contains(&"late marie@x.example/m".to_owned()), "{seen:?}");
     assert!(seen.iter().all(|one| !one.starts_with("push")), "{seen:?}");
-}
-
-impl Client {
-    async fn get_roster_after(&mut self, expected: &str) {
-        self.send(&crate::support::get("1", None)).await;
-        assert_eq!(short(&self.next().await), expected);
-        assert_eq!(short(&self.next().await), "iq result");
-    }
 }
 
 #[tokio::test]
@@ -249,31 +283,36 @@ async fn malformed_presence_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn probes_are_answered_to_those_who_may_see() {
+async fn probes_are_answered_as_the_probed_users_roster_says() {
     let (world, mut john, marie) = pair().await;
     let mut eve = world.arrive("eve", "e").await;
-    for (to, expected) in [
-        ("marie@x.example", vec!["late marie@x.example/m"]),
-        ("marie@x.example/m", vec!["late marie@x.example/m"]),
-        ("marie@x.example/other", vec!["gone marie@x.example/other"]),
-        ("john@x.example", vec!["late john@x.example/j"]),
-        ("nobody@x.example", vec![]),
-        ("x.example", vec![]),
-        ("@@", vec![]),
+    for (to, johns, eves) in [
+        ("marie@x.example", vec!["late marie@x.example/m"], vec![]),
+        ("marie@x.example/m", vec!["late marie@x.example/m"], vec![]),
+        ("marie@x.example/other", vec!["gone marie@x.example/other"], vec![]),
+        ("john@x.example", vec!["late john@x.example/j"], vec![]),
+        ("nobody@x.example", vec![], vec![]),
+        ("x.example", vec![], vec![]),
+        ("@@", vec![], vec![]),
     ] {
-        john.send(&format!("<presence type='probe' to='{to}'/>")).await;
-        assert_eq!(john.seen(), expected, "{to}");
-        if to.starts_with("marie") {
-            eve.send(&format!("<presence type='probe' to='{to}'/>")).await;
-            assert_eq!(eve.seen(), [""; 0], "{to}");
+        for (who, expected) in [(&mut john, johns), (&mut eve, eves)] {
+            who.send(&format!("<presence type='probe' to='{to}'/>")).await;
+            assert_eq!(who.seen(), expected, "{to}");
         }
     }
     john.send("<presence type='probe'/>").await;
     assert_eq!(john.seen(), [""; 0]);
+    // A follower whom only her list has.
+    world.host.change("marie", friends(&["john", "eve"])).await;
+    assert_eq!(eve.seen(), ["late marie@x.example/m"]);
+    eve.send("<presence type='probe' to='marie@x.example'/>").await;
+    assert_eq!(eve.seen(), ["late marie@x.example/m"]);
     marie.send("<presence type='unavailable'/>").await;
-    john.seen();
-    john.send("<presence type='probe' to='marie@x.example'/>").await;
-    assert_eq!(john.seen(), ["gone marie@x.example"]);
+    for who in [&mut john, &mut eve] {
+        who.seen();
+        who.send("<presence type='probe' to='marie@x.example'/>").await;
+        assert_eq!(who.seen(), ["gone marie@x.example"]);
+    }
 }
 
 #[tokio::test]

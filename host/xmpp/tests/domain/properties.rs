@@ -60,6 +60,10 @@ struct Device {
     version: Option<String>,
     answered: bool,
     available: bool,
+    /// At which step it became available.
+    came: usize,
+    /// At which step it sent presence last, its owner's roster being there.
+    said: usize,
     open: BTreeSet<String>,
     seen: BTreeSet<String>,
 }
@@ -180,10 +184,17 @@ async fn play(steps: Vec<Step>) {
             Step::Get(user, resource) => ask(&mut devices[user][resource], number, false).await,
             Step::GetWithVersion(user, resource) => ask(&mut devices[user][resource], number, true).await,
             Step::Available(user, resource) => {
+                let loaded = devices[user].iter().any(|device| device.answered);
                 let device = &mut devices[user][resource];
                 if let Some(client) = &device.client {
                     client.send("<presence/>").await;
-                    device.available = true;
+                    if !std::mem::replace(&mut device.available, true) {
+                        device.came = number;
+                        device.said = 0;
+                    }
+                    if loaded {
+                        device.said = number;
+                    }
                 }
             }
             Step::Unavailable(user, resource) => {
@@ -246,16 +257,22 @@ fn check(devices: &mut [[Device; 2]; 3], rosters: &[Vec<Contact>; 3], up_to_date
                 continue;
             }
             for (other, theirs) in devices.iter().enumerate().filter(|(other, _)| *other == user || loaded[*other]) {
-                if other != user && !loaded[user] {
-                    continue;
-                }
-                let allowed = other == user
-                    || has(&rosters[other], name, Subscription::From)
-                        && has(&rosters[user], NAMES[other], Subscription::To);
                 for (resource, them) in theirs.iter().enumerate() {
                     let address = format!("{}@{}/{}", NAMES[other], crate::support::DOMAIN, ["1", "2"][resource]);
-                    let expected = allowed && them.available && them.client.is_some();
-                    assert_eq!(device.seen.contains(&address), expected, "{name}/{number} and {address}");
+                    let seen = device.seen.contains(&address);
+                    let case = format!("{name}/{number} and {address}");
+                    let here = them.available && them.client.is_some();
+                    if other == user {
+                        assert_eq!(seen, here, "{case}");
+                        continue;
+                    }
+                    // RFC 6121 section 4: the sender's roster decides ...
+                    let shows = has(&rosters[other], name, Subscription::From);
+                    assert!(!seen || here && shows, "{case}: seen by nobody's leave");
+                    // ... and who has not asked hears of it when there is something to say.
+                    let asks = loaded[user] && has(&rosters[user], NAMES[other], Subscription::To);
+                    let heard = here && shows && (asks || them.said > device.came);
+                    assert!(seen || !heard, "{case}: not seen");
                 }
             }
         }

@@ -25,6 +25,25 @@ pub fn contact(name: &str, subscription: Subscription) -> Contact {
     Contact { jid: format!("{name}@{DOMAIN}"), name: None, subscription, ask: false, groups: vec![] }
 }
 
+/// All a roster can say of somebody.
+pub const ALL: [Option<Subscription>; 5] = [
+    None,
+    Some(Subscription::None),
+    Some(Subscription::To),
+    Some(Subscription::From),
+    Some(Subscription::Both),
+];
+
+/// A contact with this subscription sees the owner's presence.
+pub fn shares(own: Option<Subscription>) -> bool {
+    matches!(own, Some(Subscription::From | Subscription::Both))
+}
+
+/// The owner has asked for the presence of a contact with this subscription.
+pub fn asks(own: Option<Subscription>) -> bool {
+    matches!(own, Some(Subscription::To | Subscription::Both))
+}
+
 /// Contacts with `both`.
 pub fn friends(names: &[&str]) -> Vec<Contact> {
     names.iter().map(|name| contact(name, Subscription::Both)).collect()
