@@ -153,8 +153,8 @@ impl Default for LoginLimits {
 pub struct Resumption {
     /// How long a session waits for its client to come back. Zero: not at all. Default: 5 min.
     pub window: Duration,
-    /// Stanzas that are kept because a client has not acknowledged them. With more of them its session ends.
-    /// A roster of so many contacts is the most that can be sent to it at once. Default: 16,384.
+    /// Stanzas that are kept because a client has not acknowledged them. What comes after them waits in the queue; a client
+    /// that does not acknowledge any within [`Timeouts::ping`] loses its session. Default: 16,384.
     pub unacknowledged: usize,
     /// What these may weigh together, counted as for [`ClientLimits::outbound_bytes`]. Default: 8 MB.
     pub unacknowledged_bytes: usize,

@@ -146,6 +146,7 @@ async fn a_client_that_acknowledges_nothing_loses_its_session() {
     for (stanzas, bytes) in [(5, usize::MAX), (usize::MAX, 1000)] {
         let mut config = config();
         (config.resumption.unacknowledged, config.resumption.unacknowledged_bytes) = (stanzas, bytes);
+        config.timeouts.ping = Duration::from_millis(300);
         let server = Server::with(config).await;
         let mut john = Client::log_in(&server, "john", "phone").await;
         enable(&mut john).await;
@@ -154,9 +155,48 @@ async fn a_client_that_acknowledges_nothing_loses_its_session() {
             marie.send(&chat(n)).await;
         }
         let rest = john.rest().await;
-        assert!(rest.contains("<policy-violation "), "{rest}");
+        assert!(rest.contains("<policy-violation ") && !rest.contains("id='m19'"), "{rest}");
         assert_eq!(server.counters.overflows.get(), 1);
         marie.log_out().await;
+        server.is_empty().await;
+    }
+}
+
+/// However small the bounds: what one stanza is answered with is one item of the queue, and who acknowledges gets all of it.
+#[tokio::test]
+async fn a_login_with_thousands_of_contacts_fits_into_the_smallest_queue() {
+    const CONTACTS: usize = 3000;
+    for (managed, roster_first) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut config = config();
+        (config.limits.outbound_queue, config.limits.outbound_bytes) = (4, 600_000);
+        (config.resumption.unacknowledged, config.resumption.unacknowledged_bytes) = (100, 5_000);
+        let server = Server::with(config).await;
+        server.friends.absent.store(CONTACTS, std::sync::atomic::Ordering::Relaxed);
+        let mut john = Client::log_in(&server, "john", "phone").await;
+        if managed {
+            enable(&mut john).await;
+        }
+        let get = "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>";
+        if roster_first {
+            john.send(get).await;
+            john.expect("</query></iq>").await;
+        }
+        john.send("<presence/>").await;
+        // The presence that comes back, Marie and those who are never there; with the roster if it came first.
+        let wanted = 1 + 1 + CONTACTS;
+        let (mut presences, mut handled) = (0, u32::from(roster_first));
+        while presences < wanted {
+            let part = john.expect(">").await;
+            if part.ends_with("<r xmlns='urn:xmpp:sm:3'/>") {
+                john.send(&format!("<a xmlns='urn:xmpp:sm:3' h='{handled}'/>")).await;
+            } else if part.starts_with("<presence ") {
+                presences += 1;
+                handled += 1;
+            }
+        }
+        john.ping("alive").await;
+        assert_eq!(server.counters.overflows.get(), 0, "{managed} {roster_first}");
+        john.log_out().await;
         server.is_empty().await;
     }
 }

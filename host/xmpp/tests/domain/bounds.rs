@@ -3,7 +3,7 @@
 use roster_xmpp::domain::BindError;
 use roster_xmpp::outbound::queue;
 
-use crate::support::{condition, user, world, world_with};
+use crate::support::{condition, friends, get, user, world, world_with};
 
 #[tokio::test]
 async fn resources_are_normalised_made_up_or_refused() {
@@ -63,4 +63,50 @@ async fn the_source_is_told_of_each_session_once_it_has_asked() {
     john.leave().await;
     assert!(world.host.connected().is_empty());
     john.leave().await;
+}
+
+/// What the server says because of one event is one item of a client's queue: a login and a change of the roster, however many
+/// contacts are online, and a roster that turns up late.
+#[tokio::test]
+async fn what_one_event_causes_takes_one_place_in_the_queue() {
+    const CONTACTS: usize = 1500;
+    let names: Vec<String> = (0..CONTACTS).map(|n| format!("c{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let world = world();
+    let mut online = Vec::new();
+    for name in &names {
+        world.host.set(name, friends(&["john", "late", "grows"]));
+        online.push(world.arrive(name, "r").await);
+    }
+    // The roster first, presence first, and a roster that grows.
+    world.host.set("john", friends(&names));
+    let mut john = world.bind_with_queue("john", "j", 3);
+    john.get_roster(None).await;
+    john.send("<presence/>").await;
+    assert_eq!(john.seen().len(), 1 + CONTACTS);
+    world.host.set("late", friends(&names));
+    let mut late = world.bind_with_queue("late", "l", 2);
+    late.send("<presence/>").await;
+    for _ in 0..1 + CONTACTS {
+        late.next().await;
+    }
+    let mut grows = world.bind_with_queue("grows", "g", 3);
+    grows.get_roster(None).await;
+    grows.send("<presence/>").await;
+    grows.seen();
+    let back = world.bind_with_queue("grows", "again", 2);
+    back.send("<presence/>").await;
+    world.host.change("grows", friends(&names)).await;
+    assert_eq!(grows.seen().iter().filter(|one| one.starts_with("push")).count(), CONTACTS);
+    world.host.change("grows", vec![]).await;
+    assert_eq!(grows.seen(), names.iter().map(|name| format!("push {name}@x.example remove")).collect::<Vec<_>>());
+    // Asked for in vain, pushed when it is there.
+    world.host.fail(true);
+    world.host.set("patient", friends(&names));
+    let mut patient = world.bind_with_queue("patient", "p", 1);
+    patient.send(&get("r", None)).await;
+    assert_eq!(condition(&patient.next().await), "wait resource-constraint");
+    world.host.fail(false);
+    world.bind("patient", "other").get_roster(None).await;
+    assert_eq!(patient.seen().len(), CONTACTS);
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -20,9 +21,10 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 /// Longer than anything takes on a busy machine.
 pub const LONG: Duration = Duration::from_secs(30);
 
-/// Everybody's contacts are the other users.
+/// Everybody's contacts are the other users, and as many as a test wants who are never there.
 pub struct Friends {
     users: Vec<&'static str>,
+    pub absent: AtomicUsize,
     pub connected: Mutex<HashMap<String, usize>>,
 }
 
@@ -38,10 +40,10 @@ impl RosterSource for Friends {
     }
 
     fn cached(&self, user: &Username) -> Option<Arc<Snapshot>> {
-        let contacts: Vec<Contact> = self
-            .users
-            .iter()
-            .filter(|other| **other != user.as_str())
+        let absent = (0..self.absent.load(Ordering::Relaxed)).map(|n| format!("absent{n}"));
+        let others = self.users.iter().filter(|other| **other != user.as_str()).map(|other| (*other).to_owned());
+        let contacts: Vec<Contact> = others
+            .chain(absent)
             .map(|other| Contact {
                 jid: format!("{other}@example.com"),
                 name: None,
@@ -50,7 +52,7 @@ impl RosterSource for Friends {
                 groups: vec![],
             })
             .collect();
-        Some(Arc::new(Snapshot::new(1, None, Contacts::pack(&contacts, 100).unwrap())))
+        Some(Arc::new(Snapshot::new(1, None, Contacts::pack(&contacts, usize::MAX).unwrap())))
     }
 }
 
@@ -110,7 +112,7 @@ impl Server {
         for user in ["john", "marie"] {
             add(&accounts, &Username::new(user).unwrap(), &format!("{user}'s secret"), false).unwrap();
         }
-        let friends = Arc::new(Friends { users: vec!["john", "marie"], connected: Mutex::default() });
+        let friends = Arc::new(Friends { users: vec!["john", "marie"], absent: AtomicUsize::new(0), connected: Mutex::default() });
         let options = DomainOptions::new(roster_xmpp::jid::DomainPart::new("example.com").unwrap().into_owned());
         let domain = Domain::new(options, Arc::clone(&friends) as Arc<dyn RosterSource>);
         let hosted = Hosted { domain, accounts: Arc::new(AccountsFile::open(&accounts).unwrap()) };
