@@ -5,9 +5,11 @@
 //! - [`wire`]: a stream on one
 //! - [`rate`]: how much it may send
 //! - [`websocket`]: WebSocket (RFC 7395) and how clients find it (XEP-0156)
+//! - [`violation`]: what a client must not send over it
 
 pub(crate) mod listen;
 pub(crate) mod rate;
 pub(crate) mod transport;
+mod violation;
 pub(crate) mod websocket;
 pub(crate) mod wire;

@@ -5,15 +5,24 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use axum::extract::ws::{Message, WebSocket};
 use bytes::Bytes;
 use futures::{Sink, Stream};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
+use super::violation::Violation;
 use crate::stream::Framing;
+
+/// A WebSocket on somebody else's HTTP listener.
+pub(crate) type WebSocket = WebSocketStream<TokioIo<Upgraded>>;
 
 /// Bytes read at once. On the stack: a connection that is waited for holds no buffer.
 const READ: usize = 4096;
@@ -33,8 +42,9 @@ pub(crate) enum Read {
     Some(usize),
     /// The other side sends no more.
     End,
-    /// A WebSocket message that is not text.
-    NotText,
+    /// Something that a WebSocket, or XMPP on it, must not have. Nothing more can be read from it but what [`Transport::drain`]
+    /// throws away.
+    Wrong(Violation),
 }
 
 impl Transport {
@@ -77,13 +87,25 @@ impl Transport {
         }
     }
 
-    /// Tells the other side that nothing more comes: `close_notify` and FIN, or a close frame.
-    pub(crate) async fn shutdown(&mut self) -> io::Result<()> {
+    /// Reads what is of no interest any more, without a look at it. How many bytes; 0 at the end.
+    pub(crate) async fn drain(&mut self) -> io::Result<usize> {
+        let mut bin = Vec::new();
+        let read = poll_fn(|context| match self {
+            Self::Tcp(stream) => poll_bytes(stream, context, &mut bin),
+            Self::Tls(stream) => poll_bytes(stream.as_mut(), context, &mut bin),
+            Self::WebSocket(socket) => poll_bytes(socket.get_mut(), context, &mut bin),
+            Self::None => Poll::Ready(Ok(Read::End)),
+        });
+        read.await.map(|_| bin.len())
+    }
+
+    /// Tells the other side that nothing more comes: `close_notify` and FIN, or a close frame with `code`.
+    pub(crate) async fn shutdown(&mut self, code: CloseCode) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.shutdown().await,
             Self::Tls(stream) => stream.shutdown().await,
             Self::WebSocket(socket) => {
-                feed(socket, Message::Close(None)).await?;
+                feed(socket, Message::Close(Some(CloseFrame { code, reason: "".into() }))).await?;
                 poll_fn(|context| Pin::new(&mut **socket).poll_flush(context)).await.map_err(io::Error::other)
             }
             Self::None => Ok(()),
@@ -133,7 +155,8 @@ fn poll_message(socket: &mut WebSocket, context: &mut Context<'_>, input: &mut V
     loop {
         let message = match ready!(Pin::new(&mut *socket).poll_next(context)) {
             None => return Poll::Ready(Ok(Read::End)),
-            Some(message) => message.map_err(io::Error::other)?,
+            Some(Ok(message)) => message,
+            Some(Err(error)) => return Poll::Ready(Violation::of(error, socket.get_config()).map(Read::Wrong)),
         };
         match message {
             Message::Text(text) => {
@@ -141,8 +164,9 @@ fn poll_message(socket: &mut WebSocket, context: &mut Context<'_>, input: &mut V
                 input.extend_from_slice(&text);
                 return Poll::Ready(Ok(Read::Some(text.len())));
             }
-            Message::Binary(_) => return Poll::Ready(Ok(Read::NotText)),
-            Message::Close(_) => return Poll::Ready(Ok(Read::End)),
+            Message::Binary(_) => return Poll::Ready(Ok(Read::Wrong(Violation::not_text()))),
+            // The library answers it before it says that this was the end.
+            Message::Close(_) | Message::Frame(_) => {}
             // Answered by the library, with what is written next or now.
             Message::Ping(_) | Message::Pong(_) => {
                 if let Poll::Ready(Err(error)) = Pin::new(&mut *socket).poll_flush(context) {

@@ -5,11 +5,19 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, FromRequestParts, Request, State, WebSocketUpgrade};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use hyper_util::rt::TokioIo;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Error;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_util::task::TaskTracker;
+use tracing::debug;
 
 use super::listen::Places;
 use super::transport::Transport;
@@ -23,6 +31,8 @@ pub const PATH: &str = "/xmpp-websocket";
 pub const HOST_META: &str = "/.well-known/host-meta";
 /// The same as JSON.
 pub const HOST_META_JSON: &str = "/.well-known/host-meta.json";
+/// The subprotocol.
+const PROTOCOL: &str = "xmpp";
 /// The library's buffers, each, bytes: a session that is idle keeps them.
 const BUFFER: usize = 4096;
 
@@ -44,33 +54,55 @@ pub(crate) fn router(web: Web) -> Router {
 }
 
 async fn upgrade(State(web): State<Web>, request: Request) -> Response {
-    let (mut parts, _) = request.into_parts();
-    let address = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+    let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
     // A listener that does not say who is there: all its clients are one address.
     let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    let upgrade = match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
-        Ok(upgrade) => upgrade.protocols(["xmpp"]),
-        Err(rejection) => return rejection.into_response(),
+    let mut response = match create_response_with_body(&request, Body::empty) {
+        Ok(response) => response,
+        Err(error) => return refused(&error),
     };
-    if upgrade.selected_protocol().is_none() {
+    if !speaks_xmpp(request.headers()) {
         return (StatusCode::BAD_REQUEST, "the subprotocol has to be \"xmpp\" (RFC 7395)\n").into_response();
     }
+    response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL));
     let Some(place) = web.places.take(address) else {
         return (StatusCode::SERVICE_UNAVAILABLE, "there are too many connections\n").into_response();
     };
-    let most = web.shared.config.limits.stanza.bytes;
-    let upgrade = upgrade
+    let Web { shared, tasks, encrypted, .. } = web;
+    let most = shared.config.limits.stanza.bytes;
+    let config = WebSocketConfig::default()
         .read_buffer_size(BUFFER)
         .write_buffer_size(0)
         .max_write_buffer_size(usize::MAX)
-        .max_message_size(most)
-        .max_frame_size(most);
-    upgrade.on_upgrade(move |socket| {
-        let Web { shared, tasks, encrypted, .. } = web;
+        .max_message_size(Some(most))
+        .max_frame_size(Some(most));
+    tasks.spawn(async move {
+        let upgraded = match hyper::upgrade::on(request).await {
+            Ok(upgraded) => TokioIo::new(upgraded),
+            Err(error) => return debug!(%address, %error, "a connection did not become a WebSocket"),
+        };
+        let socket = WebSocketStream::from_raw_socket(upgraded, Role::Server, Some(config)).await;
         let transport = Transport::WebSocket(Box::new(socket));
         let wire = Box::new(Wire::new(transport, &shared.config.limits, &shared.config.timeouts));
-        tasks.track_future(serve(shared, wire, address, encrypted, place))
-    })
+        serve(shared, wire, address, encrypted, place).await;
+    });
+    response
+}
+
+/// RFC 6455 section 4.2.2.
+fn refused(error: &Error) -> Response {
+    let mut response = (StatusCode::BAD_REQUEST, format!("this is for WebSockets: {error}\n")).into_response();
+    if matches!(error, Error::Protocol(ProtocolError::MissingSecWebSocketVersionHeader)) {
+        *response.status_mut() = StatusCode::UPGRADE_REQUIRED;
+        response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    }
+    response
+}
+
+/// Whether the client offers the subprotocol, among others perhaps.
+fn speaks_xmpp(headers: &HeaderMap) -> bool {
+    let offered = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|offered| offered.to_str().ok());
+    offered.flat_map(|offered| offered.split(',')).any(|one| one.trim() == PROTOCOL)
 }
 
 /// The URL the operator gave, or as this client reaches it; the domain's name where it does not say how it came here.

@@ -6,9 +6,11 @@ use std::time::Duration;
 use minidom::Element;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::rate::Bucket;
 use super::transport::{Read, Transport};
+use super::violation::close_code;
 use crate::config::{ClientLimits, Timeouts};
 use crate::stream::header::Reply;
 use crate::stream::writer::{write_element, write_stream_error};
@@ -47,6 +49,10 @@ pub(crate) struct Wire {
     output: String,
     /// Where messages end in it, of WebSocket.
     ends: Vec<usize>,
+    /// How a WebSocket is to be closed: as its stream was.
+    code: CloseCode,
+    /// What the client did to the framing of a WebSocket, which cannot be read any more.
+    violated: Option<CloseCode>,
     timeouts: Timeouts,
 }
 
@@ -65,6 +71,8 @@ impl Wire {
             stanzas: Bucket::new(limits.stanzas_per_second, limits.stanzas_burst),
             output: String::new(),
             ends: Vec::new(),
+            code: CloseCode::Normal,
+            violated: None,
             timeouts: timeouts.clone(),
         }
     }
@@ -123,8 +131,9 @@ impl Wire {
                     self.bytes.take(bytes);
                     self.last_read = Instant::now();
                 }
-                Ok(Read::NotText) => {
-                    return Received::Wrong(StreamCondition::BadFormat.because("messages have to be text (RFC 7395)"));
+                Ok(Read::Wrong(violation)) => {
+                    self.violated = Some(violation.code);
+                    return Received::Wrong(violation.error);
                 }
                 Ok(Read::End) | Err(_) => return Received::Lost,
             }
@@ -204,6 +213,7 @@ impl Wire {
 
     /// The stream's end, with an error or without.
     pub(crate) fn put_end(&mut self, error: Option<&StreamError>) {
+        self.code = close_code(error);
         if let Some(error) = error {
             write_stream_error(&mut self.output, error, self.framing == Framing::Messages);
             self.end_message();
@@ -254,15 +264,22 @@ impl Wire {
     pub(crate) async fn close(&mut self) {
         let limit = self.timeouts.close.max(Duration::from_millis(1));
         let _ = timeout(limit, async {
-            if self.transport.shutdown().await.is_err() {
+            if self.transport.shutdown(self.violated.unwrap_or(self.code)).await.is_err() {
                 return;
             }
             let mut drained = 0;
             let mut bin = Vec::new();
             while drained < MOST_DRAINED {
+                if self.violated.is_some() {
+                    match self.transport.drain().await {
+                        Ok(0) | Err(_) => return,
+                        Ok(bytes) => drained += bytes,
+                    }
+                    continue;
+                }
                 match self.transport.read(&mut bin).await {
                     Ok(Read::Some(bytes)) => drained += bytes,
-                    Ok(Read::NotText) => drained += 1,
+                    Ok(Read::Wrong(violation)) => self.violated = Some(violation.code),
                     Ok(Read::End) | Err(_) => return,
                 }
                 bin.clear();
