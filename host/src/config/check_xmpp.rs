@@ -11,6 +11,9 @@ use super::raw::{RawXmpp, Table};
 use super::report::At;
 use super::{HttpConfig, XmppCertificate, XmppConfig, check_xmpp_limits};
 
+/// What `rosters` keeps of one user.
+const MOST_SESSIONS: u64 = 100;
+
 /// Checks the table; without a certificate of its own it has that of `http`.
 pub(super) fn xmpp(raw: RawXmpp, http: &HttpConfig, at: &At<'_>) -> XmppConfig {
     let defaults = XmppConfig::default();
@@ -27,6 +30,12 @@ pub(super) fn xmpp(raw: RawXmpp, http: &HttpConfig, at: &At<'_>) -> XmppConfig {
         websocket_behind_tls: at
             .get("websocket_behind_tls", raw.websocket_behind_tls)
             .unwrap_or(defaults.websocket_behind_tls),
+        max_sessions_per_user: at.count(
+            "max_sessions_per_user",
+            raw.max_sessions_per_user,
+            defaults.max_sessions_per_user,
+            1..=MOST_SESSIONS,
+        ),
         limits: check_xmpp_limits::limits(table("limits", at, raw.limits), &at.key("limits")),
         timeouts: check_xmpp_limits::timeouts(table("timeouts", at, raw.timeouts), &at.key("timeouts")),
         login: check_xmpp_limits::login(table("login", at, raw.login), &at.key("login")),

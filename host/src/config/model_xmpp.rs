@@ -85,6 +85,9 @@ pub struct XmppConfig {
     pub websocket_url: Option<String>,
     /// What proves to clients that this is their server.
     pub certificate: XmppCertificate,
+    /// `max_sessions_per_user`: sessions one user may have at once, default 20. With one more, the one goes whose client has
+    /// been away for longest; if all clients are here, it is refused.
+    pub max_sessions_per_user: usize,
     /// `[xmpp.limits]`: what one client, and all together, may take.
     pub limits: ClientLimits,
     /// `[xmpp.timeouts]`
@@ -106,6 +109,7 @@ impl Default for XmppConfig {
             websocket_behind_tls: false,
             websocket_url: None,
             certificate: XmppCertificate::OfHttp,
+            max_sessions_per_user: 20,
             limits: ClientLimits::default(),
             timeouts: Timeouts::default(),
             login: LoginLimits::default(),

@@ -191,6 +191,7 @@ pub(super) struct RawXmpp {
     pub(super) websocket: Given<bool>,
     pub(super) websocket_behind_tls: Given<bool>,
     pub(super) websocket_url: Given<String>,
+    pub(super) max_sessions_per_user: Given<Whole>,
     pub(super) limits: Table<RawClientLimits>,
     pub(super) timeouts: Table<RawTimeouts>,
     pub(super) login: Table<RawLogin>,

@@ -104,7 +104,11 @@ impl XmppServer {
             let name = DomainPart::new(&host.domain).map_err(unfit)?.into_owned();
             let software =
                 Software { name: env!("CARGO_PKG_NAME").to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
-            let options = DomainOptions { software: Some(software), ..DomainOptions::new(name) };
+            let options = DomainOptions {
+                software: Some(software),
+                max_sessions_per_user: xmpp.max_sessions_per_user,
+                ..DomainOptions::new(name)
+            };
             let domain = Domain::new(options, Arc::new(Source::new(rosters)));
             domains.push((Arc::clone(rosters.domain()), Arc::clone(&domain)));
             hosted.push(Hosted { domain, accounts });

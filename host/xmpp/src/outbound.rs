@@ -99,6 +99,8 @@ pub enum SessionEnd {
     Replaced,
     /// The account is gone: the stream ends with `<not-authorized/>` (XEP-0077 section 3.2).
     Expelled,
+    /// It waited for its client, and has made room for a new session of its user.
+    Displaced,
 }
 
 /// The most that one stanza or batch counts for, bytes. What is larger, such as a large roster, a client has asked for or its

@@ -202,6 +202,58 @@ async fn a_login_with_thousands_of_contacts_fits_into_the_smallest_queue() {
 }
 
 #[tokio::test]
+async fn a_user_whose_sessions_all_sleep_gets_in_and_the_oldest_is_over() {
+    let server = Server::start().await;
+    let mut marie = Client::log_in(&server, "marie", "tablet").await;
+    marie.send("<presence/>").await;
+    let mut ids = Vec::new();
+    // Somebody reloads a page, again and again.
+    for n in 0..25_u64 {
+        let mut john = Client::log_in(&server, "john", &format!("tab{n}")).await;
+        ids.push(enable(&mut john).await);
+        john.send("<presence/>").await;
+        john.expect(&format!("tab{n}'")).await;
+        drop(john);
+        until("the session waits", || server.counters.sessions_hibernating.get() == (n + 1).min(20)).await;
+        if n == 19 {
+            marie.send("<message to='john@example.com/tab0' type='chat' id='late'><body>x</body></message>").await;
+            marie.ping("late").await;
+        }
+    }
+    // What the first never got comes back, and each that made room is seen to go, in the order in which they fell asleep.
+    let seen = marie.expect("from='john@example.com/tab24'").await;
+    assert!(seen.contains("id='late'") && seen.contains("<recipient-unavailable "), "{seen}");
+    let gone: Vec<&str> = seen.split('<').filter(|tag| tag.contains("type='unavailable'")).collect();
+    assert_eq!(gone.len(), 5, "{gone:?}");
+    for (n, tag) in gone.iter().enumerate() {
+        assert!(tag.contains(&format!("from='john@example.com/tab{n}'")), "{gone:?}");
+    }
+    let mut john = again(&server, "john").await;
+    for (id, answer) in [(&ids[4], "<item-not-found "), (&ids[5], "<resumed ")] {
+        john.send(&resume(id, 0)).await;
+        john.expect(answer).await;
+    }
+    john.log_out().await;
+}
+
+#[tokio::test]
+async fn a_user_with_as_many_clients_as_may_be_is_told_so() {
+    let server = Server::start().await;
+    let mut clients = Vec::new();
+    for n in 0..20 {
+        clients.push(Client::log_in(&server, "john", &format!("r{n}")).await);
+    }
+    let mut john = again(&server, "john").await;
+    let bind = "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>";
+    john.send(bind).await;
+    let refused = john.expect("</iq>").await;
+    assert!(refused.contains("<error type='wait'><resource-constraint "), "{refused}");
+    clients.pop().unwrap().log_out().await;
+    john.send(bind).await;
+    assert!(john.expect("</iq>").await.contains("type='result'"));
+}
+
+#[tokio::test]
 async fn as_many_sessions_wait_as_the_operator_allows() {
     let mut config = config();
     config.resumption.hibernating = 1;

@@ -51,7 +51,8 @@ use world::{Resource, World};
 pub struct DomainOptions {
     /// The domain's name, normalised: `example.com`.
     pub name: DomainPart,
-    /// Sessions one user may have at once. 20: more than people have devices.
+    /// Sessions one user may have at once. With one more, the one goes whose client has been away for longest; if all clients
+    /// are here, it is refused. 20: more than people have devices.
     pub max_sessions_per_user: usize,
     /// Addresses one session may have sent directed presence to at once. 200: a client in that many rooms.
     pub max_directed_presence: usize,
@@ -130,22 +131,37 @@ impl Domain {
         let mut world = self.world.write();
         let replaced = world.users.get(user).and_then(|entry| entry.named(session.resource()));
         let replaced = replaced.map(|one| Arc::clone(&one.session));
-        let detach = replaced.as_ref().is_some_and(|old| {
-            old.outbound.end(SessionEnd::Replaced);
+        let limit = self.options.max_sessions_per_user.max(1);
+        let goes = match replaced {
+            Some(old) => Some((old, SessionEnd::Replaced)),
+            None => self.make_room(&world, user, limit)?.map(|old| (old, SessionEnd::Displaced)),
+        };
+        let detach = goes.as_ref().is_some_and(|(old, why)| {
+            old.outbound.end(*why);
             self.remove(&mut world, old)
         });
-        let entry = world.users.entry(user.clone()).or_default();
-        let limit = self.options.max_sessions_per_user.max(1);
-        if entry.resources.len() >= limit {
-            return Err(BindError::TooManySessions { limit });
-        }
-        entry.resources.push(Resource::new(Arc::clone(&session)));
+        world.users.entry(user.clone()).or_default().resources.push(Resource::new(Arc::clone(&session)));
         drop(world);
-        if let Some(old) = replaced.as_ref().filter(|_| detach) {
+        if let Some((old, _)) = goes.as_ref().filter(|_| detach) {
             self.rosters.disconnect(old.user(), old.source_id());
         }
-        debug!(session = session.address(), replaced = replaced.is_some(), "bound");
+        let gone = goes.as_ref().map(|(old, _)| old.address()).unwrap_or_default();
+        debug!(session = session.address(), gone, "bound");
         Ok(session)
+    }
+
+    /// The session that has to go for one more of `user`, if one has to: the one whose client has been away for longest. It
+    /// is as if its time to wait were over.
+    fn make_room(&self, world: &World, user: &Username, limit: usize) -> Result<Option<Arc<Session>>, BindError> {
+        let Some(entry) = world.users.get(user).filter(|entry| entry.resources.len() >= limit) else { return Ok(None) };
+        let sleeping = entry.resources.iter().filter_map(|one| Some((one.session.asleep()?, &one.session)));
+        let oldest = sleeping.min_by_key(|(since, _)| *since);
+        oldest.map(|(_, session)| Some(Arc::clone(session))).ok_or(BindError::TooManySessions { limit })
+    }
+
+    /// The session's client is away, and may come back. Until [`Session::wake`] the session may have to make room.
+    pub fn sleep(&self, session: &Session) {
+        session.sleep(self.number());
     }
 
     /// Handles one stanza of the session's client: a message, a presence or an IQ. Its `from` is not looked at.

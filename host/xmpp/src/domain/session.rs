@@ -1,6 +1,7 @@
 //! One bound resource.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use jid::{FullJid, ResourcePart};
 use minidom::Element;
@@ -21,6 +22,8 @@ pub struct Session {
     pub(super) outbound: Outbound,
     /// Cancelled when the session has ended: whoever works for it stops.
     pub(super) ended: CancellationToken,
+    /// Since when its client is away, among all that happens in the domain; 0 while it is here.
+    asleep: AtomicU64,
 }
 
 impl Session {
@@ -32,8 +35,9 @@ impl Session {
         outbound: Outbound,
     ) -> Result<Self, BindError> {
         let jid = FullJid::new(&format!("{bare}/{resource}")).map_err(|_| BindError::InvalidResource)?;
+        let ended = CancellationToken::new();
         let source_id = format!("{}#{number}", jid.resource());
-        Ok(Self { number, user: user.clone(), jid, bare, source_id, outbound, ended: CancellationToken::new() })
+        Ok(Self { number, user: user.clone(), jid, bare, source_id, outbound, ended, asleep: AtomicU64::new(0) })
     }
 
     /// The address the session has: `john@example.com/phone`.
@@ -62,6 +66,25 @@ impl Session {
         &self.source_id
     }
 
+    /// Whether the domain has let it go.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.is_cancelled()
+    }
+
+    /// The client is back.
+    pub fn wake(&self) {
+        self.asleep.store(0, Ordering::Relaxed);
+    }
+
+    pub(super) fn sleep(&self, since: u64) {
+        self.asleep.store(since, Ordering::Relaxed);
+    }
+
+    /// Since when the client is away.
+    pub(super) fn asleep(&self) -> Option<u64> {
+        Some(self.asleep.load(Ordering::Relaxed)).filter(|since| *since > 0)
+    }
+
     /// The address as text.
     pub(super) fn address(&self) -> &str {
         self.jid.as_str()
@@ -79,7 +102,7 @@ pub enum BindError {
     /// The resource is not a resourcepart (RFC 7622 section 3.4).
     #[error("the resource asked for is not one that an address can have")]
     InvalidResource,
-    /// The user has as many sessions as the operator allows.
+    /// The user has as many sessions as the operator allows, and the clients of all are here.
     #[error("the user has {limit} sessions, and no more are allowed")]
     TooManySessions {
         /// Sessions allowed.

@@ -59,6 +59,7 @@ impl Live {
         let Some(place) = &mut self.place else { return Waited::Over };
         let until = Instant::now() + config.resumption.window;
         self.counters.sessions_hibernating.increase();
+        self.domain.sleep(&self.session);
         debug!(session = self.session.jid().as_str(), "the connection is lost; waiting for the client to come back");
         let waited = tokio::select! {
             request = place.request() => Waited::Resumed(request),
@@ -67,6 +68,7 @@ impl Live {
             () = sleep_until(until) => Waited::Over,
             () = stop => Waited::Over,
         };
+        self.session.wake();
         self.counters.sessions_hibernating.decrease();
         waited
     }

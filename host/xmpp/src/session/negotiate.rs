@@ -240,6 +240,8 @@ impl<'a> Negotiation<'a> {
         }
         match hosted.domain.bind(user, asked.as_deref(), sender) {
             Err(error) => {
+                let account = format!("{user}@{}", hosted.domain.name());
+                tracing::warn!(account, address = %self.address, %error, "a session was refused");
                 set(xml_ncname!("type"), "error");
                 answer.append_child(error.element());
                 self.wire.put(&answer);
@@ -263,9 +265,16 @@ impl<'a> Negotiation<'a> {
 
     async fn resume(&mut self, user: &Username, hosted: &Hosted, element: &Element) -> Result<Option<Box<Live>>, End> {
         let id = element.attr("previd").unwrap_or_default();
-        let Some(mut live) = self.shared.resumables.take(id, hosted.domain.name(), user).await else {
-            self.wire.put(&Management::failed("item-not-found"));
-            return Ok(None);
+        let taken = self.shared.resumables.take(id, hosted.domain.name(), user).await;
+        let mut live = match taken {
+            Some(live) if !live.session.has_ended() => live,
+            over => {
+                if let Some(over) = over {
+                    over.finish().await;
+                }
+                self.wire.put(&Management::failed("item-not-found"));
+                return Ok(None);
+            }
         };
         let acknowledged = live.management.as_mut().map(|management| management.acknowledge(element.attr("h")));
         if let Some(Err(error)) = acknowledged {

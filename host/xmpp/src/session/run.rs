@@ -113,6 +113,9 @@ fn overflow(shared: &Shared) -> End {
 fn ended(why: SessionEnd) -> End {
     match why {
         SessionEnd::Replaced => StreamCondition::Conflict.because("another stream has bound this resource").into(),
+        SessionEnd::Displaced => {
+            StreamCondition::ResourceConstraint.because("the session has made room for another of the user's").into()
+        }
         SessionEnd::Expelled => StreamCondition::NotAuthorized.because("the account is gone").into(),
     }
 }

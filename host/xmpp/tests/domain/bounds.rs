@@ -1,7 +1,7 @@
 //! Binding and limits.
 
 use roster_xmpp::domain::BindError;
-use roster_xmpp::outbound::queue;
+use roster_xmpp::outbound::{SessionEnd, queue};
 
 use crate::support::{condition, friends, get, user, world, world_with};
 
@@ -32,6 +32,36 @@ async fn sessions_of_a_user_are_bounded_and_replacing_one_is_always_possible() {
     let _again = world.bind("john", "2");
     two.ended().await;
     let _other = world.bind("marie", "1");
+}
+
+#[tokio::test]
+async fn the_session_that_sleeps_longest_makes_room_for_a_new_one() {
+    let world = world_with(|options| options.max_sessions_per_user = 3);
+    world.host.set("john", friends(&["marie"]));
+    let mut marie = world.arrive("marie", "m").await;
+    let (a, b, c) = (world.arrive("john", "a").await, world.arrive("john", "b").await, world.arrive("john", "c").await);
+    let more = |resource: &str| world.domain.bind(&user("john"), Some(resource), queue(1000).0).map(|_| ());
+    // All clients are here, or have come back.
+    assert_eq!(more("d"), Err(BindError::TooManySessions { limit: 3 }));
+    world.domain.sleep(&a.session);
+    a.session.wake();
+    assert_eq!(more("d"), Err(BindError::TooManySessions { limit: 3 }));
+    for session in [&c.session, &b.session] {
+        world.domain.sleep(session);
+    }
+    marie.seen();
+    // A resource that is taken anew takes nobody else's place.
+    assert_eq!(more("b"), Ok(()));
+    assert_eq!(b.ended().await, SessionEnd::Replaced);
+    assert_eq!(marie.seen(), ["gone john@x.example/b"]);
+    assert_eq!(more("d"), Ok(()));
+    assert_eq!(c.ended().await, SessionEnd::Displaced);
+    assert_eq!(marie.seen(), ["gone john@x.example/c"]);
+    assert_eq!(world.host.connected().len(), 2, "a and marie's: b and c have left, d has not asked");
+    assert_eq!(more("e"), Err(BindError::TooManySessions { limit: 3 }));
+    // The task of the session that had to go finds nothing left to do.
+    c.leave().await;
+    assert_eq!(marie.seen(), [""; 0]);
 }
 
 #[tokio::test]
