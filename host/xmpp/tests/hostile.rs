@@ -253,7 +253,7 @@ async fn negotiation() {
         (Open, text("<message/>"), Error("not-authorized")),
         (Open, text("<presence/>"), Error("not-authorized")),
         (Open, text(bind), Error("not-authorized")),
-        (Open, text("<enable xmlns='urn:xmpp:sm:3'/>"), Error("not-authorized")),
+        (Open, text("<x xmlns='urn:xmpp:sm:3'/>"), Error("not-authorized")),
         (Open, text("<x xmlns='urn:x'/>"), Error("not-authorized")),
         (Open, text("<x xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"), Error("unsupported-stanza-type")),
         (Open, text("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"), Error("unsupported-stanza-type")),

@@ -117,6 +117,28 @@ async fn nobody_resumes_what_is_not_there_or_not_theirs_and_may_bind_instead() {
 }
 
 #[tokio::test]
+async fn what_comes_too_early_fails_and_the_stream_goes_on() {
+    let server = Server::start().await;
+    let mut john = Client::connect_tls(server.tls, &server.trust).await;
+    john.open().await;
+    let early = [ENABLE, &resume("x", 0), "<r xmlns='urn:xmpp:sm:3'/>", "<a xmlns='urn:xmpp:sm:3' h='0'/>"];
+    let failed = "<failed xmlns='urn:xmpp:sm:3'><unexpected-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>";
+    for element in early {
+        john.send(element).await;
+        assert_eq!(john.expect("</failed>").await, failed, "{element}");
+    }
+    john.plain("john").await;
+    for element in early.iter().filter(|element| !element.starts_with("<resume")) {
+        john.send(element).await;
+        assert_eq!(john.expect("</failed>").await, failed, "{element}");
+    }
+    john.bind("phone").await;
+    enable(&mut john).await;
+    john.log_out().await;
+    server.is_empty().await;
+}
+
+#[tokio::test]
 async fn what_a_lost_client_never_got_goes_back_to_its_sender() {
     let mut config = config();
     config.resumption.window = Duration::from_millis(200);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use minidom::Element;
+use roster_model::Username;
 
 use super::address::Address;
 use super::session::Session;
@@ -44,8 +45,7 @@ impl Domain {
             Address::Server | Address::Account(_) if !request => {}
             Address::Server => self.server_request(session, iq),
             Address::Account(user) if user == *session.user() => self.account_request(session, iq),
-            // On behalf of somebody else's account: the same answer whether there is one or not.
-            Address::Account(_) => self.refuse(session, &iq, Condition::ServiceUnavailable),
+            Address::Account(user) => self.request_of_another(session, &iq, &user),
         }
     }
 
@@ -72,16 +72,39 @@ impl Domain {
         let Some(payload) = iq.children().next() else { return };
         let answer = match payload.name() {
             "query" if get && payload.has_ns(ROSTER) => return self.roster_get(session, iq),
+            "query" if payload.has_ns(ROSTER) => return self.refuse_roster_set(session, &iq),
             "query" if get && payload.has_ns(DISCO_INFO) => disco::account_info(payload).map(Some),
             "query" if get && payload.has_ns(DISCO_ITEMS) => disco::items(payload).map(Some),
             "enable" if !get && payload.has_ns(CARBONS) => return self.switch_carbons(session, &iq, true),
             "disable" if !get && payload.has_ns(CARBONS) => return self.switch_carbons(session, &iq, false),
             "ping" | "session" | "bind" | "time" => return self.server_request(session, iq),
             "query" if payload.has_ns(VERSION) => return self.server_request(session, iq),
-            // Roster sets among them: the application decides, and a client hears that as the reference says it.
             _ => Err(Condition::ServiceUnavailable),
         };
         self.reply(session, &iq, answer);
+    }
+
+    /// RFC 6121 section 2.1.5: the application decides, and people are told so.
+    fn refuse_roster_set(&self, session: &Session, iq: &Element) {
+        let text = "contacts are managed by the application that this server belongs to";
+        if let Some(reply) = stanza::error_with_text(iq, session.address(), Condition::NotAllowed, text) {
+            session.send(reply);
+        }
+    }
+
+    /// A request to somebody else's account. Whoever does not see its presence hears the same whether there is one or not
+    /// (XEP-0030 section 8).
+    fn request_of_another(&self, session: &Session, iq: &Element, user: &Username) {
+        let get = iq.attr("type") == Some("get");
+        let Some(payload) = iq.children().next() else { return };
+        let answer = match payload.name() {
+            "query" if get && payload.has_ns(DISCO_ITEMS) => disco::items(payload).map(Some),
+            "query" if get && payload.has_ns(DISCO_INFO) && self.is_shown(user, session.bare()) => {
+                disco::account_info(payload).map(Some)
+            }
+            _ => Err(Condition::ServiceUnavailable),
+        };
+        self.reply(session, iq, answer);
     }
 
     fn reply(&self, session: &Session, iq: &Element, answer: Result<Option<Element>, Condition>) {

@@ -133,6 +133,11 @@ impl Domain {
         let _ = session.outbound.send_series(weight, stanzas);
     }
 
+    /// Whether the roster of `user`, as far as it is here, lets `bare` see its presence.
+    pub(super) fn is_shown(&self, user: &Username, bare: &str) -> bool {
+        shown(&self.world.read(), bare, user.as_str()).is_some()
+    }
+
     /// The username of a contact of this domain, other than the user.
     fn other<'a>(&self, name: &Username, jid: &'a str) -> Option<&'a str> {
         local_part(jid, self.name()).filter(|other| *other != name.as_str())

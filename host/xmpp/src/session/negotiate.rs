@@ -148,6 +148,11 @@ impl<'a> Negotiation<'a> {
         if element.is("starttls", ns::TLS) {
             return self.start_tls().await;
         }
+        if is_management(element) {
+            // Too early, which ends nothing (XEP-0198 section 3).
+            self.wire.put(&Management::failed("unexpected-request"));
+            return Ok(());
+        }
         let Some(login) = self.login.as_mut().filter(|_| element.has_ns(ns::SASL)) else {
             return Err(StreamCondition::NotAuthorized.because("log in first").into());
         };
@@ -206,15 +211,12 @@ impl<'a> Negotiation<'a> {
 
     async fn after_login(&mut self, user: &Username, element: &Element) -> Result<Option<Box<Live>>, End> {
         let Some(hosted) = self.hosted.clone() else { return Err(StreamCondition::InternalServerError.into()) };
-        if element.has_ns(ns::SM) {
-            return match element.name() {
-                "resume" => self.resume(user, &hosted, element).await,
-                "enable" | "r" | "a" => {
-                    self.wire.put(&Management::failed("unexpected-request"));
-                    Ok(None)
-                }
-                _ => Err(unknown(element)),
-            };
+        if element.is("resume", ns::SM) {
+            return self.resume(user, &hosted, element).await;
+        }
+        if is_management(element) {
+            self.wire.put(&Management::failed("unexpected-request"));
+            return Ok(None);
         }
         if element.has_ns(ns::CSI) {
             return Ok(None);
@@ -295,6 +297,11 @@ impl<'a> Negotiation<'a> {
         tracing::debug!(session = live.session.jid().as_str(), "resumed");
         Ok(Some(live))
     }
+}
+
+/// What clients send of XEP-0198.
+fn is_management(element: &Element) -> bool {
+    element.has_ns(ns::SM) && matches!(element.name(), "enable" | "resume" | "r" | "a")
 }
 
 fn sasl(name: &str, data: Option<&str>) -> Element {

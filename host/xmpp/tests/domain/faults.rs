@@ -45,7 +45,9 @@ async fn stanzas_are_those_of_the_reference() {
             error,
             element(
                 "<iq type='error' to='john@x.example/res'><error type='cancel'>\
-                 <service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
+                 <not-allowed xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>\
+                 <text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>contacts are managed by the application that this \
+                 server belongs to</text></error></iq>"
             )
         );
     }

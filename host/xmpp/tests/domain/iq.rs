@@ -1,6 +1,6 @@
 //! IQ stanzas (RFC 6120 section 8.2.3).
 
-use crate::support::{condition, element, world, world_with};
+use crate::support::{condition, element, friends, world, world_with};
 
 #[tokio::test]
 async fn requests_are_answered_by_the_server() {
@@ -35,7 +35,34 @@ async fn requests_are_answered_by_the_server() {
         ("", "get", "<blocklist xmlns='urn:xmpp:blocking'/>", "cancel service-unavailable"),
         ("", "set", "<pubsub xmlns='http://jabber.org/protocol/pubsub'/>", "cancel service-unavailable"),
         ("x.example", "set", "<enable xmlns='urn:xmpp:carbons:2'/>", "cancel service-unavailable"),
-        ("john@x.example", "set", "<query xmlns='jabber:iq:roster'/>", "cancel service-unavailable"),
+        ("john@x.example", "set", "<query xmlns='jabber:iq:roster'/>", "cancel not-allowed"),
+        ("", "set", "<query xmlns='jabber:iq:roster'><item jid='a@b'/></query>", "cancel not-allowed"),
+        ("JOHN@x.example", "set", "<query xmlns='jabber:iq:roster'><item/><item/></query>", "cancel not-allowed"),
+        ("marie@x.example", "get", "<query xmlns='http://jabber.org/protocol/disco#items'/>", "result"),
+        ("nobody@x.example", "get", "<query xmlns='http://jabber.org/protocol/disco#items'/>", "result"),
+        (
+            "nobody@x.example",
+            "get",
+            "<query xmlns='http://jabber.org/protocol/disco#items' node='x'/>",
+            "cancel item-not-found",
+        ),
+        (
+            "nobody@x.example",
+            "set",
+            "<query xmlns='http://jabber.org/protocol/disco#items'/>",
+            "cancel service-unavailable",
+        ),
+        (
+            "nobody@x.example",
+            "get",
+            "<query xmlns='http://jabber.org/protocol/disco#info'/>",
+            "cancel service-unavailable",
+        ),
+        ("x.example", "set", "<query xmlns='jabber:iq:version'/>", "cancel service-unavailable"),
+        ("x.example/any", "set", "<a xmlns='b'/>", "cancel service-unavailable"),
+        ("marie@x.example", "set", "<a xmlns='b'/>", "cancel service-unavailable"),
+        ("marie@x.example/m", "set", "<a xmlns='b'/>", "cancel service-unavailable"),
+        ("john@x.example/other", "get", "<ping xmlns='urn:xmpp:ping'/>", "cancel service-unavailable"),
         ("nobody@x.example/a", "get", "<ping xmlns='urn:xmpp:ping'/>", "cancel service-unavailable"),
         ("nobody@x.example", "get", "<ping xmlns='urn:xmpp:ping'/>", "cancel service-unavailable"),
         ("far@away.example", "get", "<ping xmlns='urn:xmpp:ping'/>", "cancel remote-server-not-found"),
@@ -112,6 +139,35 @@ async fn features_are_told() {
         assert_eq!(info.children().next().unwrap().attr("category"), Some(category));
         assert!(info.children().any(|child| child.attr("var") == Some(feature)));
     }
+}
+
+#[tokio::test]
+async fn an_account_is_described_to_those_who_may_see_it() {
+    let ask = "<iq type='get' id='1' to='marie@x.example'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>";
+    let world = world();
+    world.host.set("marie", friends(&["john"]));
+    let mut john = world.bind("john", "j");
+    let mut eve = world.bind("eve", "e");
+    john.send(ask).await;
+    assert_eq!(condition(&john.next().await), "cancel service-unavailable", "nobody knows her yet");
+    world.arrive("marie", "m").await;
+    eve.send(ask).await;
+    assert_eq!(condition(&eve.next().await), "cancel service-unavailable");
+    john.send(ask).await;
+    let answer = john.next().await;
+    let info = answer.get_child("query", "http://jabber.org/protocol/disco#info").expect("it is described");
+    let identity = info.children().next().unwrap();
+    assert_eq!((identity.attr("category"), identity.attr("type")), (Some("account"), Some("registered")));
+}
+
+#[tokio::test]
+async fn who_wants_to_change_a_roster_is_told_who_can() {
+    let mut john = world().bind("john", "j");
+    john.send("<iq type='set' id='1'><query xmlns='jabber:iq:roster'><item jid='a@b'/></query></iq>").await;
+    let answer = john.next().await;
+    let error = answer.get_child("error", "jabber:client").unwrap();
+    let text = error.get_child("text", "urn:ietf:params:xml:ns:xmpp-stanzas").expect("a text for people").text();
+    assert!(text.contains("managed by the application"), "{text}");
 }
 
 #[tokio::test]
