@@ -111,7 +111,7 @@ async fn a_failing_request_or_summary_is_an_error_of_the_request() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rosters_and_changes_that_cannot_be_are_refused() {
-    let (_app, host) = host(|_| {}).await;
+    let (_app, host) = host(|config| config.hosts[0].store.max_contacts = 10_000).await;
     for (user, says) in [
         ("twins", "twin@localhost"),
         ("bell", "bell@localhost"),

@@ -104,6 +104,32 @@ async fn a_client_gets_its_roster_and_a_push_for_every_change_before_the_refresh
     }
 }
 
+/// More contacts than fit into any queue one by one: at login, as pushes, and as presence.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_roster_of_fifteen_thousand_contacts_is_served_pushed_and_taken_away() {
+    const CONTACTS: usize = 15_000;
+    let (app, host, address) = start(Duration::ZERO).await;
+    let contacts: Vec<String> = (0..CONTACTS).map(|n| format!("contact{n}@localhost")).collect();
+    let contacts: Vec<&str> = contacts.iter().map(String::as_str).collect();
+    app.set("john", Reply::contacts(&contacts));
+    let mut john = Client::login(address, JOHN, "phone").await;
+    john.say(&format!("<presence/>{GET_ROSTER}")).await;
+    let (mut items, mut away) = (0, 0);
+    while items < CONTACTS || away < CONTACTS {
+        let part = john.until("<").await;
+        items += usize::from(part.starts_with("item "));
+        away += usize::from(part.starts_with("presence ") && part.contains("unavailable"));
+    }
+    let count = |text: &str, what: &str| text.matches(what).count();
+    for (kept, pushes) in [(0, "subscription='remove'"), (CONTACTS, "subscription='both'")] {
+        app.set("john", Reply::contacts(&contacts[..kept]));
+        assert_eq!(host.refresh(&["john"]).await.json()["updated"], json!(1));
+        let pushed = john.all_so_far().await.replace('"', "'");
+        assert_eq!(count(&pushed, pushes), CONTACTS);
+    }
+    assert_eq!(host.metric("roster_host_xmpp_overflows_total").await, Some(0.0));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_users_see_and_write_to_each_other() {
     let (app, _host, address) = start(Duration::ZERO).await;

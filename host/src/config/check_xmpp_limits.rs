@@ -45,6 +45,7 @@ pub(super) fn timeouts(raw: RawTimeouts, at: &At<'_>) -> Timeouts {
         login: at.wait("login", raw.login, d.login),
         stanza: at.wait("stanza", raw.stanza, d.stanza),
         idle: at.wait("idle", raw.idle, d.idle),
+        idle_websocket: at.wait("idle_websocket", raw.idle_websocket, d.idle_websocket),
         ping: at.wait("ping", raw.ping, d.ping),
         write: at.wait("write", raw.write, d.write),
         close: at.wait("close", raw.close, d.close),

@@ -394,7 +394,7 @@ pub struct StoreConfig {
     pub max_users: usize,
     /// `max_bytes`: what the cached rosters may take together, default 1 GiB.
     pub max_bytes: usize,
-    /// `max_contacts`: contacts of one roster, default 10,000; a longer one is an error.
+    /// `max_contacts`: contacts of one roster, default 100,000; a longer one is an error.
     pub max_contacts: usize,
     /// `grace`: how long a roster stays cached after the user's last session left, default 60 s.
     pub grace: Duration,
@@ -411,7 +411,7 @@ impl Default for StoreConfig {
         Self {
             max_users: 1_000_000,
             max_bytes: 1 << 30,
-            max_contacts: 10_000,
+            max_contacts: 100_000,
             grace: Duration::from_secs(60),
             stale_if_error: Duration::from_secs(3600),
             max_age: None,

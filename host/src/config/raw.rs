@@ -221,6 +221,7 @@ pub(super) struct RawTimeouts {
     pub(super) login: Given<Duration>,
     pub(super) stanza: Given<Duration>,
     pub(super) idle: Given<Duration>,
+    pub(super) idle_websocket: Given<Duration>,
     pub(super) ping: Given<Duration>,
     pub(super) write: Given<Duration>,
     pub(super) close: Given<Duration>,

@@ -16,8 +16,8 @@ use super::outgoing::{Network, Outgoing};
 use crate::config::LimitsConfig;
 use crate::metrics::Used;
 
-/// Most bytes a plugin may pass to the host in one call, either way round. A roster of 10,000 contacts is about one
-/// megabyte, a list of 100,000 users about three.
+/// Most bytes a plugin may pass to the host in one call, either way round. A roster of 100,000 contacts is about
+/// ten megabytes, a list of 100,000 users about three.
 const HOSTCALL_BYTES: usize = 16 << 20;
 /// Most random bytes in one host call: more would be a way to compute on the host's account.
 const RANDOM_BYTES: u64 = 64 << 10;

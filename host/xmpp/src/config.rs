@@ -99,9 +99,12 @@ pub struct Timeouts {
     pub stanza: Duration,
     /// From the last byte a client sent to the server asking whether it is there. Default: 5 min.
     pub idle: Duration,
+    /// The same over WebSocket, and from the last byte written too: proxies cut off what is silent in either direction, nginx
+    /// after 60 s. Default: 45 s.
+    pub idle_websocket: Duration,
     /// How long the client may take to answer that. Default: 60 s.
     pub ping: Duration,
-    /// How long a client may take to read what is written to it. Default: 60 s.
+    /// How long a client may take to read what is written to it, 256 kB at a time. Default: 60 s.
     pub write: Duration,
     /// How long the server waits for a client to close its stream too. Default: 3 s.
     pub close: Duration,
@@ -115,6 +118,7 @@ impl Default for Timeouts {
             login: Duration::from_secs(30),
             stanza: Duration::from_secs(60),
             idle: Duration::from_secs(300),
+            idle_websocket: Duration::from_secs(45),
             ping: Duration::from_secs(60),
             write: Duration::from_secs(60),
             close: Duration::from_secs(3),

@@ -108,6 +108,28 @@ async fn a_silent_client_is_asked_and_let_go_when_it_does_not_answer() {
 }
 
 #[tokio::test]
+async fn a_slow_client_has_as_long_for_a_large_roster_as_its_size_takes() {
+    let mut config = config();
+    config.timeouts.write = Duration::from_millis(700);
+    let server = Server::with(config).await;
+    server.friends.absent.store(120_000, std::sync::atomic::Ordering::Relaxed);
+    let mut john = Client::log_in(&server, "john", "phone").await;
+    john.send("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>").await;
+    john.expect("<query ").await;
+    let mut read = 0;
+    while !john.read.contains("</query></iq>") {
+        assert!(john.more().await, "cut off after {read} bytes");
+        read += john.read.len();
+        if john.read.len() > 400_000 {
+            john.read.clear();
+            tokio::time::sleep(Duration::from_millis(150)).await;
+        }
+    }
+    john.ping("p").await;
+    john.log_out().await;
+}
+
+#[tokio::test]
 async fn a_client_that_does_not_read_is_let_go_and_holds_up_nobody() {
     let mut config = config();
     config.limits.outbound_queue = 16;

@@ -4,11 +4,12 @@
 mod support;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures::{SinkExt, StreamExt};
-use support::Server;
+use support::{Client, Server};
 use support::server::{LONG, config, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -161,6 +162,29 @@ async fn what_breaks_the_framing_ends_the_stream_by_its_condition() {
     assert!(matches!(timeout(LONG, john.0.next()).await.unwrap().unwrap().unwrap(), Message::Pong(_)));
     drop(john);
     server.is_empty().await;
+}
+
+#[tokio::test]
+async fn silence_in_either_direction_is_broken_before_a_proxy_cuts_off() {
+    let mut config = config();
+    config.timeouts.idle_websocket = Duration::from_millis(200);
+    let server = Server::with(config).await;
+    let mut john = Web::connect(server.web_encrypted, Some("xmpp")).await.unwrap();
+    john.log_in().await;
+    for talks in [false, true, false] {
+        // A client that says something, and gets no answer, is not the one that a proxy has not heard.
+        for _ in 0..if talks { 10 } else { 0 } {
+            john.send("<presence xmlns='jabber:client' type='unavailable'/>").await;
+            tokio::time::sleep(Duration::from_millis(40)).await;
+        }
+        let ping = john.next().await.unwrap();
+        assert!(ping.contains("<ping xmlns='urn:xmpp:ping'/>"), "{ping}");
+        john.send("<iq xmlns='jabber:client' type='result' id='idle-ping' to='example.com'/>").await;
+    }
+    // Over TCP nobody is in between.
+    let mut quiet = Client::log_in(&server, "marie", "tablet").await;
+    assert!(timeout(Duration::from_millis(500), quiet.more()).await.is_err(), "{}", quiet.read);
+    assert!(roster_xmpp::config::Timeouts::default().idle_websocket < Duration::from_secs(60));
 }
 
 #[tokio::test]

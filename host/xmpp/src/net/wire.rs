@@ -19,6 +19,9 @@ use crate::stream::{Framing, StanzaLimits, StreamCondition, StreamError, StreamE
 /// Bytes that are drained from a client that goes on sending after the end.
 const MOST_DRAINED: usize = 1 << 20;
 
+/// Bytes for which a client has the time to write: a large roster may take a slow one longer.
+const PIECE: usize = 256_000;
+
 /// What came from the client.
 #[derive(Debug)]
 pub(crate) enum Received {
@@ -44,6 +47,7 @@ pub(crate) struct Wire {
     /// When an element began that is not complete.
     partial_since: Option<Instant>,
     last_read: Instant,
+    last_written: Instant,
     bytes: Bucket,
     stanzas: Bucket,
     output: String,
@@ -67,6 +71,7 @@ impl Wire {
             at: 0,
             partial_since: None,
             last_read: Instant::now(),
+            last_written: Instant::now(),
             bytes: Bucket::new(limits.bytes_per_second, limits.bytes_burst),
             stanzas: Bucket::new(limits.stanzas_per_second, limits.stanzas_burst),
             output: String::new(),
@@ -84,6 +89,14 @@ impl Wire {
     /// When the client was last heard.
     pub(crate) fn last_read(&self) -> Instant {
         self.last_read
+    }
+
+    /// When the client is to be asked whether it is there, if nothing happens until then.
+    pub(crate) fn idle_at(&self) -> Instant {
+        match self.framing {
+            Framing::Document => self.last_read + self.timeouts.idle,
+            Framing::Messages => self.last_read.min(self.last_written) + self.timeouts.idle_websocket,
+        }
     }
 
     pub(crate) fn exporter(&self) -> Option<[u8; 32]> {
@@ -241,8 +254,13 @@ impl Wire {
             return Ok(());
         }
         let (output, ends) = (std::mem::take(&mut self.output), std::mem::take(&mut self.ends));
-        match timeout(self.timeouts.write, self.transport.write(&output, &ends)).await {
-            Ok(Ok(())) => Ok(()),
+        let pieces = u32::try_from(1 + output.len() / PIECE).unwrap_or(u32::MAX);
+        let limit = self.timeouts.write.saturating_mul(pieces);
+        match timeout(limit, self.transport.write(&output, &ends)).await {
+            Ok(Ok(())) => {
+                self.last_written = Instant::now();
+                Ok(())
+            }
             Ok(Err(_)) | Err(_) => Err(Lost),
         }
     }

@@ -39,7 +39,7 @@ pub(super) async fn run(shared: &Shared, wire: &mut Wire, live: &mut Live) -> Ra
             Some(at) if wire.last_read() <= at => at + timeouts.ping,
             _ => {
                 asked = None;
-                wire.last_read() + timeouts.idle
+                wire.idle_at()
             }
         };
         // A client that acknowledges gets all of it, however much it is; one that does not is waited for as for a pong.

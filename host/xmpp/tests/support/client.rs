@@ -117,7 +117,8 @@ impl Client {
         std::mem::take(&mut self.read)
     }
 
-    async fn more(&mut self) -> bool {
+    /// Reads on. False at the end of the connection.
+    pub async fn more(&mut self) -> bool {
         let mut bytes = vec![0; 16_384];
         match self.io.read(&mut bytes).await {
             Ok(0) | Err(_) => false,
