@@ -126,7 +126,7 @@ impl Domain {
         outbound: Outbound,
     ) -> Result<Arc<Session>, BindError> {
         let resource = session::resource(resource)?;
-        let bare: Arc<str> = format!("{user}@{}", self.name()).into();
+        let bare: Arc<str> = self.bare(user).into();
         let session = Arc::new(Session::new(self.number(), user, bare, &resource, outbound)?);
         let mut world = self.world.write();
         let replaced = world.users.get(user).and_then(|entry| entry.named(session.resource()));
@@ -250,6 +250,11 @@ impl Domain {
         world.tidy(session.user());
         debug!(session = session.address(), "left");
         resource.attached && resource.fetching.load(Ordering::Relaxed) == 0
+    }
+
+    /// `john@example.com`.
+    fn bare(&self, user: &Username) -> String {
+        format!("{user}@{}", self.name())
     }
 
     /// A number that is never given twice, and above all that were given before.

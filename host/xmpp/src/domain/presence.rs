@@ -16,7 +16,7 @@ use super::address::{Address, local_part};
 use super::session::Session;
 use super::stanza::{self, Attr, Condition, JABBER_CLIENT, set};
 use super::view::may_see;
-use super::world::{Available, Resource, World};
+use super::world::{Available, Resource, User, World};
 use crate::outbound::weight;
 
 impl Domain {
@@ -102,13 +102,25 @@ impl Domain {
             me.send_to_available(&addressed_to(stanza, session.bare()));
         }
         let Some(view) = &me.roster else { return };
-        for contact in view.contacts().iter() {
-            let Some(name) = local_part(contact.jid, self.name()) else { continue };
-            if name == session.user().as_str() || !may_see(contact.subscription) {
-                continue;
+        let tell = |name: &str, them: &User, jid: &str| {
+            if name != session.user().as_str() && them.is_available() {
+                them.send_to_available(&addressed_to(stanza, jid));
             }
-            if let Some(them) = world.users.get(name).filter(|them| them.is_available()) {
-                them.send_to_available(&addressed_to(stanza, contact.jid));
+        };
+        // Whichever are fewer: contacts, or people who may be among them.
+        if view.contacts().len() <= world.users.len() {
+            for contact in view.contacts().iter().filter(|contact| may_see(contact.subscription)) {
+                let name = local_part(contact.jid, self.name());
+                if let Some((name, them)) = name.and_then(|name| Some((name, world.users.get(name)?))) {
+                    tell(name, them, contact.jid);
+                }
+            }
+            return;
+        }
+        for (name, them) in &world.users {
+            let jid = self.bare(name);
+            if view.seen_by(&jid) {
+                tell(name.as_str(), them, &jid);
             }
         }
     }
@@ -129,7 +141,7 @@ impl Domain {
             Address::Malformed => return self.refuse(session, stanza, Condition::JidMalformed),
         };
         let key = match resource {
-            None => format!("{user}@{}", self.name()),
+            None => self.bare(user),
             Some(resource) => format!("{user}@{}/{resource}", self.name()),
         };
         let mut world = self.world.write();

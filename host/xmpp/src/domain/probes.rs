@@ -143,10 +143,6 @@ impl Domain {
         local_part(jid, self.name()).filter(|other| *other != name.as_str())
     }
 
-    fn bare(&self, name: &Username) -> String {
-        format!("{name}@{}", self.name())
-    }
-
     /// A client asks for somebody's presence itself (RFC 6121 section 4.3.2). Whoever may not see it is told the same as of
     /// somebody who is away, or, if the own roster does not ask for it either, nothing.
     pub(super) fn answer_probe(&self, session: &Arc<Session>, probe: &Element) {

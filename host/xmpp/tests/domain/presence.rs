@@ -1,5 +1,7 @@
 //! Presence (RFC 6121 section 4).
 
+use roster_model::Subscription;
+
 use crate::support::{ALL, Client, World, asks, condition, contact, friends, shares, short, world};
 
 /// John and marie, each other's friends, both available.
@@ -37,11 +39,17 @@ async fn initial_presence_goes_to_friends_and_brings_theirs() {
 /// RFC 6121 sections 4.2.2, 4.3.1, 4.3.2 and 4.5.2, for all that two rosters can say of each other.
 #[tokio::test]
 async fn whose_presence_it_is_decides_by_the_own_roster_alone() {
-    for (johns, maries) in ALL.iter().flat_map(|johns| ALL.map(|maries| (*johns, maries))) {
-        let case = format!("john has marie with {johns:?}, marie has john with {maries:?}");
+    let pairs = ALL.iter().flat_map(|johns| ALL.map(|maries| (*johns, maries)));
+    // With fewer contacts than people who are here, and with more.
+    for ((johns, maries), others) in pairs.flat_map(|pair| [(pair, 0), (pair, 5)]) {
+        let case = format!("john has marie with {johns:?}, marie has john with {maries:?}, and {others} others");
         let world = world();
-        world.host.set("john", johns.map(|s| contact("marie", s)).into_iter().collect());
-        world.host.set("marie", maries.map(|s| contact("john", s)).into_iter().collect());
+        let roster = |name: &str, subscription: Option<_>| {
+            let others = (0..others).map(|n| contact(&format!("other{n}"), Subscription::From));
+            subscription.map(|s| contact(name, s)).into_iter().chain(others).collect()
+        };
+        world.host.set("john", roster("marie", johns));
+        world.host.set("marie", roster("john", maries));
         let mut marie = world.arrive("marie", "m").await;
         let mut john = world.bind("john", "j");
         john.get_roster(None).await;
