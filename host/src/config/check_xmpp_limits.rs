@@ -36,6 +36,13 @@ pub(super) fn limits(raw: RawClientLimits, at: &At<'_>) -> ClientLimits {
         stanzas_burst: at.count("stanzas_burst", raw.stanzas_burst, d.stanzas_burst, 1..=MANY),
         outbound_queue: at.count("outbound_queue", raw.outbound_queue, d.outbound_queue, 1..=MANY),
         outbound_bytes: at.size("outbound_bytes", raw.outbound_bytes, d.outbound_bytes, LEAST_STANZA..=GIB),
+        log_lines_per_address: at.count(
+            "log_lines_per_address",
+            raw.log_lines_per_address,
+            d.log_lines_per_address,
+            1..=MANY,
+        ),
+        log_lines: at.count("log_lines", raw.log_lines, d.log_lines, 1..=MANY),
     }
 }
 

@@ -213,6 +213,8 @@ pub(super) struct RawClientLimits {
     pub(super) stanzas_burst: Given<Whole>,
     pub(super) outbound_queue: Given<Whole>,
     pub(super) outbound_bytes: Given<Size>,
+    pub(super) log_lines_per_address: Given<Whole>,
+    pub(super) log_lines: Given<Whole>,
 }
 
 #[derive(Default, Deserialize)]

@@ -71,6 +71,12 @@ pub struct ClientLimits {
     /// What they may weigh together, bytes, about as they are on the wire; a stanza, and what belongs together, counts for at
     /// most 256 kB. Default: 4 MB.
     pub outbound_bytes: usize,
+    /// Lines of the log that events of one kind may have in a minute because of one address (of IPv6, of one /64); more are
+    /// counted and told in one line. Default: 10.
+    pub log_lines_per_address: u32,
+    /// Lines that events of one kind may have in a minute, whoever causes them; ten times as many of logins that succeed.
+    /// Default: 1,000.
+    pub log_lines: u32,
 }
 
 impl Default for ClientLimits {
@@ -86,6 +92,8 @@ impl Default for ClientLimits {
             stanzas_burst: 500,
             outbound_queue: 1_024,
             outbound_bytes: 4_000_000,
+            log_lines_per_address: 10,
+            log_lines: 1_000,
         }
     }
 }

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::accounts::credentials::random;
+use crate::client_log::ClientLog;
 use crate::config::EndpointConfig;
 use crate::counters::Counters;
 use crate::net::listen::{Places, accept};
@@ -93,14 +94,15 @@ impl Endpoint {
             }
         }
         let counters = Arc::<Counters>::default();
-        let places =
-            Places::new(config.limits.connections, config.limits.connections_per_address, Arc::clone(&counters));
+        let client_log = Arc::new(ClientLog::new(&config.limits));
+        let places = Places::new(&config.limits, Arc::clone(&counters), Arc::clone(&client_log));
         let (stop, stopped) = watch::channel(false);
         let by_name = |hosted: Hosted| (hosted.domain.name().to_owned(), Arc::new(hosted));
         let shared = Shared {
             tls: tls.map(acceptors),
             domains: domains.into_iter().map(by_name).collect::<HashMap<_, _>>(),
             counters,
+            client_log,
             throttle: Arc::new(Throttle::new(&config.login)),
             resumables: Arc::<Resumables>::default(),
             secret: random(),
@@ -143,6 +145,8 @@ impl Endpoint {
             tasks.spawn(accept(shared, listener, listening.tls, places, tasks.clone()));
         }
         tasks.spawn(expel::watch(Arc::clone(&shared)));
+        let log = Arc::clone(&shared);
+        tasks.spawn(async move { log.client_log.sum_up_until(log.stopped()).await });
         stop.await;
         stopping.send_replace(true);
         tasks.close();
@@ -150,6 +154,7 @@ impl Endpoint {
         if timeout(limit, tasks.wait()).await.is_err() {
             warn!(left = tasks.len(), ?limit, "some XMPP clients could not be told goodbye in time");
         }
+        shared.client_log.sum_up();
     }
 }
 

@@ -13,9 +13,11 @@
 //! - [`sasl`]: logging in; [`accounts`]: who may
 //! - [`outbound`]: what is on its way to one client, bounded
 //! - [`domain`]: one domain: sessions, rosters, presence, messages
+//! - `client_log`: lines of the log about clients
 //! - [`rosters`]: what the endpoint asks its host for
 
 pub mod accounts;
+mod client_log;
 pub mod config;
 pub mod counters;
 pub mod domain;
@@ -27,6 +29,7 @@ pub mod sasl;
 mod session;
 pub mod stream;
 
+pub use client_log::TARGET as CLIENT_LOG_TARGET;
 pub use domain::{Domain, DomainOptions, Session};
 pub use endpoint::{Endpoint, EndpointError, Listening};
 pub use jid;

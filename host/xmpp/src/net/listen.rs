@@ -10,10 +10,12 @@ use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
-use tracing::{debug, warn};
+use tracing::warn;
 
 use super::transport::Transport;
 use super::wire::Wire;
+use crate::client_log::{Client, ClientLog, Detail, What};
+use crate::config::ClientLimits;
 use crate::counters::Counters;
 use crate::sasl::network;
 use crate::session::connection::{Shared, serve};
@@ -26,6 +28,7 @@ pub(crate) struct Places {
     most: usize,
     most_per_address: usize,
     counters: Arc<Counters>,
+    log: Arc<ClientLog>,
     taken: Mutex<HashMap<IpAddr, usize>>,
 }
 
@@ -36,17 +39,25 @@ pub(crate) struct Place {
 }
 
 impl Places {
-    pub(crate) fn new(most: usize, most_per_address: usize, counters: Arc<Counters>) -> Self {
-        Self { most, most_per_address, counters, taken: Mutex::default() }
+    pub(crate) fn new(limits: &ClientLimits, counters: Arc<Counters>, log: Arc<ClientLog>) -> Self {
+        let ClientLimits { connections: most, connections_per_address: most_per_address, .. } = *limits;
+        Self { most, most_per_address, counters, log, taken: Mutex::default() }
     }
 
-    /// A place for a connection from `address`, if there is one.
-    pub(crate) fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
-        let address = network(address);
+    /// A place for a connection of `client`, if there is one.
+    pub(crate) fn take(self: &Arc<Self>, client: &Client) -> Option<Place> {
+        let address = network(client.address);
         let mut taken = self.taken.lock();
         let here = taken.get(&address).copied().unwrap_or(0);
-        if here >= self.most_per_address || self.counters.connections.get() >= self.most as u64 {
+        let limit = match () {
+            () if here >= self.most_per_address => Some("max_connections_per_address"),
+            () if self.counters.connections.get() >= self.most as u64 => Some("max_connections"),
+            () => None,
+        };
+        if limit.is_some() {
+            drop(taken);
             self.counters.connections_refused.increase();
+            self.log.note(What::ConnectionRefused, client, Detail { limit, ..Detail::default() });
             return None;
         }
         taken.insert(address, here + 1);
@@ -83,12 +94,12 @@ pub(crate) async fn accept(
             () = shared.stopped() => return,
         };
         match accepted {
-            Ok((stream, address)) => match places.take(address.ip()) {
-                Some(place) => {
-                    tasks.spawn(begin(Arc::clone(&shared), stream, address.ip(), direct, place));
+            Ok((stream, address)) => {
+                let client = Client::new(address.ip(), if direct { "tls" } else { "tcp" });
+                if let Some(place) = places.take(&client) {
+                    tasks.spawn(begin(Arc::clone(&shared), stream, client, direct, place));
                 }
-                None => debug!(%address, "a connection was refused: there are too many"),
-            },
+            }
             Err(error) => {
                 if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
                     warn!(%error, "cannot accept connections");
@@ -99,7 +110,7 @@ pub(crate) async fn accept(
     }
 }
 
-async fn begin(shared: Arc<Shared>, stream: TcpStream, address: IpAddr, direct: bool, place: Place) {
+async fn begin(shared: Arc<Shared>, stream: TcpStream, client: Client, direct: bool, place: Place) {
     // Without it stanzas wait for acknowledgements of earlier ones; if it cannot be had, so be it.
     let _ = stream.set_nodelay(true);
     let mut transport = Transport::Tcp(stream);
@@ -111,10 +122,10 @@ async fn begin(shared: Arc<Shared>, stream: TcpStream, address: IpAddr, direct: 
         };
         match begun {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => return debug!(%address, %error, "no TLS with a client"),
-            Err(_) => return debug!(%address, "a TLS handshake took too long"),
+            Ok(Err(error)) => return shared.client_log.tls_failed(&client, &error.to_string()),
+            Err(_) => return shared.client_log.tls_failed(&client, "the handshake took too long"),
         }
     }
     let wire = Box::new(Wire::new(transport, &shared.config.limits, &shared.config.timeouts));
-    serve(shared, wire, address, direct, place).await;
+    serve(shared, wire, client, direct, place).await;
 }

@@ -22,6 +22,7 @@ use tracing::debug;
 use super::listen::Places;
 use super::transport::Transport;
 use super::wire::Wire;
+use crate::client_log::Client;
 use crate::session::connection::{Shared, serve};
 use crate::stream::writer::escape_attribute;
 
@@ -65,7 +66,8 @@ async fn upgrade(State(web): State<Web>, request: Request) -> Response {
         return (StatusCode::BAD_REQUEST, "the subprotocol has to be \"xmpp\" (RFC 7395)\n").into_response();
     }
     response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL));
-    let Some(place) = web.places.take(address) else {
+    let client = Client::new(address, "websocket");
+    let Some(place) = web.places.take(&client) else {
         return (StatusCode::SERVICE_UNAVAILABLE, "there are too many connections\n").into_response();
     };
     let Web { shared, tasks, encrypted, .. } = web;
@@ -84,7 +86,7 @@ async fn upgrade(State(web): State<Web>, request: Request) -> Response {
         let socket = WebSocketStream::from_raw_socket(upgraded, Role::Server, Some(config)).await;
         let transport = Transport::WebSocket(Box::new(socket));
         let wire = Box::new(Wire::new(transport, &shared.config.limits, &shared.config.timeouts));
-        serve(shared, wire, address, encrypted, place).await;
+        serve(shared, wire, client, encrypted, place).await;
     });
     response
 }

@@ -5,8 +5,6 @@
 pub enum SaslFailure {
     /// The client gave up.
     Aborted,
-    /// The account may not be used.
-    AccountDisabled,
     /// The mechanism needs TLS.
     EncryptionRequired,
     /// Not base64.
@@ -17,7 +15,8 @@ pub enum SaslFailure {
     InvalidMechanism,
     /// Not what the mechanism says.
     MalformedRequest,
-    /// No such account, or not its password.
+    /// No such account, or not its password, or an account that may not be used: who guesses passwords must not learn that one
+    /// is right.
     NotAuthorized,
     /// Nobody can say now; or too many have failed.
     TemporaryAuthFailure,
@@ -28,7 +27,6 @@ impl SaslFailure {
     pub fn name(self) -> &'static str {
         match self {
             Self::Aborted => "aborted",
-            Self::AccountDisabled => "account-disabled",
             Self::EncryptionRequired => "encryption-required",
             Self::IncorrectEncoding => "incorrect-encoding",
             Self::InvalidAuthzid => "invalid-authzid",

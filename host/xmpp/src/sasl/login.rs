@@ -1,18 +1,17 @@
 //! The exchange of one stream.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jid::BareJid;
 use roster_model::Username;
-use tracing::{debug, warn};
 
 use super::failure::SaslFailure;
 use super::scram::{Binding, Challenged, ClientFirst};
-use super::throttle::Throttle;
+use super::throttle::{Limit, Throttle};
 use crate::accounts::{Accounts, AccountsUnavailable, ScramCredentials, ScramHash, Verdict};
+use crate::client_log::{Client, ClientLog, Detail, What};
 use crate::counters::Counters;
 
 /// The mechanisms, best first.
@@ -54,9 +53,10 @@ pub(crate) struct Surroundings {
     /// Whether a password may cross the connection.
     pub(crate) plain: bool,
     /// From where.
-    pub(crate) address: IpAddr,
+    pub(crate) client: Client,
     pub(crate) throttle: Arc<Throttle>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) log: Arc<ClientLog>,
     /// Makes up credentials of those who do not exist.
     pub(crate) secret: [u8; 32],
 }
@@ -65,6 +65,10 @@ pub(crate) struct Surroundings {
 pub(crate) struct Login {
     around: Surroundings,
     state: State,
+    /// Of the try that is under way.
+    mechanism: Option<Mechanism>,
+    /// The same: what the client says it is called.
+    account: Option<String>,
 }
 
 enum State {
@@ -78,10 +82,10 @@ enum State {
     },
 }
 
-/// What to tell the client.
-#[derive(Debug, PartialEq, Eq)]
+/// What to send next.
+#[derive(Debug)]
 pub(crate) enum Step {
-    /// `<challenge/>`.
+    /// `<challenge/>`, base64.
     Challenge(String),
     /// `<success/>`, with the last data of the mechanism.
     Success(Username, Option<String>),
@@ -89,15 +93,33 @@ pub(crate) enum Step {
     Failure(SaslFailure),
 }
 
-impl From<SaslFailure> for Step {
+/// Why a try does not succeed.
+enum Denial {
+    /// The client breaks the mechanism's rules, or asks for what it cannot have.
+    Refused(SaslFailure),
+    /// No such account, or not its password; or its password, and the account may not be used.
+    Failed { user: Option<Username>, disabled: bool },
+    /// Too many have failed before.
+    Throttled(Limit),
+    /// Nobody can say.
+    Unchecked(AccountsUnavailable),
+}
+
+impl From<SaslFailure> for Denial {
     fn from(failure: SaslFailure) -> Self {
-        Self::Failure(failure)
+        Self::Refused(failure)
+    }
+}
+
+impl From<AccountsUnavailable> for Denial {
+    fn from(error: AccountsUnavailable) -> Self {
+        Self::Unchecked(error)
     }
 }
 
 impl Login {
     pub(crate) fn new(around: Surroundings) -> Self {
-        Self { around, state: State::Idle }
+        Self { around, state: State::Idle, mechanism: None, account: None }
     }
 
     /// The names of the mechanisms that are offered, best first.
@@ -120,82 +142,77 @@ impl Login {
 
     /// `<auth mechanism='…'>`. `data` is the text in it, as it came.
     pub(crate) async fn start(&mut self, mechanism: &str, data: &str) -> Step {
-        self.state = State::Idle;
-        if !self.around.allowed {
-            return SaslFailure::EncryptionRequired.into();
-        }
-        let Some(mechanism) = ALL.into_iter().find(|known| known.name() == mechanism) else {
-            return SaslFailure::InvalidMechanism.into();
-        };
-        if mechanism == Mechanism::Plain && !self.around.plain {
-            return SaslFailure::EncryptionRequired.into();
-        }
-        if !self.offers(mechanism) {
-            return SaslFailure::InvalidMechanism.into();
-        }
-        // No text is no initial response, and "=" is an empty one (RFC 6120 section 6.4.2).
-        if data.is_empty() {
-            self.state = State::Chosen(mechanism);
-            return Step::Challenge(String::new());
-        }
-        match decode(data) {
-            Ok(message) => self.first(mechanism, &message).await,
-            Err(failure) => failure.into(),
-        }
+        (self.state, self.mechanism, self.account) = (State::Idle, None, None);
+        let step = self.choose(mechanism, data).await;
+        self.told(step)
     }
 
     /// `<response/>`.
     pub(crate) async fn respond(&mut self, data: &str) -> Step {
-        let message = match decode(data) {
-            Ok(message) => message,
-            Err(failure) => {
-                self.state = State::Idle;
-                return failure.into();
-            }
-        };
-        match std::mem::replace(&mut self.state, State::Idle) {
-            State::Idle => SaslFailure::MalformedRequest.into(),
-            State::Chosen(mechanism) => self.first(mechanism, &message).await,
-            State::Challenged { scram, user, disabled } => match scram.verify(&message) {
-                Err(failure) => self.failed(user.as_ref(), failure),
-                Ok(signature) => match user {
-                    None => self.failed(None, SaslFailure::NotAuthorized),
-                    Some(_) if disabled => SaslFailure::AccountDisabled.into(),
-                    Some(user) => self.succeeded(user, Some(signature)),
-                },
-            },
-        }
+        let step = self.go_on(data).await;
+        self.told(step)
     }
 
     /// `<abort/>`.
     pub(crate) fn abort(&mut self) -> Step {
         self.state = State::Idle;
-        SaslFailure::Aborted.into()
+        self.told(Err(SaslFailure::Aborted.into()))
     }
 
-    async fn first(&mut self, mechanism: Mechanism, message: &[u8]) -> Step {
-        let step = match mechanism {
+    async fn choose(&mut self, mechanism: &str, data: &str) -> Result<Step, Denial> {
+        let known = ALL.into_iter().find(|known| known.name() == mechanism);
+        self.mechanism = known;
+        if !self.around.allowed {
+            return Err(SaslFailure::EncryptionRequired.into());
+        }
+        let mechanism = known.ok_or(SaslFailure::InvalidMechanism)?;
+        if mechanism == Mechanism::Plain && !self.around.plain {
+            return Err(SaslFailure::EncryptionRequired.into());
+        }
+        if !self.offers(mechanism) {
+            return Err(SaslFailure::InvalidMechanism.into());
+        }
+        // No text is no initial response, and "=" is an empty one (RFC 6120 section 6.4.2).
+        if data.is_empty() {
+            self.state = State::Chosen(mechanism);
+            return Ok(Step::Challenge(String::new()));
+        }
+        self.first(mechanism, &decode(data)?).await
+    }
+
+    async fn go_on(&mut self, data: &str) -> Result<Step, Denial> {
+        match (std::mem::replace(&mut self.state, State::Idle), decode(data)?) {
+            (State::Idle, _) => Err(SaslFailure::MalformedRequest.into()),
+            (State::Chosen(mechanism), message) => self.first(mechanism, &message).await,
+            (State::Challenged { scram, user, disabled }, message) => match (scram.verify(&message), user) {
+                (Ok(signature), Some(user)) if !disabled => Ok(Step::Success(user, Some(STANDARD.encode(signature)))),
+                (Ok(_), user) => Err(Denial::Failed { user, disabled }),
+                (Err(SaslFailure::NotAuthorized), user) => Err(Denial::Failed { user, disabled: false }),
+                (Err(failure), _) => Err(failure.into()),
+            },
+        }
+    }
+
+    async fn first(&mut self, mechanism: Mechanism, message: &[u8]) -> Result<Step, Denial> {
+        match mechanism {
             Mechanism::Plain => self.plain(message).await,
             Mechanism::Scram { hash, plus } => self.scram(hash, plus, message).await,
-        };
-        step.unwrap_or_else(Step::Failure)
+        }
     }
 
-    async fn scram(&mut self, hash: ScramHash, plus: bool, message: &[u8]) -> Result<Step, SaslFailure> {
+    async fn scram(&mut self, hash: ScramHash, plus: bool, message: &[u8]) -> Result<Step, Denial> {
         let binding = match &self.around.exporter {
             Some(data) if plus => Binding::Exporter(data),
             _ => Binding::None { plus_offered: self.offers_binding() },
         };
         let first = ClientFirst::parse(message, binding)?;
         // A name nobody can have is treated like one nobody has.
-        let user = Username::new(&first.name).ok();
+        let user = self.named(&first.name);
         self.check_authzid(first.authzid.as_deref(), user.as_ref())?;
         self.check_throttle(user.as_ref())?;
         let stored = match &user {
             None => None,
-            Some(user) => {
-                self.around.accounts.credentials(user, hash).await.map_err(|error| self.unavailable(&error))?
-            }
+            Some(user) => self.around.accounts.credentials(user, hash).await?,
         };
         let (user, credentials, disabled) = match stored {
             Some(stored) => (user, stored.credentials, stored.disabled),
@@ -207,26 +224,32 @@ impl Login {
     }
 
     /// RFC 4616: who to be, whose password, the password; zero bytes between.
-    async fn plain(&mut self, message: &[u8]) -> Result<Step, SaslFailure> {
+    async fn plain(&mut self, message: &[u8]) -> Result<Step, Denial> {
         let message = std::str::from_utf8(message).map_err(|_| SaslFailure::MalformedRequest)?;
         let mut parts = message.split('\0');
         let (Some(authzid), Some(name), Some(password), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
         else {
-            return Err(SaslFailure::MalformedRequest);
+            return Err(SaslFailure::MalformedRequest.into());
         };
         if name.is_empty() || password.is_empty() {
-            return Err(SaslFailure::MalformedRequest);
+            return Err(SaslFailure::MalformedRequest.into());
         }
-        let Ok(user) = Username::new(name) else { return Ok(self.failed(None, SaslFailure::NotAuthorized)) };
+        let Some(user) = self.named(name) else { return Err(Denial::Failed { user: None, disabled: false }) };
         self.check_authzid(Some(authzid).filter(|authzid| !authzid.is_empty()), Some(&user))?;
         self.check_throttle(Some(&user))?;
-        let verdict = self.around.accounts.verify_plain(&user, password).await;
-        Ok(match verdict.map_err(|error| self.unavailable(&error))? {
-            Verdict::Accepted => self.succeeded(user, None),
-            Verdict::Refused => self.failed(Some(&user), SaslFailure::NotAuthorized),
-            Verdict::Disabled => SaslFailure::AccountDisabled.into(),
-        })
+        match self.around.accounts.verify_plain(&user, password).await? {
+            Verdict::Accepted => Ok(Step::Success(user, None)),
+            Verdict::Refused => Err(Denial::Failed { user: Some(user), disabled: false }),
+            Verdict::Disabled => Err(Denial::Failed { user: Some(user), disabled: true }),
+        }
+    }
+
+    /// The user with that name, if there can be one.
+    fn named(&mut self, name: &str) -> Option<Username> {
+        let user = Username::new(name).ok();
+        self.account = Some(user.as_ref().map_or(name, Username::as_str).to_owned());
+        user
     }
 
     /// Nobody may be anybody else: who to be is left out, or the address of the account (RFC 6120 section 6.3.8).
@@ -239,32 +262,52 @@ impl Login {
         }
     }
 
-    fn check_throttle(&self, user: Option<&Username>) -> Result<(), SaslFailure> {
-        if self.around.throttle.allows(self.around.address, &self.around.domain, user) {
-            return Ok(());
-        }
-        self.around.counters.logins_throttled.increase();
-        debug!(address = %self.around.address, "a login was turned away: too many have failed");
-        Err(SaslFailure::TemporaryAuthFailure)
+    fn check_throttle(&self, user: Option<&Username>) -> Result<(), Denial> {
+        let Surroundings { throttle, client, domain, .. } = &self.around;
+        throttle.check(client.address, domain, user).map_err(Denial::Throttled)
     }
 
-    fn unavailable(&self, error: &AccountsUnavailable) -> SaslFailure {
-        warn!(domain = %self.around.domain, %error, "logins cannot be checked");
-        SaslFailure::TemporaryAuthFailure
+    /// Counts and logs what has become of a try. What the client is told of a denial does not say whether there is such an
+    /// account, nor whether it is disabled.
+    fn told(&self, step: Result<Step, Denial>) -> Step {
+        let Surroundings { throttle, counters, client, domain, .. } = &self.around;
+        let address = client.address;
+        let (what, detail, step) = match step {
+            Ok(Step::Challenge(data)) => return Step::Challenge(data),
+            Ok(step) => {
+                counters.logins.increase();
+                (What::LoginSucceeded, Detail::default(), step)
+            }
+            Err(Denial::Refused(failure)) => {
+                let detail = Detail { reason: Some(failure.name()), ..Detail::default() };
+                (What::LoginRefused, detail, Step::Failure(failure))
+            }
+            Err(Denial::Failed { user, disabled }) => {
+                counters.login_failures.increase();
+                throttle.failed(address, domain, user.as_ref());
+                let failure = SaslFailure::NotAuthorized;
+                let reason = Some(if disabled { "account-disabled" } else { failure.name() });
+                (What::LoginFailed, Detail { reason, ..Detail::default() }, Step::Failure(failure))
+            }
+            Err(Denial::Throttled(limit)) => {
+                counters.logins_throttled.increase();
+                let detail = Detail { limit: Some(limit.key()), ..Detail::default() };
+                (What::LoginThrottled, detail, Step::Failure(SaslFailure::TemporaryAuthFailure))
+            }
+            Err(Denial::Unchecked(error)) => {
+                let text = error.to_string();
+                self.note(What::LoginUnchecked, Detail { text: Some(&text), ..Detail::default() });
+                return Step::Failure(SaslFailure::TemporaryAuthFailure);
+            }
+        };
+        self.note(what, detail);
+        step
     }
 
-    fn failed(&self, user: Option<&Username>, failure: SaslFailure) -> Step {
-        if failure == SaslFailure::NotAuthorized {
-            self.around.counters.login_failures.increase();
-            self.around.throttle.failed(self.around.address, &self.around.domain, user);
-            debug!(address = %self.around.address, domain = %self.around.domain, "a login has failed");
-        }
-        failure.into()
-    }
-
-    fn succeeded(&self, user: Username, signature: Option<String>) -> Step {
-        self.around.counters.logins.increase();
-        Step::Success(user, signature.map(|signature| STANDARD.encode(signature)))
+    fn note(&self, what: What, detail: Detail<'_>) {
+        let client = Client { account: self.account.clone(), ..self.around.client.clone() };
+        let mechanism = self.mechanism.map(Mechanism::name);
+        self.around.log.note(what, &client, Detail { mechanism, ..detail });
     }
 }
 

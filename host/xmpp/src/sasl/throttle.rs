@@ -18,6 +18,23 @@ const MOST_BUCKETS: usize = 20_000;
 /// How many are looked at to find one that can go.
 const SAMPLE: usize = 16;
 
+/// Of which there were too many failures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    Address,
+    Account,
+}
+
+impl Limit {
+    /// The field of [`LoginLimits`].
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::Address => "failures_per_address",
+            Self::Account => "failures_per_account",
+        }
+    }
+}
+
 /// See the module.
 pub(crate) struct Throttle {
     hasher: RandomState,
@@ -35,10 +52,15 @@ impl Throttle {
     }
 
     /// Whether another try is looked at.
-    pub(crate) fn allows(&self, address: IpAddr, domain: &str, user: Option<&Username>) -> bool {
+    pub(crate) fn check(&self, address: IpAddr, domain: &str, user: Option<&Username>) -> Result<(), Limit> {
         let now = Instant::now();
-        self.addresses.has_room(self.hasher.hash_one(network(address)), now)
-            && user.is_none_or(|user| self.accounts.has_room(self.hasher.hash_one((domain, user)), now))
+        if !self.addresses.has_room(self.hasher.hash_one(network(address)), now) {
+            return Err(Limit::Address);
+        }
+        match user {
+            Some(user) if !self.accounts.has_room(self.hasher.hash_one((domain, user)), now) => Err(Limit::Account),
+            _ => Ok(()),
+        }
     }
 
     /// A try has failed.
@@ -128,7 +150,7 @@ mod tests {
         let (john, marie) = (Username::new("john").unwrap(), Username::new("marie").unwrap());
         let attacker: IpAddr = "2001:db8::1".parse().unwrap();
         for _ in 0..3 {
-            assert!(throttle.allows(attacker, "x", Some(&john)));
+            assert_eq!(throttle.check(attacker, "x", Some(&john)), Ok(()));
             throttle.failed(attacker, "x", Some(&john));
         }
         for (address, expected) in [
@@ -138,7 +160,8 @@ mod tests {
             ("::ffff:192.0.2.1", true),
             ("192.0.2.1", true),
         ] {
-            assert_eq!(throttle.allows(address.parse().unwrap(), "x", Some(&marie)), expected, "{address}");
+            let expected = if expected { Ok(()) } else { Err(Limit::Address) };
+            assert_eq!(throttle.check(address.parse().unwrap(), "x", Some(&marie)), expected, "{address}");
         }
     }
 
@@ -150,9 +173,9 @@ mod tests {
             throttle.failed(IpAddr::from([192, 0, 2, n]), "x", Some(&john));
         }
         let other = IpAddr::from([192, 0, 2, 3]);
-        assert!(!throttle.allows(other, "x", Some(&john)));
-        assert!(throttle.allows(other, "y", Some(&john)), "the same name in another domain");
-        assert!(throttle.allows(other, "x", None));
+        assert_eq!(throttle.check(other, "x", Some(&john)), Err(Limit::Account));
+        assert_eq!(throttle.check(other, "y", Some(&john)), Ok(()), "the same name in another domain");
+        assert_eq!(throttle.check(other, "x", None), Ok(()));
     }
 
     #[test]

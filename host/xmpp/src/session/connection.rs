@@ -1,7 +1,6 @@
 //! The course of a connection: log in, run, say goodbye.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -10,15 +9,15 @@ use jid::DomainPart;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
-use tracing::debug;
 
 use super::End;
 use super::live::{Live, Waited};
 use super::negotiate::Negotiation;
 use super::resume::Resumables;
-use super::run::{Ran, last_words, run};
+use super::run::{Ran, last_words, overflow, run};
 use crate::accounts::Accounts;
 use crate::accounts::credentials::random;
+use crate::client_log::{Client, ClientLog, Detail, What};
 use crate::config::EndpointConfig;
 use crate::counters::Counters;
 use crate::domain::Domain;
@@ -48,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) tls: Option<Tls>,
     pub(crate) domains: HashMap<String, Arc<Hosted>>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) client_log: Arc<ClientLog>,
     pub(crate) throttle: Arc<Throttle>,
     pub(crate) resumables: Arc<Resumables>,
     /// Makes up credentials of those who do not exist.
@@ -73,32 +73,43 @@ impl Shared {
 }
 
 /// Serves one client, until its connection and its session are over.
-pub(crate) async fn serve(shared: Arc<Shared>, mut wire: Box<Wire>, address: IpAddr, encrypted: bool, place: Place) {
-    let Some(mut live) = Box::pin(log_in(&shared, &mut wire, address, encrypted)).await else { return };
+pub(crate) async fn serve(
+    shared: Arc<Shared>,
+    mut wire: Box<Wire>,
+    mut client: Client,
+    encrypted: bool,
+    place: Place,
+) {
+    let Some(mut live) = Box::pin(log_in(&shared, &mut wire, &mut client, encrypted)).await else { return };
     let end = match run(&shared, &mut wire, &mut live).await {
         Ran::Ended(end) => end,
         Ran::Taken(request) => {
             hand_over(request, live).await;
             let end = StreamCondition::Conflict.because("the session goes on in another stream").into();
-            return say_goodbye(&shared, &mut wire, end, true).await;
+            return say_goodbye(&shared, &mut wire, &client, end, true).await;
         }
     };
     if matches!(end, End::Lost) && live.place.is_some() {
         drop(wire);
         drop(place);
-        return wait(&shared, live).await;
+        return wait(&shared, &client, live).await;
     }
     if matches!(end, End::Closed) {
         last_words(&shared, &mut wire, &mut live);
     }
     // First the session, so that others learn of it at once; then whatever there is to say to the client.
     live.finish().await;
-    say_goodbye(&shared, &mut wire, end, true).await;
+    say_goodbye(&shared, &mut wire, &client, end, true).await;
 }
 
-async fn log_in(shared: &Arc<Shared>, wire: &mut Wire, address: IpAddr, encrypted: bool) -> Option<Box<Live>> {
+async fn log_in(
+    shared: &Arc<Shared>,
+    wire: &mut Wire,
+    client: &mut Client,
+    encrypted: bool,
+) -> Option<Box<Live>> {
     let limit = shared.config.timeouts.login;
-    let mut negotiation = Negotiation::new(shared, wire, address, encrypted);
+    let mut negotiation = Negotiation::new(shared, wire, client, encrypted);
     let result = tokio::select! {
         result = timeout(limit, negotiation.go()) => result,
         () = shared.stopped() => Ok(Err(StreamCondition::SystemShutdown.into())),
@@ -109,17 +120,23 @@ async fn log_in(shared: &Arc<Shared>, wire: &mut Wire, address: IpAddr, encrypte
         Err(_) => StreamCondition::ConnectionTimeout.because(format!("not logged in after {limit:?}")).into(),
     };
     let answered = negotiation.answered;
-    say_goodbye(shared, wire, end, answered).await;
+    say_goodbye(shared, wire, client, end, answered).await;
     None
 }
 
 /// The session waits for its client.
-async fn wait(shared: &Shared, mut live: Box<Live>) {
+async fn wait(shared: &Shared, client: &Client, mut live: Box<Live>) {
     let Some(_counted) = shared.resumables.hibernate(shared.config.resumption.hibernating) else {
+        let limit = Some("hibernating");
+        shared.client_log.note(What::SessionRefused, client, Detail { limit, ..Detail::default() });
         return live.finish().await;
     };
     match live.hibernate(&shared.config, shared.stopped()).await {
         Waited::Resumed(request) => hand_over(request, live).await,
+        Waited::Overflow => {
+            shared.client_log.stream_ended(client, &overflow(shared));
+            live.finish().await;
+        }
         Waited::Over => live.finish().await,
     }
 }
@@ -137,7 +154,7 @@ pub(super) fn stream_id() -> String {
 }
 
 /// Ends the stream as RFC 6120 section 4.4 says, and the connection.
-async fn say_goodbye(shared: &Shared, wire: &mut Wire, end: End, answered: bool) {
+async fn say_goodbye(shared: &Shared, wire: &mut Wire, client: &Client, end: End, answered: bool) {
     let error = match end {
         End::Lost => return wire.close().await,
         End::Closed => None,
@@ -145,7 +162,7 @@ async fn say_goodbye(shared: &Shared, wire: &mut Wire, end: End, answered: bool)
     };
     if let Some(error) = &error {
         shared.counters.stream_errors.increase();
-        debug!(%error, "a stream is ended");
+        shared.client_log.stream_ended(client, error);
         if !answered {
             // An error needs a stream to be in (RFC 6120 section 4.9.1.2).
             let from = shared.domains.values().next().map(|hosted| hosted.domain.name()).unwrap_or_default();

@@ -30,7 +30,7 @@ async fn look(Hosted { domain, accounts }: &Hosted) {
         return;
     }
     for user in accounts.gone(online).await {
-        info!(%user, domain = domain.name(), "the account is gone; its sessions end");
+        info!(%user, domain = domain.name(), "the account is gone or disabled; its sessions end");
         domain.expel(&user);
     }
 }

@@ -31,6 +31,8 @@ pub(crate) struct Live {
 pub(super) enum Waited {
     /// Its client is back, on another connection.
     Resumed(HandOver),
+    /// More came for it than may wait.
+    Overflow,
     /// Nobody came, or it was ended from outside.
     Over,
 }
@@ -63,7 +65,7 @@ impl Live {
         debug!(session = self.session.jid().as_str(), "the connection is lost; waiting for the client to come back");
         let waited = tokio::select! {
             request = place.request() => Waited::Resumed(request),
-            () = self.outgoing.overflow() => Waited::Over,
+            () = self.outgoing.overflow() => Waited::Overflow,
             _ = self.outgoing.ended() => Waited::Over,
             () = sleep_until(until) => Waited::Over,
             () = stop => Waited::Over,

@@ -4,7 +4,6 @@
 //! after a restart before it has seen the answer, except for TLS: what follows `<starttls/>` in the clear could have been put
 //! there by anybody.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use jid::BareJid;
@@ -18,9 +17,11 @@ use super::features;
 use super::live::Live;
 use super::management::Management;
 use super::run::unknown;
+use crate::client_log::{Client, Detail, What};
+use crate::domain::BindError;
 use crate::net::wire::{Received, Wire};
 use crate::outbound;
-use crate::sasl::{Login, SaslFailure, Step, Surroundings};
+use crate::sasl::{Login, Step, Surroundings};
 use crate::stream::header::Reply;
 use crate::stream::{Framing, Header, StreamCondition, StreamError, StreamEvent, ns};
 
@@ -28,7 +29,7 @@ use crate::stream::{Framing, Header, StreamCondition, StreamError, StreamEvent, 
 pub(super) struct Negotiation<'a> {
     pub(super) shared: &'a Arc<Shared>,
     pub(super) wire: &'a mut Wire,
-    pub(super) address: IpAddr,
+    pub(super) client: &'a mut Client,
     /// On TLS, by us or by the HTTP listener.
     pub(super) encrypted: bool,
     /// The server has answered the current header.
@@ -41,11 +42,16 @@ pub(super) struct Negotiation<'a> {
 }
 
 impl<'a> Negotiation<'a> {
-    pub(super) fn new(shared: &'a Arc<Shared>, wire: &'a mut Wire, address: IpAddr, encrypted: bool) -> Self {
+    pub(super) fn new(
+        shared: &'a Arc<Shared>,
+        wire: &'a mut Wire,
+        client: &'a mut Client,
+        encrypted: bool,
+    ) -> Self {
         Self {
             shared,
             wire,
-            address,
+            client,
             encrypted,
             answered: false,
             hosted: None,
@@ -105,6 +111,7 @@ impl<'a> Negotiation<'a> {
         let Some(hosted) = hosted else {
             return Err(StreamCondition::HostUnknown.because("this domain is not served here"));
         };
+        self.client.domain = Some(hosted.domain.name().to_owned());
         self.lang = header.lang.filter(|lang| !lang.is_empty() && lang.len() <= 35);
         let from = header.from.filter(|from| BareJid::new(from).is_ok());
         let to = self.user.as_ref().map(|user| format!("{user}@{}", hosted.domain.name())).or(from);
@@ -137,9 +144,10 @@ impl<'a> Negotiation<'a> {
             exporter: self.wire.exporter(),
             allowed: self.encrypted || !config.require_encryption,
             plain: self.encrypted || (!config.require_encryption && config.allow_unencrypted_plain_auth),
-            address: self.address,
+            client: self.client.clone(),
             throttle: Arc::clone(&self.shared.throttle),
             counters: Arc::clone(&self.shared.counters),
+            log: Arc::clone(&self.shared.client_log),
             secret: self.shared.secret,
         })
     }
@@ -167,6 +175,7 @@ impl<'a> Negotiation<'a> {
             Step::Challenge(data) => self.wire.put(&sasl("challenge", Some(&data))),
             Step::Success(user, data) => {
                 self.wire.put(&sasl("success", data.as_deref()));
+                self.client.account = Some(user.to_string());
                 self.user = Some(user);
                 self.login = None;
                 self.answered = false;
@@ -179,9 +188,6 @@ impl<'a> Negotiation<'a> {
                 self.failures += 1;
                 if self.failures >= self.shared.config.login.attempts_per_stream.max(1) {
                     return Err(StreamCondition::PolicyViolation.because("too many logins have failed").into());
-                }
-                if failure == SaslFailure::AccountDisabled {
-                    tracing::info!(address = %self.address, "somebody logged in to a disabled account");
                 }
             }
         }
@@ -199,11 +205,12 @@ impl<'a> Negotiation<'a> {
         // Nothing can be said to a client whose handshake has failed (RFC 6120 section 5.4.3.2).
         self.wire.start_tls(&tls.after_starttls, self.shared.config.limits.stanza_before_login).await.map_err(
             |error| {
-                tracing::debug!(address = %self.address, %error, "no TLS with a client");
+                self.shared.client_log.tls_failed(self.client, &error.to_string());
                 End::Lost
             },
         )?;
         self.encrypted = true;
+        self.client.transport = "tls";
         self.answered = false;
         self.login = None;
         Ok(())
@@ -242,8 +249,10 @@ impl<'a> Negotiation<'a> {
         }
         match hosted.domain.bind(user, asked.as_deref(), sender) {
             Err(error) => {
-                let account = format!("{user}@{}", hosted.domain.name());
-                tracing::warn!(account, address = %self.address, %error, "a session was refused");
+                if let BindError::TooManySessions { .. } = error {
+                    let limit = Some("max_sessions_per_user");
+                    self.shared.client_log.note(What::SessionRefused, self.client, Detail { limit, ..Detail::default() });
+                }
                 set(xml_ncname!("type"), "error");
                 answer.append_child(error.element());
                 self.wire.put(&answer);

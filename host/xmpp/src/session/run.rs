@@ -62,7 +62,7 @@ pub(super) async fn run(shared: &Shared, wire: &mut Wire, live: &mut Live) -> Ra
             event = live.outgoing.event(takes) => {
                 let stanza = match event {
                     Event::Stanza(stanza) => stanza,
-                    Event::Overflow => return Ran::Ended(overflow(shared)),
+                    Event::Overflow => return Ran::Ended(overflow(shared).into()),
                     Event::Ended(why) => return Ran::Ended(ended(why)),
                 };
                 put(shared, wire, live, stanza);
@@ -90,7 +90,7 @@ pub(super) async fn run(shared: &Shared, wire: &mut Wire, live: &mut Live) -> Ra
         if wire.waiting() > 0 {
             tokio::select! {
                 flushed = wire.flush() => if flushed.is_err() { return Ran::Ended(End::Lost) },
-                () = live.outgoing.overflow() => return Ran::Ended(overflow(shared)),
+                () = live.outgoing.overflow() => return Ran::Ended(overflow(shared).into()),
                 _ = live.outgoing.ended() => return Ran::Ended(End::Lost),
                 request = requested(live.place.as_mut()) => return Ran::Taken(request),
             }
@@ -105,9 +105,9 @@ async fn requested(place: Option<&mut super::resume::Place>) -> HandOver {
     }
 }
 
-fn overflow(shared: &Shared) -> End {
+pub(super) fn overflow(shared: &Shared) -> StreamError {
     shared.counters.overflows.increase();
-    StreamCondition::PolicyViolation.because("too much is waiting to be read").into()
+    StreamCondition::PolicyViolation.because("too much is waiting to be read")
 }
 
 fn ended(why: SessionEnd) -> End {
