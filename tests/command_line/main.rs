@@ -7,17 +7,18 @@
 //! - [`demo`]: the program without a configuration
 //! - [`check_config`], [`ports`]: what is said when it cannot start
 //! - [`serving`], [`sinks`], [`https`]: the program with a configuration
-//! - [`logs`], [`secrets`]: what is on standard error, and what must not be
+//! - [`logs`], [`client_log`], [`secrets`]: what is on standard error, and what must not be
 //! - [`stopping`]: SIGTERM and SIGINT; [`killed`]: SIGKILL
 //! - [`plugin_files`], [`plugin_swaps`]: the subcommands `plugin ...`; [`accounts`]: `account ...`
 //!
-//! Shared: [`program`] (a running process and its output), [`setup`] (a folder with a configuration), [`web_app`] and
-//! [`client`].
+//! Shared: [`program`] (a running process and its output), [`setup`] (a folder with a configuration), [`web_app`],
+//! [`client`] and [`stream`].
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod accounts;
 mod check_config;
 mod client;
+mod client_log;
 mod demo;
 mod https;
 mod killed;
@@ -32,4 +33,5 @@ mod serving;
 mod setup;
 mod sinks;
 mod stopping;
+mod stream;
 mod web_app;

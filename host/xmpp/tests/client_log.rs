@@ -174,7 +174,9 @@ async fn what_is_too_much_is_a_line_that_names_the_limit() {
 
     other.send("<\u{202e}/>").await;
     other.rest().await;
-    assert!(log.line(3).await.starts_with("INFO stream ended address=127.0.0.1 domain=example.com transport=tcp reason="));
+    assert!(
+        log.line(3).await.starts_with("INFO stream ended address=127.0.0.1 domain=example.com transport=tcp reason=")
+    );
     assert_eq!(log.lines().len(), 4);
 }
 

@@ -9,7 +9,10 @@ fn what_a_client_says_cannot_forge_a_line() {
         ("a.b-c_d+e#f", "a.b-c_d+e#f"),
         ("jürgen", "jürgen"),
         ("ⴰⵎⴰⵣⵉⵖ", "ⴰⵎⴰⵣⵉⵖ"),
-        ("x\nWARN login failed address=192.0.2.7", "x\\u{a}WARN\\u{20}login\\u{20}failed\\u{20}address\\u{3d}192.0.2.7"),
+        (
+            "x\nWARN login failed address=192.0.2.7",
+            "x\\u{a}WARN\\u{20}login\\u{20}failed\\u{20}address\\u{3d}192.0.2.7",
+        ),
         ("\u{1b}[1m\r\u{0}", "\\u{1b}[1m\\u{d}\\u{0}"),
         ("a\u{202e}b\u{2066}\u{200d}\u{2028}\u{85}", "a\\u{202e}b\\u{2066}\\u{200d}\\u{2028}\\u{85}"),
         ("\"a\\b'", "\\u{22}a\\u{5c}b\\u{27}"),

@@ -73,13 +73,7 @@ impl Shared {
 }
 
 /// Serves one client, until its connection and its session are over.
-pub(crate) async fn serve(
-    shared: Arc<Shared>,
-    mut wire: Box<Wire>,
-    mut client: Client,
-    encrypted: bool,
-    place: Place,
-) {
+pub(crate) async fn serve(shared: Arc<Shared>, mut wire: Box<Wire>, mut client: Client, encrypted: bool, place: Place) {
     let Some(mut live) = Box::pin(log_in(&shared, &mut wire, &mut client, encrypted)).await else { return };
     let end = match run(&shared, &mut wire, &mut live).await {
         Ran::Ended(end) => end,
@@ -102,12 +96,7 @@ pub(crate) async fn serve(
     say_goodbye(&shared, &mut wire, &client, end, true).await;
 }
 
-async fn log_in(
-    shared: &Arc<Shared>,
-    wire: &mut Wire,
-    client: &mut Client,
-    encrypted: bool,
-) -> Option<Box<Live>> {
+async fn log_in(shared: &Arc<Shared>, wire: &mut Wire, client: &mut Client, encrypted: bool) -> Option<Box<Live>> {
     let limit = shared.config.timeouts.login;
     let mut negotiation = Negotiation::new(shared, wire, client, encrypted);
     let result = tokio::select! {

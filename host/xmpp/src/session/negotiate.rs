@@ -42,12 +42,7 @@ pub(super) struct Negotiation<'a> {
 }
 
 impl<'a> Negotiation<'a> {
-    pub(super) fn new(
-        shared: &'a Arc<Shared>,
-        wire: &'a mut Wire,
-        client: &'a mut Client,
-        encrypted: bool,
-    ) -> Self {
+    pub(super) fn new(shared: &'a Arc<Shared>, wire: &'a mut Wire, client: &'a mut Client, encrypted: bool) -> Self {
         Self {
             shared,
             wire,
@@ -251,7 +246,11 @@ impl<'a> Negotiation<'a> {
             Err(error) => {
                 if let BindError::TooManySessions { .. } = error {
                     let limit = Some("max_sessions_per_user");
-                    self.shared.client_log.note(What::SessionRefused, self.client, Detail { limit, ..Detail::default() });
+                    self.shared.client_log.note(
+                        What::SessionRefused,
+                        self.client,
+                        Detail { limit, ..Detail::default() },
+                    );
                 }
                 set(xml_ncname!("type"), "error");
                 answer.append_child(error.element());
