@@ -1,6 +1,9 @@
 //! `plugin swap`, `reload`, `rollback` and `status`: a running host, told from the command line.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread;
 
 use roster_host::plugin::BUILT_IN;
 use serde_json::{Value, json};
@@ -74,8 +77,8 @@ fn a_host_that_is_not_there_or_does_not_know_the_token_is_exit_code_2() {
     let right = setup.path("token");
     let right = right.to_str().unwrap();
     for (arguments, says) in [
-        (&["status", "--admin", &admin][..], "status 401"),
-        (&["status", "--admin", &admin, "--token-file", wrong], "status 401"),
+        (&["status", "--admin", &admin][..], "wants a token (status 401): give that of admin.token with --token-file"),
+        (&["status", "--admin", &admin, "--token-file", wrong], "/wrong (status 401)"),
         (&["status", "--admin", &admin, "--token-file", right, "--domain", "other.example"], "other.example"),
         (&["status", "--admin", &admin, "--token-file", "no-such-token"], "no-such-token"),
         (&["status", "--admin", "http://127.0.0.1:9"], "127.0.0.1:9"),
@@ -86,6 +89,77 @@ fn a_host_that_is_not_there_or_does_not_know_the_token_is_exit_code_2() {
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{arguments:?}");
         assert!(ended.only_line().contains(says), "{arguments:?}: {}", ended.stderr);
         assert!(!ended.stderr.contains("hunter2") && !ended.stderr.contains("guess"), "{}", ended.stderr);
+    }
+    drop(host);
+}
+
+/// Answers every connection with `bytes`, until the process ends.
+fn other_service(bytes: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            // Who asks may be gone.
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(bytes);
+        }
+    });
+    address.to_string()
+}
+
+#[test]
+fn whoever_asks_in_the_wrong_place_is_told_of_the_flag_and_the_key() {
+    let app = WebApp::start();
+    let setup = setup(&app);
+    let host = setup.start(&[]);
+    let listening = host.listening();
+    let (admin, refresh) = (listening.admin.unwrap(), listening.http.unwrap());
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let html = other_service(b"HTTP/1.1 401 No\r\ncontent-length: 4\r\nconnection: close\r\n\r\n<p/>");
+    let json = other_service(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}");
+    let alert = other_service(b"\x15\x03\x03\x00\x02\x02\x0a");
+    let silent = other_service(b"");
+    const WHERE: &str = "(admin.listen in its configuration) with --admin URL";
+    for (url, says) in [
+        (
+            format!("http://{closed}"),
+            format!(
+                "refuses connections: is roster-host running? If it is, give the address of the host's admin listener {WHERE}"
+            ),
+        ),
+        ("http://no-such-host.invalid:5282".to_owned(), WHERE.to_owned()),
+        (
+            format!("http://{html}"),
+            format!(
+                "some other service, no admin listener of roster-host (status 401): give the address of the host's admin listener {WHERE}"
+            ),
+        ),
+        (
+            format!("http://{json}"),
+            format!(
+                "some other service, no admin listener of roster-host (status 200): give the address of the host's admin listener {WHERE}"
+            ),
+        ),
+        (
+            format!("http://{refresh}"),
+            format!(
+                "is the host's listener for refresh requests (http.listen): give the address of the host's admin listener {WHERE}"
+            ),
+        ),
+        (format!("http://{alert}"), WHERE.to_owned()),
+        (format!("http://{silent}"), WHERE.to_owned()),
+        (format!("https://{admin}"), "an admin listener is http://".to_owned()),
+    ] {
+        let file = setup.path("plugin.wasm");
+        for arguments in [&["status"][..], &["reload"], &["rollback"], &["swap", file.to_str().unwrap()]] {
+            let ended = run([&["plugin"], arguments, &["--admin", &url]].concat());
+            let line = ended.only_line();
+            assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{line}");
+            // A large body may be cut off before the answer is read.
+            if arguments[0] != "swap" || line.contains("some other service") {
+                assert!(line.starts_with(&format!("roster-host: {url} ")) && line.contains(&says), "{line}");
+            }
+        }
     }
     drop(host);
 }

@@ -11,6 +11,7 @@ use roster_host::http_client::{Deadlines, HttpClient};
 use roster_host::plugin::PluginSource;
 use serde_json::Value;
 
+use super::failure::{AdminFailure, TOKEN_VARIABLE};
 use super::receipt;
 use crate::Failure;
 
@@ -91,18 +92,17 @@ impl Arguments {
         }
         let request = Request::builder().method(method).uri(url.as_str()).body(body)?;
         let deadlines = Deadlines { first_byte: Some(PATIENCE), ..Deadlines::default() };
-        let response = self.client()?.send(request, deadlines).await?;
-        let value: Value = serde_json::from_slice(response.body()).map_err(|_| {
-            format!("{}: status {}, and no JSON: is that an admin listener?", self.admin, response.status())
-        })?;
-        let refused = match response.status() {
-            StatusCode::OK => false,
-            StatusCode::UNPROCESSABLE_ENTITY => true,
-            status => {
-                let message = value.get("message").and_then(Value::as_str).unwrap_or_default();
-                return Err(format!("{}: status {}: {message}", self.admin, status.as_u16()).into());
-            }
-        };
+        let sent = self.client()?.send(request, deadlines).await;
+        let response = sent.map_err(|error| AdminFailure::unanswered(&self.admin, error))?;
+        let status = response.status();
+        let value: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+        let is_known = matches!(status, StatusCode::OK | StatusCode::UNPROCESSABLE_ENTITY)
+            && value["domain"].is_string()
+            && (value["serves"].is_object() || value["outcome"].is_string());
+        if !is_known {
+            return Err(AdminFailure::answered(&self.admin, status, response.body(), self.token_from()).into());
+        }
+        let refused = status == StatusCode::UNPROCESSABLE_ENTITY;
         let mut out = std::io::stdout();
         if self.json {
             writeln!(out, "{}", serde_json::to_string_pretty(&value)?)?;
@@ -110,6 +110,12 @@ impl Arguments {
             write!(out, "{}", show(&value))?;
         }
         Ok(!refused)
+    }
+
+    /// Where the token is from.
+    fn token_from(&self) -> Option<String> {
+        let of_variable = || std::env::var_os(TOKEN_VARIABLE).map(|_| format!("the variable {TOKEN_VARIABLE}"));
+        self.token_file.as_ref().map(|file| file.display().to_string()).or_else(of_variable)
     }
 
     fn client(&self) -> Result<HttpClient, Failure> {
@@ -129,7 +135,7 @@ impl Arguments {
     fn token(&self) -> Result<Option<Secret>, Failure> {
         let token = match &self.token_file {
             Some(path) => Some(std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?),
-            None => std::env::var("ROSTER_HOST_ADMIN_TOKEN").ok(),
+            None => std::env::var(TOKEN_VARIABLE).ok(),
         };
         let token =
             token.map(|token| token.trim_end_matches(['\r', '\n']).to_owned()).filter(|token| !token.is_empty());

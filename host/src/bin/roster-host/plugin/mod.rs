@@ -6,6 +6,7 @@
 
 mod admin;
 mod check;
+mod failure;
 mod inspect;
 mod receipt;
 mod report;
