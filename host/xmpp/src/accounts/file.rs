@@ -1,10 +1,10 @@
 //! Accounts in a file, managed with `roster-host account`.
 //!
-//! The file holds no passwords, and is readable by its owner only. It is read again when it has changed, so that an account
+//! The file holds no passwords. One that is made is readable by its owner only; one that is there keeps owner and mode. It is read again when it has changed, so that an account
 //! can be added while the server runs; a file that cannot be read any more leaves the accounts as they were.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -16,11 +16,12 @@ use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
 use super::credentials::{ScramCredentials, ScramHash, random};
-use super::table::{self, Account, InvalidLine, Table};
+pub use super::edit::{add, import, list, load, remove, set_disabled, set_password};
+use super::table::{self, InvalidLine, Table};
 use super::{Accounts, AccountsUnavailable, Stored, Verdict};
 
 /// A longer file is something else, bytes. Room for about 200,000 accounts.
-const LONGEST_FILE: u64 = 64 << 20;
+pub(super) const LONGEST_FILE: u64 = 64 << 20;
 /// Passwords that are hashed at once, for PLAIN. Each takes milliseconds of a core.
 const HASHED_AT_ONCE: usize = 4;
 
@@ -59,6 +60,12 @@ pub enum AccountsFileError {
         /// The file.
         file: PathBuf,
     },
+    /// A name that a line of the file cannot begin with.
+    #[error("{user} cannot have an account in a file: a line that begins with # is a comment there")]
+    Name {
+        /// Who.
+        user: Username,
+    },
     /// There is such an account already.
     #[error("{user} has an account in {} already", file.display())]
     Exists {
@@ -77,76 +84,7 @@ pub enum AccountsFileError {
     },
 }
 
-/// Adds an account, with a new password; replaces one only if told to. The file is made if there is none.
-///
-/// Computes for milliseconds and waits for the disk.
-pub fn add(file: &Path, user: &Username, password: &str, replace: bool) -> Result<(), AccountsFileError> {
-    let account = Account::new(password);
-    change(file, |text, table| {
-        if !replace && table.contains_key(user) {
-            return Err(AccountsFileError::Exists { user: user.clone(), file: file.to_owned() });
-        }
-        Ok(table::edit(text, user, Some(&account)))
-    })
-}
-
-/// Removes an account.
-pub fn remove(file: &Path, user: &Username) -> Result<(), AccountsFileError> {
-    change(file, |text, table| {
-        if !table.contains_key(user) {
-            return Err(AccountsFileError::Missing { user: user.clone(), file: file.to_owned() });
-        }
-        Ok(table::edit(text, user, None))
-    })
-}
-
-/// Who has an account, in alphabetical order, and whether it is disabled.
-pub fn list(file: &Path) -> Result<Vec<(Username, bool)>, AccountsFileError> {
-    let table = parse(file, &read(file)?)?;
-    let mut all: Vec<_> = table.into_iter().map(|(user, account)| (user, account.disabled)).collect();
-    all.sort();
-    Ok(all)
-}
-
-/// Reads, changes and replaces the file: at every moment it is either the old one or the new one.
-fn change(
-    file: &Path,
-    edit: impl FnOnce(&str, &Table) -> Result<String, AccountsFileError>,
-) -> Result<(), AccountsFileError> {
-    let failed = |source| AccountsFileError::Write { file: file.to_owned(), source };
-    let mut name = file.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let new = file.with_file_name(name);
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut written = options.open(&new).map_err(failed)?;
-    written.try_lock().map_err(|error| match error {
-        TryLockError::WouldBlock => AccountsFileError::Busy { file: file.to_owned() },
-        TryLockError::Error(source) => failed(source),
-    })?;
-    let edited = (|| {
-        let text = match read(file) {
-            Err(AccountsFileError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => String::new(),
-            read => read?,
-        };
-        edit(&text, &parse(file, &text)?)
-    })();
-    let replaced = edited.and_then(|text| {
-        written.set_len(0).map_err(failed)?;
-        written.write_all(text.as_bytes()).map_err(failed)?;
-        written.sync_all().map_err(failed)?;
-        fs::rename(&new, file).map_err(failed)
-    });
-    if replaced.is_err() {
-        // Nothing of it is worth keeping; that it cannot be removed is less than the error above.
-        let _ = fs::remove_file(&new);
-    }
-    replaced
-}
-
-fn read(file: &Path) -> Result<String, AccountsFileError> {
+pub(super) fn read(file: &Path) -> Result<String, AccountsFileError> {
     let failed = |source| AccountsFileError::Read { file: file.to_owned(), source };
     let mut text = String::new();
     let opened = File::open(file).map_err(failed)?;
@@ -157,7 +95,7 @@ fn read(file: &Path) -> Result<String, AccountsFileError> {
     Ok(text)
 }
 
-fn parse(file: &Path, text: &str) -> Result<Table, AccountsFileError> {
+pub(super) fn parse(file: &Path, text: &str) -> Result<Table, AccountsFileError> {
     table::parse(text).map_err(|(line, reason)| AccountsFileError::Line { file: file.to_owned(), line, reason })
 }
 

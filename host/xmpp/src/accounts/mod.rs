@@ -2,12 +2,15 @@
 //!
 //! - [`credentials`]: what is stored instead of a password
 //! - [`file`](mod@file): a file of them
+//! - `edit`: what changes such a file; `replace`: how it does so in one step
 //! - [`table`]: the text of such a file
 //! - [`http`]: the application checks passwords
 
 pub mod credentials;
+mod edit;
 pub mod file;
 pub mod http;
+mod replace;
 pub mod table;
 
 use async_trait::async_trait;
@@ -45,7 +48,7 @@ pub trait Accounts: Send + Sync + 'static {
 pub struct Stored {
     /// The credentials.
     pub credentials: ScramCredentials,
-    /// The account exists, and may not be used. Told only to those who know its password.
+    /// The account exists, and may not be used. Nobody is told: a login fails as with a wrong password.
     pub disabled: bool,
 }
 

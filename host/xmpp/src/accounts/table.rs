@@ -2,7 +2,7 @@
 //!
 //! One account per line: the username, then its credentials in the form of RFC 5803, then perhaps the word `disabled`, with
 //! white space between. Neither a username (RFC 7622 section 3.3) nor credentials can have any. Lines that are empty or begin
-//! with `#` are for people. A file edited by hand keeps its order and its comments.
+//! with `#` are for people, so no username in a file begins with one. A file edited by hand keeps its order and its comments.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -119,23 +119,36 @@ fn parse_line(line: &str) -> Result<Option<(Username, Account)>, InvalidLine> {
     Ok(Some((user, account)))
 }
 
-/// The text with one account put in, replaced or (`None`) taken out. Every other line stays as it is.
-pub(super) fn edit(text: &str, user: &Username, account: Option<&Account>) -> String {
-    let mut new = account.map(|account| account.line(user));
-    let mut out = String::with_capacity(text.len() + 256);
+/// Accounts to put in or to replace, and (`None`) to take out.
+pub(super) type Changes = Vec<(Username, Option<Account>)>;
+
+/// Whether a line of a file can begin with that name.
+pub fn can_hold(user: &Username) -> bool {
+    !user.as_str().starts_with('#') && !user.as_str().contains(|c: char| c.is_ascii_whitespace())
+}
+
+/// The text with these changes. Every other line stays as it is; new accounts come last, in the order given.
+pub(super) fn edit(text: &str, changes: Changes) -> String {
+    let order: Vec<Username> = changes.iter().map(|(user, _)| user.clone()).collect();
+    let mut changes: HashMap<Username, Option<Account>> = changes.into_iter().collect();
+    let mut out = String::with_capacity(text.len() + 256 * order.len());
+    let mut put = |line: &str| {
+        out.push_str(line);
+        out.push('\n');
+    };
     for line in text.lines() {
-        let is_users = matches!(parse_line(line), Ok(Some((found, _))) if found == *user);
-        if !is_users {
-            out.push_str(line);
-            out.push('\n');
-        } else if let Some(new) = new.take() {
-            out.push_str(&new);
-            out.push('\n');
+        let user = line.split_ascii_whitespace().next().filter(|word| !word.starts_with('#'));
+        let user = user.and_then(|word| Username::new(word).ok());
+        match user.as_ref().and_then(|user| changes.remove(user)) {
+            None => put(line),
+            Some(None) => {}
+            Some(Some(account)) => user.iter().for_each(|user| put(&account.line(user))),
         }
     }
-    if let Some(new) = new {
-        out.push_str(&new);
-        out.push('\n');
+    for user in order {
+        if let Some(Some(account)) = changes.remove(&user) {
+            put(&account.line(&user));
+        }
     }
     out
 }
@@ -172,11 +185,13 @@ mod tests {
         let account = parse(&format!("x {SHA_1}")).unwrap().remove("x").unwrap();
         let (john, marie) = (Username::new("john").unwrap(), Username::new("marie").unwrap());
         let off = Account { disabled: true, ..account.clone() };
-        let text = edit("# people\n", &john, Some(&account));
+        let (put, out) = (|user: &Username, account: &Account| (user.clone(), Some(account.clone())), None);
+        let text = edit("# people\n", vec![put(&john, &account)]);
         assert_eq!(text, format!("# people\njohn {SHA_1}\n"));
-        let text = edit(&text, &marie, Some(&account));
-        let text = edit(&text, &john, Some(&off));
-        assert_eq!(text, format!("# people\njohn {SHA_1} disabled\nmarie {SHA_1}\n"));
-        assert_eq!(edit(&text, &john, None), format!("# people\nmarie {SHA_1}\n"));
+        let zoe = Username::new("zoe").unwrap();
+        let text = edit(&text, vec![put(&zoe, &account), put(&john, &off), put(&marie, &account)]);
+        assert_eq!(text, format!("# people\njohn {SHA_1} disabled\nzoe {SHA_1}\nmarie {SHA_1}\n"));
+        assert_eq!(edit(&text, vec![(john, out.clone()), (marie, out)]), format!("# people\nzoe {SHA_1}\n"));
+        assert_eq!(edit("#john x\n\n # y", vec![]), "#john x\n\n # y\n");
     }
 }
