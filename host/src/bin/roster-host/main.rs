@@ -56,7 +56,7 @@ struct Arguments {
     /// The demo's plugin, in the place of the one that is built in; it is swapped when the file changes.
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
     demo_plugin: Option<PathBuf>,
-    /// What is logged, such as debug or warn,roster_host::http=debug (log.filter).
+    /// What is logged, such as debug (of this program's own parts), or warn,roster_host::http=debug,hyper=debug (log.filter).
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
     /// Log one JSON object a line (log.format).

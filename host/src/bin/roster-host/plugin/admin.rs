@@ -55,6 +55,8 @@ pub(crate) struct RollbackArguments {
 pub(super) async fn swap(arguments: SwapArguments) -> Result<bool, Failure> {
     let plugin = PluginSource::File(arguments.file).read().await?;
     let body = Bytes::copy_from_slice(&plugin.bytes);
+    // Who may not upload is told so before the answer can get lost: a server that refuses closes while the rest still comes.
+    arguments.host.send(Method::GET, "/plugin", None, Bytes::new()).await?;
     arguments.host.ask(Method::PUT, "/plugin", None, body, receipt::receipt).await
 }
 
@@ -84,6 +86,24 @@ impl Arguments {
         body: Bytes,
         show: impl Fn(&Value) -> String,
     ) -> Result<bool, Failure> {
+        let (done, value) = self.send(method, path, query, body).await?;
+        let mut out = std::io::stdout();
+        if self.json {
+            writeln!(out, "{}", serde_json::to_string_pretty(&value)?)?;
+        } else {
+            write!(out, "{}", show(&value))?;
+        }
+        Ok(done)
+    }
+
+    /// What is answered, and whether it is no refusal.
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        query: Option<(&str, String)>,
+        body: Bytes,
+    ) -> Result<(bool, Value), Failure> {
         let mut url = url::Url::parse(&self.admin).map_err(|error| format!("--admin {}: {error}", self.admin))?;
         url.set_path(path);
         let domain = self.domain.clone().map(|domain| ("domain", domain));
@@ -102,14 +122,7 @@ impl Arguments {
         if !is_known {
             return Err(AdminFailure::answered(&self.admin, status, response.body(), self.token_from()).into());
         }
-        let refused = status == StatusCode::UNPROCESSABLE_ENTITY;
-        let mut out = std::io::stdout();
-        if self.json {
-            writeln!(out, "{}", serde_json::to_string_pretty(&value)?)?;
-        } else {
-            write!(out, "{}", show(&value))?;
-        }
-        Ok(!refused)
+        Ok((status == StatusCode::OK, value))
     }
 
     /// Where the token is from.
