@@ -21,6 +21,8 @@ pub(super) enum AdminFailure {
     Certificate { admin: String, source: SendError },
     #[error("{admin} does not answer in HTTP ({source}): it has TLS, or is some other service; {WHERE}")]
     NoHttp { admin: String, source: SendError },
+    #[error("{admin} does not answer ({source}): it has TLS, is some other service, or has stopped; {WHERE}")]
+    NoAnswer { admin: String, source: SendError },
     #[error(
         "{admin} wants a token (status 401): give that of admin.token with --token-file FILE or the variable {TOKEN_VARIABLE}"
     )]
@@ -53,7 +55,10 @@ impl AdminFailure {
             }
             SendError::Tls { .. } => Self::NoTls { admin, source },
             SendError::Certificate { .. } => Self::Certificate { admin, source },
-            SendError::Protocol { .. } | SendError::Reset { .. } => Self::NoHttp { admin, source },
+            SendError::Protocol { .. } => Self::NoHttp { admin, source },
+            SendError::Reset { .. } | SendError::Incomplete { .. } | SendError::FirstByteTimeout { .. } => {
+                Self::NoAnswer { admin, source }
+            }
             _ => Self::Broken { admin, source },
         }
     }
