@@ -133,8 +133,11 @@ fn read(arguments: &Arguments) -> Result<(Vec<u8>, String), ImportError> {
     Ok((text, input))
 }
 
+/// A user and the password.
+type Entry<'t> = (Username, &'t str);
+
 /// Users and passwords, in the order of the lines; or all that is wrong.
-fn entries(text: &[u8], exists: impl Fn(&Username) -> bool) -> Result<Vec<(Username, &str)>, Vec<(usize, Problem)>> {
+fn entries(text: &[u8], exists: impl Fn(&Username) -> bool) -> Result<Vec<Entry<'_>>, Vec<(usize, Problem)>> {
     let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
     let (mut entries, mut problems) = (Vec::new(), Vec::new());
     let mut lines: HashMap<Username, usize> = HashMap::new();
@@ -164,7 +167,7 @@ fn entries(text: &[u8], exists: impl Fn(&Username) -> bool) -> Result<Vec<(Usern
 }
 
 /// A password may have colons in it, a username none (RFC 7622 section 3.3.1).
-fn entry(line: &[u8]) -> Result<(Username, &str), Problem> {
+fn entry(line: &[u8]) -> Result<Entry<'_>, Problem> {
     let line = std::str::from_utf8(line).map_err(|_| Problem::NotText)?;
     let (user, password) = line.split_once(':').ok_or(Problem::NoColon)?;
     let user = Username::new(user).ok().filter(can_hold).ok_or(Problem::Name)?;
@@ -176,7 +179,7 @@ fn entry(line: &[u8]) -> Result<(Username, &str), Problem> {
 }
 
 /// What the passwords can be checked with. Milliseconds for each, on every core; on a terminal it says how far it is.
-fn hashed(entries: &[(Username, &str)]) -> Vec<(Username, Account)> {
+fn hashed(entries: &[Entry<'_>]) -> Vec<(Username, Account)> {
     let mut accounts = Vec::with_capacity(entries.len());
     let (mut said, speaks) = (Instant::now(), io::stderr().is_terminal());
     let mut shown = false;

@@ -67,7 +67,8 @@ impl AdminFailure {
     pub(super) fn answered(admin: &str, status: StatusCode, body: &[u8], token: Option<String>) -> Self {
         let admin = admin.to_owned();
         let value: Value = serde_json::from_slice(body).unwrap_or_default();
-        let message = value["message"].as_str().filter(|_| value["status"] == "error");
+        let text = |key| value.get(key).and_then(Value::as_str);
+        let message = text("message").filter(|_| text("status") == Some("error"));
         match (message, status) {
             // Only answers of the refresh route have it.
             (Some(_), _) if value.get("updated").is_some() => Self::RefreshListener { admin },
