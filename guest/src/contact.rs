@@ -50,6 +50,14 @@ pub struct Contact<'a> {
 }
 
 impl Contact<'_> {
+    /// The same contact without what it was read from.
+    #[must_use]
+    pub fn into_owned(self) -> Contact<'static> {
+        let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        let Self { jid, name, subscription, ask, groups } = self;
+        Contact { jid: own(jid), name: name.map(own), subscription, ask, groups: groups.into_iter().map(own).collect() }
+    }
+
     /// Is this the contact as the host has it? The order of groups does not count.
     #[inline]
     #[must_use]

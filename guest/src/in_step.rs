@@ -18,12 +18,13 @@ use crate::contact::{Contact, Subscription};
 use crate::cursor::{Cursor, is_plain};
 use crate::diff::Change;
 use crate::document;
-use crate::fields::{ContactValue, Fault, Fields};
+use crate::faults::Fault;
+use crate::fields::{ContactValue, Fields};
 use crate::lenient::{Lenient, Text};
 use crate::packed::{Packed, PackedContact, PackedIter};
 use crate::roster::{Owner, admit};
 use crate::shape::{Draft, Shapes};
-use crate::text::same;
+use crate::text::{is_number, same};
 use crate::warnings::Warnings;
 
 /// How far to look in the host's roster for an entry that is not the next: contacts before it are gone.
@@ -159,10 +160,14 @@ fn is_same<'b>(json: &mut Cursor<'b>, known: &PackedContact<'_>, draft: &mut Dra
     json.string(known.jid)?;
     draft.string(json, known.jid);
     json.eat(b':')?;
-    json.eat(b'{')?;
     let (mut subscription, mut ask) = (Subscription::Both, false);
     let (mut name_fits, mut groups_fit) = (known.name.is_none(), known.groups.is_empty());
-    let mut more = json.eat(b'}').is_none();
+    // An empty array is how PHP writes an empty object.
+    let mut more = json.literal(b"[]").is_none();
+    if more {
+        json.eat(b'{')?;
+        more = json.eat(b'}').is_none();
+    }
     while more {
         if json.literal(b"\"name\"").is_some() {
             json.eat(b':')?;
@@ -209,6 +214,10 @@ fn are_same_groups<'b>(json: &mut Cursor<'b>, known: &PackedContact<'_>, draft: 
         if in_object {
             json.eat(b':')?;
             skip(json)?;
+            // It takes a warning.
+            if is_number(group) {
+                return None;
+            }
         }
         more = json.another(close)?;
     }

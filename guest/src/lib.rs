@@ -11,8 +11,9 @@
 //! - [`protocol`]: one request to the application and what its answer means; the place to start reading.
 //! - [`settings`], [`url`]: what the operator wrote, checked.
 //! - [`users`]: the body of a refresh request. [`summary`]: what it is answered with.
-//! - [`roster`] (with `fields` and `lenient`): JSON to contacts. [`jid`]: addresses. [`warnings`]: what was wrong.
-//! - [`document`]: what any body must be.
+//! - [`roster`] (with `fields`, `group_names` and `lenient`): JSON to contacts. [`jid`]: addresses. `faults`, [`warnings`]:
+//!   what was wrong.
+//! - [`document`]: what any body must be. `tolerate`: JSON that serde_json refuses.
 //! - [`packed`]: the roster as the host hands it over. `in_step` (with `cursor`, `shape`): what has
 //!   changed, the fast way; [`diff`]: the thorough way. [`contact`], [`groups`]: what both speak of.
 //! - `tag`: how an unchanged answer is recognised without reading it.
@@ -21,7 +22,9 @@ pub mod contact;
 mod cursor;
 pub mod diff;
 pub mod document;
+mod faults;
 mod fields;
+mod group_names;
 pub mod groups;
 mod in_step;
 pub mod jid;
@@ -34,6 +37,7 @@ mod shape;
 pub mod summary;
 mod tag;
 mod text;
+mod tolerate;
 pub mod url;
 pub mod users;
 pub mod warnings;

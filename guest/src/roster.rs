@@ -10,10 +10,12 @@ use serde::de::{Deserializer as _, IgnoredAny, MapAccess, SeqAccess};
 
 use crate::contact::Contact;
 use crate::document::{self, ARRAY, DocumentError, OBJECT};
-use crate::fields::{ContactValue, Fault, Fields};
+use crate::faults::Fault;
+use crate::fields::{ContactValue, Fields};
 use crate::jid::{JidError, normalize};
 use crate::lenient::{Handler, Lenient, Text};
 use crate::text::Quoted;
+use crate::tolerate::readable;
 use crate::warnings::Warnings;
 
 /// Why an answer is not a roster. Says where and what was expected.
@@ -47,8 +49,11 @@ pub struct Roster<'a> {
 }
 
 impl Roster<'_> {
+    fn into_owned(self) -> Roster<'static> {
+        Roster { contacts: self.contacts.into_iter().map(Contact::into_owned).collect(), warnings: self.warnings }
+    }
+
     /// Leaves one contact per JID: the last, in the place of the first.
-    ///
     pub fn dedup(&mut self) {
         let mut seen = HashSet::with_capacity(self.contacts.len());
         if self.contacts.iter().all(|contact| seen.insert(&*contact.jid)) {
@@ -75,21 +80,28 @@ impl Roster<'_> {
 /// Decodes an answer.
 ///
 /// `{}` and `[]` (what PHP makes of an empty map) are an empty roster. A contact is left out with a warning if its
-/// JID is not valid or is the owner's, if it is not an object, if its name is neither a string nor null, if its
-/// groups are neither an object nor an array of strings, or if either has control characters. An empty group name is
-/// dropped alone, for RFC 6121 section 2.1.2.6 does not allow it; a `subscription` other than `none`, `to`, `from`
-/// and `both` counts as `both`. Both leave a warning. Fields that are not known are ignored.
+/// JID is not valid or is the owner's, or if it is a number, a string, `true` or `false`. Of any other contact only
+/// what cannot be used is left out, with a warning for each field; see `faults`. Fields that are not known are ignored.
 ///
 /// # Errors
 /// The body is not UTF-8 or not JSON, or another kind of JSON.
 pub fn decode<'b>(body: &'b [u8], owner: Owner<'_>) -> Result<Roster<'b>, Malformed> {
-    // A guess that is right for short contacts; growing a vector copies it.
-    const SHORT_CONTACT: usize = 48;
+    /// A character that no name can have, so half of a surrogate pair is mended and told like the others.
+    const HALF: [u8; 6] = *br"\uffff";
     let text = document::text(body)?;
     match document::kind(text)? {
         OBJECT | ARRAY => {}
         kind => return Err(DocumentError::Found(kind).into()),
     }
+    read(text, owner).or_else(|error| match readable(text, HALF) {
+        Some(text) => read(&text, owner).map(Roster::into_owned),
+        None => Err(error),
+    })
+}
+
+fn read<'b>(text: &'b str, owner: Owner<'_>) -> Result<Roster<'b>, Malformed> {
+    // A guess that is right for short contacts; growing a vector copies it.
+    const SHORT_CONTACT: usize = 48;
     let mut roster = Roster { contacts: Vec::with_capacity(text.len() / SHORT_CONTACT), warnings: Warnings::default() };
     let mut json = serde_json::Deserializer::from_str(text);
     let top = TopLevel { owner, roster: &mut roster };
@@ -143,11 +155,8 @@ pub(crate) fn admit<'de>(
         (Ok(jid), _) if owner.is(&jid) => (jid, Fault::Owner),
         (Ok(jid), Err(fault)) => (jid, fault),
         (Ok(jid), Ok(fields)) => {
-            if fields.odd_subscription {
-                warnings.push(|| format!("contact {} has an unknown subscription; it counts as both", Quoted(&jid)));
-            }
-            if fields.empty_group {
-                warnings.push(|| format!("contact {} has a group without a name, which is left out", Quoted(&jid)));
+            for oddity in fields.oddities.iter() {
+                warnings.push(|| format!("contact {}: {oddity}", Quoted(&jid)));
             }
             return Some(fields.into_contact(jid));
         }
@@ -161,9 +170,13 @@ pub(crate) fn admit<'de>(
 fn bare(key: Cow<'_, str>) -> Result<Cow<'_, str>, (Cow<'_, str>, JidError)> {
     match key {
         Cow::Borrowed(text) => normalize(text).map_err(|error| (key, error)),
-        Cow::Owned(text) => match normalize(&text) {
-            Ok(jid) => Ok(Cow::Owned(jid.into_owned())),
-            Err(error) => Err((Cow::Owned(text), error)),
-        },
+        Cow::Owned(text) => bare_of_escaped(text).map(Cow::Owned).map_err(|(key, error)| (Cow::Owned(key), error)),
     }
+}
+
+/// The same of a key with escapes, which may have half of a surrogate pair among them.
+#[cold]
+fn bare_of_escaped(key: String) -> Result<String, (String, JidError)> {
+    let key = if key.contains('\u{FFFF}') { key.replace('\u{FFFF}', "\u{FFFD}") } else { key };
+    normalize(&key).map(Cow::into_owned).map_err(|error| (key, error))
 }

@@ -90,7 +90,7 @@ impl<'b> Shapes<'b> {
             let (name, after) = take(strings, name - 1)?;
             strings = after;
             if let [group, more @ ..] = lengths {
-                let (group, after) = take(strings, *group)?;
+                let (group, after) = take_group(strings, *group)?;
                 (strings, lengths, before) = (after, more, others);
                 let (one, other) = if shape.name_is_last { (group, name) } else { (name, group) };
                 rest = strip(third.strip(strip(second.strip(rest)?, one)?)?, other)?;
@@ -132,7 +132,7 @@ fn more<'b, 'k>(
     mut strings: &'k [u8],
 ) -> Option<(&'b [u8], &'k [u8])> {
     for (at, length) in lengths.iter().enumerate() {
-        let (group, after) = take(strings, *length)?;
+        let (group, after) = take_group(strings, *length)?;
         (json, strings) = (strip(before.get(at)?.strip(json)?, group)?, after);
     }
     Some((json, strings))
@@ -147,6 +147,12 @@ fn kind(flags: u32, groups: usize, named: bool) -> Option<usize> {
 #[inline(always)]
 fn take(text: &[u8], length: u32) -> Option<(&[u8], &[u8])> {
     text.split_at_checked(usize::try_from(length).ok()?)
+}
+
+/// The same of a group, unless it may be a number: as the key of an object that takes a warning.
+#[inline(always)]
+fn take_group(text: &[u8], length: u32) -> Option<(&[u8], &[u8])> {
+    if text.first().is_some_and(u8::is_ascii_digit) { None } else { take(text, length) }
 }
 
 /// The shape of an entry while it is read.

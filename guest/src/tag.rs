@@ -20,7 +20,7 @@ const MAGIC: [u8; 4] = *b"HRA\x01";
 
 /// The version of everything that turns a body into a roster. Raise it with any change to that, or rosters stay as
 /// the old plugin read them until the application changes them.
-const DECODER: u64 = 1;
+const DECODER: u64 = 2;
 
 /// An `ETag` longer than this (in bytes) is not kept. The host drops tags over 4096.
 const LONGEST_ETAG: usize = 1024;

@@ -3,6 +3,7 @@
 //! They work on several bytes at a time because the plugin's C library compares byte by byte, and comparing a
 //! roster with the one before is most of what a refresh does.
 
+use std::borrow::Cow;
 use std::fmt;
 
 const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -45,10 +46,10 @@ fn is_same_other(a: &[u8], b: &[u8]) -> bool {
     a.iter().zip(b).all(same) && a_rest.iter().zip(b_rest).all(|(a, b)| a == b)
 }
 
-/// Does the text hold a character that has no place in a name: a control character (Unicode category Cc), or one
-/// that XML cannot carry at all (XML 1.0 section 2.2)?
+/// Does the text hold a character that has no place in a name: a control character (Unicode category Cc), a line or
+/// paragraph separator, or one that XML cannot carry at all (XML 1.0 section 2.2)?
 #[inline]
-pub(crate) fn has_control(text: &str) -> bool {
+fn is_unfit(text: &str) -> bool {
     let (words, rest) = text.as_bytes().as_chunks::<8>();
     // A byte is plain if it is 0x20 to 0x7E. Subtracting 0x20 borrows below that, adding 1 carries above it; both
     // show in the high bit. Borrows and carries can only make a plain byte look odd, and then the slow way decides.
@@ -58,7 +59,30 @@ pub(crate) fn has_control(text: &str) -> bool {
     {
         return false;
     }
-    text.chars().any(|c| c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}'))
+    text.chars().any(|c| fit(c) != c)
+}
+
+/// The character, or what stands for it in a name.
+fn fit(c: char) -> char {
+    match c {
+        '\u{2028}' | '\u{2029}' => ' ',
+        c if c.is_control() => ' ',
+        '\u{FFFE}' | '\u{FFFF}' => char::REPLACEMENT_CHARACTER,
+        c => c,
+    }
+}
+
+/// The text as a name can have it, and whether it had to be mended: spaces for control characters, U+FFFD for what XML
+/// cannot carry.
+#[inline]
+pub(crate) fn mended(text: Cow<'_, str>) -> (Cow<'_, str>, bool) {
+    if is_unfit(&text) { (Cow::Owned(text.chars().map(fit).collect()), true) } else { (text, false) }
+}
+
+/// Is it a number in digits alone?
+#[inline]
+pub(crate) fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Text from outside, made fit for one line of a log: at most 64 characters, control characters escaped, quoted.
@@ -88,9 +112,26 @@ mod tests {
         }
 
         #[test]
-        fn has_control_agrees_with_the_slow_way(text in "[ -~]{0,12}[\\x00-\u{A0}\u{FFFC}-\u{FFFF}]{0,3}[ -~]{0,12}") {
-            let slow = text.chars().any(|c| c.is_control() || c == '\u{FFFE}' || c == '\u{FFFF}');
-            prop_assert_eq!(has_control(&text), slow);
+        fn a_text_is_mended_if_a_character_of_it_is_unfit(
+            text in "[ -~]{0,12}[\\x00-\u{A0}\u{2026}-\u{202A}\u{FFFC}-\u{FFFF}]{0,3}[ -~]{0,12}"
+        ) {
+            let expected: String = text.chars().map(fit).collect();
+            prop_assert_eq!(mended(Cow::Borrowed(&text)), (Cow::Borrowed(&*expected), text != expected));
+            prop_assert_eq!(mended(Cow::Borrowed(&expected)), (Cow::Borrowed(&*expected), false));
+        }
+    }
+
+    #[test]
+    fn control_characters_are_spaces_and_what_xml_cannot_carry_is_replaced() {
+        for (text, expected) in [
+            ("A\tB", "A B"),
+            ("A\r\nB", "A  B"),
+            ("\0\u{1b}\u{7f}\u{85}\u{9f}", "     "),
+            ("a\u{2028}b\u{2029}c", "a b c"),
+            ("\u{FFFE}\u{FFFF}", "\u{FFFD}\u{FFFD}"),
+            ("Zoë 😀\u{FFFD}\u{A0}\u{AD}", "Zoë 😀\u{FFFD}\u{A0}\u{AD}"),
+        ] {
+            assert_eq!(mended(Cow::Borrowed(text)).0, expected, "{text:?}");
         }
     }
 

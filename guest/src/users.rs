@@ -6,6 +6,7 @@ use serde::de::{Deserializer as _, IgnoredAny, SeqAccess};
 
 use crate::document::{self, ARRAY, DocumentError};
 use crate::lenient::{Handler, Lenient};
+use crate::tolerate::readable;
 
 /// Why a refresh request makes no sense: what was found and what was expected, in one line for the application.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +34,13 @@ pub fn decode(body: &[u8]) -> Result<Vec<Cow<'_, str>>, BadRequest> {
         ARRAY => {}
         kind => return Err(DocumentError::Found(kind).into()),
     }
+    read(text).or_else(|error| match readable(text, *br"\ufffd") {
+        Some(text) => read(&text).map(|users| users.into_iter().map(|user| Cow::Owned(user.into_owned())).collect()),
+        None => Err(error),
+    })
+}
+
+fn read(text: &str) -> Result<Vec<Cow<'_, str>>, BadRequest> {
     let mut json = serde_json::Deserializer::from_str(text);
     let users = json.deserialize_any(Lenient(UserList)).map_err(DocumentError::from)??;
     json.end().map_err(DocumentError::from)?;
@@ -91,6 +99,8 @@ mod tests {
             (b"[\"john\",\"John\",\"john\",\"\"]", &["john", "John", "john", ""]),
             (b"[\"a\\u00e9\\\"\"]", &["aé\""]),
             (b"\xEF\xBB\xBF[\"john\"]", &["john"]),
+            (b"[\"a\\ud83d\\\"\", \"\\udc00\\ud83d\", \"john\"]", &["a\u{FFFD}\"", "\u{FFFD}\u{FFFD}", "john"]),
+            (b"[\"\\ud83d\\ude00\", \"\\ud83d\"]", &["\u{1F600}", "\u{FFFD}"]),
         ] {
             assert_eq!(decode(body).unwrap(), users, "{}", body.escape_ascii());
         }
@@ -131,6 +141,7 @@ mod tests {
             (b"[\"a\", \"b\", 3, \"c\"]", "element 2 is a number; expected a username (a string)"),
             (b"[\"a\", null]", "element 1 is null; expected a username (a string)"),
             (b"[\"a\", true]", "element 1 is true; expected a username (a string)"),
+            (b"[\"\\ud83d\", -1e999]", "element 1 is a number; expected a username (a string)"),
             (b"[[\"a\"]]", "element 0 is an array; expected a username (a string)"),
             (b"[{\"a\": {}}]", "element 0 is an object; expected a username (a string)"),
         ] {

@@ -22,7 +22,7 @@ fn subscription() -> impl Strategy<Value = Subscription> {
 /// A contact out of a small world, so that two rosters have contacts in common.
 fn contact() -> impl Strategy<Value = Contact<'static>> {
     let name = proptest::option::of(prop_oneof!["[a-c]{0,2}", "[ -~é😀]{0,20}"]);
-    let groups = proptest::collection::btree_set("[A-D]{1,2}", 0..4).prop_map(Vec::from_iter).prop_shuffle();
+    let groups = proptest::collection::btree_set("[A-D]{1,2}|[12]", 0..4).prop_map(Vec::from_iter).prop_shuffle();
     ("[a-e]{1,2}@[xyz]", name, subscription(), any::<bool>(), groups).prop_map(
         |(jid, name, subscription, ask, groups)| Contact {
             jid: jid.into(),
@@ -150,15 +150,17 @@ fn entry() -> impl Strategy<Value = String> {
         1 => "[a-e]@x/r",
         1 => Just("john@example.com".to_owned()),
         1 => "[@ a]{0,3}",
+        1 => "[a-c]\\\\ud83d@x",
     ];
     let value = prop_oneof![
         Just("{}".to_owned()),
-        r#"\{"name": ?"[a-cé]{0,2}(\\"|\\\\)?"\}"#,
-        r#"\{"groups": ?\["[AB]", ?"[AB]{0,2}"\]\}"#,
-        r#"\{ ?"groups" ?: ?\{"[AB]": ?(true|1|null|"x"|\[\])\} ?, ?"name": ?(null|5|"a")\}"#,
-        r#"\{"subscription": ?("to"|"both"|"remove"|5), ?"ask": ?("subscribe"|""|null)\}"#,
-        r#"\{"x": ?(17|-1\.5e3|true|tru|"a\\u0041"|\{"a": \[1\]\}), ?"name": "(a|\\u0061)", "name": "b"\}"#,
-        r#"(null|5|true|"a"|\[\])"#,
+        r#"\{"name": ?"[a-cé]{0,2}(\\"|\\\\|\\t|\\ud83d|\\ude00|\\ud83d\\ude00|\u{2028}|\u{FFFF}|\u{7F})?"\}"#,
+        r#"\{"groups": ?\["[AB1]", ?"[AB]{0,2}(\\t|\\ud83d)?"(, ?(null|7|\[\]))?\]\}"#,
+        r#"\{ ?"groups" ?: ?\{"[AB12]": ?(true|1|null|"x"|\[\]) ?(, ?"[1A](\\n)?": ?1)?\} ?, ?"name": ?(null|5|"a"|1e999)\}"#,
+        r#"\{"groups": ?(null|"A"|7|true|\[\]|\{\})(, ?"groups": ?\["A"\])?\}"#,
+        r#"\{"subscription": ?("to"|"both"|"NONE"|"remove"|null|5|\[\]), ?"ask": ?("subscribe"|""|null|true)\}"#,
+        r#"\{"x": ?(17|-1\.5e3|1e999|true|tru|"a\\u0041"|"\\udc00"|\{"a": \[1\]\}), ?"name": "(a|\\u0061)", "name": ("b"|7|null)\}"#,
+        r#"(null|5|1e999|true|false|"a"|\[\]|\[ \]|\["a"\])"#,
     ];
     (key, value, "[ \n]?").prop_map(|(key, value, space)| format!("{space}\"{key}\"{space}:{space}{value}"))
 }

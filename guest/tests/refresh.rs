@@ -186,7 +186,7 @@ fn every_difference_is_one_change() {
         (format!("{marie}, {aaron}, {marie}"), &[]),
         (format!("{marie}, {aaron}, \"n@b\": {{}}, \"N@b\": {{}}"), &["+n@b"]),
         // Left out is gone: the roster is what the application says, less what cannot be.
-        (format!("{marie}, \"aaron@example.com\": null"), &["-aaron@example.com"]),
+        (format!("{marie}, \"aaron@example.com\": 7"), &["-aaron@example.com"]),
     ] {
         let known = fetched(BODY, None);
         let exchange = Exchange::again(&settings, "john", Some(&known.tag)).unwrap();

@@ -45,7 +45,8 @@ function changedUsers(body) {
   if (!Array.isArray(users)) throw refuse(`found ${kind(users)}`);
   const odd = users.findIndex((user) => typeof user !== 'string');
   if (odd >= 0) throw { message: `element ${odd} is ${kind(users[odd])}; expected a username (a string)` };
-  return users;
+  // Half of a surrogate pair cannot leave this language.
+  return users.map((user) => user.toWellFormed());
 }
 
 /** As the reference words it. A batch of which every user failed is an error, and so is the one user asked for. */

@@ -4,8 +4,10 @@ import { bare } from './jid.js';
 
 const SUBSCRIPTIONS = ['none', 'to', 'from', 'both'];
 const MOST_WARNINGS = 20;
-// Control characters, and what XML cannot carry: halves of surrogate pairs too.
-const CONTROL = /[\x00-\x1f\x7f-\x9f\ufffe\uffff]|[\ud800-\udfff]/u;
+// What no name can have: control characters and line separators, and what XML cannot carry, halves of surrogate pairs too.
+const CONTROL = /[\x00-\x1f\x7f-\x9f\u2028\u2029]/g;
+const NOT_XML = /[\ufffe\uffff]|[\ud800-\udfff]/gu;
+const UNFIT = 'has characters that no name can have (control characters, halves of surrogate pairs); they are replaced';
 
 /** `{ contacts, warnings }`. Throws the fetch-error `malformed` if the document is no roster. */
 export function decode(body, user, domain) {
@@ -21,9 +23,9 @@ export function decode(body, user, domain) {
   const contacts = new Map();
   const warnings = [];
   for (const [key, value] of Object.entries(json)) {
-    let jid = key;
+    let jid = key.replace(NOT_XML, '\ufffd');
     try {
-      jid = bare(key);
+      jid = bare(jid);
       if (jid === `${user}@${domain}`) throw 'it is the user';
       if (contacts.has(jid)) warnings.push(`contact ${quoted(jid)} is there twice; the last counts`);
       contacts.set(jid, contact(jid, value, warnings));
@@ -35,30 +37,70 @@ export function decode(body, user, domain) {
   return { contacts: [...contacts.values()], warnings: bounded(warnings) };
 }
 
+/** What cannot be used of a contact costs that, with one warning for each field, and not the contact. */
 function contact(jid, value, warnings) {
-  if (kind(value) !== 'an object') throw `it is ${kind(value)}; expected an object`;
-  const { name, groups: given = [], subscription = 'both', ask } = value;
-  if (name !== undefined && name !== null && typeof name !== 'string') throw `its name is ${kind(name)}; expected a string`;
-  if (CONTROL.test(name ?? '')) throw 'its name has a control character';
-  if (given === null || typeof given !== 'object') {
-    throw `its groups are ${kind(given)}; expected an object or an array of strings`;
-  }
-  const groups = new Set(Array.isArray(given) ? given : Object.keys(given));
-  for (const group of groups) {
-    if (typeof group !== 'string') throw `one of its groups is ${kind(group)}; expected a string`;
-    if (CONTROL.test(group)) throw 'one of its groups has a control character';
-  }
-  const known = SUBSCRIPTIONS.includes(subscription);
-  if (!known) warnings.push(`contact ${quoted(jid)} has an unknown subscription; it counts as both`);
-  if (groups.delete('')) warnings.push(`contact ${quoted(jid)} has a group without a name, which is left out`);
+  const odd = (what) => warnings.push(`contact ${quoted(jid)}: ${what}`);
+  const nothing = Array.isArray(value) && value.length === 0;
+  if (value === null) odd('it is null; expected an object; it counts as {}');
+  else if (Array.isArray(value) && !nothing) {
+    odd('it is an array that is not empty; expected an object; it has no fields and its subscription is none');
+    value = { subscription: 'none' };
+  } else if (typeof value !== 'object') throw `it is ${kind(value)}; expected an object`;
+  const { name, groups, subscription, ask } = nothing || value === null ? {} : value;
+  if (ask !== undefined && ask !== null && typeof ask !== 'string') odd(`its ask is ${kind(ask)}; it is left out`);
   return {
     jid,
-    name: name ?? undefined,
-    subscription: known ? subscription : 'both',
+    name: readName(name, odd),
+    subscription: readSubscription(subscription, odd),
     ask: ask === 'subscribe',
-    groups: [...groups],
+    groups: readGroups(groups, odd),
   };
 }
+
+function readName(name, odd) {
+  if (name === undefined || name === null) return undefined;
+  if (typeof name !== 'string') {
+    odd(`its name is ${kind(name)}; expected a string; it has no name now`);
+    return undefined;
+  }
+  const fit = mended(name);
+  if (fit !== name) odd(`its name ${UNFIT}`);
+  return fit;
+}
+
+function readGroups(given, odd) {
+  if (given === undefined) return [];
+  if (given === null || typeof given !== 'object') {
+    odd(`its groups are ${kind(given)}; expected an array of strings or an object; it has no groups now`);
+    return [];
+  }
+  const names = Array.isArray(given) ? given : Object.keys(given);
+  const faults = [];
+  if (names !== given && names.some((name) => /^\d+$/.test(name))) {
+    faults.push('one of its groups has a number for a name; if the values are the names, send an array of strings');
+  }
+  const groups = new Set();
+  for (const group of names) {
+    if (typeof group !== 'string') faults.push(`one of its groups is ${kind(group)}; that group is left out`);
+    else if (group === '') faults.push('one of its groups has no name; that group is left out');
+    else {
+      groups.add(mended(group));
+      if (mended(group) !== group) faults.push(`one of its groups ${UNFIT}`);
+    }
+  }
+  if (faults.length) odd(faults[0]);
+  return [...groups];
+}
+
+/** What is not understood shares nobody's presence. */
+function readSubscription(subscription, odd) {
+  if (subscription === undefined || subscription === null) return 'both';
+  if (SUBSCRIPTIONS.includes(subscription)) return subscription;
+  odd('its subscription is not none, to, from or both; it counts as none');
+  return 'none';
+}
+
+const mended = (text) => text.replace(CONTROL, ' ').replace(NOT_XML, '\ufffd');
 
 /** What turns `before` into `after`. The order of groups carries no meaning. */
 export function diff(before, after) {

@@ -24,6 +24,7 @@ const BUILT_IN: &[(&str, &[(&str, &str)])] = &[(
         "requests",
         "contacts",
         "contacts-left-out",
+        "contacts-mended",
         "answers",
         "refresh",
         "changed-users",

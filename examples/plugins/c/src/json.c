@@ -107,6 +107,9 @@ static void add_character(buffer *to, unsigned c) {
     buffer_add(to, bytes, len);
 }
 
+/// What stands for half of a surrogate pair until text_mend: a character that no text can have.
+enum { HALF = 0xFFFF };
+
 static bool escape(json *doc, buffer *into) {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
     int c = peek(doc);
@@ -120,13 +123,12 @@ static bool escape(json *doc, buffer *into) {
     unsigned high, low;
     if (!hex4(doc, &high)) return false;
     if (high >= 0xD800 && high < 0xE000) {
-        if (high >= 0xDC00 || peek(doc) != '\\') return fail(doc, "half of a surrogate pair");
-        doc->at++;
-        if (peek(doc) != 'u') return fail(doc, "half of a surrogate pair");
-        doc->at++;
-        if (!hex4(doc, &low)) return false;
-        if (low < 0xDC00 || low >= 0xE000) return fail(doc, "half of a surrogate pair");
-        high = 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00);
+        size_t after = doc->at;
+        json next = {.document = doc->document, .at = after + 2};
+        bool escaped = peek(doc) == '\\' && after + 1 < doc->document.len && doc->document.at[after + 1] == 'u';
+        bool pair = high < 0xDC00 && escaped && hex4(&next, &low) && low >= 0xDC00 && low < 0xE000;
+        if (pair) doc->at = next.at;
+        high = pair ? 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00) : HALF;
     }
     add_character(into, high);
     return true;

@@ -34,10 +34,15 @@ static void warn(reader *in, const char *before, text jid, const char *after, co
     buffer_free(&line);
 }
 
-/// A contact that is left out: the fault, and the kind of value that was found if that is it.
+/// What is wrong with a contact or a field of it, and the kind of value that was found if that is it.
 typedef struct {
     const char *what, *kind, *end;
 } fault;
+
+#define UNFIT "has characters that no name can have (control characters, halves of surrogate pairs); they are replaced"
+
+/// The fields of a contact, and the contact itself: each has one fault at most. Only that of the contact can cost it.
+enum { WHOLE, NAME, GROUPS, SUBSCRIPTION, ASK, PARTS };
 
 static fault read_name(reader *in, contact *into) {
     json_kind kind = json_next(&in->doc);
@@ -45,96 +50,126 @@ static fault read_name(reader *in, contact *into) {
     into->name = (roster_plugin_option_string_t){0};
     if (kind == JSON_STRING) {
         if (!json_string(&in->doc, &in->spare)) return (fault){0};
-        if (has_control(text_of(&in->spare))) return (fault){"its name has a control character", "", ""};
+        bool mended = name_mend(&in->spare);
         into->name = (roster_plugin_option_string_t){true, give(text_of(&in->spare))};
-        return (fault){0};
+        return mended ? (fault){": its name " UNFIT, "", ""} : (fault){0};
     }
     json_skip(&in->doc);
-    return kind == JSON_NULL ? (fault){0} : (fault){"its name is ", json_name(kind), "; expected a string"};
+    if (kind == JSON_NULL) return (fault){0};
+    return (fault){": its name is ", json_name(kind), "; expected a string; it has no name now"};
 }
 
-static fault add_group(contact *into, text group, bool *empty) {
-    if (has_control(group)) return (fault){"one of its groups has a control character", "", ""};
-    if (group.len == 0) *empty = true;
-    for (size_t i = 0; i < into->groups.len; i++) {
-        if (text_is(text_of_string(&into->groups.ptr[i]), group)) return (fault){0};
+static bool is_number(text name) {
+    size_t digits = 0;
+    while (digits < name.len && name.at[digits] >= '0' && name.at[digits] <= '9') digits++;
+    return name.len > 0 && digits == name.len;
+}
+
+static fault add_group(reader *in, contact *into, bool is_key) {
+    if (in->spare.len == 0) return (fault){": one of its groups has no name; that group is left out", "", ""};
+    bool number = is_key && is_number(text_of(&in->spare));
+    bool mended = name_mend(&in->spare);
+    text group = text_of(&in->spare);
+    bool twice = false;
+    for (size_t i = 0; i < into->groups.len; i++) twice |= text_is(text_of_string(&into->groups.ptr[i]), group);
+    if (!twice) *PUSH(into->groups) = give(group);
+    if (number) {
+        return (fault){": one of its groups has a number for a name; if the values are the names, send an array", "", ""};
     }
-    if (group.len > 0) *PUSH(into->groups) = give(group);
-    return (fault){0};
+    return mended ? (fault){": one of its groups " UNFIT, "", ""} : (fault){0};
 }
 
 /// An object, whose keys are the names, or an array of names.
-static fault read_groups(reader *in, contact *into, bool *empty) {
+static fault read_groups(reader *in, contact *into) {
     json_kind kind = json_next(&in->doc);
     roster_plugin_list_string_free(&into->groups);
     into->groups = (roster_plugin_list_string_t){0};
-    *empty = false;
     fault found = {0};
     if (kind != JSON_OBJECT && kind != JSON_ARRAY) {
         json_skip(&in->doc);
-        return (fault){"its groups are ", json_name(kind), "; expected an object or an array of strings"};
+        return (fault){": its groups are ", json_name(kind), "; expected an array of strings or an object"};
     }
     json_enter(&in->doc);
     while (json_more(&in->doc, kind == JSON_OBJECT ? '}' : ']')) {
         json_kind element = kind == JSON_OBJECT ? JSON_STRING : json_next(&in->doc);
+        fault wrong = {0};
         if (element != JSON_STRING) {
             if (!json_skip(&in->doc)) break;
-            found = (fault){"one of its groups is ", json_name(element), "; expected a string"};
-            continue;
+            wrong = (fault){": one of its groups is ", json_name(element), "; expected a string; that group is left out"};
+        } else {
+            bool read = kind == JSON_OBJECT ? json_key(&in->doc, &in->spare) : json_string(&in->doc, &in->spare);
+            if (!read) break;
+            wrong = add_group(in, into, kind == JSON_OBJECT);
+            if (kind == JSON_OBJECT && !json_skip(&in->doc)) break;
         }
-        bool read = kind == JSON_OBJECT ? json_key(&in->doc, &in->spare) : json_string(&in->doc, &in->spare);
-        if (!read) break;
-        fault wrong = add_group(into, text_of(&in->spare), empty);
-        if (wrong.what) found = wrong;
-        if (kind == JSON_OBJECT && !json_skip(&in->doc)) break;
+        if (!found.what) found = wrong;
     }
     return found;
 }
 
-/// False if the value is none of the four.
-static bool read_subscription(reader *in, contact *into) {
+/// What is not understood shares nobody's presence.
+static fault read_subscription(reader *in, contact *into) {
     static const text names[] = {TEXT("none"), TEXT("to"), TEXT("from"), TEXT("both")};
-    into->subscription = XMPP_ROSTER_TYPES_SUBSCRIPTION_BOTH;
-    if (json_next(&in->doc) != JSON_STRING) {
+    json_kind kind = json_next(&in->doc);
+    if (kind != JSON_STRING) {
         json_skip(&in->doc);
-        return false;
-    }
-    if (!json_string(&in->doc, &in->spare)) return false;
-    for (uint8_t i = 0; i < 4; i++) {
-        if (text_is(text_of(&in->spare), names[i])) {
-            into->subscription = i;
-            return true;
+    } else if (json_string(&in->doc, &in->spare)) {
+        for (uint8_t i = 0; i < 4; i++) {
+            if (text_is(text_of(&in->spare), names[i])) {
+                into->subscription = i;
+                return (fault){0};
+            }
         }
     }
-    return false;
+    into->subscription = kind == JSON_NULL ? XMPP_ROSTER_TYPES_SUBSCRIPTION_BOTH : XMPP_ROSTER_TYPES_SUBSCRIPTION_NONE;
+    if (kind == JSON_NULL) return (fault){0};
+    return (fault){": its subscription is not none, to, from or both; it counts as none", "", ""};
 }
 
-static bool read_ask(reader *in) {
-    if (json_next(&in->doc) == JSON_STRING) {
-        return json_string(&in->doc, &in->spare) && text_is(text_of(&in->spare), TEXT("subscribe"));
+static fault read_ask(reader *in, contact *into) {
+    json_kind kind = json_next(&in->doc);
+    into->ask = false;
+    if (kind == JSON_STRING) {
+        into->ask = json_string(&in->doc, &in->spare) && text_is(text_of(&in->spare), TEXT("subscribe"));
+        return (fault){0};
     }
     json_skip(&in->doc);
-    return false;
+    return kind == JSON_NULL ? (fault){0} : (fault){": its ask is ", json_name(kind), "; it is left out"};
 }
 
-static fault read_contact(reader *in, contact *into, bool *odd, bool *empty) {
+/// A contact that is an array: empty it is what PHP makes of an empty map.
+static fault read_array(reader *in, contact *into) {
+    bool empty = true;
+    json_enter(&in->doc);
+    while (json_more(&in->doc, ']') && json_skip(&in->doc)) empty = false;
+    if (empty) return (fault){0};
+    into->subscription = XMPP_ROSTER_TYPES_SUBSCRIPTION_NONE;
+    return (fault){": it is an array that is not empty; expected an object; its subscription is none", "", ""};
+}
+
+/// False if what stands there is no contact.
+static bool read_contact(reader *in, contact *into, fault wrong[PARTS]) {
     json_kind kind = json_next(&in->doc);
+    if (kind == JSON_ARRAY) {
+        wrong[WHOLE] = read_array(in, into);
+        return true;
+    }
     if (kind != JSON_OBJECT) {
         json_skip(&in->doc);
-        return (fault){"it is ", json_name(kind), "; expected an object"};
+        wrong[WHOLE] = (fault){": it is ", json_name(kind), "; expected an object"};
+        return kind == JSON_NULL;
     }
-    fault name = {0}, groups = {0};
     json_enter(&in->doc);
     // A field that is there twice counts as its last value says, for faults too.
     while (json_more(&in->doc, '}') && json_key(&in->doc, &in->spare)) {
         text field = text_of(&in->spare);
-        if (text_is(field, TEXT("name"))) name = read_name(in, into);
-        else if (text_is(field, TEXT("groups"))) groups = read_groups(in, into, empty);
-        else if (text_is(field, TEXT("subscription"))) *odd = !read_subscription(in, into);
-        else if (text_is(field, TEXT("ask"))) into->ask = read_ask(in);
+        if (text_is(field, TEXT("name"))) wrong[NAME] = read_name(in, into);
+        else if (text_is(field, TEXT("groups"))) wrong[GROUPS] = read_groups(in, into);
+        else if (text_is(field, TEXT("subscription"))) wrong[SUBSCRIPTION] = read_subscription(in, into);
+        else if (text_is(field, TEXT("ask"))) wrong[ASK] = read_ask(in, into);
         else json_skip(&in->doc);
     }
-    return name.what ? name : groups;
+    return true;
 }
 
 /// Keeps a contact: the last of those with one JID, in the place of the first.
@@ -157,26 +192,22 @@ static void keep(reader *in, contact *found) {
 /// One entry of the document: its key, and what stands behind it.
 static void read_entry(reader *in) {
     if (!json_key(&in->doc, &in->key)) return;
+    text_mend(&in->key);
     const char *invalid = jid_bare(text_of(&in->key), &in->jid);
     text shown = invalid ? text_of(&in->key) : text_of(&in->jid);
     contact found = {.subscription = XMPP_ROSTER_TYPES_SUBSCRIPTION_BOTH};
-    bool odd = false, empty = false;
-    fault wrong = read_contact(in, &found, &odd, &empty);
+    fault wrong[PARTS] = {0};
+    bool is_contact = read_contact(in, &found, wrong);
     if (!invalid && text_is(shown, in->owner)) invalid = "it is the user";
-    if (invalid) wrong = (fault){invalid, "", ""};
-    if (wrong.what || in->doc.fault) {
-        if (!in->doc.fault) {
-            buffer after = {0};
-            buffer_print(&after, ": %s", wrong.what);
-            buffer_add(&after, "", 1);
-            warn(in, "left out the contact ", shown, after.at, wrong.kind, wrong.end);
-            buffer_free(&after);
-        }
+    if (in->doc.fault || invalid || !is_contact) {
+        if (!in->doc.fault && invalid) warn(in, "left out the contact ", shown, ": ", invalid, "");
+        else if (!in->doc.fault) warn(in, "left out the contact ", shown, wrong[WHOLE].what, wrong[WHOLE].kind, wrong[WHOLE].end);
         xmpp_roster_types_contact_free(&found);
         return;
     }
-    if (odd) warn(in, "contact ", shown, " has an unknown subscription; it counts as both", "", "");
-    if (empty) warn(in, "contact ", shown, " has a group without a name, which is left out", "", "");
+    for (int part = 0; part < PARTS; part++) {
+        if (wrong[part].what) warn(in, "contact ", shown, wrong[part].what, wrong[part].kind, wrong[part].end);
+    }
     keep(in, &found);
 }
 
@@ -226,6 +257,7 @@ bool users_decode(text body, roster_plugin_list_string_t *users, roster_plugin_s
     if (!doc.fault) {
         json_enter(&doc);
         while (json_more(&doc, ']') && (kind = json_next(&doc)) == JSON_STRING && json_string(&doc, &user)) {
+            text_mend(&user);
             *PUSH(*users) = give(text_of(&user));
         }
     }

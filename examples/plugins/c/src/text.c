@@ -137,3 +137,35 @@ bool has_control(text in) {
     }
     return false;
 }
+
+bool text_mend(buffer *text) {
+    bool mended = false;
+    unsigned char *c = (unsigned char *)text->at;
+    for (size_t i = 0; i < text->len; i++) {
+        if (c[i] == 0xEF && c[i + 1] == 0xBF && c[i + 2] >= 0xBE) { // U+FFFE, U+FFFF
+            c[i + 2] = 0xBD;
+            mended = true;
+        }
+    }
+    return mended;
+}
+
+/// How many bytes a control character or a line separator takes here; 0: it is none.
+static size_t control(const unsigned char *c) {
+    if (c[0] < 0x20 || c[0] == 0x7F) return 1;
+    if (c[0] == 0xC2 && c[1] < 0xA0) return 2;                                   // U+0080 to U+009F
+    return c[0] == 0xE2 && c[1] == 0x80 && (c[2] == 0xA8 || c[2] == 0xA9) ? 3 : 0; // U+2028, U+2029
+}
+
+bool name_mend(buffer *name) {
+    bool mended = text_mend(name);
+    size_t len = 0;
+    for (size_t i = 0; i < name->len;) {
+        size_t size = control((const unsigned char *)name->at + i);
+        if (size) mended = true;
+        name->at[len++] = size ? ' ' : name->at[i];
+        i += size ? size : 1;
+    }
+    name->len = len;
+    return mended;
+}

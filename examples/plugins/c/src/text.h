@@ -51,5 +51,9 @@ void *need(void *from, size_t size);
 
 /// Is this UTF-8 (RFC 3629)? Says in `valid` how many bytes are, from the start.
 bool is_utf8(text in, size_t *valid);
-/// A control character, or one that XML cannot carry: not in names and groups.
+/// A control character, or one that XML cannot carry: not in addresses.
 bool has_control(text in);
+/// Puts U+FFFD in place of what XML cannot carry. False if there was nothing to do.
+bool text_mend(buffer *text);
+/// The same of a name, which has no control characters and line separators either: spaces.
+bool name_mend(buffer *name);

@@ -43,7 +43,7 @@ class Hooks(exports.Hooks):
         for at, user in enumerate(users):
             if not isinstance(user, str):
                 raise Err(wit.BadRequest(f"element {at} is {document.kind(user)}; expected a username (a string)"))
-        return users
+        return [document.whole(user) for user in users]
 
     def summary(self, outcome):
         """As the reference words it. A batch of which every user failed is an error; so is the one user asked for."""

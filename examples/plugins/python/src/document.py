@@ -29,10 +29,12 @@ def parse(body):
         value = json.loads(shallow(text), parse_constant=refuse, object_pairs_hook=Pairs)
     except ValueError as error:
         raise Malformed(f"the body is not JSON: {error}") from None
-    # An escape can say what UTF-8 cannot.
-    if "\\ud" in text.lower() and LONE_SURROGATE.search(json.dumps(value, ensure_ascii=False)):
-        raise Malformed("the body is not JSON: half of a surrogate pair")
     return value
+
+
+def whole(text):
+    """An escape can say half of a surrogate pair, and UTF-8 cannot."""
+    return LONE_SURROGATE.sub("\ufffd", text)
 
 
 def refuse(constant):

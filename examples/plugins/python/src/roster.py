@@ -6,12 +6,14 @@ import re
 from wit_world.imports.xmpp_roster_types import Change_Put, Change_Remove, Contact, Subscription
 
 import jid
-from document import Malformed, Pairs, kind, parse
+from document import Malformed, Pairs, kind, parse, whole
 
 MOST_WARNINGS = 20
 SUBSCRIPTIONS = {name: Subscription[name.upper()] for name in ("none", "to", "from", "both")}
-# Control characters, and what XML cannot carry.
-CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ufffe\uffff]")
+# What no name can have: control characters and line separators, and what XML cannot carry.
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+NOT_XML = re.compile("[\ufffe\uffff]")
+UNFIT = "has characters that no name can have (control characters, halves of surrogate pairs); they are replaced"
 
 
 class LeftOut(Exception):
@@ -27,9 +29,9 @@ def decode(body, owner):
         raise Malformed("found an array that is not empty")
     contacts, warnings = {}, []
     for key, entry in value:
-        address = key
+        address = whole(key)
         try:
-            address = jid.bare(key)
+            address = jid.bare(address)
             if address == owner:
                 raise LeftOut("it is the user")
             found = contact(address, entry, warnings)
@@ -42,31 +44,72 @@ def decode(body, owner):
 
 
 def contact(address, entry, warnings):
-    if not isinstance(entry, Pairs):
+    """What cannot be used of a contact costs that, with one warning for each field, and not the contact."""
+    def odd(what):
+        warnings.append(f"contact {quoted(address)}: {what}")
+
+    if entry is None:
+        odd("it is null; expected an object; it counts as {}")
+        entry = []
+    if not isinstance(entry, list):
         raise LeftOut(f"it is {kind(entry)}; expected an object")
+    if not isinstance(entry, Pairs) and entry:
+        odd("it is an array that is not empty; expected an object; it has no fields and its subscription is none")
+        entry = [("subscription", "none")]
     fields = dict(entry)
-    name, given = fields.get("name"), fields.get("groups", [])
+    ask = fields.get("ask")
+    if not isinstance(ask, str | None):
+        odd(f"its ask is {kind(ask)}; it is left out")
+    name = read_name(fields.get("name"), odd)
+    groups = read_groups(fields.get("groups", []), odd)
+    return Contact(address, name, read_subscription(fields.get("subscription"), odd), ask == "subscribe", groups)
+
+
+def read_name(name, odd):
     if name is not None and not isinstance(name, str):
-        raise LeftOut(f"its name is {kind(name)}; expected a string")
-    if CONTROL.search(name or ""):
-        raise LeftOut("its name has a control character")
+        odd(f"its name is {kind(name)}; expected a string; it has no name now")
+        return None
+    if name is None or (fit := mended(name)) == name:
+        return name
+    odd(f"its name {UNFIT}")
+    return fit
+
+
+def read_groups(given, odd):
     if not isinstance(given, list):
-        raise LeftOut(f"its groups are {kind(given)}; expected an object or an array of strings")
-    groups = [group for group, _ in given] if isinstance(given, Pairs) else given
-    for group in groups:
+        odd(f"its groups are {kind(given)}; expected an array of strings or an object; it has no groups now")
+        return []
+    faults, groups = [], {}
+    names = [group for group, _ in given] if isinstance(given, Pairs) else given
+    if isinstance(given, Pairs) and any(re.fullmatch("[0-9]+", name) for name in names):
+        faults.append("one of its groups has a number for a name; if the values are the names, send an array of strings")
+    for group in names:
         if not isinstance(group, str):
-            raise LeftOut(f"one of its groups is {kind(group)}; expected a string")
-        if CONTROL.search(group):
-            raise LeftOut("one of its groups has a control character")
-    groups = dict.fromkeys(groups)
-    subscription = fields.get("subscription", "both")
+            faults.append(f"one of its groups is {kind(group)}; that group is left out")
+        elif not group:
+            faults.append("one of its groups has no name; that group is left out")
+        else:
+            groups[mended(group)] = True
+            if mended(group) != group:
+                faults.append(f"one of its groups {UNFIT}")
+    if faults:
+        odd(faults[0])
+    return list(groups)
+
+
+def read_subscription(subscription, odd):
+    """What is not understood shares nobody's presence."""
+    if subscription is None:
+        return Subscription.BOTH
     known = SUBSCRIPTIONS.get(subscription) if isinstance(subscription, str) else None
     if known is None:
-        warnings.append(f"contact {quoted(address)} has an unknown subscription; it counts as both")
-    if "" in groups:
-        del groups[""]
-        warnings.append(f"contact {quoted(address)} has a group without a name, which is left out")
-    return Contact(address, name, known or Subscription.BOTH, fields.get("ask") == "subscribe", list(groups))
+        odd("its subscription is not none, to, from or both; it counts as none")
+        return Subscription.NONE
+    return known
+
+
+def mended(text):
+    return NOT_XML.sub("\ufffd", CONTROL.sub(" ", whole(text)))
 
 
 def diff(before, after):

@@ -1,11 +1,10 @@
 //! One item of a page, and the contact that it stands for.
 
 use jid::Jid;
-use serde::Deserialize;
+use serde_json::Value;
 
 /// How two people stand to each other, as the application says it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Relation {
     /// Each follows the other.
     #[default]
@@ -18,79 +17,109 @@ pub enum Relation {
     None,
 }
 
-/// An item as it is in the JSON. Fields that are not known are ignored.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Item {
-    /// Any spelling of a JID.
-    pub address: String,
-    /// The name the user sees.
-    pub display_name: Option<String>,
-    /// How the two stand to each other.
-    #[serde(default)]
-    pub relation: Relation,
-    /// The user has asked to follow and has no answer yet.
-    #[serde(default)]
-    pub pending: bool,
-    /// The user's own labels for the contact.
-    #[serde(default)]
-    pub labels: Vec<String>,
-}
-
 /// A contact as it goes to the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contact {
     /// The normalised bare JID.
     pub jid: String,
-    /// See [`Item::display_name`].
+    /// The name the user sees.
     pub name: Option<String>,
-    /// See [`Item::relation`].
+    /// How the two stand to each other.
     pub relation: Relation,
-    /// See [`Item::pending`].
+    /// The user has asked to follow and has no answer yet.
     pub pending: bool,
-    /// See [`Item::labels`]; each once.
+    /// The user's own labels for the contact, each once.
     pub labels: Vec<String>,
 }
 
 /// Why an item is no contact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
+    /// There is no address to go by.
+    #[error("it has no address")]
+    NoAddress,
     /// RFC 7622 says no.
     #[error("its address is no JID")]
     Address,
     /// Nobody is a contact of himself.
     #[error("it is the user")]
     Owner,
-    /// XML cannot carry it, or no person can read it.
-    #[error("a text of it has a control character")]
-    Control,
 }
 
 impl Contact {
-    /// The contact that `item` stands for in the roster of `owner` (a bare JID).
+    /// The contact that `item` stands for in the roster of `owner` (a bare JID). A field that cannot be used is left out or
+    /// mended, and named to `odd`; fields that are not known are ignored.
     ///
     /// # Errors
-    /// What is wrong with it.
-    pub fn of(item: Item, owner: &str) -> Result<Self, Fault> {
-        let jid = Jid::new(&item.address).map_err(|_| Fault::Address)?.to_bare().to_string();
+    /// Why it is none.
+    pub fn of(item: &Value, owner: &str, mut odd: impl FnMut(&'static str)) -> Result<Self, Fault> {
+        let address = item.get("address").and_then(Value::as_str).ok_or(Fault::NoAddress)?;
+        let jid = Jid::new(address).map_err(|_| Fault::Address)?.to_bare().to_string();
         if jid == owner {
             return Err(Fault::Owner);
         }
-        let mut labels: Vec<String> = Vec::new();
-        for label in item.labels {
-            // RFC 6121 section 2.1.2.6: no group without a name.
-            if !label.is_empty() && !labels.contains(&label) {
-                labels.push(label);
+        let name = match item.get("display_name") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(name)) => Some(mended(name, || odd("display_name"))),
+            Some(_) => {
+                odd("display_name");
+                None
             }
+        };
+        let relation = match item.get("relation").map(|relation| (relation, relation.as_str())) {
+            None | Some((Value::Null, _) | (_, Some("mutual"))) => Relation::Mutual,
+            Some((_, Some("following"))) => Relation::Following,
+            Some((_, Some("follower"))) => Relation::Follower,
+            Some((_, Some("none"))) => Relation::None,
+            // What is not understood shares nobody's presence.
+            Some(_) => {
+                odd("relation");
+                Relation::None
+            }
+        };
+        let pending = match item.get("pending") {
+            None | Some(Value::Null) => false,
+            Some(Value::Bool(pending)) => *pending,
+            Some(_) => {
+                odd("pending");
+                false
+            }
+        };
+        let mut labels: Vec<String> = Vec::new();
+        let mut is_odd = false;
+        match item.get("labels") {
+            None | Some(Value::Null) => {}
+            Some(Value::Array(given)) => {
+                for label in given {
+                    match label.as_str().map(|label| mended(label, || is_odd = true)) {
+                        // RFC 6121 section 2.1.2.6: no group without a name.
+                        Some(label) if !label.is_empty() && !labels.contains(&label) => labels.push(label),
+                        Some(_) => {}
+                        None => is_odd = true,
+                    }
+                }
+            }
+            Some(_) => is_odd = true,
         }
-        if item.display_name.iter().chain(&labels).any(|text| text.chars().any(unfit)) {
-            return Err(Fault::Control);
+        if is_odd {
+            odd("labels");
         }
-        Ok(Self { jid, name: item.display_name, relation: item.relation, pending: item.pending, labels })
+        Ok(Self { jid, name, relation, pending, labels })
     }
 }
 
-fn unfit(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}')
+/// A text as XML can carry it and a person can read it.
+fn mended(text: &str, odd: impl FnOnce()) -> String {
+    let fit = |c: char| match c {
+        '\u{FFFE}' | '\u{FFFF}' => char::REPLACEMENT_CHARACTER,
+        c if c.is_control() => ' ',
+        c => c,
+    };
+    let mended: String = text.chars().map(fit).collect();
+    if mended != text {
+        odd();
+    }
+    mended
 }
 
 #[cfg(test)]
@@ -98,8 +127,16 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    fn read(json: &str) -> (Result<Contact, Fault>, Vec<&'static str>) {
+        let mut odd = Vec::new();
+        let contact = Contact::of(&serde_json::from_str(json).unwrap(), "john@example.com", |field| odd.push(field));
+        (contact, odd)
+    }
+
     fn contact(json: &str) -> Result<Contact, Fault> {
-        Contact::of(serde_json::from_str(json).unwrap(), "john@example.com")
+        let (contact, odd) = read(json);
+        assert!(odd.is_empty(), "{json}: {odd:?}");
+        contact
     }
 
     #[test]
@@ -132,10 +169,30 @@ mod tests {
             (r#"{"address": "@@bad"}"#, Fault::Address),
             (r#"{"address": ""}"#, Fault::Address),
             (r#"{"address": "JOHN@example.com"}"#, Fault::Owner),
-            (r#"{"address": "m@x", "display_name": "a\u0007"}"#, Fault::Control),
-            (r#"{"address": "m@x", "labels": ["a\nb"]}"#, Fault::Control),
+            (r#"{"address": 7}"#, Fault::NoAddress),
+            ("{}", Fault::NoAddress),
+            ("null", Fault::NoAddress),
         ] {
             assert_eq!(contact(json).unwrap_err(), fault, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_field_that_cannot_be_used_costs_that_field_and_shares_nothing() {
+        let plain = || contact(r#"{"address": "m@x", "display_name": null, "relation": null}"#).unwrap();
+        let named = |name: &str| Contact { name: Some(name.to_owned()), ..plain() };
+        for (field, expected) in [
+            (r#""display_name": 7"#, plain()),
+            (r#""display_name": "a\tb\uffff""#, named("a b\u{FFFD}")),
+            (r#""relation": "blocked""#, Contact { relation: Relation::None, ..plain() }),
+            (r#""relation": 7"#, Contact { relation: Relation::None, ..plain() }),
+            (r#""pending": "yes""#, plain()),
+            (r#""labels": "A""#, plain()),
+            (r#""labels": ["A", 7, "b\nc"]"#, Contact { labels: vec!["A".into(), "b c".into()], ..plain() }),
+        ] {
+            let (contact, odd) = read(&format!(r#"{{"address": "m@x", {field}}}"#));
+            assert_eq!(contact.unwrap(), expected, "{field}");
+            assert!(matches!(odd[..], [odd] if field.contains(odd)), "{field}: {odd:?}");
         }
     }
 }

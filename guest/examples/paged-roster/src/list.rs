@@ -6,6 +6,8 @@
 
 use std::collections::HashMap;
 
+use serde_json::Value;
+
 use crate::contact::Contact;
 use crate::page::Page;
 use crate::settings::Settings;
@@ -154,16 +156,17 @@ impl Reading {
     fn take(&mut self, body: &[u8]) -> Result<Option<String>, FetchError> {
         let page = Page::decode(body).map_err(FetchError::Malformed)?;
         for item in page.items {
-            let contact = item.and_then(|item| {
-                let address = item.address.clone();
-                Contact::of(item, &self.owner).map_err(|fault| format!("{}: {fault}", address.escape_debug()))
-            });
-            match contact {
+            let address = item.get("address").and_then(Value::as_str).unwrap_or_default().escape_debug().to_string();
+            let mut odd = Vec::new();
+            match Contact::of(&item, &self.owner, |field| odd.push(field)) {
                 Ok(contact) => self.keep(contact),
-                Err(why) => self.warn(format!("left out the contact {why}")),
+                Err(fault) => self.warn(format!("left out the contact \"{address}\": {fault}")),
+            }
+            for field in odd {
+                self.warn(format!("contact \"{address}\": its {field} cannot be used as it is"));
             }
         }
-        Ok(page.next)
+        Ok(page.next.filter(|next| !next.is_empty()))
     }
 
     /// The last of several items with one JID counts, in the place of the first.
