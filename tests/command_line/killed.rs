@@ -58,7 +58,7 @@ fn killed_at_any_moment_of_a_swap_it_starts_again_with_a_valid_plugin() {
     }
     let host = setup.start(&[]);
     let status = request(host.listening().admin.unwrap(), "GET", "/plugin", &[], "").json();
-    let expected = roster_host::plugin::Digest::of([fs::read(folder.join("my.wasm")).unwrap().as_slice()]);
+    let expected = roster_host::plugin::Digest::of(&fs::read(folder.join("my.wasm")).unwrap());
     assert_eq!(status["serves"]["digest"], expected.to_string(), "{status}");
     assert_eq!(host.stop().code, Some(0));
 }

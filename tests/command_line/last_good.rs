@@ -49,7 +49,7 @@ fn serve_well(host: &Program) {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    Digest::of([bytes]).to_string()
+    Digest::of(bytes).to_string()
 }
 
 #[test]

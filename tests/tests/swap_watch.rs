@@ -86,7 +86,7 @@ async fn a_file_renamed_into_place_takes_over_and_a_burst_of_them_is_one() {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    roster_host::plugin::Digest::of([bytes]).to_string()
+    roster_host::plugin::Digest::of(bytes).to_string()
 }
 
 #[tokio::test(flavor = "multi_thread")]

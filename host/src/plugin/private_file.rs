@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! offset 0   24 bytes  "roster-host compiled 1\n\0"
-//!       24   32 bytes  SHA-256 of the file's name and all that follows
+//!       24   32 bytes  SHA-256 of the file's name and all that follows, each with its length in front
 //!       56             the content: code as wasmtime serialises it, or a component
 //! ```
 
@@ -132,5 +132,5 @@ fn write_as(path: &Path, name: &str, content: &[u8], durable: Durable) -> io::Re
 }
 
 fn seal(name: &str, content: &[u8]) -> Digest {
-    Digest::of([name.as_bytes(), content])
+    Digest::of_parts([name.as_bytes(), content])
 }

@@ -44,7 +44,7 @@ pub struct PluginBytes {
 impl PluginBytes {
     /// `bytes`, called `name` for people.
     pub fn new(name: String, bytes: Arc<[u8]>) -> Self {
-        let digest = Digest::of([&*bytes]);
+        let digest = Digest::of(&bytes);
         let version = metadata::version(&bytes);
         Self { name, bytes, digest, version }
     }
@@ -55,8 +55,14 @@ impl PluginBytes {
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    /// The digest of `parts`, one after another, each with its length.
-    pub fn of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
+    /// The digest of these bytes and nothing else: what `sha256sum` says of a file.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    /// The digest of `parts`, one after another, each with its length in front, so that ("a", "bc") is not ("ab", "c"). No
+    /// file's digest: to compare, not to be shown.
+    pub fn of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut hasher = Sha256::new();
         for part in parts {
             hasher.update((part.len() as u64).to_le_bytes());
@@ -119,5 +125,26 @@ impl PluginSource {
             }
         };
         Ok(PluginBytes::new(self.name(), bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The digests of FIPS 180-4 and of `sha256sum </dev/null`.
+    #[test]
+    fn a_digest_is_what_sha256sum_says() {
+        for (bytes, digest) in [
+            (&b""[..], "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+            (b"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+            (
+                b"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+                "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1",
+            ),
+        ] {
+            assert_eq!(Digest::of(bytes).to_string(), digest);
+            assert_eq!(PluginBytes::new("it".to_owned(), bytes.into()).digest.to_string(), digest);
+        }
     }
 }

@@ -42,7 +42,7 @@ impl LastGood {
     /// Nothing is touched yet.
     pub(super) fn new(folder: &Path, domain: &str) -> Self {
         // The digest keeps domains apart that look alike as file names.
-        let digest: String = Digest::of([domain.as_bytes()]).to_string().chars().take(8).collect();
+        let digest: String = Digest::of_parts([domain.as_bytes()]).to_string().chars().take(8).collect();
         let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-') { c } else { '_' };
         let domain: String = domain.chars().map(plain).take(100).collect();
         let name = format!("{domain}-{digest}.module");

@@ -15,7 +15,7 @@ use crate::plugin::private_file::{self, Durable};
 /// The smallest component there is, with a custom section so that there are several.
 fn component(stamp: u8) -> PluginBytes {
     let bytes = [b"\0asm\x0d\0\x01\0".as_slice(), &[0, 3, 1, b'x', stamp]].concat();
-    let digest = Digest::of([&*bytes]);
+    let digest = Digest::of(&bytes);
     PluginBytes { name: format!("component {stamp}"), bytes: bytes.into(), digest, version: None }
 }
 
@@ -206,7 +206,7 @@ async fn what_is_no_component_is_refused_by_name() {
         (b"\0asm\x01\0\0\0", "plugin it: not a WebAssembly component: it is a core module"),
         (b"\0asm\x0d\0\x01\0\x07\x09", "plugin it: the component cannot be used: "),
     ] {
-        let plugin = PluginBytes { name: "it".into(), bytes: bytes.into(), digest: Digest::of([bytes]), version: None };
+        let plugin = PluginBytes { name: "it".into(), bytes: bytes.into(), digest: Digest::of(bytes), version: None };
         let error = compiler.compile(&plugin, Urgency::Swap).await.err().unwrap().to_string();
         assert!(error.starts_with(expected), "{error}");
     }
