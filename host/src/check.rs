@@ -1,12 +1,13 @@
-//! `--check-config`: everything short of serving.
+//! `--check-config` and `fetch`: everything short of serving.
 
 use std::sync::Arc;
 
 use crate::assembly::{StartError, load};
-use crate::config::Config;
+use crate::config::{Config, HostConfig};
 use crate::http::ServeError;
+use crate::http_client::HttpClient;
 use crate::metrics::Metrics;
-use crate::plugin::{EngineSize, PluginEngine};
+use crate::plugin::{EngineSize, PluginEngine, WasmPlugin};
 
 /// Reads the certificates and accounts, loads the plugin of every virtual host and lets it check its settings (the configured
 /// one, whatever may stand in for it); binds nothing and sends nothing.
@@ -20,7 +21,17 @@ pub async fn everything(config: &Config) -> Result<(), StartError> {
     }
     let metrics = Metrics::new();
     for host in &config.hosts {
-        load(&engine, host, &Arc::clone(&metrics), None).await?;
+        load_plugin(&engine, host, &metrics).await?;
     }
     Ok(())
+}
+
+/// The plugin that is configured for one virtual host, loaded as it is to serve, and the client behind its `wasi:http`.
+pub async fn load_plugin(
+    engine: &PluginEngine,
+    host: &HostConfig,
+    metrics: &Arc<Metrics>,
+) -> Result<(Arc<WasmPlugin>, HttpClient), StartError> {
+    let swapper = load(engine, host, metrics, None).await?;
+    Ok((swapper.slot().plugin(), swapper.client().clone()))
 }

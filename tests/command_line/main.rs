@@ -9,7 +9,8 @@
 //! - [`serving`], [`sinks`], [`https`]: the program with a configuration
 //! - [`logs`], [`client_log`], [`secrets`]: what is on standard error, and what must not be
 //! - [`stopping`]: SIGTERM and SIGINT; [`killed`]: SIGKILL
-//! - [`plugin_files`], [`plugin_swaps`]: the subcommands `plugin ...`; [`accounts`]: `account ...`
+//! - [`plugin_files`], [`plugin_swaps`]: the subcommands `plugin ...`; [`fetch`]; [`accounts`]: `account ...`
+//! - [`digests`]: the SHA-256 that they and the host print
 //!
 //! Shared: [`program`] (a running process and its output), [`setup`] (a folder with a configuration), [`web_app`],
 //! [`client`] and [`stream`].
@@ -20,6 +21,8 @@ mod check_config;
 mod client;
 mod client_log;
 mod demo;
+mod digests;
+mod fetch;
 mod https;
 mod killed;
 mod last_good;

@@ -7,7 +7,7 @@ const fits = (part) => part !== '' && bytes(part) <= LONGEST;
 // Case folding: upper case first, so that ß and ss are one.
 const fold = (text) => text.toUpperCase().toLowerCase();
 const LABEL = /^(?!-)[a-z0-9_\u0080-\u{10ffff}-]{1,63}(?<!-)$/u;
-const RESERVED = /["&'/:<>@\s\x00-\x1f\x7f-\x9f]/;
+const RESERVED = /["&'/:<>@\s\x00-\x1f\x7f-\x9f\ufffd]/;
 
 /** The normalised bare JID of a bare or full JID. Throws what is wrong with it. */
 export function bare(text) {

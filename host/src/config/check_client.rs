@@ -7,10 +7,21 @@ use super::{ClientAuth, ClientConfig, Origin, Scheme, Secret};
 
 const GIB: u64 = 1 << 30;
 
-/// Checks the table; `application` is the origin of `http_roster_url`.
-pub(super) fn client(mut raw: RawClient, application: Option<&Origin>, at: &At<'_>) -> ClientConfig {
+/// What the settings say of where the plugin wants to send requests.
+#[derive(Default)]
+pub(super) struct Wanted {
+    /// The origin of `http_roster_url`: allowed unless the operator says otherwise.
+    pub(super) application: Option<Origin>,
+    /// The other settings that are URLs, and their origins. What they are for only the plugin knows.
+    pub(super) others: Vec<(String, Origin)>,
+}
+
+/// Checks the table.
+pub(super) fn client(mut raw: RawClient, wanted: &Wanted, at: &At<'_>) -> ClientConfig {
     let d = ClientConfig::default();
     let auth = auth(&mut raw, at);
+    needed(&raw, auth.is_some(), wanted, at);
+    let application = wanted.application.as_ref();
     let client = ClientConfig {
         allow_origins: origins("allow_origins", raw.allow_origins, application, at),
         allow_addresses: at.list("allow_addresses", raw.allow_addresses).unwrap_or(d.allow_addresses),
@@ -30,8 +41,27 @@ pub(super) fn client(mut raw: RawClient, application: Option<&Origin>, at: &At<'
         ),
         idle_timeout: at.wait("idle_timeout", raw.idle_timeout, d.idle_timeout),
     };
-    doubts(&client, application, at);
+    doubts(&client, wanted, at);
     client
+}
+
+/// Lists that are derived from `http_roster_url`, and have to be given where there is none.
+fn needed(raw: &RawClient, has_auth: bool, wanted: &Wanted, at: &At<'_>) {
+    if wanted.application.is_some() {
+        return;
+    }
+    if let Some((key, origin)) = wanted.others.first().filter(|_| raw.allow_origins.is_absent()) {
+        at.key("allow_origins").problem(format!(
+            "is missing: the setting {key} is a URL, and without this list the plugin may not ask anybody; write \
+             [\"{origin}\"], or [] if it sends no requests"
+        ));
+    }
+    if has_auth && raw.auth_origins.is_absent() {
+        at.key("auth_origins").problem(
+            "is missing: there are credentials, and without http_roster_url and this list they are sent to nobody; list \
+             the origins that get them",
+        );
+    }
 }
 
 /// The origins given, each once; without the key the application's.
@@ -91,14 +121,24 @@ fn valid_username(name: &str, at: &At<'_>) -> bool {
 }
 
 /// What works, and probably not as it was meant.
-fn doubts(client: &ClientConfig, application: Option<&Origin>, at: &At<'_>) {
+fn doubts(client: &ClientConfig, wanted: &Wanted, at: &At<'_>) {
     if client.allow_origins.is_empty() {
         at.key("allow_origins").warn("is empty: the plugin cannot send any request");
-    } else if let Some(origin) = application.filter(|origin| !client.allow_origins.contains(origin)) {
-        at.key("allow_origins").warn(format!("does not contain {origin}, the origin of http_roster_url"));
+    } else {
+        let application = wanted.application.iter().map(|origin| ("http_roster_url", origin));
+        // Beside http_roster_url they are not where the contacts are.
+        let others = wanted.others.iter().filter(|_| wanted.application.is_none());
+        for (key, origin) in application.chain(others.map(|(key, origin)| (key.as_str(), origin))) {
+            if !client.allow_origins.contains(origin) {
+                at.key("allow_origins").warn(format!("does not contain {origin}, the origin of {key}"));
+            }
+        }
     }
     if client.auth.is_none() {
         return;
+    }
+    if client.auth_origins.is_empty() {
+        at.key("auth_origins").warn("is empty: the credentials are sent to nobody");
     }
     for origin in &client.auth_origins {
         let at = at.key("auth_origins");

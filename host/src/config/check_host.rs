@@ -57,10 +57,14 @@ fn host(raw: RawHost, stand_in: bool, at: &At<'_>) -> HostConfig {
     let needed = built_in && raw_settings.as_ref().is_some_and(|raw| !raw.0.contains_key(URL));
     let settings = settings(raw_settings.unwrap_or_default(), &at_settings);
     let application = application(&settings, built_in, needed, &at_settings.key(URL));
+    // The built-in plugin asks nobody else.
+    let others = settings.iter().filter(|(key, _)| !built_in && *key != URL);
+    let others = others.filter_map(|(key, value)| Some((key.clone(), Origin::of_url(value).ok()?))).collect();
+    let wanted = check_client::Wanted { application, others };
 
     let at_client = at.key("client");
     let raw_client = at_client.section(raw.client).unwrap_or_default();
-    let client = check_client::client(raw_client, application.as_ref(), &at_client);
+    let client = check_client::client(raw_client, &wanted, &at_client);
     let at_limits = at.key("limits");
     let limits = limits(at_limits.section(raw.limits).unwrap_or_default(), client.total_timeout, &at_limits);
     let at_store = at.key("store");

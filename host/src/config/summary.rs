@@ -56,7 +56,10 @@ fn host_line(host: &HostConfig) -> String {
         Some(ClientAuth::Basic { .. }) => ", Basic authentication",
         Some(ClientAuth::Bearer(_)) => ", a bearer token",
     };
-    let origins: Vec<String> = host.client.allow_origins.iter().map(Origin::to_string).collect();
+    let origins = &host.client.allow_origins;
+    let never_sent = !auth.is_empty() && !origins.iter().any(|origin| host.client.auth_origins.contains(origin));
+    let to_nobody = if never_sent { " that is sent to nobody" } else { "" };
+    let origins: Vec<String> = origins.iter().map(Origin::to_string).collect();
     let asks = if origins.is_empty() { "nobody".into() } else { origins.join(", ") };
-    format!("host {}: plugin {plugin}; may ask {asks}{auth}", host.domain)
+    format!("host {}: plugin {plugin}; may ask {asks}{auth}{to_nobody}", host.domain)
 }

@@ -192,8 +192,8 @@ static void keep(reader *in, contact *found) {
 /// One entry of the document: its key, and what stands behind it.
 static void read_entry(reader *in) {
     if (!json_key(&in->doc, &in->key)) return;
-    text_mend(&in->key);
     const char *invalid = jid_bare(text_of(&in->key), &in->jid);
+    text_mend(&in->key);
     text shown = invalid ? text_of(&in->key) : text_of(&in->jid);
     contact found = {.subscription = XMPP_ROSTER_TYPES_SUBSCRIPTION_BOTH};
     fault wrong[PARTS] = {0};

@@ -1,12 +1,15 @@
 //! The command line of the host. See `roster-host --help`.
 //!
 //! Without a subcommand it serves: [`serve`] with a configuration, [`demo`] without. [`plugin`] has what plugin authors and
-//! operators do with a component, [`account`] who may log in.
+//! operators do with a component, [`fetch`] asks the application once, [`account`] says who may log in.
 
 mod account;
 mod demo;
+mod fetch;
 mod plugin;
 mod serve;
+mod shown;
+mod wire;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -69,6 +72,9 @@ enum Command {
     /// Look at a plugin, try it, or swap it into a running host.
     #[command(subcommand)]
     Plugin(plugin::Command),
+    /// Ask the application once for a user's roster, as a host with this configuration would: what is asked, answered and
+    /// made of it. Exit code 0: there is a roster; 1: there is none; 2: the host cannot start with this configuration.
+    Fetch(fetch::Arguments),
     /// Say who may log in to the XMPP endpoint.
     #[command(subcommand)]
     Account(account::Command),
@@ -89,12 +95,15 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    if let Some(Command::Account(command)) = arguments.command {
-        return account::run(command);
-    }
-    if let Some(Command::Plugin(command)) = arguments.command {
+    if let Some(command) = arguments.command {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let code = runtime.block_on(plugin::run(command));
+        let code = runtime.block_on(async {
+            match command {
+                Command::Account(command) => account::run(command),
+                Command::Fetch(arguments) => fetch::run(arguments).await,
+                Command::Plugin(command) => plugin::run(command).await,
+            }
+        });
         runtime.shutdown_timeout(Duration::from_millis(100));
         return code;
     }

@@ -1,5 +1,6 @@
 //! Every fault is one line that names file, line and key.
 
+use super::super::Problem;
 use super::{LEAST, faults, parse};
 
 #[test]
@@ -276,4 +277,46 @@ fn faults_of_one_table_do_not_hide_each_other() {
         faults("", "client.password = 12345"),
         ["host[0].client.password: expected a string", "host[0].client.username: is missing; there is a password"]
     );
+}
+
+#[test]
+fn where_a_plugin_with_another_url_may_ask_and_who_gets_the_credentials_has_to_be_said() {
+    // Any file: it is not read here.
+    let plugin = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let url = "https://app.example.org";
+    let host = format!("[[host]]\ndomain = 'b'\nplugin = '{plugin}'\nsettings.api_url = '{url}/v1'\n");
+    let allowed = format!("client.allow_origins = ['{url}']\n");
+    let nobody = "host[0].client.auth_origins: is missing: there are credentials, and without http_roster_url and this list \
+        they are sent to nobody; list the origins that get them";
+    for (client, faults, warnings) in [
+        (
+            "",
+            &[
+                "host[0].client.allow_origins: is missing: the setting api_url is a URL, and without this list the plugin \
+                may not ask anybody; write [\"https://app.example.org\"], or [] if it sends no requests",
+            ][..],
+            &[][..],
+        ),
+        (&format!("{allowed}client.bearer_token = 't'\n"), &[nobody], &[]),
+        (&format!("{allowed}client.username = 'u'\nclient.password = 'p'\n"), &[nobody], &[]),
+        (&allowed, &[], &[]),
+        (&format!("{allowed}client.bearer_token = 't'\nclient.auth_origins = ['{url}']\n"), &[], &[]),
+        ("client.allow_origins = []\n", &[], &["allow_origins: is empty: the plugin cannot send any request"]),
+        (
+            "client.allow_origins = ['https://other.example.org']\n",
+            &[],
+            &["allow_origins: does not contain https://app.example.org, the origin of api_url"],
+        ),
+    ] {
+        let (found, told) = match parse(&format!("{host}{client}")) {
+            Ok(config) => (Vec::new(), config.warnings),
+            Err(error) => {
+                let line = |problem: &Problem| format!("{}: {}", problem.key().unwrap_or("-"), problem.reason());
+                (error.problems().iter().map(line).collect(), Vec::new())
+            }
+        };
+        assert_eq!(found, faults, "{client}");
+        assert_eq!(told.len(), warnings.len(), "{client}: {told:?}");
+        assert!(told.iter().zip(warnings).all(|(told, warning)| told.ends_with(warning)), "{client}: {told:?}");
+    }
 }

@@ -54,7 +54,11 @@ fn each_doubt_has_its_warning() {
                 "t.toml:5: host[0].client.auth_origins: http://app.example.org is not https: the credentials can be read on the way",
             ],
         ),
-        ("", "client.bearer_token = 't'\nclient.auth_origins = []", &[]),
+        (
+            "",
+            "client.bearer_token = 't'\nclient.auth_origins = []",
+            &["t.toml:6: host[0].client.auth_origins: is empty: the credentials are sent to nobody"],
+        ),
         (
             "",
             "client.bearer_token = 't'\nclient.auth_origins = ['https://b']",

@@ -1,24 +1,21 @@
 //! `roster-host plugin run`: one call of one hook against a real web application, and what it did.
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use http::{Request, Response};
-use parking_lot::Mutex;
+use roster_host::check;
 use roster_host::config::{HostConfig, Origin};
 use roster_host::conformance;
-use roster_host::http_client::{Deadlines, HttpClient, SendError};
 use roster_host::metrics::Metrics;
-use roster_host::model::{Change, Contact, Contacts, Snapshot, Username};
-use roster_host::plugin::{LoadOptions, Network, Outbound, PluginSource, Refreshed, RosterPlugin, Urgency, WasmPlugin};
+use roster_host::model::{Contacts, Snapshot, Username};
+use roster_host::plugin::{Network, Refreshed, RosterPlugin as _, WasmPlugin};
 
 use super::setup::{Setup, engine};
 use crate::Failure;
+use crate::shown;
+use crate::wire::Wire;
 
 /// The longest roster file that is read, bytes.
 const LONGEST_ROSTER: u64 = 64 << 20;
@@ -30,7 +27,8 @@ pub(crate) struct Arguments {
     /// The user whose roster is asked for.
     #[arg(long)]
     user: String,
-    /// The setting http_roster_url. Requests may go to the origin of every setting that is a URL.
+    /// The setting http_roster_url. Without --config, requests may go to the origin of every setting that is a URL; with it,
+    /// only where the configuration allows.
     #[arg(long)]
     url: Option<String>,
     /// Call refresh instead of fetch: compare with this roster, a JSON file as GET /rosters/{user} answers.
@@ -40,46 +38,36 @@ pub(crate) struct Arguments {
     setup: Setup,
 }
 
-/// True if the hook gave a result.
+/// True if the hook gave a result that a host keeps.
 pub(super) async fn run(arguments: Arguments) -> Result<bool, Failure> {
     let user = Username::new(&arguments.user)?;
+    let is_configured = arguments.setup.is_configured();
     let mut host = arguments.setup.host()?;
     host.settings.extend(arguments.url.map(|url| ("http_roster_url".to_owned(), url)));
-    allow_the_urls(&mut host);
+    host.plugin = Some(arguments.file);
+    let allowed = allow(&mut host, is_configured);
     let known = arguments.roster.map(|path| known(path, host.store.max_contacts)).transpose()?;
 
     let engine = engine(&host.limits)?;
-    let plugin = PluginSource::File(arguments.file).read().await?;
-    let compiled = engine.compile(&plugin, Urgency::Start).await?;
-    let client = HttpClient::new(&host.client)?;
-    let options = LoadOptions { host: &host, plugin: &plugin, client: client.clone(), metrics: Metrics::new() };
-    let loaded = WasmPlugin::link(&engine, &compiled, options)?;
-    loaded.check_settings().await?;
-    let listener = Arc::new(Listener { client, heard: Mutex::default() });
-    let stage = loaded.staged(Network::Own(Arc::clone(&listener) as _));
+    let (plugin, client) = check::load_plugin(&engine, &host, &Metrics::new()).await?;
+    let wire = Wire::new(client, &host.client);
+    let stage = plugin.staged(Network::Own(Arc::clone(&wire) as _));
 
     let began = Instant::now();
-    let (good, said) = match known {
-        None => match stage.fetch(&user).await {
-            Ok(roster) => (true, fetched(&roster.contacts) + &warnings(&roster.warnings)),
-            Err(error) => (false, format!("error: {error}\n")),
-        },
-        Some(known) => match stage.refresh(&user, Arc::clone(&known)).await {
-            Ok(Refreshed::Unchanged) => (true, "unchanged\n".to_owned()),
-            Ok(Refreshed::Changed(delta)) => {
-                // As the host does: what cannot be applied is the plugin's fault.
-                match known.contacts().apply(delta.changes, host.store.max_contacts) {
-                    Ok((_, changes)) => (true, changed(&changes) + &warnings(&delta.warnings)),
-                    Err(wrong) => (false, format!("error: the changes cannot be applied: {wrong}\n")),
-                }
-            }
-            Err(error) => (false, format!("error: {error}\n")),
-        },
+    let said = match known {
+        None => fetch(&stage, &user, host.store.max_contacts).await,
+        Some(known) => refresh(&stage, &user, &known, host.store.max_contacts).await,
     };
     let took = began.elapsed();
     let figures = stage.stats().figures();
     let mut out = std::io::stdout();
-    write!(out, "{}{said}", listener.heard.lock())?;
+    for exchange in wire.exchanges() {
+        write!(out, "{}", exchange.in_short())?;
+    }
+    match &said {
+        Ok(said) => write!(out, "{said}")?,
+        Err(error) => writeln!(out, "error: {error}")?,
+    }
     writeln!(
         out,
         "{} ms in all, {:.1} ms of them computing; {} KiB of memory; {} bytes fetched",
@@ -88,16 +76,50 @@ pub(super) async fn run(arguments: Arguments) -> Result<bool, Failure> {
         figures.peak_memory / 1024,
         figures.bytes_fetched,
     )?;
-    Ok(good)
+    if !allowed.is_empty() {
+        let allowed: Vec<String> = allowed.iter().map(|origin| format!("\"{origin}\"")).collect();
+        writeln!(out, "note: a host lets it ask there only with client.allow_origins = [{}]", allowed.join(", "))?;
+    }
+    Ok(said.is_ok())
 }
 
-/// The operator's own list is not made shorter.
-fn allow_the_urls(host: &mut HostConfig) {
-    for origin in host.settings.values().filter_map(|value| Origin::of_url(value).ok()) {
-        if !host.client.allow_origins.contains(&origin) {
-            host.client.allow_origins.push(origin);
+/// As the host's first fetch: what it would not keep is an error.
+async fn fetch(plugin: &WasmPlugin, user: &Username, most: usize) -> Result<String, String> {
+    let roster = plugin.fetch(user).await.map_err(|error| error.to_string())?;
+    let contacts = Contacts::pack(&roster.contacts, most);
+    let contacts = contacts.map_err(|wrong| format!("the host refuses the roster: {wrong}"))?;
+    Ok(shown::roster(&contacts) + &shown::warnings(&roster.warnings))
+}
+
+/// As the host's refresh.
+async fn refresh(plugin: &WasmPlugin, user: &Username, known: &Arc<Snapshot>, most: usize) -> Result<String, String> {
+    match plugin.refresh(user, Arc::clone(known)).await.map_err(|error| error.to_string())? {
+        Refreshed::Unchanged => Ok("unchanged\n".to_owned()),
+        Refreshed::Changed(delta) => {
+            let applied = known.contacts().apply(delta.changes, most);
+            let (_, changes) = applied.map_err(|wrong| format!("the host refuses the changes: {wrong}"))?;
+            Ok(shown::changes(&changes) + &shown::warnings(&delta.warnings))
         }
     }
+}
+
+/// Where requests may go. As the configuration says, if there is one, and to the origin of `http_roster_url`, which is what a
+/// host without a list allows. Without a configuration to the origins of the other settings too: those are returned, for a
+/// host does not allow them unasked.
+fn allow(host: &mut HostConfig, is_configured: bool) -> Vec<Origin> {
+    let mut unasked = Vec::new();
+    for (key, value) in &host.settings {
+        let is_derived = key == "http_roster_url";
+        let Ok(origin) = Origin::of_url(value) else { continue };
+        if host.client.allow_origins.contains(&origin) || (is_configured && !is_derived) {
+            continue;
+        }
+        if !is_derived {
+            unasked.push(origin.clone());
+        }
+        host.client.allow_origins.push(origin);
+    }
+    unasked
 }
 
 fn known(path: PathBuf, most: usize) -> Result<Arc<Snapshot>, Failure> {
@@ -109,65 +131,4 @@ fn known(path: PathBuf, most: usize) -> Result<Arc<Snapshot>, Failure> {
     let contacts = conformance::contacts(&text).map_err(|error| named(&error))?;
     let contacts = Contacts::pack(&contacts, most).map_err(|error| named(&error))?;
     Ok(Arc::new(Snapshot::new(1, None, contacts)))
-}
-
-/// The host's client, and what went through it.
-struct Listener {
-    client: HttpClient,
-    heard: Mutex<String>,
-}
-
-#[async_trait]
-impl Outbound for Listener {
-    async fn send(&self, request: Request<Bytes>, deadlines: Deadlines) -> Result<Response<Bytes>, SendError> {
-        let mut line = format!("{} {}", request.method(), request.uri());
-        if let Some(known) = request.headers().get("if-none-match") {
-            let _ = write!(line, " (if-none-match: {})", String::from_utf8_lossy(known.as_bytes()));
-        }
-        let began = Instant::now();
-        let result = self.client.send(request, deadlines).await;
-        let took = millis(began.elapsed());
-        let outcome = match &result {
-            Ok(response) => format!("{}, {} bytes", response.status().as_u16(), response.body().len()),
-            Err(error) => error.to_string(),
-        };
-        let _ = writeln!(self.heard.lock(), "{line}\n  {outcome}, {took}");
-        result
-    }
-}
-
-fn millis(time: Duration) -> String {
-    format!("{:.1} ms", time.as_secs_f64() * 1000.0)
-}
-
-fn fetched(contacts: &[Contact]) -> String {
-    let lines: String = contacts.iter().map(|contact| format!("  {}\n", show(contact))).collect();
-    format!("{} contacts\n{lines}", contacts.len())
-}
-
-fn changed(changes: &[Change]) -> String {
-    let line = |change: &Change| match change {
-        Change::Put(contact) => format!("  + {}\n", show(contact)),
-        Change::Remove(jid) => format!("  - {}\n", jid.escape_debug()),
-    };
-    format!("{} changes\n{}", changes.len(), changes.iter().map(line).collect::<String>())
-}
-
-fn show(contact: &Contact) -> String {
-    let mut text = contact.jid.escape_debug().to_string();
-    if let Some(name) = &contact.name {
-        let _ = write!(text, " {name:?}");
-    }
-    let _ = write!(text, ", {:?}", contact.subscription);
-    if contact.ask {
-        text += ", asked";
-    }
-    if !contact.groups.is_empty() {
-        let _ = write!(text, ", in {:?}", contact.groups);
-    }
-    text
-}
-
-fn warnings(warnings: &[String]) -> String {
-    warnings.iter().map(|warning| format!("warning: {warning}\n")).collect()
 }

@@ -22,6 +22,11 @@ pub(super) struct Setup {
 }
 
 impl Setup {
+    /// There is a configuration, which says where requests may go.
+    pub(super) fn is_configured(&self) -> bool {
+        self.config.is_some()
+    }
+
     /// The virtual host that the plugin is tried for.
     pub(super) fn host(&self) -> Result<HostConfig, Failure> {
         let mut host = match &self.config {

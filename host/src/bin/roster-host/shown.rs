@@ -1,0 +1,37 @@
+//! Contacts and what was wrong with them, for people.
+
+use std::fmt::Write as _;
+
+use roster_host::model::{Change, Contact, Contacts};
+
+pub(crate) fn roster(contacts: &Contacts) -> String {
+    let lines: String = contacts.iter().map(|contact| format!("  {}\n", contact_line(&contact.to_contact()))).collect();
+    format!("{} contacts\n{lines}", contacts.len())
+}
+
+pub(crate) fn changes(changes: &[Change]) -> String {
+    let line = |change: &Change| match change {
+        Change::Put(contact) => format!("  + {}\n", contact_line(contact)),
+        Change::Remove(jid) => format!("  - {}\n", jid.escape_debug()),
+    };
+    format!("{} changes\n{}", changes.len(), changes.iter().map(line).collect::<String>())
+}
+
+pub(crate) fn warnings(warnings: &[String]) -> String {
+    warnings.iter().map(|warning| format!("warning: {warning}\n")).collect()
+}
+
+fn contact_line(contact: &Contact) -> String {
+    let mut text = contact.jid.escape_debug().to_string();
+    if let Some(name) = &contact.name {
+        let _ = write!(text, " {name:?}");
+    }
+    let _ = write!(text, ", {:?}", contact.subscription);
+    if contact.ask {
+        text += ", asked";
+    }
+    if !contact.groups.is_empty() {
+        let _ = write!(text, ", in {:?}", contact.groups);
+    }
+    text
+}
