@@ -9,11 +9,14 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, EXPECT, HeaderValue};
+use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, EXPECT, HeaderMap, HeaderValue};
 use http::{StatusCode, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout, timeout_at};
+
+use super::fault::shortened;
+use super::json;
 
 /// Memory set aside for a body before any of it has arrived.
 const MOST_SET_ASIDE: usize = 1 << 20;
@@ -31,6 +34,27 @@ pub(super) enum BodyError {
     TooSlow,
     #[error("the request body broke off: {0}")]
     Broken(String),
+    #[error("the request body has Content-Encoding: {0}; send it as it is, without compression")]
+    Encoded(String),
+}
+
+impl BodyError {
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Broken(_) => StatusCode::BAD_REQUEST,
+            Self::Encoded(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        }
+    }
+
+    /// `response`, which tells of this, with the headers that go with it (RFC 9110 section 15.5.16).
+    pub(super) fn headers(&self, response: Response) -> Response {
+        match self {
+            Self::Encoded(_) => json::with_header(response, ACCEPT_ENCODING, "identity"),
+            _ => response,
+        }
+    }
 }
 
 /// What a body may cost.
@@ -42,9 +66,25 @@ pub(super) struct BodyLimits {
     pub(super) pause: Duration,
 }
 
+/// Reads the body of `request` whole, if it comes as it is and not compressed. See [`read_whole`].
+pub(super) async fn read(request: Request, limits: BodyLimits, deadline: Instant) -> Result<Bytes, BodyError> {
+    match content_coding(request.headers()) {
+        Some(coding) => Err(BodyError::Encoded(coding)),
+        None => read_whole(request.into_body(), limits, deadline).await,
+    }
+}
+
+/// How the body is encoded (RFC 9110 section 8.4), if it is.
+fn content_coding(headers: &HeaderMap) -> Option<String> {
+    let values: Vec<_> = headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes).collect();
+    let plain = |coding: &[u8]| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity");
+    let plain = values.iter().flat_map(|value| value.split(|b| *b == b',')).all(|coding| plain(coding.trim_ascii()));
+    (!plain).then(|| shortened(&values.join(&b", "[..])))
+}
+
 /// The whole body, at most `limits.size` bytes long, and complete by `deadline`. A body that announces more is refused
 /// before any of it is read.
-pub(super) async fn read(mut body: Body, limits: BodyLimits, deadline: Instant) -> Result<Bytes, BodyError> {
+async fn read_whole(mut body: Body, limits: BodyLimits, deadline: Instant) -> Result<Bytes, BodyError> {
     let too_large = BodyError::TooLarge { limit: limits.size };
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limits.size {
@@ -155,7 +195,7 @@ mod tests {
             (pieces(&["123", "456"]), Some("123456")),
             (pieces(&["123", "4567"]), None),
         ] {
-            let read = read(body, limits, deadline).await;
+            let read = read_whole(body, limits, deadline).await;
             match expected {
                 Some(text) => assert_eq!(read.unwrap(), text),
                 None => assert!(matches!(read, Err(BodyError::TooLarge { limit: 6 })), "{read:?}"),
@@ -173,7 +213,7 @@ mod tests {
             });
             let began = Instant::now();
             let deadline = began + Duration::from_millis(600);
-            let read = read(Body::from_stream(Box::pin(drip)), limits, deadline).await;
+            let read = read_whole(Body::from_stream(Box::pin(drip)), limits, deadline).await;
             assert!(matches!(read, Err(BodyError::TooSlow)), "{read:?}");
             let taken = began.elapsed().as_millis();
             assert!((least..5000).contains(&taken), "{taken} ms");

@@ -4,6 +4,7 @@
 //! head, the pause between two requests and a write that makes no progress each have a limit here; bodies have theirs in
 //! [`super::body`], answers in the routes.
 
+use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -30,7 +31,12 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::debug;
 
-/// A request's head may have this many bytes and headers; hyper answers 431 to a longer one.
+use super::json::ErrorBody;
+use super::request_log::Recorder;
+use super::well_formed;
+use super::wire::{Unreadable, Wire};
+
+/// A request's head may have this many bytes and headers; a longer one is answered 431.
 const MAX_HEAD: usize = 64 << 10;
 const MAX_HEADERS: usize = 100;
 /// A write that makes no progress for this long ends the connection: the client does not read.
@@ -47,13 +53,25 @@ pub(super) struct Connections {
     tls: Option<TlsAcceptor>,
     idle: Duration,
     http: Builder<TokioExecutor>,
+    unreadable: Unreadable,
+}
+
+/// What is served on the connections of one listener.
+pub(super) struct Service {
+    /// The routes.
+    pub(super) router: Router,
+    /// The form of an error, for what never gets to a route.
+    pub(super) error: ErrorBody,
+    /// Who counts and logs that.
+    pub(super) recorder: Recorder,
 }
 
 impl Connections {
-    /// Connections served by `router`, over TLS if there is an acceptor. `idle` is how long a handshake, a request's
+    /// Connections served by `service`, over TLS if there is an acceptor. `idle` is how long a handshake, a request's
     /// head, or the pause between two requests may take. `half_close`: a client may close its sending side and still be
     /// answered; the host then learns of a client that is gone only when it writes to it.
-    pub(super) fn new(router: Router, tls: Option<TlsAcceptor>, idle: Duration, half_close: bool) -> Self {
+    pub(super) fn new(service: Service, tls: Option<TlsAcceptor>, idle: Duration, half_close: bool) -> Self {
+        let Service { router, error, recorder } = service;
         let mut http = Builder::new(TokioExecutor::new());
         http.http1()
             .timer(TokioTimer::new())
@@ -67,7 +85,8 @@ impl Connections {
             .max_header_list_size(MAX_HEAD as u32)
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_INTERVAL);
-        Self { router, tls, idle, http }
+        let unreadable = Unreadable { body: error, recorder, max_head: MAX_HEAD, max_headers: MAX_HEADERS };
+        Self { router, tls, idle, http, unreadable }
     }
 
     /// Serves one connection until it ends, or, once `stop` says so, until its running requests are answered.
@@ -75,16 +94,21 @@ impl Connections {
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%peer, %error, "TCP_NODELAY cannot be set");
         }
-        let mut stream = TimeoutStream::new(stream);
-        stream.set_write_timeout(Some(WRITE_TIMEOUT));
-        let stream = Box::pin(stream);
         let Some(tls) = &self.tls else {
-            return self.converse(stream, peer, stop).await;
+            return self.converse(patient(stream), peer, stop).await;
+        };
+        let shaken = async {
+            if speaks_plainly(&stream).await? {
+                self.unreadable.answer_without_tls(stream, peer).await;
+                return Ok(None);
+            }
+            tls.accept(patient(stream)).await.map(Some)
         };
         tokio::select! {
             () = stop.cancelled() => {}
-            shaken = timeout(self.idle, tls.accept(stream)) => match shaken {
-                Ok(Ok(stream)) => self.converse(stream, peer, stop).await,
+            shaken = timeout(self.idle, shaken) => match shaken {
+                Ok(Ok(Some(stream))) => self.converse(stream, peer, stop).await,
+                Ok(Ok(None)) => {}
                 Ok(Err(error)) => debug!(%peer, %error, "a TLS handshake failed"),
                 Err(_) => debug!(%peer, "a TLS handshake took too long (http.header_timeout)"),
             },
@@ -104,12 +128,14 @@ impl Connections {
             let router = self.router.clone();
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
+            well_formed::examine(&mut request);
             async move {
                 let answer = router.oneshot(request).await;
                 answer.map(|answer| answer.map(|inner| Answer { inner, _exchange: exchange }))
             }
         });
-        let mut connection = pin!(self.http.serve_connection_with_upgrades(TokioIo::new(stream), service));
+        let wire = Wire::new(stream, peer, self.unreadable.clone(), watched.clone());
+        let mut connection = pin!(self.http.serve_connection_with_upgrades(TokioIo::new(wire), service));
         let (mut idle, mut ending) = (self.idle, false);
         loop {
             tokio::select! {
@@ -135,6 +161,20 @@ impl Connections {
             }
         }
     }
+}
+
+/// `stream`, on which a write that makes no progress fails.
+fn patient(stream: TcpStream) -> Pin<Box<TimeoutStream<TcpStream>>> {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(WRITE_TIMEOUT));
+    Box::pin(stream)
+}
+
+/// Whether a connection that should begin with TLS begins with text.
+async fn speaks_plainly(stream: &TcpStream) -> io::Result<bool> {
+    let mut first = [0];
+    let read = stream.peek(&mut first).await?;
+    Ok(read > 0 && first.iter().all(|byte| byte.is_ascii_graphic() || b"\r\n".contains(byte)))
 }
 
 /// Returns when no request has been open for `limit`.

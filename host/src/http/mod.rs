@@ -5,21 +5,23 @@
 //! - [`server`]: binds every address or says which one it cannot have; starts and stops everything;
 //! - [`listener`]: accepts connections, no more than allowed; [`tls`]: HTTPS, the certificate swapped when its file
 //!   changes; [`connection`]: one connection, its timeouts, its graceful end;
+//! - [`wire`]: a body for what hyper answers by itself; [`well_formed`] and [`target`]: what holds for every request, and
+//!   one spelling for each path; [`fault`]: what can be wrong with one;
 //! - [`request_log`]: one log line, one count and one id for every request;
 //! - [`refresh_route`]: `POST /roster_admin/refresh` and `GET /roster_admin/refresh/{user}`, with [`cors`], [`auth`],
 //!   [`body`] (size and time) and [`refusal`] (every answer the plugin does not write);
 //! - [`admin`]: health, metrics, cached rosters, sessions, events;
 //! - [`virtual_hosts`]: which domain a request is for.
 //!
-//! Everything this room answers is JSON, but for the metrics, the event stream, and the empty answers that hyper itself
-//! gives to a request head it cannot read (400, 414, 431). Others may put routes beside the refresh route
-//! ([`Server::serve_beside`]): the XMPP endpoint its WebSocket.
+//! Everything this room answers is JSON, but for the metrics and the event stream. Others may put routes beside the refresh
+//! route ([`Server::serve_beside`]): the XMPP endpoint its WebSocket.
 
 mod admin;
 mod auth;
 mod body;
 mod connection;
 mod cors;
+mod fault;
 mod json;
 mod listener;
 mod paths;
@@ -27,8 +29,11 @@ mod refresh_route;
 mod refusal;
 mod request_log;
 mod server;
+mod target;
 mod tls;
 mod virtual_hosts;
+mod well_formed;
+mod wire;
 
 #[cfg(test)]
 mod tests;

@@ -58,7 +58,6 @@ pub(super) fn router(config: &HttpConfig, hosts: VirtualHosts) -> Router {
         .route(paths::REFRESH_USER, any(single))
         .fallback(async || Refusal::NotFound)
         .layer(middleware::from_fn_with_state(Arc::clone(&route), gate))
-        .layer(middleware::from_fn(body::linger))
         .with_state(route)
 }
 
@@ -80,7 +79,7 @@ async fn batch(State(route): State<Arc<RefreshRoute>>, request: Request) -> Resp
     let times = Times::from_now(route.request_timeout);
     route
         .work(times, async {
-            let body = body::read(request.into_body(), route.body, times.body).await?;
+            let body = body::read(request, route.body, times.body).await?;
             Ok(rosters.refresh_request(body, times.refresh).await?)
         })
         .await

@@ -42,9 +42,8 @@ impl Refusal {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::Path | Self::Body(BodyError::Broken(_)) => StatusCode::BAD_REQUEST,
-            Self::Body(BodyError::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Body(BodyError::TooSlow) => StatusCode::REQUEST_TIMEOUT,
+            Self::Path => StatusCode::BAD_REQUEST,
+            Self::Body(error) => error.status(),
             Self::Busy { .. } | Self::Call(CallError::Busy { .. }) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Deadline(_)
             | Self::Call(
@@ -57,19 +56,24 @@ impl Refusal {
 
 /// The shape the reference documents, so that an application reads refusals as it reads answers.
 #[derive(Serialize)]
-struct Shape {
+struct Shape<'a> {
     status: &'static str,
-    message: String,
+    message: &'a str,
     updated: u32,
     errors: u32,
+}
+
+/// The body of a refusal.
+pub(super) fn body(message: &str) -> Vec<u8> {
+    json::body(&Shape { status: "error", message, updated: 0, errors: 0 })
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = self.status();
-        let shape = Shape { status: "error", message: self.to_string(), updated: 0, errors: 0 };
-        let response = json::answer(status, &shape);
+        let response = json::error(status, body, &self.to_string());
         match (self, status) {
+            (Self::Body(error), _) => error.headers(response),
             (Self::Method(allowed), _) => json::with_header(response, ALLOW, allowed),
             (Self::Unauthorized, _) => json::with_header(response, WWW_AUTHENTICATE, "Bearer"),
             (_, StatusCode::SERVICE_UNAVAILABLE) => json::with_header(response, RETRY_AFTER, "1"),

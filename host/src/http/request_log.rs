@@ -13,6 +13,7 @@ use futures::FutureExt;
 use http::Method;
 use tracing::{Instrument, debug, error, info, info_span};
 
+use super::fault::Fault;
 use super::paths;
 use super::refusal::Refusal;
 use crate::metrics::Metrics;
@@ -27,6 +28,15 @@ pub(super) struct Recorder {
     pub(super) metrics: Arc<Metrics>,
     /// Requests that only look are logged at the level debug.
     pub(super) quiet: bool,
+}
+
+impl Recorder {
+    /// What came was no request, and was answered all the same.
+    pub(super) fn unreadable(&self, peer: SocketAddr, fault: &Fault) {
+        let status = fault.status().as_u16();
+        self.metrics.request(paths::label(None), status);
+        info!(status, %peer, reason = %fault, "what came is not a request");
+    }
 }
 
 /// The middleware. A handler that panics is answered for here, too.

@@ -15,11 +15,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::admin::{self, Readiness};
-use super::connection::Connections;
+use super::connection::{Connections, Service};
+use super::json::{self, ErrorBody};
 use super::listener::Listener;
 use super::request_log::{self, Recorder};
 use super::tls::{Certificates, TlsError};
-use super::{VirtualHosts, refresh_route};
+use super::{VirtualHosts, body, refresh_route, refusal, well_formed};
 use crate::config::{AdminConfig, HttpConfig};
 use crate::metrics::Metrics;
 use crate::sinks::EventStream;
@@ -186,9 +187,9 @@ impl Server {
         let refresh = refresh_route::router(&http, app.hosts.clone());
         let recorder = Recorder { metrics: Arc::clone(&app.metrics), quiet: false };
         let mut open = |socket: TcpListener, tls: Option<TlsAcceptor>, others: Router| {
-            let recorded = middleware::from_fn_with_state(recorder.clone(), request_log::record);
-            let router = refresh.clone().merge(others).layer(recorded);
-            let connections = Arc::new(Connections::new(router, tls, idle, true));
+            let others = others.layer(middleware::from_fn_with_state(refusal::body as ErrorBody, json::only));
+            let service = service(refresh.clone().merge(others), refusal::body, recorder.clone());
+            let connections = Arc::new(Connections::new(service, tls, idle, true));
             let listener = Listener { socket, connections, places: Arc::clone(&places) };
             refresh_listeners.spawn(listener.run(refresh_stop.clone()));
         };
@@ -204,8 +205,11 @@ impl Server {
         let readiness = app.readiness.clone();
         if let Some(socket) = admin_socket {
             let places = Arc::new(Semaphore::new(ADMIN_CONNECTIONS + admin_config.max_streams));
+            let recorder = Recorder { metrics: Arc::clone(&app.metrics), quiet: true };
             let router: Router = admin::router(&admin_config, app, admin_stop.clone());
-            let connections = Arc::new(Connections::new(router, None, idle, false));
+            let router = router.layer(middleware::from_fn_with_state(admin::error_body as ErrorBody, json::only));
+            let service = service(router, admin::error_body, recorder);
+            let connections = Arc::new(Connections::new(service, None, idle, false));
             admin_listener.spawn(Listener { socket, connections, places }.run(admin_stop.clone()));
         }
 
@@ -217,6 +221,15 @@ impl Server {
         admin_stop.cancel();
         while admin_listener.join_next().await.is_some() {}
     }
+}
+
+/// What every listener does with a request before its routes see it.
+fn service(routes: Router, error: ErrorBody, recorder: Recorder) -> Service {
+    let router = routes
+        .layer(middleware::from_fn_with_state(error, well_formed::refuse))
+        .layer(middleware::from_fn(body::linger))
+        .layer(middleware::from_fn_with_state(recorder.clone(), request_log::record));
+    Service { router, error, recorder }
 }
 
 async fn listen(

@@ -5,6 +5,7 @@ use http::StatusCode;
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use serde::Serialize;
 
+use crate::http::body::BodyError;
 use crate::http::json;
 use crate::model::{InvalidUsername, Username};
 use crate::rosters::RosterError;
@@ -24,6 +25,8 @@ pub(super) enum AdminError {
     Origin,
     #[error("{0}")]
     BadRequest(String),
+    #[error(transparent)]
+    Body(#[from] BodyError),
     #[error(transparent)]
     Username(#[from] InvalidUsername),
     #[error("no virtual host has the domain {0:?}")]
@@ -56,6 +59,7 @@ impl AdminError {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::ForeignHost(_) | Self::Origin | Self::TokenNeeded => StatusCode::FORBIDDEN,
             Self::BadRequest(_) | Self::Username(_) | Self::Roster(RosterError::Username(_)) => StatusCode::BAD_REQUEST,
+            Self::Body(error) => error.status(),
             Self::NotInTime => StatusCode::GATEWAY_TIMEOUT,
             Self::Roster(RosterError::TooManySessions { .. }) => StatusCode::TOO_MANY_REQUESTS,
             Self::Roster(RosterError::Left) => StatusCode::CONFLICT,
@@ -68,15 +72,21 @@ impl AdminError {
 }
 
 #[derive(Serialize)]
-struct Shape {
+struct Shape<'a> {
     status: &'static str,
-    message: String,
+    message: &'a str,
+}
+
+/// The body of a refusal.
+pub(in crate::http) fn body(message: &str) -> Vec<u8> {
+    json::body(&Shape { status: "error", message })
 }
 
 impl IntoResponse for AdminError {
     fn into_response(self) -> Response {
-        let response = json::answer(self.status(), &Shape { status: "error", message: self.to_string() });
+        let response = json::error(self.status(), body, &self.to_string());
         match self {
+            Self::Body(error) => error.headers(response),
             Self::Unauthorized => json::with_header(response, WWW_AUTHENTICATE, "Bearer"),
             Self::TooManyStreams { .. } => json::with_header(response, RETRY_AFTER, "5"),
             _ => response,

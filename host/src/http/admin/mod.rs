@@ -25,13 +25,14 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::request_log::{self, Recorder};
-use super::{App, VirtualHosts, body, json, paths};
+use super::{App, VirtualHosts, json, paths};
 use crate::config::{AdminConfig, Secret};
 use crate::sinks::EventStream;
 use crate::swap::Swapper;
 
 pub use health::Readiness;
+
+pub(super) use error::body as error_body;
 
 use error::AdminError;
 
@@ -86,8 +87,6 @@ pub(super) fn router(config: &AdminConfig, app: App, stop: CancellationToken) ->
         .route(paths::READYZ, get(health::ready))
         .method_not_allowed_fallback(async || AdminError::Method)
         .merge(guarded)
-        .layer(middleware::from_fn(body::linger))
-        .layer(middleware::from_fn_with_state(Recorder { metrics, quiet: true }, request_log::record))
         .with_state(admin)
 }
 

