@@ -23,6 +23,7 @@ mod client_log;
 mod demo;
 mod digests;
 mod fetch;
+mod failures;
 mod https;
 mod killed;
 mod last_good;

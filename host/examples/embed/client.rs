@@ -6,7 +6,7 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
-use roster_host::http_client::{Deadlines, SendError};
+use roster_host::http_client::{Deadlines, ErrorKind, SendError};
 use roster_host::plugin::Outbound;
 
 pub(crate) struct MyClient(Client<HttpConnector, Full<Bytes>>);
@@ -27,7 +27,7 @@ impl MyClient {
 impl Outbound for MyClient {
     async fn send(&self, request: Request<Bytes>, _: Deadlines) -> Result<Response<Bytes>, SendError> {
         let url = request.uri().to_string();
-        let failed = |reason: String| SendError::Protocol { url: url.clone(), reason };
+        let failed = |reason: String| SendError::new(ErrorKind::Protocol, url.clone(), reason);
         let response = self.0.request(request.map(Full::new)).await.map_err(|error| failed(error.to_string()))?;
         let (head, body) = response.into_parts();
         let body = body.collect().await.map_err(|error| failed(error.to_string()))?;

@@ -5,6 +5,8 @@ use super::raw::{List, RawClient};
 use super::report::At;
 use super::{ClientAuth, ClientConfig, Origin, Scheme, Secret};
 
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
 /// What the settings say of where the plugin wants to send requests.
@@ -32,6 +34,13 @@ pub(super) fn client(mut raw: RawClient, wanted: &Wanted, at: &At<'_>) -> Client
         first_byte_timeout: at.wait("first_byte_timeout", raw.first_byte_timeout, d.first_byte_timeout),
         total_timeout: at.wait("total_timeout", raw.total_timeout, d.total_timeout),
         max_response: at.size("max_response", raw.max_response, d.max_response, 1..=GIB),
+        max_response_head: at.size("max_response_head", raw.max_response_head, d.max_response_head, 8 * KIB..=MIB),
+        max_response_headers: at.count(
+            "max_response_headers",
+            raw.max_response_headers,
+            d.max_response_headers,
+            1..=10_000,
+        ),
         max_redirects: at.count("max_redirects", raw.max_redirects, d.max_redirects, 0..=20),
         max_idle_connections: at.count(
             "max_idle_connections",

@@ -300,7 +300,11 @@ pub struct ClientConfig {
     /// `max_response`: the longest response body, and what all responses of one call may have together; bytes,
     /// default 10 MiB.
     pub max_response: usize,
-    /// `max_redirects`: followed only to allowed origins; default 3.
+    /// `max_response_head`: the longest head of a response, bytes, default 64 KiB.
+    pub max_response_head: usize,
+    /// `max_response_headers`: the most header fields of a response, default 1000.
+    pub max_response_headers: usize,
+    /// `max_redirects`: followed only to allowed origins; default 0: a redirect is an answer with another status than 200.
     pub max_redirects: usize,
     /// `max_idle_connections`: kept open to one origin, default 64.
     pub max_idle_connections: usize,
@@ -320,7 +324,9 @@ impl Default for ClientConfig {
             first_byte_timeout: Duration::from_secs(10),
             total_timeout: Duration::from_secs(15),
             max_response: 10 << 20,
-            max_redirects: 3,
+            max_response_head: 64 << 10,
+            max_response_headers: 1000,
+            max_redirects: 0,
             max_idle_connections: 64,
             idle_timeout: Duration::from_secs(30),
         }

@@ -134,6 +134,8 @@ pub(super) struct RawClient {
     pub(super) first_byte_timeout: Given<Duration>,
     pub(super) total_timeout: Given<Duration>,
     pub(super) max_response: Given<Size>,
+    pub(super) max_response_head: Given<Size>,
+    pub(super) max_response_headers: Given<Whole>,
     pub(super) max_redirects: Given<Whole>,
     pub(super) max_idle_connections: Given<Whole>,
     pub(super) idle_timeout: Given<Duration>,

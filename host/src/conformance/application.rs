@@ -1,7 +1,6 @@
 //! Plays the web application of a step: holds each request against what is expected and gives the answer that is listed.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,7 +9,7 @@ use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use parking_lot::Mutex;
 
 use super::case::{self, AnswerData, Exchange, ExpectRequest, Fault};
-use crate::http_client::{Deadlines, SendError};
+use crate::http_client::{Deadlines, ErrorKind, SendError};
 use crate::plugin::Outbound;
 
 /// See the module.
@@ -42,14 +41,14 @@ impl Outbound for Application {
         let exchange = self.script.lock().pop_front();
         let Some(Exchange { request: expected, answer }) = exchange else {
             self.faults.lock().push(format!("a request that is not expected: {} {url}", request.method()));
-            return Err(SendError::Denied { origin: url });
+            return Err(denied(url));
         };
         self.faults.lock().extend(compare(&request, &expected));
         match answer.fault {
             Some(fault) => Err(failed(fault, url)),
             None => response(&answer).map_err(|reason| {
                 self.faults.lock().push(format!("the case itself is wrong: {reason}"));
-                SendError::Denied { origin: url }
+                denied(url)
             }),
         }
     }
@@ -98,12 +97,16 @@ fn response(answer: &AnswerData) -> Result<Response<Bytes>, String> {
 }
 
 fn failed(fault: Fault, url: String) -> SendError {
-    let reason = "the case says so".to_owned();
-    match fault {
-        Fault::Refused => SendError::ConnectRefused { origin: url },
-        Fault::Reset => SendError::Reset { url, reason },
-        Fault::Truncated => SendError::Incomplete { url, received: 1, reason },
-        Fault::Timeout => SendError::FirstByteTimeout { url, after: Duration::from_secs(10) },
-        Fault::TooLarge => SendError::TooLarge { url, limit: 10 << 20 },
-    }
+    let kind = match fault {
+        Fault::Refused => ErrorKind::ConnectRefused,
+        Fault::Reset => ErrorKind::Reset,
+        Fault::Truncated => ErrorKind::Incomplete,
+        Fault::Timeout => ErrorKind::FirstByteTimeout,
+        Fault::TooLarge => ErrorKind::TooLarge,
+    };
+    SendError::new(kind, url, "the case says so")
+}
+
+fn denied(url: String) -> SendError {
+    SendError::new(ErrorKind::Denied, url, "the case has no such request")
 }

@@ -47,7 +47,7 @@ pub(super) fn warnings(found: &[String], expected: Option<&[String]>) -> Compare
 pub(super) fn error<T>(found: Result<T, CallError>, kind: Kind, status: Option<u16>) -> Compared {
     let error = match found {
         Ok(_) => return Err(format!("no error; expected {kind:?}")),
-        Err(CallError::Fetch(error)) => error,
+        Err(CallError::Fetch(failure)) => failure.error,
         Err(failed) => return Err(failed.to_string()),
     };
     let found = match error {

@@ -45,10 +45,12 @@ impl Refusal {
             Self::Path => StatusCode::BAD_REQUEST,
             Self::Body(error) => error.status(),
             Self::Busy { .. } | Self::Call(CallError::Busy { .. }) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Deadline(_)
-            | Self::Call(
-                CallError::TimedOut { .. } | CallError::CpuTime { .. } | CallError::Fetch(FetchError::TimedOut),
-            ) => StatusCode::GATEWAY_TIMEOUT,
+            Self::Deadline(_) | Self::Call(CallError::TimedOut { .. } | CallError::CpuTime { .. }) => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
+            Self::Call(CallError::Fetch(failure)) if failure.error == FetchError::TimedOut => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
             Self::Call(_) | Self::Answer(_) | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

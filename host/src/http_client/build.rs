@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio_rustls::TlsConnector;
+
 use super::address::AddressPolicy;
 use super::auth;
 use super::client::{HttpClient, Inner};
 use super::connect::Connector;
+use super::connection::HeadLimits;
 use super::pool::Pool;
 use super::resolve::{Resolve, SystemResolver};
 use super::site::Site;
@@ -82,8 +85,14 @@ impl HttpClient {
             sites.push(site);
         }
         let stats = Arc::new(ClientStats::default());
-        let policy = AddressPolicy::new(&config.allow_addresses);
-        let connector = Connector::new(resolver, policy, tls, config.connect_timeout, Arc::clone(&stats));
+        let connector = Connector {
+            resolver,
+            policy: AddressPolicy::new(&config.allow_addresses),
+            tls: tls.map(|config| TlsConnector::from(Arc::new(config))),
+            timeout: config.connect_timeout,
+            limits: HeadLimits { bytes: config.max_response_head, fields: config.max_response_headers },
+            stats: Arc::clone(&stats),
+        };
         Ok(Self::from_inner(Inner { sites, connector, stats, config: limits_only(config) }))
     }
 }

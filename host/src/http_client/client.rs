@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{Request, Response, Uri};
 
 use super::connect::Connector;
-use super::error::{shown, shown_origin};
+use super::error::{ErrorKind, shown};
 use super::exchange::Exchange;
 use super::redirect::{self, Redirect};
 use super::request::Outgoing;
@@ -89,7 +89,10 @@ impl fmt::Debug for HttpClient {
 impl Inner {
     async fn send(&self, request: Request<Bytes>, deadlines: Deadlines) -> Result<Response<Bytes>, SendError> {
         let mut outgoing = Outgoing::new(request)?;
-        let denied = || SendError::Denied { origin: shown_origin(&outgoing.uri) };
+        let denied = || {
+            let detail = "its origin is not an allowed origin (client.allow_origins)";
+            SendError::new(ErrorKind::Denied, shown(&outgoing.uri), detail)
+        };
         let mut site = site::find(&self.sites, &outgoing.uri).ok_or_else(denied)?;
         outgoing.check_for(site)?;
 
@@ -100,7 +103,7 @@ impl Inner {
             stats: &self.stats,
             max_response: self.config.max_response,
             limits,
-            timer: Timer::start(sleep, limits.total),
+            timer: Timer::start(sleep, limits.total.after),
         };
         let mut redirects = 0;
         loop {
@@ -110,9 +113,16 @@ impl Inner {
             };
             if redirects == self.config.max_redirects {
                 let limit = self.config.max_redirects;
-                return Err(SendError::TooManyRedirects { url: shown(&outgoing.uri), limit });
+                let detail = format!("redirected to {} after {limit} redirects (client.max_redirects)", shown(&next));
+                return Err(SendError::new(ErrorKind::TooManyRedirects, shown(&outgoing.uri), detail));
             }
-            let denied = || SendError::RedirectDenied { url: shown(&outgoing.uri), to: shown_origin(&next) };
+            let denied = || {
+                let detail = format!(
+                    "redirected to {}, whose origin is not an allowed origin (client.allow_origins)",
+                    shown(&next)
+                );
+                SendError::new(ErrorKind::RedirectDenied, shown(&outgoing.uri), detail)
+            };
             let next_site = site::find(&self.sites, &next).ok_or_else(denied)?;
             exchange.skip(site, &outgoing, connection, response).await;
             redirects += 1;
@@ -127,14 +137,16 @@ impl Inner {
         if !response.status().is_redirection() || !outgoing.is_safe() || self.config.max_redirects == 0 {
             return Ok(None);
         }
-        let url = || shown(&outgoing.uri);
+        let failed = |kind, detail: &str| Err(SendError::new(kind, shown(&outgoing.uri), detail));
         match redirect::of(response, &outgoing.uri) {
             Redirect::None => Ok(None),
             Redirect::To(uri) => Ok(Some(uri)),
             Redirect::Elsewhere(scheme) => {
-                Err(SendError::RedirectDenied { url: url(), to: format!("a URL of the scheme {scheme}") })
+                failed(ErrorKind::RedirectDenied, &format!("redirected to a URL of the scheme {scheme}"))
             }
-            Redirect::Unreadable => Err(SendError::Protocol { url: url(), reason: "Location is not a URL".to_owned() }),
+            Redirect::Unreadable => {
+                failed(ErrorKind::Protocol, "the response is a redirect whose Location is not a URL")
+            }
         }
     }
 }

@@ -8,18 +8,21 @@ use std::time::Duration;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tower::ServiceExt;
 use url::Host;
 
-use super::SendError;
 use super::address::AddressPolicy;
-use super::connection::Connection;
-use super::error::{cause, chain};
-use super::resolve::{CheckedResolver, LookupError, Resolve};
+use super::connection::{Connection, HeadLimits};
+use super::error::{ErrorKind, Failure, cause, chain};
+use super::progress::{Phase, Progress};
+use super::resolve::{CheckedAddresses, LookupError, Resolve, look_up};
 use super::site::Site;
 use super::stats::ClientStats;
-use super::tls::{self, TlsFailure};
+use super::timer::CONNECT_KEY;
+use super::tls;
 
 /// A silent peer is probed after this long, then every [`KEEPALIVE_INTERVAL`].
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -27,90 +30,87 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Opens connections to the address of a [`Site`].
 pub(super) struct Connector {
-    tcp: HttpConnector<CheckedResolver>,
-    tls: Option<TlsConnector>,
-    policy: Arc<AddressPolicy>,
-    timeout: Duration,
-    stats: Arc<ClientStats>,
+    pub(super) resolver: Arc<dyn Resolve>,
+    pub(super) policy: AddressPolicy,
+    pub(super) tls: Option<TlsConnector>,
+    /// Divided among the addresses of a name, so that one that never answers leaves time for the others.
+    pub(super) timeout: Duration,
+    pub(super) limits: HeadLimits,
+    pub(super) stats: Arc<ClientStats>,
 }
 
 impl Connector {
-    /// `timeout`: divided among the addresses of a name, so that one that never answers leaves time for the others.
-    pub(super) fn new(
-        resolver: Arc<dyn Resolve>,
-        policy: AddressPolicy,
-        tls: Option<rustls::ClientConfig>,
-        timeout: Duration,
-        stats: Arc<ClientStats>,
-    ) -> Self {
-        let policy = Arc::new(policy);
-        let mut tcp = HttpConnector::new_with_resolver(CheckedResolver::new(resolver, Arc::clone(&policy)));
+    /// A new connection, ready for requests. The caller keeps the deadline.
+    pub(super) async fn connect(&self, site: &Site, progress: &Progress) -> Result<Connection, Failure> {
+        let literal = |address| self.policy.check(address).map_err(|reason| refused(address, reason));
+        let addresses = match site.origin.host() {
+            // The TCP connector does not ask for the addresses of an address.
+            Host::Ipv4(address) => literal(IpAddr::V4(*address)).map(|()| CheckedAddresses::default())?,
+            Host::Ipv6(address) => literal(IpAddr::V6(*address)).map(|()| CheckedAddresses::default())?,
+            Host::Domain(name) => {
+                progress.enter(Phase::Dns);
+                look_up(&*self.resolver, &self.policy, name).await.map_err(no_address)?
+            }
+        };
+        progress.enter(Phase::Tcp);
+        let tcp = self.tcp(addresses).oneshot(site.base.clone()).await.map_err(|error| self.no_connection(&error))?;
+        let made = if site.origin.is_https() {
+            progress.enter(Phase::Tls);
+            let tls = self.handshake(site, tcp.into_inner()).await?;
+            progress.enter(Phase::Http);
+            let http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
+            let (io, open) = (TokioIo::new(tls), Arc::clone(&self.stats).opened());
+            if http2 {
+                Connection::http2(io, self.limits, open).await
+            } else {
+                Connection::http1(io, self.limits, open).await
+            }
+        } else {
+            Connection::http1(tcp, self.limits, Arc::clone(&self.stats).opened()).await
+        };
+        made.map_err(|error| Failure::new(ErrorKind::Connect, format!("cannot connect: {}", chain(&error))))
+    }
+
+    fn tcp(&self, addresses: CheckedAddresses) -> HttpConnector<CheckedAddresses> {
+        let mut tcp = HttpConnector::new_with_resolver(addresses);
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(KEEPALIVE));
         tcp.set_keepalive_interval(Some(KEEPALIVE_INTERVAL));
-        tcp.set_connect_timeout(Some(timeout));
-        let tls = tls.map(|config| TlsConnector::from(Arc::new(config)));
-        Self { tcp, tls, policy, timeout, stats }
+        tcp.set_connect_timeout(Some(self.timeout));
+        tcp
     }
 
-    /// A new connection, ready for requests. The caller keeps the deadline.
-    pub(super) async fn connect(&self, site: &Site) -> Result<Connection, SendError> {
-        // The TCP connector does not ask the resolver about an address.
-        let literal = match site.origin.host() {
-            Host::Ipv4(address) => Some(IpAddr::V4(*address)),
-            Host::Ipv6(address) => Some(IpAddr::V6(*address)),
-            Host::Domain(_) => None,
-        };
-        if let Some(address) = literal {
-            self.policy.check(address).map_err(|reason| refused(site, address, reason))?;
-        }
-        let tcp = self.tcp.clone().oneshot(site.base.clone()).await;
-        let tcp = tcp.map_err(|error| self.tcp_error(site, &error))?;
-        let made = if site.origin.is_https() {
-            let tls = self.handshake(site, tcp.into_inner()).await?;
-            let http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
-            let (io, open) = (TokioIo::new(tls), Arc::clone(&self.stats).opened());
-            if http2 { Connection::http2(io, open).await } else { Connection::http1(io, open).await }
-        } else {
-            Connection::http1(tcp, Arc::clone(&self.stats).opened()).await
-        };
-        made.map_err(|error| SendError::Connect { origin: site.origin.to_string(), reason: chain(&error) })
-    }
-
-    async fn handshake(
-        &self,
-        site: &Site,
-        tcp: tokio::net::TcpStream,
-    ) -> Result<tokio_rustls::client::TlsStream<tokio::net::TcpStream>, SendError> {
-        let origin = || site.origin.to_string();
+    async fn handshake(&self, site: &Site, tcp: TcpStream) -> Result<TlsStream<TcpStream>, Failure> {
         // Without a configuration no https origin is allowed, and without an allowed origin there is no site.
         let (Some(connector), Some(name)) = (&self.tls, server_name(site.origin.host())) else {
-            return Err(SendError::Tls { origin: origin(), reason: "not a name TLS can check".to_owned() });
+            return Err(Failure::new(ErrorKind::Tls, "TLS failed: not a name TLS can check"));
         };
-        connector.connect(name, tcp).await.map_err(|error| match tls::explain(&error) {
-            TlsFailure::Certificate(reason) => SendError::Certificate { origin: origin(), reason },
-            TlsFailure::Other(reason) => SendError::Tls { origin: origin(), reason },
-        })
+        connector.connect(name, tcp).await.map_err(|error| tls::explain(&error))
     }
 
-    fn tcp_error(&self, site: &Site, error: &(dyn std::error::Error + 'static)) -> SendError {
-        let origin = site.origin.to_string();
-        match cause::<LookupError>(error) {
-            Some(LookupError::Refused { address, reason }) => return refused(site, *address, reason),
-            Some(failed) => return SendError::Dns { origin, reason: failed.to_string() },
-            None => {}
-        }
+    fn no_connection(&self, error: &(dyn std::error::Error + 'static)) -> Failure {
         match cause::<io::Error>(error).map(io::Error::kind) {
-            Some(io::ErrorKind::ConnectionRefused) => SendError::ConnectRefused { origin },
-            Some(io::ErrorKind::TimedOut) => SendError::ConnectTimeout { origin, after: self.timeout },
-            _ => SendError::Connect { origin, reason: chain(error) },
+            Some(io::ErrorKind::ConnectionRefused) => Failure::new(ErrorKind::ConnectRefused, "connection refused"),
+            Some(io::ErrorKind::TimedOut) => {
+                let detail = format!("{} within {:?} ({CONNECT_KEY})", Phase::Tcp, self.timeout);
+                Failure::new(ErrorKind::ConnectTimeout, detail)
+            }
+            _ => Failure::new(ErrorKind::Connect, format!("cannot connect: {}", chain(error))),
         }
     }
 }
 
-fn refused(site: &Site, address: IpAddr, reason: &'static str) -> SendError {
-    SendError::AddressRefused { origin: site.origin.to_string(), address, reason }
+fn no_address(error: LookupError) -> Failure {
+    match error {
+        LookupError::Refused { address, reason } => refused(address, reason),
+        failed => Failure::new(ErrorKind::Dns, format!("the host name cannot be looked up: {failed}")),
+    }
+}
+
+fn refused(address: IpAddr, reason: &'static str) -> Failure {
+    let detail = format!("the address {address} is refused: it is {reason} (client.allow_addresses)");
+    Failure::new(ErrorKind::AddressRefused, detail)
 }
 
 fn server_name(host: &Host<String>) -> Option<ServerName<'static>> {

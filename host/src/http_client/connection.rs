@@ -13,11 +13,14 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::stats::OpenGuard;
 
-/// The longest response head, bytes.
-pub(super) const MAX_HEAD: usize = 64 << 10;
-
-/// The most header fields of a response. hyper's own default: any other costs an allocation for every response.
-pub(super) const MAX_HEADERS: usize = 100;
+/// How long the head of a response may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HeadLimits {
+    /// `max_response_head`.
+    pub(super) bytes: usize,
+    /// `max_response_headers`.
+    pub(super) fields: usize,
+}
 
 /// What one HTTP/1.1 connection may hold in its buffers. Also the largest piece of a body it reads at once.
 const BUFFER: usize = 128 << 10;
@@ -57,24 +60,30 @@ pub(super) struct SendFailure {
 
 impl Connection {
     /// Starts HTTP/1.1 on `io`; a task of its own drives it until it is closed.
-    pub(super) async fn http1<I>(io: I, open: OpenGuard) -> hyper::Result<Self>
+    pub(super) async fn http1<I>(io: I, limits: HeadLimits, open: OpenGuard) -> hyper::Result<Self>
     where
         I: Read + Write + Unpin + Send + 'static,
     {
-        let (sender, driver) =
-            http1::Builder::new().max_header_size(MAX_HEAD).max_buf_size(BUFFER).handshake(io).await?;
+        let (sender, driver) = http1::Builder::new()
+            // Applications still send them (RFC 9112 section 5.2); the line breaks become spaces.
+            .allow_obsolete_multiline_headers_in_responses(true)
+            .max_header_size(limits.bytes)
+            .max_headers(limits.fields)
+            .max_buf_size(BUFFER.max(limits.bytes))
+            .handshake(io)
+            .await?;
         tokio::spawn(drive(driver, open));
         Ok(Self { sender: Sender::Http1(sender), reused: false })
     }
 
     /// The same for HTTP/2.
-    pub(super) async fn http2<I>(io: I, open: OpenGuard) -> hyper::Result<Self>
+    pub(super) async fn http2<I>(io: I, limits: HeadLimits, open: OpenGuard) -> hyper::Result<Self>
     where
         I: Read + Write + Unpin + Send + 'static,
     {
         let (sender, driver) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
-            .max_header_list_size(MAX_HEAD as u32)
+            .max_header_list_size(u32::try_from(limits.bytes).unwrap_or(u32::MAX))
             .keep_alive_interval(PING)
             .keep_alive_timeout(PING)
             .handshake(io)

@@ -1,162 +1,55 @@
 //! Why there is no response.
 
-use std::net::IpAddr;
-use std::time::Duration;
+use http::Uri;
 
-/// A request that got no usable response. One line for the operator's log; a URL is shown without its
-/// query and without credentials.
+/// A request that got no usable response. One line for the operator's log: the URL, without its query and without
+/// credentials, then what happened and, where there is one, the key of the configuration that decides about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SendError {
-    /// The origin is not on the operator's list.
-    #[error("{origin} is not an allowed origin")]
-    Denied {
-        /// Where the request was to go.
-        origin: String,
-    },
-    /// The host name resolves only to addresses a plugin may not reach, or is such an address.
-    #[error("{origin}: the address {address} is refused: it is {reason}")]
-    AddressRefused {
-        /// Where the request was to go.
-        origin: String,
-        /// The first address that was refused.
-        address: IpAddr,
-        /// What kind of address it is.
-        reason: &'static str,
-    },
-    /// The host name could not be looked up.
-    #[error("{origin}: the host name cannot be looked up: {reason}")]
-    Dns {
-        /// Where the request was to go.
-        origin: String,
-        /// What the resolver said.
-        reason: String,
-    },
-    /// Nobody listens there.
-    #[error("{origin}: connection refused")]
-    ConnectRefused {
-        /// Where the request was to go.
-        origin: String,
-    },
-    /// No connection for another reason, such as no route.
-    #[error("{origin}: cannot connect: {reason}")]
-    Connect {
-        /// Where the request was to go.
-        origin: String,
-        /// What the system said.
-        reason: String,
-    },
-    /// DNS, TCP and TLS together took too long.
-    #[error("{origin}: no connection within {after:?}")]
-    ConnectTimeout {
-        /// Where the request was to go.
-        origin: String,
-        /// The deadline that passed.
-        after: Duration,
-    },
-    /// The server's certificate is not to be trusted.
-    #[error("{origin}: {reason}")]
-    Certificate {
-        /// Where the request was to go.
-        origin: String,
-        /// What is wrong with it: unknown issuer, another name, expired.
-        reason: String,
-    },
-    /// TLS failed for another reason.
-    #[error("{origin}: TLS failed: {reason}")]
-    Tls {
-        /// Where the request was to go.
-        origin: String,
-        /// What TLS said.
-        reason: String,
-    },
-    /// The head of the response did not come in time.
-    #[error("{url}: no response within {after:?}")]
-    FirstByteTimeout {
-        /// What was asked for.
-        url: String,
-        /// The deadline that passed.
-        after: Duration,
-    },
-    /// The body stopped coming.
-    #[error("{url}: nothing more of the response body for {after:?}")]
-    BodyTimeout {
-        /// What was asked for.
-        url: String,
-        /// The deadline that passed.
-        after: Duration,
-    },
-    /// The whole exchange, redirects included, took too long.
-    #[error("{url}: not finished within {after:?}")]
-    TotalTimeout {
-        /// What was asked for.
-        url: String,
-        /// The deadline that passed.
-        after: Duration,
-    },
-    /// The connection broke before there was a response.
-    #[error("{url}: the connection was lost before the response: {reason}")]
-    Reset {
-        /// What was asked for.
-        url: String,
-        /// What the connection said.
-        reason: String,
-    },
-    /// The connection broke within the body.
-    #[error("{url}: the response body breaks off after {received} bytes: {reason}")]
-    Incomplete {
-        /// What was asked for.
-        url: String,
-        /// Bytes of the body that came.
-        received: usize,
-        /// What the connection said.
-        reason: String,
-    },
-    /// The body is longer than `max_response`.
-    #[error("{url}: the response body is longer than {limit} bytes")]
-    TooLarge {
-        /// What was asked for.
-        url: String,
-        /// `max_response`.
-        limit: usize,
-    },
-    /// The head has too many header fields, or too long ones.
-    #[error("{url}: the response head is too large")]
-    HeadTooLarge {
-        /// What was asked for.
-        url: String,
-    },
-    /// What came is not HTTP.
-    #[error("{url}: the response is not valid HTTP: {reason}")]
-    Protocol {
-        /// What was asked for.
-        url: String,
-        /// What the parser said.
-        reason: String,
-    },
-    /// The server redirects to an origin that is not allowed.
-    #[error("{url}: redirected to {to}, which is not an allowed origin")]
-    RedirectDenied {
-        /// What was asked for.
-        url: String,
-        /// Where the redirect leads: the origin only.
-        to: String,
-    },
-    /// More redirects than `max_redirects`.
-    #[error("{url}: more than {limit} redirects")]
-    TooManyRedirects {
-        /// The last hop.
-        url: String,
-        /// `max_redirects`.
-        limit: usize,
-    },
-    /// The request cannot be sent as it is.
-    #[error("{url}: {reason}")]
-    BadRequest {
-        /// What was asked for.
-        url: String,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
+#[error("{target}: {detail}")]
+pub struct SendError {
+    kind: ErrorKind,
+    target: String,
+    detail: String,
+}
+
+impl SendError {
+    /// The request for `target` failed. `detail` is one line without secrets.
+    pub fn new(kind: ErrorKind, target: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { kind, target: target.into(), detail: detail.into() }
+    }
+
+    /// What kind of failure it was.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// What was asked for, as it may be logged.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// What happened.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+}
+
+/// What happened to a request, before it is said to which.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) kind: ErrorKind,
+    pub(super) detail: String,
+}
+
+impl Failure {
+    pub(super) fn new(kind: ErrorKind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into() }
+    }
+
+    /// The failure of the request for `uri`.
+    pub(super) fn of(self, uri: &Uri) -> SendError {
+        SendError::new(self.kind, shown(uri), self.detail)
+    }
 }
 
 macro_rules! kinds {
@@ -178,38 +71,30 @@ macro_rules! kinds {
                 }
             }
         }
-
-        impl SendError {
-            /// The kind, without the details.
-            pub fn kind(&self) -> ErrorKind {
-                match self {
-                    $(Self::$kind { .. } => ErrorKind::$kind,)*
-                }
-            }
-        }
     };
 }
 
 kinds! {
-    Denied "denied" "See [`SendError::Denied`].",
-    AddressRefused "address_refused" "See [`SendError::AddressRefused`].",
-    Dns "dns" "See [`SendError::Dns`].",
-    ConnectRefused "connect_refused" "See [`SendError::ConnectRefused`].",
-    Connect "connect" "See [`SendError::Connect`].",
-    ConnectTimeout "connect_timeout" "See [`SendError::ConnectTimeout`].",
-    Certificate "certificate" "See [`SendError::Certificate`].",
-    Tls "tls" "See [`SendError::Tls`].",
-    FirstByteTimeout "first_byte_timeout" "See [`SendError::FirstByteTimeout`].",
-    BodyTimeout "body_timeout" "See [`SendError::BodyTimeout`].",
-    TotalTimeout "total_timeout" "See [`SendError::TotalTimeout`].",
-    Reset "reset" "See [`SendError::Reset`].",
-    Incomplete "incomplete" "See [`SendError::Incomplete`].",
-    TooLarge "too_large" "See [`SendError::TooLarge`].",
-    HeadTooLarge "head_too_large" "See [`SendError::HeadTooLarge`].",
-    Protocol "protocol" "See [`SendError::Protocol`].",
-    RedirectDenied "redirect_denied" "See [`SendError::RedirectDenied`].",
-    TooManyRedirects "too_many_redirects" "See [`SendError::TooManyRedirects`].",
-    BadRequest "bad_request" "See [`SendError::BadRequest`].",
+    Denied "denied" "The origin is not on the operator's list.",
+    AddressRefused "address_refused" "The host name leads only to addresses a plugin may not reach, or is such an address.",
+    Dns "dns" "The host name could not be looked up.",
+    ConnectRefused "connect_refused" "Nobody listens there.",
+    Connect "connect" "No connection for another reason, such as no route.",
+    ConnectTimeout "connect_timeout" "DNS, TCP and TLS together took too long.",
+    Certificate "certificate" "The server's certificate is not to be trusted.",
+    Tls "tls" "TLS failed for another reason.",
+    FirstByteTimeout "first_byte_timeout" "The head of the response did not come in time.",
+    BodyTimeout "body_timeout" "The body stopped coming.",
+    TotalTimeout "total_timeout" "The whole exchange, redirects included, took too long.",
+    Reset "reset" "The connection broke before there was a response.",
+    Incomplete "incomplete" "The connection broke within the body.",
+    TooLarge "too_large" "The body is longer than `max_response`.",
+    HeadTooLarge "head_too_large" "The head has more header fields, or more bytes, than are taken.",
+    Protocol "protocol" "What came is not HTTP.",
+    Encoded "encoded" "The body is compressed, or encoded in another way that nobody asked for.",
+    RedirectDenied "redirect_denied" "The server redirects to an origin that is not allowed.",
+    TooManyRedirects "too_many_redirects" "More redirects than `max_redirects`.",
+    BadRequest "bad_request" "The request cannot be sent as it is.",
 }
 
 /// `uri` as it may be logged: without a user name and password, and without its query, which may hold a key.
@@ -223,7 +108,7 @@ pub(crate) fn shown(uri: &http::Uri) -> String {
 }
 
 /// The origin of `uri` as it was written, without a user name and password.
-pub(super) fn shown_origin(uri: &http::Uri) -> String {
+fn shown_origin(uri: &http::Uri) -> String {
     let host = uri.host().unwrap_or_default();
     let port = uri.port().map_or_else(String::new, |port| format!(":{port}"));
     format!("{}://{host}{port}", uri.scheme_str().unwrap_or_default())

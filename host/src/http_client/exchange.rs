@@ -4,24 +4,26 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, TRANSFER_ENCODING};
-use http::{Response, StatusCode};
+use http::header::{CONNECTION, CONTENT_ENCODING, HeaderMap, HeaderName, TRANSFER_ENCODING};
+use http::{Method, Response, StatusCode};
 use hyper::body::Incoming;
 
-use super::SendError;
 use super::body::{BodyFailure, collect};
 use super::connect::Connector;
-use super::connection::{Connection, MAX_HEADERS, SendFailure};
-use super::error::{cause, chain, shown};
+use super::connection::{Connection, HeadLimits, SendFailure};
+use super::error::{ErrorKind, Failure, SendError, cause, chain};
+use super::progress::Progress;
 use super::request::Outgoing;
 use super::site::Site;
 use super::stats::ClientStats;
 use super::timer::{Late, Limits, Timer};
-use super::tls::{self, TlsFailure};
+use super::tls;
 
 /// The body of a redirect is read, so that its connection can be kept, if it is not longer and comes at once.
 const REDIRECT_BODY: usize = 16 << 10;
 const REDIRECT_TIME: Duration = Duration::from_millis(100);
+/// Of a header, in an error.
+const LONGEST_SHOWN: usize = 200;
 
 /// What an exchange needs besides the request and its site.
 pub(super) struct Exchange<'a> {
@@ -48,10 +50,15 @@ impl Exchange<'_> {
                 tracing::debug!(origin = %site.origin, "the server closed a kept connection; trying once more");
                 self.stats.retry();
             }
-            let acquired = self.timer.within(Some(self.limits.connect), site.pool.acquire(self.connector, site, fresh));
-            let mut connection = acquired.await.map_err(|late| self.connect_late(late, site, outgoing))??;
+            let progress = Progress::default();
+            let acquiring = site.pool.acquire(self.connector, site, fresh, &progress);
+            let mut connection = match self.timer.within(Some(self.limits.connect.after), acquiring).await {
+                Ok(Ok(connection)) => connection,
+                Ok(Err(failure)) => return Err(failure.of(&outgoing.uri)),
+                Err(late) => return Err(self.no_connection(late, &progress).of(&outgoing.uri)),
+            };
             let request = outgoing.to_wire(site, connection.is_shared());
-            match self.timer.within(Some(self.limits.first_byte), connection.send(request)).await {
+            match self.timer.within(Some(self.limits.first_byte.after), connection.send(request)).await {
                 // Some servers say goodbye to an idle connection with a 408, meant for no request of ours.
                 Ok(Ok(response))
                     if response.status() == StatusCode::REQUEST_TIMEOUT
@@ -59,24 +66,26 @@ impl Exchange<'_> {
                         && connection.reused
                         && !fresh => {}
                 Ok(Ok(response)) => {
-                    check_head(&response, outgoing)?;
-                    return Ok((connection, response));
+                    return match check_head(&response, outgoing, self.connector.limits) {
+                        Ok(()) => Ok((connection, response)),
+                        Err(failure) => Err(failure.of(&outgoing.uri)),
+                    };
                 }
                 Ok(Err(failure)) => {
                     site.pool.retire(&connection);
                     if fresh || !connection.reused || !may_repeat(&failure, outgoing) {
-                        return Err(head_failure(&failure.error, site, outgoing));
+                        return Err(head_failure(&failure.error, self.connector.limits).of(&outgoing.uri));
                     }
                 }
                 Err(late) => {
                     // Over HTTP/2 the connection itself may be dead; the next request should not wait on it too.
                     site.pool.retire(&connection);
-                    return Err(match late {
-                        Late::Phase => {
-                            SendError::FirstByteTimeout { url: shown(&outgoing.uri), after: self.limits.first_byte }
-                        }
-                        Late::Total => self.total(outgoing),
-                    });
+                    let (kind, limit) = match late {
+                        Late::Phase => (ErrorKind::FirstByteTimeout, self.limits.first_byte),
+                        Late::Total => (ErrorKind::TotalTimeout, self.limits.total),
+                    };
+                    let detail = format!("the request was sent, and no response came within {limit}");
+                    return Err(Failure::new(kind, detail).of(&outgoing.uri));
                 }
             }
             fresh = true;
@@ -92,20 +101,18 @@ impl Exchange<'_> {
         response: Response<Incoming>,
     ) -> Result<Response<Bytes>, SendError> {
         let (mut head, incoming) = response.into_parts();
-        let (received, result) = collect(incoming, self.max_response, self.limits.between_bytes, &mut self.timer).await;
+        let between = self.limits.between_bytes;
+        let between_bytes = between.map(|limit| limit.after);
+        let (received, result) = collect(incoming, self.max_response, between_bytes, &mut self.timer).await;
         self.stats.received(received);
-        let url = || shown(&outgoing.uri);
         let body = match result {
             Ok(body) => body,
-            Err(BodyFailure::TooLarge) => return Err(SendError::TooLarge { url: url(), limit: self.max_response }),
-            Err(BodyFailure::Late(late)) => {
-                site.pool.retire(&connection);
-                return Err(match (late, self.limits.between_bytes) {
-                    (Late::Phase, Some(after)) => SendError::BodyTimeout { url: url(), after },
-                    _ => self.total(outgoing),
-                });
+            Err(failure) => {
+                if matches!(failure, BodyFailure::Late(_)) {
+                    site.pool.retire(&connection);
+                }
+                return Err(self.no_body(failure, received).of(&outgoing.uri));
             }
-            Err(BodyFailure::Broken(error)) => return Err(body_failure(&error, received, outgoing)),
         };
         release(site, outgoing, connection);
         // They told how the body was sent, and it is no longer sent like that.
@@ -133,15 +140,34 @@ impl Exchange<'_> {
         }
     }
 
-    fn connect_late(&self, late: Late, site: &Site, outgoing: &Outgoing) -> SendError {
-        match late {
-            Late::Phase => SendError::ConnectTimeout { origin: site.origin.to_string(), after: self.limits.connect },
-            Late::Total => self.total(outgoing),
-        }
+    fn no_connection(&self, late: Late, progress: &Progress) -> Failure {
+        let (kind, limit) = match late {
+            Late::Phase => (ErrorKind::ConnectTimeout, self.limits.connect),
+            Late::Total => (ErrorKind::TotalTimeout, self.limits.total),
+        };
+        Failure::new(kind, format!("{} within {limit}", progress.phase()))
     }
 
-    fn total(&self, outgoing: &Outgoing) -> SendError {
-        SendError::TotalTimeout { url: shown(&outgoing.uri), after: self.limits.total }
+    fn no_body(&self, failure: BodyFailure<hyper::Error>, received: usize) -> Failure {
+        match failure {
+            BodyFailure::TooLarge => {
+                let limit = self.max_response;
+                let detail = format!("the response body is longer than {limit} bytes (client.max_response)");
+                Failure::new(ErrorKind::TooLarge, detail)
+            }
+            BodyFailure::Late(late) => match (late, self.limits.between_bytes) {
+                (Late::Phase, Some(limit)) => {
+                    let detail = format!("nothing more of the response body after {received} bytes for {limit}");
+                    Failure::new(ErrorKind::BodyTimeout, detail)
+                }
+                _ => {
+                    let limit = self.limits.total;
+                    let detail = format!("the response body did not end within {limit}; {received} bytes came");
+                    Failure::new(ErrorKind::TotalTimeout, detail)
+                }
+            },
+            BodyFailure::Broken(error) => body_failure(&error, received),
+        }
     }
 }
 
@@ -156,44 +182,69 @@ fn may_repeat(failure: &SendFailure, outgoing: &Outgoing) -> bool {
     failure.unsent || (outgoing.is_safe() && !failure.error.is_parse() && !failure.error.is_user())
 }
 
-fn check_head(response: &Response<Incoming>, outgoing: &Outgoing) -> Result<(), SendError> {
-    if response.headers().len() > MAX_HEADERS {
-        return Err(SendError::HeadTooLarge { url: shown(&outgoing.uri) });
+fn check_head(response: &Response<Incoming>, outgoing: &Outgoing, limits: HeadLimits) -> Result<(), Failure> {
+    let headers = response.headers();
+    if headers.len() > limits.fields {
+        return Err(long_head(limits));
     }
     if response.status().is_informational() {
-        let reason = format!("status {} is no answer to this request", response.status().as_u16());
-        return Err(SendError::Protocol { url: shown(&outgoing.uri), reason });
+        let detail = format!("status {} is no answer to this request", response.status().as_u16());
+        return Err(Failure::new(ErrorKind::Protocol, detail));
+    }
+    // Then the body is not what it would be, whatever the status says.
+    if let Some(codings) = other_than("chunked", headers, TRANSFER_ENCODING) {
+        let detail = format!("the response has Transfer-Encoding: {codings}; only \"chunked\" is understood");
+        return Err(Failure::new(ErrorKind::Encoded, detail));
+    }
+    // Who asked for a coding can read it, and the status of a failure says more than its body.
+    let meant = response.status().is_success() && outgoing.method != Method::HEAD && outgoing.wants_it_plain();
+    if meant && let Some(codings) = other_than("identity", headers, CONTENT_ENCODING) {
+        let detail = format!("the response has Content-Encoding: {codings}, which was not asked for; send it as it is");
+        return Err(Failure::new(ErrorKind::Encoded, detail));
     }
     Ok(())
 }
 
-fn head_failure(error: &hyper::Error, site: &Site, outgoing: &Outgoing) -> SendError {
-    let url = shown(&outgoing.uri);
+/// The values of a header that lists codings, if there is another one than `plain` in it.
+fn other_than(plain: &str, headers: &HeaderMap, name: HeaderName) -> Option<String> {
+    let values: Vec<_> = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+    let all_plain = |value: &str| {
+        value.split(',').map(str::trim).all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case(plain))
+    };
+    (!values.iter().all(|value| all_plain(value))).then(|| values.join(", ").chars().take(LONGEST_SHOWN).collect())
+}
+
+fn long_head(HeadLimits { bytes, fields }: HeadLimits) -> Failure {
+    let detail = format!(
+        "the response head has more than {bytes} bytes (client.max_response_head) or {fields} headers \
+         (client.max_response_headers)"
+    );
+    Failure::new(ErrorKind::HeadTooLarge, detail)
+}
+
+fn head_failure(error: &hyper::Error, limits: HeadLimits) -> Failure {
     if error.is_parse_too_large() {
-        return SendError::HeadTooLarge { url };
+        return long_head(limits);
     }
     if error.is_parse() || error.is_user() {
-        return SendError::Protocol { url, reason: chain(error) };
+        return Failure::new(ErrorKind::Protocol, format!("the response is not valid HTTP: {}", chain(error)));
     }
     // A server may refuse the handshake after the client thought it done (TLS 1.3).
     if let Some(io) = cause::<io::Error>(error)
         && cause::<rustls::Error>(io).is_some()
     {
-        let origin = site.origin.to_string();
-        return match tls::explain(io) {
-            TlsFailure::Certificate(reason) => SendError::Certificate { origin, reason },
-            TlsFailure::Other(reason) => SendError::Tls { origin, reason },
-        };
+        return tls::explain(io);
     }
-    SendError::Reset { url, reason: chain(error) }
+    Failure::new(ErrorKind::Reset, format!("the connection was lost before the response: {}", chain(error)))
 }
 
-fn body_failure(error: &hyper::Error, received: usize, outgoing: &Outgoing) -> SendError {
-    let url = shown(&outgoing.uri);
+fn body_failure(error: &hyper::Error, received: usize) -> Failure {
     let garbage = cause::<io::Error>(error)
         .is_some_and(|error| matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData));
     if garbage || error.is_parse() {
-        return SendError::Protocol { url, reason: chain(error) };
+        let detail = format!("the response body is not valid HTTP after {received} bytes: {}", chain(error));
+        return Failure::new(ErrorKind::Protocol, detail);
     }
-    SendError::Incomplete { url, received, reason: chain(error) }
+    let detail = format!("the response body breaks off after {received} bytes: {}", chain(error));
+    Failure::new(ErrorKind::Incomplete, detail)
 }

@@ -10,7 +10,8 @@
 //! 3. `resolve` and `address`: a new connection goes only to addresses that passed the check. The address is
 //!    checked after the name was looked up, by the code that then connects to it, so a name that changes its
 //!    mind between check and use (DNS rebinding) gains nothing.
-//! 4. `exchange`: the request goes out, the head comes back, within the deadlines of `timer`.
+//! 4. `exchange`: the request goes out, the head comes back, within the deadlines of `timer`; `progress` tells which phase of
+//!    a new connection did not end.
 //! 5. `body`: the body is collected whole, up to the cap.
 //!
 //! Why a pool of our own on top of `hyper::client::conn` and not `hyper_util`'s `legacy::Client`: a deadline for
@@ -19,7 +20,7 @@
 //! neither. It is also 10 to 20 % cheaper (CPU per request over loopback, 32 at once, bodies of 500 B and 50 kB).
 //! The TCP connector (both address families side by side, keep-alive, no Nagle) is `hyper_util`'s.
 //!
-//! Bounds: a response body by `max_response`; a response head by 64 KiB and 100 fields. Connections: at most one
+//! Bounds: a response body by `max_response`; a response head by `max_response_head` and `max_response_headers`. Connections: at most one
 //! for every `send` in progress plus `max_idle_connections` for every origin, so the caller's own limit on
 //! concurrent sends is the limit on connections. Over HTTP/2 (`https` only, by ALPN) there is one connection for
 //! every origin.
@@ -35,6 +36,7 @@ mod connection;
 mod error;
 mod exchange;
 mod pool;
+mod progress;
 mod redirect;
 mod request;
 mod resolve;

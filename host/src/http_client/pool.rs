@@ -11,9 +11,10 @@ use hyper::client::conn::http1;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::SendError;
 use super::connect::Connector;
 use super::connection::{Connection, RequestBody, Sender, SharedSender};
+use super::error::{ErrorKind, Failure};
+use super::progress::Progress;
 use super::site::Site;
 
 /// See the module's documentation.
@@ -68,17 +69,18 @@ impl Pool {
         connector: &Connector,
         site: &Site,
         fresh: bool,
-    ) -> Result<Connection, SendError> {
+        progress: &Progress,
+    ) -> Result<Connection, Failure> {
         while let Some(mut connection) = self.take(fresh) {
             if connection.ready().await {
                 return Ok(connection);
             }
         }
         // Boxed: seldom needed and large, it should not make every request's future large.
-        Box::pin(self.dial(connector, site)).await
+        Box::pin(self.dial(connector, site, progress)).await
     }
 
-    async fn dial(&self, connector: &Connector, site: &Site) -> Result<Connection, SendError> {
+    async fn dial(&self, connector: &Connector, site: &Site, progress: &Progress) -> Result<Connection, Failure> {
         let mut turn = None;
         if self.protocol.load(Relaxed) != HTTP1 {
             turn = Some(self.dialing.lock().await);
@@ -89,7 +91,7 @@ impl Pool {
                 turn = None;
             }
         }
-        let mut connection = connector.connect(site).await?;
+        let mut connection = connector.connect(site, progress).await?;
         if let Sender::Http2(sender) = &connection.sender {
             self.share(sender.clone());
         }
@@ -99,8 +101,7 @@ impl Pool {
         if connection.ready().await {
             return Ok(connection);
         }
-        let reason = "the server closed the connection at once".to_owned();
-        Err(SendError::Connect { origin: site.origin.to_string(), reason })
+        Err(Failure::new(ErrorKind::Connect, "cannot connect: the server closed the connection at once"))
     }
 
     fn take(&self, fresh: bool) -> Option<Connection> {

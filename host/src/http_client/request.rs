@@ -1,14 +1,13 @@
 //! What a plugin wants sent, checked, and how it looks on the wire.
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, HOST};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, HOST};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 
-use super::SendError;
 use super::connection::RequestBody;
-use super::error::shown;
+use super::error::{ErrorKind, SendError, shown};
 use super::site::Site;
 
 /// Header fields that steer the connection and not the request: the host's business (RFC 9110 section 7.6.1,
@@ -39,10 +38,10 @@ pub(super) struct Outgoing {
 impl Outgoing {
     /// # Errors
     ///
-    /// [`SendError::BadRequest`] for what no origin should get.
+    /// [`ErrorKind::BadRequest`] for what no origin should get.
     pub(super) fn new(request: Request<Bytes>) -> Result<Self, SendError> {
         let (parts, body) = request.into_parts();
-        let bad = |reason| Err(SendError::BadRequest { url: shown(&parts.uri), reason });
+        let bad = |reason: &str| Err(SendError::new(ErrorKind::BadRequest, shown(&parts.uri), reason));
         if !matches!(parts.uri.scheme_str(), Some("http" | "https")) {
             return bad("only http and https URLs can be requested");
         }
@@ -78,11 +77,11 @@ impl Outgoing {
 
     /// # Errors
     ///
-    /// [`SendError::BadRequest`] when both the plugin and the host want to say who is asking.
+    /// [`ErrorKind::BadRequest`] when both the plugin and the host want to say who is asking.
     pub(super) fn check_for(&self, site: &Site) -> Result<(), SendError> {
         if site.authorization.is_some() && self.headers.contains_key(AUTHORIZATION) {
             let reason = "the host adds the credentials for this origin; the plugin must not";
-            return Err(SendError::BadRequest { url: shown(&self.uri), reason });
+            return Err(SendError::new(ErrorKind::BadRequest, shown(&self.uri), reason));
         }
         Ok(())
     }
@@ -94,6 +93,11 @@ impl Outgoing {
             self.headers.remove(AUTHORIZATION);
             self.headers.remove(COOKIE);
         }
+    }
+
+    /// Nobody asked for a body that is compressed or otherwise encoded.
+    pub(super) fn wants_it_plain(&self) -> bool {
+        !self.headers.contains_key(ACCEPT_ENCODING)
     }
 
     /// The request as `site` gets it.
@@ -130,15 +134,11 @@ mod tests {
 
     use super::*;
 
-    fn reason(request: http::request::Builder) -> Option<&'static str> {
-        match Outgoing::new(request.body(Bytes::new()).unwrap()) {
-            Ok(_) => None,
-            Err(SendError::BadRequest { reason, url }) => {
-                assert!(!url.contains("secret"), "{url}");
-                Some(reason)
-            }
-            Err(other) => panic!("{other}"),
-        }
+    fn reason(request: http::request::Builder) -> Option<String> {
+        let error = Outgoing::new(request.body(Bytes::new()).unwrap()).err()?;
+        assert_eq!(error.kind(), ErrorKind::BadRequest, "{error}");
+        assert!(!error.to_string().contains("secret"), "{error}");
+        Some(error.detail().to_owned())
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Host names to addresses, and only to addresses that may be reached.
 
+use std::convert::Infallible;
+use std::future::{Ready, ready};
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -64,32 +66,31 @@ pub(super) enum LookupError {
     Refused { address: IpAddr, reason: &'static str },
 }
 
-/// A resolver that leaves out what [`AddressPolicy`] refuses, in the shape the TCP connector wants.
-#[derive(Clone)]
-pub(super) struct CheckedResolver {
-    resolver: Arc<dyn Resolve>,
-    policy: Arc<AddressPolicy>,
+/// The addresses of `host` that [`AddressPolicy`] does not refuse.
+pub(super) async fn look_up(
+    resolver: &dyn Resolve,
+    policy: &AddressPolicy,
+    host: &str,
+) -> Result<CheckedAddresses, LookupError> {
+    let found = resolver.resolve(host.to_owned()).await.map_err(LookupError::Failed)?;
+    permitted(found, policy).map(CheckedAddresses)
 }
 
-impl CheckedResolver {
-    pub(super) fn new(resolver: Arc<dyn Resolve>, policy: Arc<AddressPolicy>) -> Self {
-        Self { resolver, policy }
-    }
-}
+/// What was looked up and checked, in the shape of the resolver that the TCP connector wants.
+#[derive(Clone, Debug, Default)]
+pub(super) struct CheckedAddresses(Vec<SocketAddr>);
 
-impl Service<Name> for CheckedResolver {
+impl Service<Name> for CheckedAddresses {
     type Response = std::vec::IntoIter<SocketAddr>;
-    type Error = LookupError;
-    type Future = BoxFuture<'static, Result<Self::Response, LookupError>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), LookupError>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, name: Name) -> Self::Future {
-        let found = self.resolver.resolve(name.as_str().to_owned());
-        let policy = Arc::clone(&self.policy);
-        async move { Ok(permitted(found.await.map_err(LookupError::Failed)?, &policy)?.into_iter()) }.boxed()
+    fn call(&mut self, _: Name) -> Self::Future {
+        ready(Ok(std::mem::take(&mut self.0).into_iter()))
     }
 }
 

@@ -3,6 +3,7 @@
 //! A phase that is ready at once touches no timer at all. A phase whose deadline is later than the armed one
 //! leaves the timer as it is; should it fire early, it is armed again. So an ordinary exchange registers one timer.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::Poll;
@@ -23,26 +24,53 @@ pub struct Deadlines {
     pub between_bytes: Option<Duration>,
 }
 
+/// How long something may take, and who says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Limit {
+    pub(super) after: Duration,
+    whose: &'static str,
+}
+
+impl Limit {
+    /// The shorter one of what the plugin asks for and the operator allows under `key`.
+    fn shorter(asked: Option<Duration>, most: Duration, key: &'static str) -> Self {
+        match asked.filter(|asked| *asked < most) {
+            Some(after) => Self { after, whose: "the plugin's own limit" },
+            None => Self { after: most, whose: key },
+        }
+    }
+}
+
+/// As it is said in an error.
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} ({})", self.after, self.whose)
+    }
+}
+
 /// The deadlines of one `send`: the plugin's and the operator's, the shorter of each.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    pub(super) connect: Duration,
-    pub(super) first_byte: Duration,
-    pub(super) between_bytes: Option<Duration>,
-    pub(super) total: Duration,
+    pub(super) connect: Limit,
+    pub(super) first_byte: Limit,
+    pub(super) between_bytes: Option<Limit>,
+    pub(super) total: Limit,
 }
 
 impl Limits {
     pub(super) fn new(asked: Deadlines, config: &ClientConfig) -> Self {
-        let shorter = |asked: Option<Duration>, most: Duration| asked.map_or(most, |asked| asked.min(most));
+        let between_bytes = asked.between_bytes.filter(|asked| *asked < config.total_timeout);
         Self {
-            connect: shorter(asked.connect, config.connect_timeout),
-            first_byte: shorter(asked.first_byte, config.first_byte_timeout),
-            between_bytes: asked.between_bytes.filter(|asked| *asked < config.total_timeout),
-            total: config.total_timeout,
+            connect: Limit::shorter(asked.connect, config.connect_timeout, CONNECT_KEY),
+            first_byte: Limit::shorter(asked.first_byte, config.first_byte_timeout, "client.first_byte_timeout"),
+            between_bytes: between_bytes.map(|asked| Limit::shorter(Some(asked), config.total_timeout, "")),
+            total: Limit::shorter(None, config.total_timeout, "client.total_timeout"),
         }
     }
 }
+
+/// The key of the deadline for a new connection.
+pub(super) const CONNECT_KEY: &str = "client.connect_timeout";
 
 /// A deadline has passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +170,12 @@ mod tests {
         let limits = Limits::new(asked, &config);
         assert_eq!(
             (limits.connect, limits.first_byte, limits.between_bytes, limits.total),
-            (SECOND, config.first_byte_timeout, None, config.total_timeout)
+            (
+                Limit { after: SECOND, whose: "the plugin's own limit" },
+                Limit { after: config.first_byte_timeout, whose: "client.first_byte_timeout" },
+                None,
+                Limit { after: config.total_timeout, whose: "client.total_timeout" }
+            )
         );
     }
 

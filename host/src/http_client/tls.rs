@@ -3,13 +3,17 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{CertificateError, RootCertStore};
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::{AlertDescription, CertificateError, RootCertStore};
 
 use super::ClientBuildError;
-use super::error::cause;
+use super::error::{ErrorKind, Failure, cause};
+
+/// Names of a certificate for others that an error shows.
+const MOST_NAMES: usize = 5;
 
 /// A TLS configuration that trusts `ca_file`, or the system's certificates when there is none, and offers HTTP/2.
 ///
@@ -56,45 +60,74 @@ fn from_system() -> Result<RootCertStore, ClientBuildError> {
     Ok(roots)
 }
 
-/// What went wrong in a handshake.
-pub(super) enum TlsFailure {
-    /// The certificate is not to be trusted.
-    Certificate(String),
-    /// Anything else.
-    Other(String),
+/// Puts the reason of a failed handshake into words an operator can act on.
+pub(super) fn explain(error: &io::Error) -> Failure {
+    use rustls::Error;
+    let other = |what: &str| Failure::new(ErrorKind::Tls, format!("TLS failed: {what}"));
+    match cause::<Error>(error) {
+        Some(Error::InvalidCertificate(problem)) => Failure::new(ErrorKind::Certificate, certificate(problem)),
+        Some(Error::InvalidMessage(_)) => other("the server does not speak TLS on this port"),
+        Some(Error::AlertReceived(alert)) => other(&told(*alert)),
+        Some(Error::PeerIncompatible(problem)) => {
+            other(&format!("the server and the host have no version or cipher in common ({problem:?})"))
+        }
+        Some(failed) => other(&failed.to_string()),
+        None => match error.kind() {
+            io::ErrorKind::UnexpectedEof => other("the server closed the connection during the handshake"),
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+                other("the server reset the connection during the handshake")
+            }
+            _ => other(&error.to_string()),
+        },
+    }
 }
 
-/// Puts the reason of a failed handshake into words an operator can act on.
-pub(super) fn explain(error: &io::Error) -> TlsFailure {
-    use rustls::Error;
-    match cause::<Error>(error) {
-        Some(Error::InvalidCertificate(problem)) => TlsFailure::Certificate(certificate(problem)),
-        Some(Error::InvalidMessage(_)) => TlsFailure::Other("the server does not speak TLS on this port".to_owned()),
-        Some(other) => TlsFailure::Other(other.to_string()),
-        None if error.kind() == io::ErrorKind::UnexpectedEof => {
-            TlsFailure::Other("the server closed the connection during the handshake".to_owned())
+/// What the server said when it ended the handshake.
+fn told(alert: AlertDescription) -> String {
+    let what = match alert {
+        AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => {
+            "has no cipher or certificate for this host"
         }
-        None => TlsFailure::Other(error.to_string()),
-    }
+        AlertDescription::ProtocolVersion => "speaks no version of TLS that the host does (1.2 and 1.3)",
+        AlertDescription::UnrecognisedName => "has no certificate for this name",
+        AlertDescription::CertificateRequired => "asks for a client certificate, and the host has none",
+        AlertDescription::NoApplicationProtocol => "speaks neither HTTP/1.1 nor HTTP/2 there",
+        _ => "ended the handshake",
+    };
+    format!("the server {what} (alert {alert:?})")
 }
 
 fn certificate(problem: &CertificateError) -> String {
     let text = match problem {
         CertificateError::UnknownIssuer => {
-            "the certificate's issuer is not trusted (ca_file names the certificates to trust)"
+            "the certificate's issuer is not trusted (client.ca_file names the certificates to trust)"
         }
         CertificateError::BadSignature => {
             "the certificate was not signed by the trusted issuer whose name it gives (was the issuer made anew?)"
         }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "the certificate is for another name"
+        CertificateError::NotValidForNameContext { expected, presented } => {
+            // They come as `DnsName("...")`.
+            let bare = |name: &'_ String| name.split('"').nth(1).unwrap_or(name).to_owned();
+            let names: Vec<_> = presented.iter().take(MOST_NAMES).map(bare).collect();
+            let names = if names.is_empty() { "no name".to_owned() } else { names.join(", ") };
+            return format!("the certificate is for another name: for {names}, not for {}", expected.to_str());
         }
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "the certificate has expired",
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "the certificate is not valid yet"
+        CertificateError::NotValidForName => "the certificate is for another name",
+        CertificateError::ExpiredContext { not_after, .. } => {
+            return format!("the certificate has expired, on {}", day(*not_after));
         }
+        CertificateError::Expired => "the certificate has expired",
+        CertificateError::NotValidYetContext { not_before, .. } => {
+            return format!("the certificate is not valid yet, but from {} on", day(*not_before));
+        }
+        CertificateError::NotValidYet => "the certificate is not valid yet",
         CertificateError::Revoked => "the certificate is revoked",
         other => return format!("the certificate is not usable: {other}"),
     };
     text.to_owned()
+}
+
+fn day(time: UnixTime) -> String {
+    let time = UNIX_EPOCH.checked_add(Duration::from_secs(time.as_secs())).unwrap_or(UNIX_EPOCH);
+    humantime::format_rfc3339_seconds(time).to_string()
 }

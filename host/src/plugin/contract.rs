@@ -3,6 +3,7 @@
 //! The hooks are a trait so that the use cases do not know wasmtime: a plugin of another version of the WIT is another
 //! implementation, and so is the native one the benchmarks compare with.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -120,12 +121,56 @@ pub enum FetchError {
     Misconfigured(String),
 }
 
+impl FetchError {
+    /// Without the plugin's own words.
+    pub(super) fn in_short(&self) -> String {
+        match self {
+            Self::Unreachable(_) => "the application cannot be reached".to_owned(),
+            Self::Malformed(_) => "the application's answer is malformed".to_owned(),
+            Self::Misconfigured(_) => "the plugin is misconfigured".to_owned(),
+            plain @ (Self::TimedOut | Self::Status(_) | Self::TooLarge) => plain.to_string(),
+        }
+    }
+}
+
+/// What the plugin says of the application, and how the host tells it: with the URL and what became of the exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchFailure {
+    /// What the plugin says.
+    pub error: FetchError,
+    /// The same in one line that says more, if the host knows more.
+    pub(super) explained: Option<String>,
+}
+
+impl From<FetchError> for FetchFailure {
+    fn from(error: FetchError) -> Self {
+        Self { error, explained: None }
+    }
+}
+
+impl fmt::Display for FetchFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.explained {
+            Some(explained) => f.write_str(explained),
+            None => self.error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for FetchFailure {}
+
+impl From<FetchError> for CallError {
+    fn from(error: FetchError) -> Self {
+        Self::Fetch(error.into())
+    }
+}
+
 /// A call of the plugin did not give a result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// The plugin did its work and reports an error.
     #[error(transparent)]
-    Fetch(#[from] FetchError),
+    Fetch(#[from] FetchFailure),
     /// The plugin trapped (panicked, used memory it does not have, ...).
     #[error("the plugin trapped in {hook}: {reason}")]
     Trap {
@@ -191,12 +236,14 @@ impl CallError {
     /// A short name for metrics.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Fetch(FetchError::Unreachable(_)) => "unreachable",
-            Self::Fetch(FetchError::TimedOut) => "application-timeout",
-            Self::Fetch(FetchError::Status(_)) => "status",
-            Self::Fetch(FetchError::TooLarge) => "too-large",
-            Self::Fetch(FetchError::Malformed(_)) => "malformed",
-            Self::Fetch(FetchError::Misconfigured(_)) => "misconfigured",
+            Self::Fetch(failure) => match failure.error {
+                FetchError::Unreachable(_) => "unreachable",
+                FetchError::TimedOut => "application-timeout",
+                FetchError::Status(_) => "status",
+                FetchError::TooLarge => "too-large",
+                FetchError::Malformed(_) => "malformed",
+                FetchError::Misconfigured(_) => "misconfigured",
+            },
             Self::Trap { .. } => "trap",
             Self::TimedOut { .. } => "timeout",
             Self::CpuTime { .. } => "cpu-time",

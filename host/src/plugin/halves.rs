@@ -16,6 +16,7 @@ use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use super::call::About;
 use super::contract::{CallError, FetchError, Refreshed};
 use super::known_roster::KnownRoster;
+use super::last_exchange::LastExchange;
 use super::outgoing;
 use super::state::HEADER_BYTES;
 use super::tape::Tape;
@@ -34,6 +35,7 @@ impl WasmPlugin {
         user: &Username,
         known: KnownRoster,
         tape: Option<Arc<Tape>>,
+        last_exchange: &LastExchange,
     ) -> Result<(Result<Refreshed, FetchError>, Instant), CallError> {
         let limits = &self.limits;
         let tag = known.tag().map(<[u8]>::to_vec);
@@ -47,7 +49,9 @@ impl WasmPlugin {
         };
         let answered = match request(asked) {
             _ if limits.max_requests_per_call == 0 => Err(ErrorCode::HttpRequestDenied),
-            Ok(request) => outgoing::send_one(&self.network, request, self.max_response, tape.as_deref()).await,
+            Ok(request) => {
+                outgoing::send_one(&self.network, request, self.max_response, tape.as_deref(), last_exchange).await
+            }
             Err(code) => Err(code),
         };
         let fetched = answered.as_ref().map_or(0, |response| response.body().len());

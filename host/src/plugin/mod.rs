@@ -25,6 +25,7 @@ mod halves;
 mod identity;
 mod instance;
 mod known_roster;
+mod last_exchange;
 mod linker;
 mod metadata;
 #[cfg(test)]
@@ -48,7 +49,9 @@ mod wasm_plugin;
 
 pub use builtin::BUILT_IN;
 pub use compile::{CodeFrom, CompiledPlugin, Urgency};
-pub use contract::{Answer, BadRequest, CallError, Delta, FetchError, FetchedRoster, Outcome, Refreshed, RosterPlugin};
+pub use contract::{
+    Answer, BadRequest, CallError, Delta, FetchError, FetchFailure, FetchedRoster, Outcome, Refreshed, RosterPlugin,
+};
 pub use engine::{EngineSize, PluginEngine};
 pub use error::LoadError;
 pub use outgoing::{CannedAnswer, Network, Outbound};

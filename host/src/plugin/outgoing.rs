@@ -6,16 +6,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{HeaderName, Request, Response};
+use http::{HeaderName, Request, Response, Uri};
 use http_body_util::{BodyExt, Limited};
 use tokio::sync::Semaphore;
 use wasmtime_wasi_http::p2::bindings::http::types::{DnsErrorPayload, ErrorCode};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
+use super::last_exchange::LastExchange;
 use super::request_parts::LastRequest;
 use super::requests::Answered;
 use super::tape::{Replay, Tape};
-use crate::http_client::{Deadlines, ErrorKind, HttpClient, SendError};
+use crate::http_client::{Deadlines, ErrorKind, HttpClient, SendError, shown};
 
 /// The longest request body a plugin may send, bytes. A roster fetch has none.
 const LONGEST_REQUEST_BODY: usize = 1 << 20;
@@ -79,6 +80,8 @@ pub(super) struct Outgoing {
     pub(super) last: LastRequest,
     /// Where this call's exchanges are recorded, if they are.
     tape: Option<Arc<Tape>>,
+    /// Where the outcome of the last one is kept.
+    last_exchange: Arc<LastExchange>,
 }
 
 impl Outgoing {
@@ -95,6 +98,7 @@ impl Outgoing {
             lone: None,
             last: LastRequest::default(),
             tape: None,
+            last_exchange: Arc::default(),
         }
     }
 
@@ -111,9 +115,10 @@ impl Outgoing {
         self.tape = None;
     }
 
-    /// Records the exchanges of the call that has begun.
-    pub(super) fn record(&mut self, tape: Option<Arc<Tape>>) {
+    /// Records the exchanges of the call that has begun, and the outcome of the last one.
+    pub(super) fn record(&mut self, tape: Option<Arc<Tape>>, last_exchange: Arc<LastExchange>) {
         self.tape = tape;
+        self.last_exchange = last_exchange;
     }
 
     /// Bytes of the bodies this call has received.
@@ -141,16 +146,19 @@ impl Outgoing {
             }
         }
         let (network, turns) = (Arc::clone(&self.network), Arc::clone(&self.turns));
-        let bytes_left = Arc::clone(&self.bytes_left);
-        let tape = self.tape.clone();
+        let (bytes_left, max_bytes) = (Arc::clone(&self.bytes_left), self.max_bytes);
+        let (tape, last_exchange) = (self.tape.clone(), Arc::clone(&self.last_exchange));
         Ok(Box::pin(async move {
             // The semaphore is never closed.
             let _turn = turns.acquire().await;
             let body = collect(body).await?;
-            let response = recorded(&network, request.map(|()| body), options, tape.as_deref()).await?;
+            let uri = request.uri().clone();
+            let request = request.map(|()| body);
+            let response = recorded(&network, request, options, tape.as_deref(), &last_exchange).await?;
             let size = response.body().len();
             let within = |left: usize| left.checked_sub(size);
             if bytes_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).is_err() {
+                last_exchange.failed(too_many_bytes(&uri, max_bytes));
                 return Err(ErrorCode::HttpResponseBodySize(None));
             }
             Ok(response)
@@ -180,9 +188,20 @@ pub(super) async fn send_one(
     request: Request<Bytes>,
     max_bytes: usize,
     tape: Option<&Tape>,
+    last_exchange: &LastExchange,
 ) -> Answered {
-    let response = recorded(network, request, RequestOptions::default(), tape).await?;
-    if response.body().len() > max_bytes { Err(ErrorCode::HttpResponseBodySize(None)) } else { Ok(response) }
+    let uri = request.uri().clone();
+    let response = recorded(network, request, RequestOptions::default(), tape, last_exchange).await?;
+    if response.body().len() > max_bytes {
+        last_exchange.failed(too_many_bytes(&uri, max_bytes));
+        return Err(ErrorCode::HttpResponseBodySize(None));
+    }
+    Ok(response)
+}
+
+fn too_many_bytes(uri: &Uri, limit: usize) -> SendError {
+    let detail = format!("the responses of one call are longer than {limit} bytes together (client.max_response)");
+    SendError::new(ErrorKind::TooLarge, shown(uri), detail)
 }
 
 async fn recorded(
@@ -190,9 +209,10 @@ async fn recorded(
     request: Request<Bytes>,
     options: RequestOptions,
     tape: Option<&Tape>,
+    last_exchange: &LastExchange,
 ) -> Answered {
     let recording = tape.map(|tape| (tape.asked(&request), tape));
-    let answered = exchange(network, request, options).await;
+    let answered = exchange(network, request, options, last_exchange).await;
     if let Some((asked, tape)) = recording {
         tape.answered(asked, &answered);
     }
@@ -207,7 +227,13 @@ async fn collect(body: Option<WasiBody>) -> Result<Bytes, ErrorCode> {
     Ok(body.to_bytes())
 }
 
-async fn exchange(network: &Network, request: Request<Bytes>, options: RequestOptions) -> Answered {
+async fn exchange(
+    network: &Network,
+    request: Request<Bytes>,
+    options: RequestOptions,
+    last_exchange: &LastExchange,
+) -> Answered {
+    let uri = request.uri().clone();
     let deadlines = Deadlines {
         connect: options.connect_timeout,
         first_byte: options.first_byte_timeout,
@@ -219,10 +245,17 @@ async fn exchange(network: &Network, request: Request<Bytes>, options: RequestOp
         Network::Canned(answer) => return Ok(answer.response()),
         Network::Replay(replay) => return replay.answer(&request),
     };
-    sent.map_err(|error| {
-        tracing::debug!(%error, "a request of the plugin failed");
-        as_wasi(&error)
-    })
+    match sent {
+        Ok(response) => {
+            last_exchange.answered(uri, &response);
+            Ok(response)
+        }
+        Err(error) => {
+            let code = as_wasi(&error);
+            last_exchange.failed(error);
+            Err(code)
+        }
+    }
 }
 
 /// The nearest code of `wasi:http`; where it has room for words, ours.
@@ -244,6 +277,7 @@ fn as_wasi(error: &SendError) -> ErrorCode {
         ErrorKind::TooLarge => ErrorCode::HttpResponseBodySize(None),
         ErrorKind::HeadTooLarge => ErrorCode::HttpResponseHeaderSectionSize(None),
         ErrorKind::Protocol => ErrorCode::HttpProtocolError,
+        ErrorKind::Encoded => ErrorCode::HttpResponseContentCoding(Some(error.detail().to_owned())),
         ErrorKind::TooManyRedirects => ErrorCode::LoopDetected,
         ErrorKind::BadRequest => ErrorCode::InternalError(Some(error.to_string())),
     }

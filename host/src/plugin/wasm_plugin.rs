@@ -16,6 +16,7 @@ use super::compile::{Code, CompiledPlugin, Urgency};
 use super::contract::{Answer, BadRequest, CallError, FetchedRoster, Outcome, Refreshed, RosterPlugin};
 use super::engine::EXTRA_INSTANCES;
 use super::known_roster::KnownRoster;
+use super::last_exchange::LastExchange;
 use super::outgoing::{CannedAnswer, Network};
 use super::pool::Pool;
 use super::recorder::{self, Call, Hook, RecordedCall, Recorder};
@@ -278,8 +279,8 @@ impl WasmPlugin {
 }
 
 /// Records the exchanges of the call that begins.
-fn record(store: &mut Store<State>, tape: &Option<Arc<Tape>>) {
-    store.data_mut().outgoing.record(tape.clone());
+fn record(store: &mut Store<State>, tape: &Option<Arc<Tape>>, last_exchange: &Arc<LastExchange>) {
+    store.data_mut().outgoing.record(tape.clone(), Arc::clone(last_exchange));
 }
 
 #[async_trait]
@@ -287,8 +288,9 @@ impl RosterPlugin for WasmPlugin {
     async fn fetch(&self, user: &Username) -> Result<FetchedRoster, CallError> {
         let about = About::now("fetch", user.as_str());
         let (name, tape) = (user.clone(), self.recorder.begin(Hook::Fetch, about.began));
+        let last_exchange = Arc::default();
         let roster = self.call(about, |store, hooks| {
-            record(store, &tape);
+            record(store, &tape, &last_exchange);
             hooks.fetch(store, name)
         });
         let roster = roster.await?.map_err(tidy::fetch_error);
@@ -297,14 +299,14 @@ impl RosterPlugin for WasmPlugin {
             let size = recorder::size_of_roster(&roster);
             self.recorder.keep(&tape, size, || Call::Fetch { user: user.clone(), said: roster.clone() });
         }
-        Ok(roster?)
+        roster.map_err(|error| last_exchange.explain(error).into())
     }
 
     async fn changed_users(&self, body: Bytes) -> Result<Result<Vec<String>, BadRequest>, CallError> {
         let about = About::now("changed-users", "");
         let (read, tape) = (body.clone(), self.recorder.begin(Hook::ChangedUsers, about.began));
         let users = self.call(about, |store, hooks| {
-            record(store, &tape);
+            record(store, &tape, &Arc::default());
             hooks.changed_users(store, read)
         });
         let users = users.await?.map_err(tidy::bad_request);
@@ -320,11 +322,13 @@ impl RosterPlugin for WasmPlugin {
         let about = About::now("refresh", user.as_str());
         let (code, tape) = (self.tag_owner(), self.recorder.begin(Hook::Refresh, about.began));
         let lent = KnownRoster { snapshot: Arc::clone(&known), code };
+        let last_exchange = Arc::<LastExchange>::default();
         let refreshed = if self.prepared.has_halves() {
-            self.counted(about, &self.limits, self.refresh_in_halves(about, user, lent, tape.clone())).await
+            let halves = self.refresh_in_halves(about, user, lent, tape.clone(), &last_exchange);
+            self.counted(about, &self.limits, halves).await
         } else {
             let refreshed = self.call(about, |store, hooks| {
-                record(store, &tape);
+                record(store, &tape, &last_exchange);
                 hooks.refresh(store, user.clone(), lent)
             });
             refreshed.await
@@ -335,14 +339,14 @@ impl RosterPlugin for WasmPlugin {
             let size = known.bytes() + recorder::size_of_refreshed(&refreshed);
             self.recorder.keep(&tape, size, || Call::Refresh { user: user.clone(), known, said: refreshed.clone() });
         }
-        Ok(refreshed?)
+        refreshed.map_err(|error| last_exchange.explain(error).into())
     }
 
     async fn summary(&self, outcome: Outcome) -> Result<Answer, CallError> {
         let about = About::now("summary", "");
         let (told, tape) = (outcome.clone(), self.recorder.begin(Hook::Summary, about.began));
         let answer = self.call(about, |store, hooks| {
-            record(store, &tape);
+            record(store, &tape, &Arc::default());
             hooks.summary(store, told)
         });
         let answer = answer.await?;

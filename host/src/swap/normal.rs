@@ -83,7 +83,7 @@ impl Normal {
     }
 
     fn error(error: &FetchError) -> Self {
-        Self::Error(CallError::Fetch(error.clone()).kind())
+        Self::Error(CallError::from(error.clone()).kind())
     }
 
     /// In what it differs from `then`, in one line.

@@ -42,11 +42,16 @@ impl Doubt {
     /// What to think of an error.
     pub(super) fn about(error: &CallError) -> Option<Self> {
         match error {
-            CallError::Fetch(
-                FetchError::Malformed(_) | FetchError::Status(_) | FetchError::Misconfigured(_) | FetchError::TooLarge,
-            ) => Some(Self::Result),
+            CallError::Fetch(failure) => match failure.error {
+                FetchError::Malformed(_)
+                | FetchError::Status(_)
+                | FetchError::Misconfigured(_)
+                | FetchError::TooLarge => Some(Self::Result),
+                // The application is down: another call would only add to it.
+                FetchError::Unreachable(_) | FetchError::TimedOut => None,
+            },
             error if error.is_plugins_fault() => Some(Self::Module),
-            // The application is down, or this host is busy: another call would only add to it.
+            // This host is busy: as above.
             _ => None,
         }
     }

@@ -127,7 +127,7 @@ fn told<T>(
 ) -> Result<Normal, String> {
     match result {
         Ok(value) => Ok(normal(&Ok(value))),
-        Err(CallError::Fetch(error)) => Ok(normal(&Err(error))),
+        Err(CallError::Fetch(failure)) => Ok(normal(&Err(failure.error))),
         Err(error) => Err(error.to_string()),
     }
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::AUTHORIZATION;
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderValue};
 use http::{Request, StatusCode, Uri};
 use roster_xmpp::accounts::AccountsUnavailable;
 use roster_xmpp::accounts::http::CheckPassword;
@@ -51,6 +51,8 @@ impl CheckPassword for Application {
         let mut request = Request::new(Bytes::new());
         *request.uri_mut() = self.url.clone();
         request.headers_mut().insert(AUTHORIZATION, credentials);
+        // With this said, an answer that is compressed all the same is none of our business: only its status counts.
+        request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let _place = self.places.acquire().await.map_err(|error| unavailable(error.to_string()))?;
         let answered = self.client.send(request, Deadlines::default()).await;
         let response = answered.map_err(|error| unavailable(format!("http_auth_url: {error}")))?;

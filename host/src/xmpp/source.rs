@@ -4,9 +4,10 @@ use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 use roster_xmpp::{RosterSource, RosterUnavailable};
+use tracing::warn;
 
 use crate::model::{Snapshot, Username};
-use crate::rosters::{Rosters, SessionId};
+use crate::rosters::{RosterError, Rosters, SessionId};
 
 /// The rosters of one virtual host, as the endpoint sees them.
 ///
@@ -31,7 +32,13 @@ impl RosterSource for Source {
         let stopped = || RosterUnavailable { reason: "the host stops".to_owned() };
         let rosters = self.0.upgrade().ok_or_else(stopped)?;
         let connected = rosters.connect(user, session_id(session)).await;
-        connected.map_err(|error| RosterUnavailable { reason: error.to_string() })
+        connected.map_err(|error| {
+            // The only failure that is not an update's: those are logged where updates are made, once for all who wait.
+            if matches!(error, RosterError::TooManySessions { .. }) {
+                warn!(domain = %rosters.domain(), %user, %error, "the roster cannot be had");
+            }
+            RosterUnavailable { reason: error.to_string() }
+        })
     }
 
     fn disconnect(&self, user: &Username, session: &str) {

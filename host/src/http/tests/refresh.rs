@@ -136,8 +136,7 @@ async fn a_user_that_fails_is_reported() {
 #[tokio::test]
 async fn unknown_paths_are_404_in_json() {
     let host = Host::start().await;
-    for path in ["/", "/roster_admin", "/roster_admin/refresh/", "/roster_admin/refresh/a/b"]
-    {
+    for path in ["/", "/roster_admin", "/roster_admin/refresh/", "/roster_admin/refresh/a/b"] {
         for method in ["GET", "POST", "OPTIONS"] {
             call(host.http(), method, path, &[], "").await.refuses(404, "/roster_admin/refresh");
         }

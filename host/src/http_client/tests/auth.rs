@@ -9,6 +9,7 @@ use crate::http_client::ErrorKind;
 
 fn with_auth(allowed: &[String], authorized: &str) -> ClientConfig {
     ClientConfig {
+        max_redirects: 3,
         auth: Some(ClientAuth::Basic { username: "roster".into(), password: Secret::new("pässword") }),
         auth_origins: vec![authorized.parse().unwrap()],
         ..config(allowed)

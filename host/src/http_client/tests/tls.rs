@@ -140,8 +140,8 @@ async fn a_certificate_that_is_not_to_be_trusted_is_named_as_such() {
     for (name, trusted, names, expired, reason) in [
         ("another authority", &other, ["127.0.0.1"], false, "issuer is not trusted"),
         ("another authority of the same name", &again, ["127.0.0.1"], false, "not signed by the trusted issuer"),
-        ("another name", &ca, ["app.example.org"], false, "is for another name"),
-        ("expired", &ca, ["127.0.0.1"], true, "has expired"),
+        ("another name", &ca, ["app.example.org"], false, "for app.example.org, not for 127.0.0.1"),
+        ("expired", &ca, ["127.0.0.1"], true, "has expired, on 2021-01-01T00:00:00Z"),
     ] {
         let server = Server::start_with(Some(ca.acceptor(&names, &[], expired)), |_| ok("{}")).await;
         let error = get(&trusted.client(&server), &server.url("/")).await.unwrap_err();
@@ -154,17 +154,26 @@ async fn a_certificate_that_is_not_to_be_trusted_is_named_as_such() {
 #[tokio::test]
 async fn a_server_without_tls_is_a_tls_error() {
     let ca = Authority::new();
-    for reply in ["HTTP/1.1 400 Bad Request\r\n\r\n", ""] {
+    let alert = |code: u8| vec![0x15, 3, 3, 0, 2, 2, code];
+    for (reply, reason) in [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(), "does not speak TLS on this port"),
+        (Vec::new(), "closed the connection during the handshake"),
+        (alert(40), "no cipher or certificate for this host (alert HandshakeFailure)"),
+        (alert(70), "speaks no version of TLS that the host does"),
+        (alert(112), "has no certificate for this name"),
+        (alert(80), "ended the handshake (alert InternalError)"),
+    ] {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("https://{}", listener.local_addr().unwrap());
         tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
             let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 4096]).await;
-            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, reply.as_bytes()).await;
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, &reply).await;
         });
         let config = ClientConfig { ca_file: Some(ca.file()), ..config([&origin]) };
         let error = get(&client(&config), &origin).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+        assert_eq!((error.kind(), error.target()), (ErrorKind::Tls, &*format!("{origin}/")), "{error}");
+        assert!(error.detail().contains(reason), "{error}");
     }
 }
 

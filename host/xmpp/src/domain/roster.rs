@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use minidom::Element;
 use roster_model::{Contact, ContactRef, Subscription};
-use tracing::warn;
+use tracing::debug;
 
 use super::Domain;
 use super::session::Session;
@@ -66,7 +66,8 @@ impl Domain {
                 self.answer(&session);
             }
             Some(Err(error)) => {
-                warn!(session = session.address(), %error, "the roster cannot be had");
+                // The source has logged why, once for all who wait for this roster.
+                debug!(session = session.address(), %error, "the roster cannot be had");
                 self.disappoint(&session, number);
             }
         }
