@@ -95,6 +95,12 @@ fn admin(raw: RawAdmin, at: &At<'_>) -> AdminConfig {
         token: at.secret("token", raw.token, raw.token_file, Kind::BearerToken),
         upload_token: None,
         event_buffer: at.count("event_buffer", raw.event_buffer, defaults.event_buffer, 1..=MANY),
+        event_buffer_bytes: at.size(
+            "event_buffer_bytes",
+            raw.event_buffer_bytes,
+            defaults.event_buffer_bytes,
+            64 << 10..=GIB,
+        ),
         max_streams: at.count("max_streams", raw.max_streams, defaults.max_streams, 1..=MANY),
     };
     if let Some(address) = admin.listen.filter(|address| no_token && !is_loopback(address)) {

@@ -169,8 +169,10 @@ pub struct AdminConfig {
     pub token: Option<Secret>,
     /// Asked for by the upload of a plugin where there is no `token`. There is no key for it: for the demo.
     pub upload_token: Option<Secret>,
-    /// `event_buffer`: how many roster events a slow reader of `/events` may fall behind before it loses some.
+    /// `event_buffer`: how many roster events are remembered for readers of `/events` that are slow or come back.
     pub event_buffer: usize,
+    /// `event_buffer_bytes`: what these may take together, default 16 MiB; the newest is always remembered.
+    pub event_buffer_bytes: usize,
     /// `max_streams`: readers of `/events` at once.
     pub max_streams: usize,
 }
@@ -182,6 +184,7 @@ impl Default for AdminConfig {
             token: None,
             upload_token: None,
             event_buffer: 1024,
+            event_buffer_bytes: 16 << 20,
             max_streams: 32,
         }
     }

@@ -86,6 +86,7 @@ pub(super) struct RawAdmin {
     pub(super) token: Given<SecretText>,
     pub(super) token_file: Given<PathBuf>,
     pub(super) event_buffer: Given<Whole>,
+    pub(super) event_buffer_bytes: Given<Size>,
     pub(super) max_streams: Given<Whole>,
 }
 

@@ -6,13 +6,15 @@
 
 mod event_stream;
 mod json_lines;
+mod outage;
+mod output;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
 pub use crate::model::{EventKind, RosterEvent};
-pub use event_stream::{EventStream, Missed};
+pub use event_stream::{EventId, EventReader, EventStream, Missed, Reading};
 pub use json_lines::{JsonLines, JsonLinesError};
 
 /// Somebody who wants to know what changes in rosters.
@@ -24,8 +26,12 @@ pub trait RosterSink: Send + Sync + 'static {
     /// Takes note of `event`. Returns as soon as the event is queued for whoever wants it.
     ///
     /// Called with the events of one user one after another and in version order, and for several users at once. The
-    /// caller waits, so an implementation has a bounded queue and gives up after a deadline of its own.
+    /// caller waits, so an implementation has a bounded queue and gives up after a deadline of its own. The caller counts what
+    /// is not taken; an implementation logs it, once for as long as it goes on.
     async fn deliver(&self, event: Arc<RosterEvent>) -> Result<(), Undelivered>;
+
+    /// The operator may have moved the output away (SIGHUP): it is opened anew.
+    fn reopen(&self) {}
 
     /// The host stops: no event comes after this. What is queued is still written.
     fn close(&self) {}

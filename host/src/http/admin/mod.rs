@@ -102,7 +102,7 @@ async fn index() -> Response {
             { "path": "POST /rosters/refresh?domain=&user=", "says": "asks the application for every roster, those of a domain, or one" },
             { "path": "PUT /sessions/{user}?domain=&resource=", "says": "the user has connected" },
             { "path": "DELETE /sessions/{user}?domain=&resource=", "says": "the session, or every session, has left" },
-            { "path": "GET /events?domain=&user=", "says": "roster changes as server-sent events" },
+            { "path": "GET /events?domain=&user=&last_event_id=", "says": "roster changes as server-sent events" },
             { "path": "GET /plugin?domain=", "says": "which plugin serves, and what became of swaps" },
             { "path": "POST /plugin/reload?domain=", "says": "the configured plugin, read again, takes over" },
             { "path": "POST /plugin/rollback?domain=&to=", "says": "the generation before, or number `to`, takes over again" },

@@ -20,6 +20,7 @@ pub(super) struct Params {
     domain: Option<String>,
     user: Option<String>,
     resource: Option<String>,
+    last_event_id: Option<String>,
 }
 
 impl Params {
@@ -32,6 +33,11 @@ impl Params {
     /// `?user=`
     pub(super) fn user(&self) -> Result<Option<Username>, AdminError> {
         Ok(self.user.as_deref().map(Username::new).transpose()?)
+    }
+
+    /// `?last_event_id=`, for tools that cannot send the header.
+    pub(super) fn last_event_id(&self) -> Option<&str> {
+        self.last_event_id.as_deref().filter(|id| !id.is_empty())
     }
 
     /// `?resource=`

@@ -12,6 +12,11 @@ use super::{HANGS, Host};
 use crate::model::Username;
 use crate::rosters::{Rosters, SessionId};
 
+/// The stream's part of an id, which no event's position has.
+fn position(id: &Option<String>) -> u64 {
+    id.as_ref().unwrap().split_once('-').unwrap().1.parse().unwrap()
+}
+
 /// A reader that hears of everything from now on.
 async fn follow(host: &Host, query: &str) -> Client {
     let mut reader = Client::open(host.admin()).await;
@@ -48,20 +53,20 @@ async fn events_arrive_as_they_happen() {
     host.connect("john").await;
     let (event, id, data) = next(&mut reader).await;
     assert_eq!((&*event, &data["event"], &data["user"]), ("loaded", &json!("loaded"), &json!("john")));
-    assert_eq!(id, Some(data["version"].to_string()));
+    assert_eq!(position(&id), 1);
     assert_eq!(data["contacts"][0]["jid"], "marie@example.com");
 
     get(host.http(), "/roster_admin/refresh/john").await;
     let (event, id, data) = next(&mut reader).await;
     assert_eq!((&*event, data["changes"][0]["put"]["name"].as_str()), ("changed", Some("Marie 2")));
-    assert_eq!(id, Some(data["version"].to_string()));
+    assert_eq!(position(&id), 2);
 
     call(host.admin(), "DELETE", "/sessions/john", &[], "").await;
     get(host.http(), "/roster_admin/refresh/john").await;
     let version = data["version"].clone();
     let (event, id, data) = next(&mut reader).await;
     let dropped = json!({ "event": "dropped", "domain": "example.com", "user": "john", "version": version });
-    assert_eq!((&*event, id, data), ("dropped", Some(version.to_string()), dropped));
+    assert_eq!((&*event, position(&id), data), ("dropped", 3, dropped));
 }
 
 #[tokio::test]
@@ -106,12 +111,92 @@ async fn a_slow_reader_is_told_how_many_events_it_missed() {
     let (mut seen, mut missed) = (0, 0);
     while seen + missed < events {
         match next(&mut reader).await {
-            (event, None, data) if event == "missed" => missed += data["missed"].as_u64().unwrap(),
-            _ => seen += 1,
+            (event, id, data) if event == "missed" => {
+                missed += data["missed"].as_u64().unwrap();
+                assert_eq!(position(&id), seen + missed, "a reader that comes back goes on behind the gap");
+            }
+            (_, id, _) => {
+                seen += 1;
+                assert_eq!(position(&id), seen + missed);
+            }
         }
     }
     assert!(missed > 0 && seen > 0, "{seen} seen, {missed} missed");
     assert_eq!(seen + missed, events);
+}
+
+/// A reader that comes back after `last`, and the head of the answer.
+async fn come_back(host: &Host, path: &str, last: Option<&str>) -> (Client, String) {
+    let mut reader = Client::open(host.admin()).await;
+    let headers: Vec<_> = last.map(|last| ("Last-Event-ID", last)).into_iter().collect();
+    reader.send(request("GET", path, &headers, "")).await;
+    let head = reader.until("\r\n\r\n").await;
+    (reader, head)
+}
+
+#[tokio::test]
+async fn a_reader_that_comes_back_gets_what_happened_meanwhile() {
+    let host = Host::with(|setup| setup.admin.event_buffer = 3).await;
+    let mut reader = follow(&host, "").await;
+    let mut ids = Vec::new();
+    for user in ["a", "b"] {
+        host.connect(user).await;
+        ids.push(next(&mut reader).await.1.unwrap());
+    }
+    drop(reader);
+    for user in ["c", "d"] {
+        host.connect(user).await;
+    }
+    for (path, header, users) in [
+        ("/events".to_owned(), Some(ids[0].as_str()), &["b", "c", "d"][..]),
+        ("/events".to_owned(), Some(&ids[1]), &["c", "d"]),
+        (format!("/events?last_event_id={}", ids[1]), None, &["c", "d"]),
+        // The header is the newer one.
+        (format!("/events?last_event_id={}", ids[0]), Some(&ids[1]), &["c", "d"]),
+        ("/events?user=d".to_owned(), Some(&ids[0]), &["d"]),
+        ("/events".to_owned(), None, &[]),
+        ("/events".to_owned(), Some(""), &[]),
+    ] {
+        let (mut reader, head) = come_back(&host, &path, header).await;
+        for line in ["cache-control: no-store", "x-accel-buffering: no", "content-type: text/event-stream"] {
+            assert_eq!(head.matches(line).count(), 1, "{head}");
+        }
+        for user in users {
+            assert_eq!(next(&mut reader).await.2["user"], **user, "{path} {header:?}");
+        }
+    }
+    // And then what happens.
+    let (mut reader, _) = come_back(&host, "/events", Some(&ids[1])).await;
+    host.connect("e").await;
+    for user in ["c", "d", "e"] {
+        assert_eq!(next(&mut reader).await.2["user"], user);
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_longer_remembered_is_told_as_missed() {
+    let host = Host::with(|setup| setup.admin.event_buffer = 2).await;
+    let mut reader = follow(&host, "").await;
+    host.connect("a").await;
+    let first = next(&mut reader).await.1.unwrap();
+    let epoch = first.split_once('-').unwrap().0;
+    for user in ["b", "c", "d", "e"] {
+        host.connect(user).await;
+    }
+    let (mut reader, _) = come_back(&host, "/events", Some(&first)).await;
+    let (event, id, data) = next(&mut reader).await;
+    let to = format!("{epoch}-3");
+    assert_eq!((&*event, id.as_deref()), ("missed", Some(&*to)));
+    assert_eq!(data, json!({ "event": "missed", "missed": 2, "after": first, "to": to }));
+    for user in ["d", "e"] {
+        assert_eq!(next(&mut reader).await.2["user"], user);
+    }
+    for unknown in ["0123456789abcdef-1", "17", "nonsense", "\u{fc}"] {
+        let (mut reader, _) = come_back(&host, "/events", Some(unknown)).await;
+        let (event, _, data) = next(&mut reader).await;
+        assert_eq!((&*event, &data["missed"], &data["to"]), ("missed", &Value::Null, &json!(format!("{epoch}-5"))));
+        assert_eq!(data["after"], unknown);
+    }
 }
 
 #[tokio::test]

@@ -55,7 +55,7 @@ impl Host {
         adjust(&mut setup);
         let Setup { http, admin, domains } = setup;
         let (plugin, metrics) = (Arc::new(Scripted::default()), Metrics::new());
-        let events = Arc::new(EventStream::new(admin.event_buffer));
+        let events = Arc::new(EventStream::new(admin.event_buffer, admin.event_buffer_bytes));
         let rosters: Vec<_> = domains
             .iter()
             .map(|domain| {

@@ -78,7 +78,7 @@ async fn an_address_in_use_is_named_with_the_setting_that_changes_it() {
         let app = App {
             swappers: Vec::new(),
             hosts: VirtualHosts::new(host.rosters.clone()).unwrap(),
-            events: EventStream::new(1).into(),
+            events: EventStream::new(1, 1).into(),
             metrics: Metrics::new(),
             readiness: Readiness::default(),
             collectors: Vec::new(),
