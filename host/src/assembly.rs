@@ -73,11 +73,11 @@ impl Host {
     /// a Tokio runtime of several threads.
     pub async fn start(config: &Config, mut sinks: Vec<Arc<dyn RosterSink>>) -> Result<Self, StartError> {
         let metrics = Metrics::new();
-        let events = Arc::new(EventStream::new(config.admin.event_buffer));
+        let events = Arc::new(EventStream::new(config.admin.event_buffer, config.admin.event_buffer_bytes));
         sinks.push(Arc::clone(&events) as Arc<dyn RosterSink>);
         let mut writers = Vec::new();
         if let Some(json_lines) = &config.sinks.json_lines {
-            let (sink, writer) = JsonLines::open(json_lines).await?;
+            let (sink, writer) = JsonLines::open(json_lines, &metrics).await?;
             sinks.push(Arc::new(sink));
             writers.push(writer);
         }
@@ -85,6 +85,7 @@ impl Host {
         if config.xmpp.is_some() {
             sinks.push(Arc::clone(&xmpp_sink) as Arc<dyn RosterSink>);
         }
+        sinks.iter().for_each(|sink| metrics.sink(sink.name()));
         let mut engine = PluginEngine::new(EngineSize::of(&config.hosts)).map_err(StartError::Engine)?;
         if let Some(cache) = &config.plugin_cache {
             engine = engine.with_cache(cache);
@@ -144,6 +145,11 @@ impl Host {
     /// What swaps the virtual hosts' plugins, in the configuration's order.
     pub fn swappers(&self) -> &[Arc<Swapper>] {
         &self.swappers
+    }
+
+    /// Who is told of roster changes.
+    pub fn sinks(&self) -> &[Arc<dyn RosterSink>] {
+        &self.sinks
     }
 
     /// Serves until `stop` ends, then accepts nothing new and gives what runs `shutdown_timeout` to finish. True if

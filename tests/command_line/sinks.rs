@@ -1,11 +1,15 @@
 //! Roster events as JSON lines.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::client::{connect, refresh};
+use super::client::{connect, refresh, request};
+use super::program::PATIENCE;
 use super::setup::Setup;
 use super::web_app::WebApp;
 
@@ -79,4 +83,58 @@ fn in_a_file_beside_the_configuration_after_what_is_there_already() {
     assert_eq!(stir(&setup, &app), "", "standard output is not for these");
     let text = fs::read_to_string(setup.path("events.jsonl")).unwrap();
     check(text.strip_prefix(before).expect("nothing is overwritten"));
+}
+
+#[test]
+fn a_file_that_was_renamed_is_opened_anew_at_hangup_and_by_the_next_event() {
+    let app = WebApp::start();
+    let setup = Setup::new(&app, "sinks.json_lines.path = 'events.jsonl'", "");
+    let host = setup.start(&[]);
+    let admin = host.listening().admin.unwrap();
+    let (path, moved) = (setup.path("events.jsonl"), setup.path("events.jsonl.1"));
+    let until = |what: &str, condition: &dyn Fn() -> bool| {
+        let began = Instant::now();
+        while !condition() {
+            assert!(began.elapsed() < PATIENCE, "never: {what}; {}", host.stderr.text());
+            thread::sleep(Duration::from_millis(5));
+        }
+    };
+    let has = |path: &Path, user: &str| fs::read_to_string(path).is_ok_and(|text| text.contains(user));
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+    connect(admin, "john");
+    until("john's line", &|| has(&path, "john"));
+    fs::rename(&path, &moved).unwrap();
+    host.signal("HUP");
+    until("a new file without any event", &|| path.exists());
+    connect(admin, "marie");
+    until("marie's line", &|| has(&path, "marie"));
+    fs::rename(&path, &moved).unwrap();
+    connect(admin, "michael");
+    until("michael's line", &|| has(&path, "michael"));
+    assert!(has(&moved, "marie") && !has(&moved, "michael"));
+    assert_eq!(host.stop().code, Some(0));
+}
+
+#[test]
+fn lines_that_a_full_disk_does_not_take_are_counted_and_logged_once() {
+    let app = WebApp::start();
+    let setup = Setup::new(&app, "sinks.json_lines.path = '/dev/full'", "");
+    let host = setup.start(&[]);
+    let admin = host.listening().admin.unwrap();
+    let metrics = || request(admin, "GET", "/metrics", &[], "").body;
+    let lost = |sink: &str, number: usize| format!("roster_host_events_lost_total{{sink=\"{sink}\"}} {number}\n");
+    // From the start, of every sink.
+    let page = metrics();
+    assert!(page.contains(&lost("json-lines", 0)) && page.contains(&lost("event-stream", 0)), "{page}");
+    for user in USERS {
+        connect(admin, user);
+    }
+    let began = Instant::now();
+    while !metrics().contains(&lost("json-lines", USERS.len())) {
+        assert!(began.elapsed() < PATIENCE, "{}", metrics());
+        thread::sleep(Duration::from_millis(20));
+    }
+    let ended = host.stop();
+    assert_eq!(ended.stderr.matches("roster events are lost").count(), 1, "{}", ended.stderr);
+    assert!(ended.stderr.contains("/dev/full"), "{}", ended.stderr);
 }

@@ -118,7 +118,11 @@ impl Metrics {
         registry.register("plugin_calls", "Plugin calls by hook and outcome", self.calls.clone());
         registry.register_with_unit("plugin_call", "Time of a plugin call", Unit::Seconds, self.call_seconds.clone());
         registry.register("plugin_instances", "Plugin instances made, and retired by reason", self.instances.clone());
-        registry.register("events_lost", "Roster events that a sink did not take", self.events_lost.clone());
+        registry.register(
+            "events_lost",
+            "Roster events that a sink did not take, or could not pass on",
+            self.events_lost.clone(),
+        );
         registry.register("http_requests", "HTTP requests answered", self.requests.clone());
         registry.register("plugin_swaps", "Attempts to swap the plugin, by outcome and last step", self.swaps.clone());
         registry.register_collector(Box::new(self.generations.clone()));
@@ -144,6 +148,16 @@ impl Metrics {
     /// An attempt to swap a plugin ended.
     pub fn swap(&self, domain: &str, trigger: &'static str, outcome: &'static str, step: &'static str) {
         self.swaps.get_or_create(&SwapLabels { domain: domain.to_owned(), trigger, outcome, step }).inc();
+    }
+
+    /// There is a sink of this name, which has lost nothing yet.
+    pub fn sink(&self, sink: &'static str) {
+        self.events_lost(sink, 0);
+    }
+
+    /// A sink could not pass on so many events that it had taken.
+    pub fn events_lost(&self, sink: &'static str, events: u64) {
+        self.events_lost.get_or_create(&SinkLabels { sink }).inc_by(events);
     }
 
     /// A sink did not take an event.

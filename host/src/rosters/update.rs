@@ -188,7 +188,8 @@ impl Rosters {
         let event = Arc::new(RosterEvent { domain: Arc::clone(&self.domain), user: user.clone(), kind });
         for sink in &self.sinks {
             if let Err(error) = sink.deliver(Arc::clone(&event)).await {
-                warn!(sink = sink.name(), event = event.name(), user = %user, %error, "a roster event was lost");
+                // The sink tells that it loses events, once and not for each.
+                debug!(sink = sink.name(), event = event.name(), user = %user, %error, "a roster event was lost");
                 self.metrics.event_lost(sink.name());
             }
         }

@@ -1,33 +1,41 @@
 //! One JSON object a line, to standard output or a file.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use tokio::io::{AsyncWrite, AsyncWriteExt};
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
-use tracing::error;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tracing::{error, info};
 
+use super::outage::Outage;
+use super::output::Output;
 use super::{RosterEvent, RosterSink, Undelivered};
 use crate::config::JsonLinesConfig;
+use crate::metrics::Metrics;
 
-/// Events written together before the output is flushed.
+const NAME: &str = "json-lines";
+/// Events written together.
 const BATCH: usize = 256;
 /// After a failed write.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Appends every event to a file, or prints it.
+///
+/// A file that was moved away (logrotate) is opened anew before the next lines, and at [`reopen`](RosterSink::reopen). Lines
+/// that cannot be written are lost and counted: a disk that is full must not stop the rosters.
 pub struct JsonLines {
     /// `None` once closed.
     queue: Mutex<Option<mpsc::Sender<Arc<RosterEvent>>>>,
     timeout: Duration,
     /// The last event found no room in time: until there is some again nobody waits, or every refresh would.
     stuck: AtomicBool,
+    outage: Arc<Outage>,
+    reopen: Arc<Notify>,
 }
 
 /// The output cannot be opened.
@@ -40,55 +48,109 @@ pub struct JsonLinesError {
 
 impl JsonLines {
     /// Opens the output and starts the task that writes to it; the task ends, everything written, after [`close`](RosterSink::close)
-    /// or when the sink is dropped.
-    pub async fn open(config: &JsonLinesConfig) -> Result<(Self, JoinHandle<()>), JsonLinesError> {
-        let output: Box<dyn AsyncWrite + Send + Unpin> = if config.path == Path::new("-") {
-            Box::new(tokio::io::stdout())
-        } else {
-            let file = tokio::fs::OpenOptions::new().create(true).append(true).open(&config.path).await;
-            Box::new(file.map_err(|source| JsonLinesError { path: config.path.clone(), source })?)
-        };
-        Ok(Self::to_writer(output, config))
-    }
-
-    fn to_writer(output: Box<dyn AsyncWrite + Send + Unpin>, config: &JsonLinesConfig) -> (Self, JoinHandle<()>) {
+    /// or when the sink is dropped. `metrics` counts the lines that cannot be written.
+    pub async fn open(
+        config: &JsonLinesConfig,
+        metrics: &Arc<Metrics>,
+    ) -> Result<(Self, JoinHandle<()>), JsonLinesError> {
+        let path = config.path.clone();
+        let opened = spawn_blocking(move || Output::open(&path)).await.map_err(io::Error::other).flatten();
+        let output = opened.map_err(|source| JsonLinesError { path: config.path.clone(), source })?;
         let (queue, events) = mpsc::channel(config.queue.max(1));
-        let writer = tokio::spawn(write(output, events, config.path.clone()));
-        (Self { queue: Mutex::new(Some(queue)), timeout: config.timeout, stuck: AtomicBool::new(false) }, writer)
+        let (outage, reopen) = (Arc::new(Outage::none(config.path.clone())), Arc::default());
+        let writer = Writer {
+            events,
+            reopen: Arc::clone(&reopen),
+            outage: Arc::clone(&outage),
+            metrics: Arc::clone(metrics),
+            path: config.path.clone(),
+            cannot_follow: false,
+        };
+        let writer = tokio::spawn(writer.run(output));
+        let (queue, stuck) = (Mutex::new(Some(queue)), AtomicBool::new(false));
+        Ok((Self { queue, timeout: config.timeout, stuck, outage, reopen }, writer))
     }
 }
 
-async fn write(
-    mut output: Box<dyn AsyncWrite + Send + Unpin>,
-    mut events: mpsc::Receiver<Arc<RosterEvent>>,
+/// The task that writes.
+struct Writer {
+    events: mpsc::Receiver<Arc<RosterEvent>>,
+    reopen: Arc<Notify>,
+    outage: Arc<Outage>,
+    metrics: Arc<Metrics>,
     path: PathBuf,
-) {
-    let (mut batch, mut text, mut failing) = (Vec::new(), Vec::new(), false);
-    while events.recv_many(&mut batch, BATCH).await > 0 {
-        if !failing {
-            text.clear();
+    /// The file that was moved away is still in use, which was told.
+    cannot_follow: bool,
+}
+
+impl Writer {
+    async fn run(mut self, mut output: Output) {
+        let mut batch = Vec::new();
+        loop {
+            let received = tokio::select! {
+                received = self.events.recv_many(&mut batch, BATCH) => Some(received),
+                () = self.reopen.notified() => None,
+            };
+            if received == Some(0) {
+                return;
+            }
+            let text = self.encode(&mut batch);
+            let lines = text.iter().filter(|byte| **byte == b'\n').count();
+            let work = spawn_blocking(move || {
+                let followed = output.follow();
+                let written = output.write(&text);
+                (output, followed, written)
+            });
+            // Only a runtime that shuts down does not come back.
+            let Ok((back, followed, (written, result))) = work.await else { return };
+            output = back;
+            self.followed(followed);
+            match result {
+                Ok(()) if received.is_some() && self.events.is_empty() => self.outage.over(),
+                Ok(()) => {}
+                Err(error) => {
+                    self.lost((lines - written) as u64, &error);
+                    // A full disk may be emptied again.
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
         }
+    }
+
+    fn encode(&self, batch: &mut Vec<Arc<RosterEvent>>) -> Vec<u8> {
+        let mut text = Vec::new();
         for event in batch.drain(..) {
+            let before = text.len();
             match serde_json::to_writer(&mut text, &*event) {
                 Ok(()) => text.push(b'\n'),
-                Err(error) => error!(%error, user = %event.user, "cannot encode a roster event"),
+                Err(error) => {
+                    text.truncate(before);
+                    self.lost(1, &error);
+                }
             }
         }
-        let written = async {
-            output.write_all(&text).await?;
-            output.flush().await
-        };
-        match written.await {
-            Ok(()) => failing = false,
-            Err(error) => {
-                // A full disk may be emptied again. The next line must not begin within a broken one.
-                if !std::mem::replace(&mut failing, true) {
-                    error!(path = %path.display(), %error, "roster events are lost: they cannot be written");
+        text
+    }
+
+    fn lost(&self, events: u64, reason: &dyn std::fmt::Display) {
+        self.metrics.events_lost(NAME, events);
+        self.outage.lost(events, reason);
+    }
+
+    fn followed(&mut self, followed: io::Result<bool>) {
+        let path = self.path.display();
+        match followed {
+            Ok(new) => {
+                self.cannot_follow = false;
+                if new {
+                    info!(%path, "the file of roster events was moved away; a new one is written (sinks.json_lines)");
                 }
-                text.clear();
-                text.push(b'\n');
-                tokio::time::sleep(PAUSE).await;
             }
+            Err(error) if !self.cannot_follow => {
+                self.cannot_follow = true;
+                error!(%path, %error, "the file of roster events was moved away and cannot be opened anew; it stays in use");
+            }
+            Err(_) => {}
         }
     }
 }
@@ -96,7 +158,7 @@ async fn write(
 #[async_trait]
 impl RosterSink for JsonLines {
     fn name(&self) -> &'static str {
-        "json-lines"
+        NAME
     }
 
     async fn deliver(&self, event: Arc<RosterEvent>) -> Result<(), Undelivered> {
@@ -105,10 +167,18 @@ impl RosterSink for JsonLines {
         let Some(queue) = self.queue.lock().clone() else { return Err(Undelivered::Closed) };
         let sent = queue.send_timeout(event, wait).await;
         self.stuck.store(sent.is_err(), Ordering::Relaxed);
-        sent.map_err(|error| match error {
-            Timeout(_) => Undelivered::QueueFull,
-            Closed(_) => Undelivered::Closed,
+        sent.map_err(|error| {
+            let undelivered = match error {
+                Timeout(_) => Undelivered::QueueFull,
+                Closed(_) => Undelivered::Closed,
+            };
+            self.outage.lost(1, &undelivered);
+            undelivered
         })
+    }
+
+    fn reopen(&self) {
+        self.reopen.notify_one();
     }
 
     fn close(&self) {
@@ -118,11 +188,12 @@ impl RosterSink for JsonLines {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
     use crate::model::Username;
     use crate::sinks::EventKind;
-    use tokio::io::{AsyncBufReadExt, BufReader};
+    use std::fs;
+    use std::path::Path;
 
     fn event(user: &str) -> Arc<RosterEvent> {
         Arc::new(RosterEvent {
@@ -132,41 +203,103 @@ mod tests {
         })
     }
 
-    fn config(queue: usize) -> JsonLinesConfig {
-        JsonLinesConfig { path: "-".into(), queue, timeout: Duration::from_millis(20) }
+    fn config(path: &Path, queue: usize) -> JsonLinesConfig {
+        JsonLinesConfig { path: path.to_owned(), queue, timeout: Duration::from_millis(20) }
+    }
+
+    fn lost(metrics: &Metrics) -> u64 {
+        let mut registry = prometheus_client::registry::Registry::default();
+        metrics.register(&mut registry);
+        let mut page = String::new();
+        prometheus_client::encoding::text::encode(&mut page, &registry).unwrap();
+        let line = page.lines().find_map(|line| line.strip_prefix("events_lost_total{sink=\"json-lines\"} "));
+        line.map_or(0, |number| number.parse().unwrap())
+    }
+
+    /// Waits until `condition` holds: what the task does comes a moment later.
+    async fn eventually(what: &str, condition: impl Fn() -> bool) {
+        for _ in 0..1000 {
+            if condition() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("never: {what}");
     }
 
     #[tokio::test]
     async fn every_event_is_a_line_and_the_rest_is_written_at_the_end() {
-        let (ours, theirs) = tokio::io::duplex(1 << 16);
-        let (sink, writer) = JsonLines::to_writer(Box::new(theirs), &config(8));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let metrics = Metrics::new();
+        let (sink, writer) = JsonLines::open(&config(&path, 8), &metrics).await.unwrap();
         for user in ["john", "marie"] {
             sink.deliver(event(user)).await.unwrap();
         }
         drop(sink);
         writer.await.unwrap();
-        let mut lines = BufReader::new(ours).lines();
-        for user in ["john", "marie"] {
-            let line = lines.next_line().await.unwrap().unwrap();
-            assert_eq!(line, format!(r#"{{"event":"dropped","domain":"x","user":"{user}","version":7}}"#));
+        let line = |user| format!(r#"{{"event":"dropped","domain":"x","user":"{user}","version":7}}"#);
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{}\n{}\n", line("john"), line("marie")));
+        assert_eq!(lost(&metrics), 0);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_moved_is_opened_anew_by_the_next_event_or_when_asked_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, moved) = (folder.path().join("events.jsonl"), folder.path().join("events.jsonl.1"));
+        let (sink, writer) = JsonLines::open(&config(&path, 8), &Metrics::new()).await.unwrap();
+        let has = |path: &Path, user: &str| fs::read_to_string(path).is_ok_and(|text| text.contains(user));
+        sink.deliver(event("john")).await.unwrap();
+        eventually("john", || has(&path, "john")).await;
+        fs::rename(&path, &moved).unwrap();
+        sink.deliver(event("marie")).await.unwrap();
+        eventually("marie", || has(&path, "marie")).await;
+        assert!(has(&moved, "john") && !has(&moved, "marie"));
+        fs::rename(&path, &moved).unwrap();
+        sink.reopen();
+        eventually("a new file", || path.exists()).await;
+        sink.close();
+        writer.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn lines_that_a_full_disk_or_a_closed_pipe_does_not_take_are_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for path in [Path::new("/dev/full"), &pipe] {
+            // Somebody reads, or opening it to write would wait; and is gone when the events come.
+            let reader = fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
+            let metrics = Metrics::new();
+            let (sink, writer) = JsonLines::open(&config(path, 8), &metrics).await.unwrap();
+            drop(reader);
+            for user in ["john", "marie", "aaron"] {
+                sink.deliver(event(user)).await.unwrap();
+            }
+            drop(sink);
+            writer.await.unwrap();
+            assert_eq!(lost(&metrics), 3, "{}", path.display());
         }
-        assert_eq!(lines.next_line().await.unwrap(), None);
     }
 
     #[tokio::test]
     async fn a_stuck_output_costs_a_bounded_wait_and_a_closed_one_none() {
-        let (ours, theirs) = tokio::io::duplex(1);
-        let (sink, writer) = JsonLines::to_writer(Box::new(theirs), &config(1));
-        let mut answers = Vec::new();
-        for _ in 0..3 {
-            answers.push(sink.deliver(event("john")).await);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        // Open for both, so that opening it to write waits for nobody; and full.
+        let ours = fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        let (sink, writer) = JsonLines::open(&config(&path, 1), &Metrics::new()).await.unwrap();
+        let began = std::time::Instant::now();
+        while sink.deliver(event(&"john".repeat(200))).await.is_ok() {
+            assert!(began.elapsed() < Duration::from_secs(60), "the pipe is never full");
         }
-        assert_eq!(answers.last(), Some(&Err(Undelivered::QueueFull)));
         let began = std::time::Instant::now();
         for _ in 0..1000 {
             assert_eq!(sink.deliver(event("john")).await, Err(Undelivered::QueueFull));
         }
         assert!(began.elapsed() < Duration::from_secs(10), "only the first waits: {:?}", began.elapsed());
+        // The thread that writes comes back with an error.
         drop(ours);
         writer.abort();
         let _ = writer.await;

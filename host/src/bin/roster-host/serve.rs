@@ -25,12 +25,14 @@ pub(super) async fn serve(config: &Config) -> Result<bool, Failure> {
     Ok(host.serve(stop).await)
 }
 
-/// SIGHUP: every virtual host reads its plugin again. What comes of it is in the log and in `GET /plugin`.
+/// SIGHUP: the sinks open their files anew, and every virtual host reads its plugin again. What comes of it is in the log and in `GET /plugin`.
 fn reload_on_hangup(host: &Host) -> Result<(), Failure> {
     let mut hangup = signal(SignalKind::hangup())?;
-    let swappers = host.swappers().to_vec();
+    let (swappers, sinks) = (host.swappers().to_vec(), host.sinks().to_vec());
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
+            // A plugin takes its time.
+            sinks.iter().for_each(|sink| sink.reopen());
             for swapper in &swappers {
                 swapper.reload().await;
             }
