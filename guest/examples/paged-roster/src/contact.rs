@@ -1,6 +1,6 @@
 //! One item of a page, and the contact that it stands for.
 
-use jid::Jid;
+use roster_jid::bare_jid;
 use serde_json::Value;
 
 /// How two people stand to each other, as the application says it.
@@ -54,7 +54,7 @@ impl Contact {
     /// Why it is none.
     pub fn of(item: &Value, owner: &str, mut odd: impl FnMut(&'static str)) -> Result<Self, Fault> {
         let address = item.get("address").and_then(Value::as_str).ok_or(Fault::NoAddress)?;
-        let jid = Jid::new(address).map_err(|_| Fault::Address)?.to_bare().to_string();
+        let jid = bare_jid(address).map_err(|_| Fault::Address)?.into_owned();
         if jid == owner {
             return Err(Fault::Owner);
         }

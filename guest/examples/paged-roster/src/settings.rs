@@ -57,7 +57,9 @@ impl Settings {
         Ok(Self {
             secure,
             authority: authority.to_owned(),
-            domain: domain.to_owned(),
+            domain: roster_jid::domainpart(domain)
+                .map_err(|_| SettingError { key: DOMAIN_KEY, reason: "is not a domain such as example.com" })?
+                .into_owned(),
             base: base.trim_end_matches('/').to_owned(),
         })
     }
