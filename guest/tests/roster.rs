@@ -195,8 +195,14 @@ fn one_bad_contact_is_left_out_and_the_rest_stands() {
         (r#""@@bad": {}"#, r#""@@bad": its localpart (before the @) is empty"#),
         (r#""": {}"#, r#""": its domain is empty"#),
         (r#""x@y/": {"name": "x"}"#, r#""x@y/": its resource (after the /) is empty"#),
-        (r#""a b@y": {}"#, r#""a b@y": its localpart (before the @) has the character U+0020, which is not allowed there"#),
-        (r#""a\nb@y": [[[]]]"#, r#""a\nb@y": its localpart (before the @) has the character U+000A, which is not allowed there"#),
+        (
+            r#""a b@y": {}"#,
+            r#""a b@y": its localpart (before the @) has the character U+0020, which is not allowed there"#,
+        ),
+        (
+            r#""a\nb@y": [[[]]]"#,
+            r#""a\nb@y": its localpart (before the @) has the character U+000A, which is not allowed there"#,
+        ),
         (r#""john@example.com": {"name": "Me"}"#, r#""john@example.com": it is the user"#),
         (r#""John@Example.com/phone": {}"#, r#""john@example.com": it is the user"#),
     ] {

@@ -5,7 +5,10 @@
 //! comes out is checked by the rules of RFC 5892.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::net::Ipv6Addr;
+use std::str::FromStr;
+use std::sync::Arc;
 
 use icu_properties::props::GeneralCategory;
 use idna::AsciiDenyList;
@@ -31,6 +34,42 @@ pub fn domainpart(text: &str) -> Result<Cow<'_, str>, JidError> {
         return Ok(Cow::Borrowed(text));
     }
     domainpart_by_tables(text).map_err(JidError::Domainpart)
+}
+
+/// A domain's name, normalised.
+///
+/// Cheap to clone; ordered and hashed as its text.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DomainName(Arc<str>);
+
+impl DomainName {
+    /// Normalises `text` as [`domainpart`] does.
+    ///
+    /// # Errors
+    /// [`JidError::Domainpart`]
+    pub fn new(text: &str) -> Result<Self, JidError> {
+        domainpart(text).map(|name| Self(name.into()))
+    }
+
+    /// The normalised text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for DomainName {
+    type Err = JidError;
+
+    fn from_str(text: &str) -> Result<Self, JidError> {
+        Self::new(text)
+    }
+}
+
+impl fmt::Display for DomainName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 #[cold]

@@ -32,7 +32,7 @@ mod parse;
 mod plain;
 mod profiles;
 
-pub use domain::domainpart;
+pub use domain::{DomainName, domainpart};
 pub use error::{Fault, JidError};
 pub use parse::{Jid, bare_jid};
 pub use profiles::{localpart, resourcepart};

@@ -1,5 +1,6 @@
 //! The checked configuration, part by part.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -245,7 +246,9 @@ impl HostConfig {
         let client =
             ClientConfig { allow_origins: vec![origin.clone()], auth_origins: vec![origin], ..ClientConfig::default() };
         let settings = BTreeMap::from([("http_roster_url".to_owned(), http_roster_url.to_owned())]);
-        Ok(Self { domain: domain.to_owned(), settings, client, ..Self::default() })
+        // What is no domain is refused with a message when the host starts.
+        let domain = roster_jid::domainpart(domain).map_or_else(|_| domain.to_owned(), Cow::into_owned);
+        Ok(Self { domain, settings, client, ..Self::default() })
     }
 }
 

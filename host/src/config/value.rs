@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use roster_jid::domainpart;
 use toml::Value;
 
 use super::error::shown;
@@ -147,13 +148,12 @@ impl FromValue for ipnet::IpNet {
 
 impl FromValue for Domain {
     fn from_value(value: Value) -> Result<Self, String> {
-        text(value, "an XMPP domain such as \"example.com\"", |text| {
-            // `a@b` and `a/b` are addresses on a domain; the parts are what the parser would not look at.
-            if text.contains(['@', '/']) || text.contains(char::is_whitespace) {
-                return None;
-            }
-            jid::DomainPart::new(text).ok().map(|domain| Self(domain.as_str().to_owned()))
-        })
+        let what = "an XMPP domain such as \"example.com\"";
+        let text = value.as_str().ok_or_else(|| expected(&value, what))?;
+        match domainpart(text) {
+            Ok(domain) => Ok(Self(domain.into_owned())),
+            Err(error) => Err(format!("{}: it {}; expected {what}", shown(text), error.fault())),
+        }
     }
 }
 

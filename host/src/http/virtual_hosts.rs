@@ -1,11 +1,13 @@
 //! Which virtual host a request is for.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::Request;
 use http::header::HOST;
 use http::uri::Authority;
+use roster_jid::domainpart;
 
 use crate::rosters::Rosters;
 
@@ -21,7 +23,7 @@ impl VirtualHosts {
     /// `None` if `hosts` is empty. The first is the default: it serves the requests that name none of them.
     pub fn new(hosts: Vec<Arc<Rosters>>) -> Option<Self> {
         let default = Arc::clone(hosts.first()?);
-        let by_name = hosts.iter().rev().map(|host| (key(host.domain()), Arc::clone(host))).collect();
+        let by_name = hosts.iter().rev().map(|host| (key(host.domain()).into_owned(), Arc::clone(host))).collect();
         Some(Self { all: hosts.into(), default, by_name: Arc::new(by_name) })
     }
 
@@ -32,7 +34,7 @@ impl VirtualHosts {
 
     /// The virtual host with this domain, written in any case, with or without a trailing dot, as Unicode or punycode.
     pub fn by_domain(&self, domain: &str) -> Option<&Arc<Rosters>> {
-        self.by_name.get(&key(domain))
+        self.by_name.get(&*key(domain))
     }
 
     /// The one that serves what names no other.
@@ -56,8 +58,7 @@ pub(super) fn host_of(request: &Request) -> Option<String> {
     Some(authority.host().to_owned())
 }
 
-/// How a domain looks in a URL: lower case, punycode, no trailing dot.
-fn key(domain: &str) -> String {
-    let domain = domain.strip_suffix('.').unwrap_or(domain);
-    url::Host::parse(domain).map_or_else(|_| domain.to_ascii_lowercase(), |host| host.to_string())
+/// The normalised domain; what is none is the name of no virtual host.
+fn key(domain: &str) -> Cow<'_, str> {
+    domainpart(domain).unwrap_or(Cow::Borrowed(domain))
 }

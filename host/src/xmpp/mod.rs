@@ -22,7 +22,7 @@ use roster_xmpp::accounts::file::{AccountsFile, AccountsFileError};
 use roster_xmpp::accounts::http::HttpAccounts;
 use roster_xmpp::config::EndpointConfig;
 use roster_xmpp::domain::Software;
-use roster_xmpp::jid::DomainPart;
+use roster_xmpp::roster_jid::DomainName;
 use roster_xmpp::{Domain, DomainOptions, Endpoint, EndpointError, Hosted};
 use rustls::ServerConfig;
 use tokio::task::JoinSet;
@@ -101,7 +101,7 @@ impl XmppServer {
         for (host, rosters) in config.hosts.iter().zip(rosters) {
             let Some(accounts) = accounts_of(host)? else { continue };
             let unfit = |_| XmppError::Domain { domain: host.domain.clone() };
-            let name = DomainPart::new(&host.domain).map_err(unfit)?.into_owned();
+            let name = DomainName::new(&host.domain).map_err(unfit)?;
             let software =
                 Software { name: env!("CARGO_PKG_NAME").to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
             let options = DomainOptions {

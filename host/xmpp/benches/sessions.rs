@@ -94,7 +94,7 @@ async fn serve() {
         .with_no_client_auth()
         .with_single_cert(vec![certificate.clone()], key)
         .unwrap();
-    let name = roster_xmpp::jid::DomainPart::new("example.com").unwrap().into_owned();
+    let name = roster_xmpp::roster_jid::DomainName::new("example.com").unwrap();
     let domain = Domain::new(DomainOptions::new(name), Arc::clone(&rosters) as Arc<dyn RosterSource>);
     let hosted = Hosted { domain: Arc::clone(&domain), accounts: Arc::new(Everybody) };
     let endpoint = Endpoint::bind(config, Some(Arc::new(tls)), vec![hosted]).await.unwrap();

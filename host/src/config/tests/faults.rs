@@ -118,7 +118,7 @@ const ONE_FAULT: &[(&str, &str, &str)] = &[
     (
         "",
         "[[host]]\ndomain = 'a@b'\nsettings.http_roster_url = 'http://x/%s'",
-        "host[1].domain: \"a@b\": expected an XMPP domain such as \"example.com\"",
+        "host[1].domain: \"a@b\": it has the character @ (U+0040), which is not allowed there; expected an XMPP domain such as \"example.com\"",
     ),
     (
         "",

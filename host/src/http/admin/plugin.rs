@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::extract::{Query, Request, State};
 use axum::response::Response;
 use http::StatusCode;
+use roster_jid::domainpart;
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -29,7 +30,10 @@ impl Which {
     fn swapper(&self, admin: &Admin) -> Result<Arc<Swapper>, AdminError> {
         let found = match &self.domain {
             None => admin.swappers.first(),
-            Some(domain) => admin.swappers.iter().find(|swapper| swapper.domain() == domain),
+            Some(domain) => {
+                let domain = domainpart(domain).unwrap_or_default();
+                admin.swappers.iter().find(|swapper| swapper.domain() == domain)
+            }
         };
         found.cloned().ok_or_else(|| AdminError::UnknownDomain(self.domain.clone().unwrap_or_default()))
     }

@@ -1,6 +1,6 @@
 //! Where a stanza goes, as seen from one domain.
 
-use jid::Jid;
+use roster_jid::Jid;
 use roster_model::Username;
 
 /// A `to` address, sorted by who is responsible for it.
@@ -21,15 +21,15 @@ pub(super) enum Address {
 impl Address {
     /// Reads `to` as the domain called `domain` sees it.
     pub(super) fn parse(to: &str, domain: &str) -> Self {
-        let Ok(jid) = Jid::new(to) else { return Self::Malformed };
-        if jid.domain().as_str() != domain {
+        let Ok(jid) = Jid::parse(to) else { return Self::Malformed };
+        if jid.domainpart != domain {
             return Self::Elsewhere;
         }
-        let Some(node) = jid.node() else { return Self::Server };
-        let Ok(user) = Username::new(node.as_str()) else { return Self::Malformed };
-        match jid.resource() {
+        let Some(local) = jid.localpart else { return Self::Server };
+        let Ok(user) = Username::new(&local) else { return Self::Malformed };
+        match jid.resourcepart {
             None => Self::Account(user),
-            Some(resource) => Self::Session(user, resource.as_str().to_owned()),
+            Some(resource) => Self::Session(user, resource.into_owned()),
         }
     }
 

@@ -33,9 +33,9 @@ mod world;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use jid::DomainPart;
 use minidom::Element;
 use parking_lot::RwLock;
+use roster_jid::DomainName;
 use roster_model::{EventKind, RosterEvent, Username};
 use tracing::debug;
 
@@ -50,7 +50,7 @@ use world::{Resource, World};
 #[derive(Clone, Debug)]
 pub struct DomainOptions {
     /// The domain's name, normalised: `example.com`.
-    pub name: DomainPart,
+    pub name: DomainName,
     /// Sessions one user may have at once. With one more, the one goes whose client has been away for longest; if all clients
     /// are here, it is refused. 20: more than people have devices.
     pub max_sessions_per_user: usize,
@@ -64,7 +64,7 @@ pub struct DomainOptions {
 
 impl DomainOptions {
     /// The defaults for the domain `name`.
-    pub fn new(name: DomainPart) -> Self {
+    pub fn new(name: DomainName) -> Self {
         let software = Software { name: "roster-host".into(), version: env!("CARGO_PKG_VERSION").into() };
         Self {
             name,
@@ -127,7 +127,7 @@ impl Domain {
     ) -> Result<Arc<Session>, BindError> {
         let resource = session::resource(resource)?;
         let bare: Arc<str> = self.bare(user).into();
-        let session = Arc::new(Session::new(self.number(), user, bare, &resource, outbound)?);
+        let session = Arc::new(Session::new(self.number(), user, bare, resource, outbound));
         let mut world = self.world.write();
         let replaced = world.users.get(user).and_then(|entry| entry.named(session.resource()));
         let replaced = replaced.map(|one| Arc::clone(&one.session));

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use jid::{FullJid, ResourcePart};
 use minidom::Element;
+use roster_jid::resourcepart;
 use roster_model::Username;
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +16,8 @@ pub struct Session {
     /// Never given twice in one domain, other than the address.
     pub(super) number: u64,
     user: Username,
-    jid: FullJid,
+    jid: String,
+    resource: String,
     bare: Arc<str>,
     source_id: String,
     pub(super) outbound: Outbound,
@@ -27,21 +28,15 @@ pub struct Session {
 }
 
 impl Session {
-    pub(super) fn new(
-        number: u64,
-        user: &Username,
-        bare: Arc<str>,
-        resource: &str,
-        outbound: Outbound,
-    ) -> Result<Self, BindError> {
-        let jid = FullJid::new(&format!("{bare}/{resource}")).map_err(|_| BindError::InvalidResource)?;
-        let ended = CancellationToken::new();
-        let source_id = format!("{}#{number}", jid.resource());
-        Ok(Self { number, user: user.clone(), jid, bare, source_id, outbound, ended, asleep: AtomicU64::new(0) })
+    pub(super) fn new(number: u64, user: &Username, bare: Arc<str>, resource: String, outbound: Outbound) -> Self {
+        let jid = format!("{bare}/{resource}");
+        let source_id = format!("{resource}#{number}");
+        let (ended, asleep) = (CancellationToken::new(), AtomicU64::new(0));
+        Self { number, user: user.clone(), jid, resource, bare, source_id, outbound, ended, asleep }
     }
 
     /// The address the session has: `john@example.com/phone`.
-    pub fn jid(&self) -> &FullJid {
+    pub fn jid(&self) -> &str {
         &self.jid
     }
 
@@ -57,7 +52,7 @@ impl Session {
 
     /// The resource as bound, which may not be the one asked for.
     pub fn resource(&self) -> &str {
-        self.jid.resource().as_str()
+        &self.resource
     }
 
     /// How the session is called at the [`crate::RosterSource`]. A session with the resource of an earlier one has another
@@ -85,9 +80,9 @@ impl Session {
         Some(self.asleep.load(Ordering::Relaxed)).filter(|since| *since > 0)
     }
 
-    /// The address as text.
+    /// As [`Session::jid`].
     pub(super) fn address(&self) -> &str {
-        self.jid.as_str()
+        &self.jid
     }
 
     /// Queues for this session. A failure ends the session elsewhere, and nobody else cares.
@@ -124,8 +119,8 @@ impl BindError {
 pub(super) fn resource(asked: Option<&str>) -> Result<String, BindError> {
     match asked.filter(|text| !text.is_empty()) {
         None => Ok(random_text()),
-        Some(text) => match ResourcePart::new(text) {
-            Ok(part) => Ok(part.as_str().to_owned()),
+        Some(text) => match resourcepart(text) {
+            Ok(part) => Ok(part.into_owned()),
             Err(_) => Err(BindError::InvalidResource),
         },
     }

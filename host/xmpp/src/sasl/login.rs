@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use jid::BareJid;
+use roster_jid::Jid;
 use roster_model::Username;
 
 use super::failure::SaslFailure;
@@ -255,9 +255,13 @@ impl Login {
     /// Nobody may be anybody else: who to be is left out, or the address of the account (RFC 6120 section 6.3.8).
     fn check_authzid(&self, authzid: Option<&str>, user: Option<&Username>) -> Result<(), SaslFailure> {
         let Some(authzid) = authzid else { return Ok(()) };
-        let own = user.and_then(|user| BareJid::new(&format!("{user}@{}", self.around.domain)).ok());
-        match BareJid::new(authzid) {
-            Ok(wanted) if Some(&wanted) == own.as_ref() => Ok(()),
+        let is_own = |jid: Jid<'_>| {
+            jid.localpart.as_deref() == user.map(Username::as_str)
+                && jid.domainpart == self.around.domain
+                && jid.resourcepart.is_none()
+        };
+        match user {
+            Some(_) if Jid::parse(authzid).is_ok_and(is_own) => Ok(()),
             _ => Err(SaslFailure::InvalidAuthzid),
         }
     }

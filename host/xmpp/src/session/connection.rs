@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jid::DomainPart;
+use roster_jid::domainpart;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -61,7 +61,7 @@ impl Shared {
         if let Some(hosted) = self.domains.get(name) {
             return Some(Arc::clone(hosted));
         }
-        self.domains.get(DomainPart::new(name).ok()?.as_str()).cloned()
+        self.domains.get(&*domainpart(name).ok()?).cloned()
     }
 
     /// Returns when the endpoint stops.

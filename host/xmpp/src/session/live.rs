@@ -53,7 +53,7 @@ impl Live {
 
     /// The address of the session, as text.
     pub(super) fn address(&self) -> &str {
-        self.session.jid().as_str()
+        self.session.jid()
     }
 
     /// Waits for the client to come back.
@@ -62,7 +62,7 @@ impl Live {
         let until = Instant::now() + config.resumption.window;
         self.counters.sessions_hibernating.increase();
         self.domain.sleep(&self.session);
-        debug!(session = self.session.jid().as_str(), "the connection is lost; waiting for the client to come back");
+        debug!(session = self.session.jid(), "the connection is lost; waiting for the client to come back");
         let waited = tokio::select! {
             request = place.request() => Waited::Resumed(request),
             () = self.outgoing.overflow() => Waited::Overflow,

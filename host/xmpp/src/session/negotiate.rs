@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
-use jid::BareJid;
 use minidom::Element;
+use roster_jid::Jid;
 use roster_model::Username;
 use rxml::{Namespace, xml_ncname};
 
@@ -108,7 +108,7 @@ impl<'a> Negotiation<'a> {
         };
         self.client.domain = Some(hosted.domain.name().to_owned());
         self.lang = header.lang.filter(|lang| !lang.is_empty() && lang.len() <= 35);
-        let from = header.from.filter(|from| BareJid::new(from).is_ok());
+        let from = header.from.filter(|from| Jid::parse(from).is_ok_and(|jid| jid.resourcepart.is_none()));
         let to = self.user.as_ref().map(|user| format!("{user}@{}", hosted.domain.name())).or(from);
         self.answer(hosted.domain.name(), to.as_deref());
         let features = if self.user.is_some() {
@@ -260,7 +260,7 @@ impl<'a> Negotiation<'a> {
             Ok(session) => {
                 set(xml_ncname!("type"), "result");
                 let mut address = Element::bare("jid", ns::BIND);
-                address.append_text(session.jid().as_str());
+                address.append_text(session.jid());
                 let mut bind = Element::bare("bind", ns::BIND);
                 bind.append_child(address);
                 answer.append_child(bind);
@@ -302,7 +302,7 @@ impl<'a> Negotiation<'a> {
             }
         }
         self.shared.counters.sessions_resumed.increase();
-        tracing::debug!(session = live.session.jid().as_str(), "resumed");
+        tracing::debug!(session = live.session.jid(), "resumed");
         Ok(Some(live))
     }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use jid::Jid;
 use minidom::Element;
+use roster_jid::Jid;
 use rxml::{Namespace, xml_ncname};
 use tokio::time::{Instant, sleep_until};
 
@@ -217,13 +217,9 @@ fn stamped(mut stanza: Element, live: &Live) -> Result<Element, StreamError> {
     if let Some(from) = stanza.attr("from")
         && from != live.address()
     {
-        let own = live.session.jid();
-        let true_one = match Jid::new(from).map(|jid| jid.try_into_full()) {
-            Ok(Ok(full)) => full == *own,
-            Ok(Err(bare)) => bare == own.to_bare(),
-            Err(_) => false,
-        };
-        if !true_one {
+        let session = &live.session;
+        let is_own = |jid: Jid<'_>| [session.jid(), session.bare()].contains(&jid.to_string().as_str());
+        if !Jid::parse(from).is_ok_and(is_own) {
             return Err(StreamCondition::InvalidFrom.because("from is not the address of this session"));
         }
     }

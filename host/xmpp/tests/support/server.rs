@@ -113,7 +113,7 @@ impl Server {
             add(&accounts, &Username::new(user).unwrap(), &format!("{user}'s secret"), false).unwrap();
         }
         let friends = Arc::new(Friends { users: vec!["john", "marie"], absent: AtomicUsize::new(0), connected: Mutex::default() });
-        let options = DomainOptions::new(roster_xmpp::jid::DomainPart::new("example.com").unwrap().into_owned());
+        let options = DomainOptions::new(roster_xmpp::roster_jid::DomainName::new("example.com").unwrap());
         let domain = Domain::new(options, Arc::clone(&friends) as Arc<dyn RosterSource>);
         let hosted = Hosted { domain, accounts: Arc::new(AccountsFile::open(&accounts).unwrap()) };
         let endpoint = Endpoint::bind(config, Some(Arc::new(server)), vec![hosted]).await.unwrap();

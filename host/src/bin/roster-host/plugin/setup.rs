@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use roster_host::config::{Config, HostConfig, LimitsConfig};
 use roster_host::plugin::{EngineSize, LoadError, PluginEngine};
+use roster_jid::DomainName;
 
 use crate::Failure;
 
@@ -18,7 +19,7 @@ pub(super) struct Setup {
     config: Option<PathBuf>,
     /// Which one; the first if absent. Without --config: the XMPP domain, example.com if absent.
     #[arg(long)]
-    domain: Option<String>,
+    domain: Option<DomainName>,
 }
 
 impl Setup {
@@ -32,12 +33,13 @@ impl Setup {
         let mut host = match &self.config {
             Some(path) => {
                 let config = Config::load(path)?;
-                let wanted = |host: &HostConfig| self.domain.as_ref().is_none_or(|domain| *domain == host.domain);
+                let wanted =
+                    |host: &HostConfig| self.domain.as_ref().is_none_or(|domain| domain.as_str() == host.domain);
                 let found = config.hosts.into_iter().find(wanted);
                 found.ok_or_else(|| format!("{}: no such [[host]]", path.display()))?
             }
             None => HostConfig {
-                domain: self.domain.clone().unwrap_or_else(|| "example.com".to_owned()),
+                domain: self.domain.as_ref().map_or("example.com", DomainName::as_str).to_owned(),
                 ..HostConfig::default()
             },
         };
