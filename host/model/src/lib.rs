@@ -11,6 +11,6 @@ mod username;
 
 pub use contact::{Change, Contact, ContactRef, Subscription};
 pub use event::{EventKind, RosterEvent};
-pub use packed::{Cursor, Contacts, InvalidRoster};
+pub use packed::{Contacts, Cursor, InvalidRoster};
 pub use snapshot::{Snapshot, Tag};
 pub use username::{InvalidUsername, Username};

@@ -1,5 +1,5 @@
 //! Stream management (XEP-0198): what a client that loses its network does not lose.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, clippy::indexing_slicing)]
 
 mod support;
 
@@ -122,7 +122,8 @@ async fn what_comes_too_early_fails_and_the_stream_goes_on() {
     let mut john = Client::connect_tls(server.tls, &server.trust).await;
     john.open().await;
     let early = [ENABLE, &resume("x", 0), "<r xmlns='urn:xmpp:sm:3'/>", "<a xmlns='urn:xmpp:sm:3' h='0'/>"];
-    let failed = "<failed xmlns='urn:xmpp:sm:3'><unexpected-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>";
+    let failed =
+        "<failed xmlns='urn:xmpp:sm:3'><unexpected-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>";
     for element in early {
         john.send(element).await;
         assert_eq!(john.expect("</failed>").await, failed, "{element}");

@@ -1,6 +1,6 @@
 //! What breaks WebSocket (RFC 6455), or XMPP over it (RFC 7395), frame by frame: the client is told by both protocols, and its
 //! session is over. It could only resume to send the same again.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, clippy::indexing_slicing)]
 
 mod support;
 
@@ -122,7 +122,12 @@ async fn what_breaks_the_protocol_is_told_by_both_protocols_and_ends_the_session
             1009,
         ),
         ("the beginning of an endless one", text(&long)[..20].to_vec(), "policy-violation", 1009),
-        ("a length of 63 bits", vec![FIN | TEXT, 0xff, 0x7f, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4], "policy-violation", 1009),
+        (
+            "a length of 63 bits",
+            vec![FIN | TEXT, 0xff, 0x7f, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4],
+            "policy-violation",
+            1009,
+        ),
         ("a deep stanza", text(&message(&deep)), "policy-violation", 1008),
         ("not UTF-8", text(b"<message xmlns='jabber:client'>\xff\xfe</message>"), "not-well-formed", 1007),
         ("UTF-8 cut off", text(b"<message xmlns='jabber:client'>\xe2\x82"), "not-well-formed", 1007),

@@ -166,8 +166,7 @@ mod tests {
     fn what_is_kept_is_bounded_in_stanzas_and_in_bytes() {
         let stanza = Arc::new(Element::bare("message", ns::CLIENT));
         for (stanzas, bytes, fits) in [(3, usize::MAX, 3), (usize::MAX, 2 * weight(&stanza), 2), (9, 1, 1), (0, 0, 1)] {
-            let most =
-                Resumption { unacknowledged: stanzas, unacknowledged_bytes: bytes, ..Resumption::default() };
+            let most = Resumption { unacknowledged: stanzas, unacknowledged_bytes: bytes, ..Resumption::default() };
             let mut management = Management::default();
             while !management.is_full(&most) {
                 management.sent(Arc::clone(&stanza));

@@ -121,7 +121,10 @@ async fn who_is_not_seen_is_away_at_login_and_on_a_probe() {
         for name in ["away", "hiding", "left", "nobody", "silent"] {
             john.send(&format!("<presence type='probe' to='{name}@x.example'/>")).await;
             let answer = john.next().await;
-            assert_eq!((short(&answer), answer.attr("to")), (format!("gone {name}@x.example"), Some("john@x.example/j")));
+            assert_eq!(
+                (short(&answer), answer.attr("to")),
+                (format!("gone {name}@x.example"), Some("john@x.example/j"))
+            );
         }
         john.leave().await;
         world.host.drop_roster("john").await;

@@ -26,13 +26,8 @@ pub fn contact(name: &str, subscription: Subscription) -> Contact {
 }
 
 /// All a roster can say of somebody.
-pub const ALL: [Option<Subscription>; 5] = [
-    None,
-    Some(Subscription::None),
-    Some(Subscription::To),
-    Some(Subscription::From),
-    Some(Subscription::Both),
-];
+pub const ALL: [Option<Subscription>; 5] =
+    [None, Some(Subscription::None), Some(Subscription::To), Some(Subscription::From), Some(Subscription::Both)];
 
 /// A contact with this subscription sees the owner's presence.
 pub fn shares(own: Option<Subscription>) -> bool {

@@ -112,7 +112,11 @@ impl Server {
         for user in ["john", "marie"] {
             add(&accounts, &Username::new(user).unwrap(), &format!("{user}'s secret"), false).unwrap();
         }
-        let friends = Arc::new(Friends { users: vec!["john", "marie"], absent: AtomicUsize::new(0), connected: Mutex::default() });
+        let friends = Arc::new(Friends {
+            users: vec!["john", "marie"],
+            absent: AtomicUsize::new(0),
+            connected: Mutex::default(),
+        });
         let options = DomainOptions::new(roster_xmpp::roster_jid::DomainName::new("example.com").unwrap());
         let domain = Domain::new(options, Arc::clone(&friends) as Arc<dyn RosterSource>);
         let hosted = Hosted { domain, accounts: Arc::new(AccountsFile::open(&accounts).unwrap()) };

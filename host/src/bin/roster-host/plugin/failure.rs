@@ -1,7 +1,7 @@
 //! Why an admin listener did not do what was asked: each in one line that says what to do next.
 
 use http::StatusCode;
-use roster_host::http_client::SendError;
+use roster_host::http_client::{ErrorKind, SendError};
 use serde_json::Value;
 
 /// How to say where to ask.
@@ -48,15 +48,15 @@ impl AdminFailure {
     /// There is no response.
     pub(super) fn unanswered(admin: &str, source: SendError) -> Self {
         let admin = admin.to_owned();
-        match &source {
-            SendError::ConnectRefused { .. } => Self::NobodyThere { admin },
-            SendError::Dns { .. } | SendError::Connect { .. } | SendError::ConnectTimeout { .. } => {
+        match source.kind() {
+            ErrorKind::ConnectRefused => Self::NobodyThere { admin },
+            ErrorKind::Dns | ErrorKind::Connect | ErrorKind::ConnectTimeout => {
                 Self::Unreachable { admin, source }
             }
-            SendError::Tls { .. } => Self::NoTls { admin, source },
-            SendError::Certificate { .. } => Self::Certificate { admin, source },
-            SendError::Protocol { .. } => Self::NoHttp { admin, source },
-            SendError::Reset { .. } | SendError::Incomplete { .. } | SendError::FirstByteTimeout { .. } => {
+            ErrorKind::Tls => Self::NoTls { admin, source },
+            ErrorKind::Certificate => Self::Certificate { admin, source },
+            ErrorKind::Protocol => Self::NoHttp { admin, source },
+            ErrorKind::Reset | ErrorKind::Incomplete | ErrorKind::FirstByteTimeout => {
                 Self::NoAnswer { admin, source }
             }
             _ => Self::Broken { admin, source },
