@@ -50,15 +50,11 @@ impl AdminFailure {
         let admin = admin.to_owned();
         match source.kind() {
             ErrorKind::ConnectRefused => Self::NobodyThere { admin },
-            ErrorKind::Dns | ErrorKind::Connect | ErrorKind::ConnectTimeout => {
-                Self::Unreachable { admin, source }
-            }
+            ErrorKind::Dns | ErrorKind::Connect | ErrorKind::ConnectTimeout => Self::Unreachable { admin, source },
             ErrorKind::Tls => Self::NoTls { admin, source },
             ErrorKind::Certificate => Self::Certificate { admin, source },
             ErrorKind::Protocol => Self::NoHttp { admin, source },
-            ErrorKind::Reset | ErrorKind::Incomplete | ErrorKind::FirstByteTimeout => {
-                Self::NoAnswer { admin, source }
-            }
+            ErrorKind::Reset | ErrorKind::Incomplete | ErrorKind::FirstByteTimeout => Self::NoAnswer { admin, source },
             _ => Self::Broken { admin, source },
         }
     }
