@@ -236,7 +236,7 @@ impl EventReader {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
+    #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
     use super::*;
     use crate::model::Username;
 
@@ -310,9 +310,11 @@ mod tests {
             for number in 1..=20 {
                 deliver(&stream, number).await;
             }
-            let ring = stream.ring.lock();
-            assert_eq!((ring.events.len(), ring.bytes), (kept, kept * one), "{max_bytes}");
-            drop(ring);
+            let held = {
+                let ring = stream.ring.lock();
+                (ring.events.len(), ring.bytes)
+            };
+            assert_eq!(held, (kept, kept * one), "{max_bytes}");
             let mut expected = vec![Err(Some(20 - kept as u64))];
             expected.extend((20 - kept as u64 + 1..=20).map(Ok));
             assert_eq!(rest(&mut reader).await, expected, "{max_bytes}");
@@ -322,7 +324,7 @@ mod tests {
     #[tokio::test]
     async fn a_change_does_not_keep_the_whole_roster() {
         let contact = |n: usize| crate::model::Contact {
-            jid: format!("c{n}@example.com").into(),
+            jid: format!("c{n}@example.com"),
             name: None,
             subscription: crate::model::Subscription::Both,
             ask: false,
