@@ -1,7 +1,21 @@
 // The use cases: a user connects, an application says that rosters have changed. Rosters are kept here and nowhere else.
 
-/** Node has no PRECIS (RFC 8265): this covers ASCII and most of what else there is. */
-export const username = (text) => text.normalize('NFC').toLowerCase();
+const wide = (text) => text.replace(/[\uff01-\uffee\u3000]/g, (c) => c.normalize('NFKC'));
+const lower = (text) => Array.from(text, (c) => c.toLowerCase()).join('');
+const LETTERS = /^(?:[!-~]|(?!\p{Default_Ignorable_Code_Point})[\p{Ll}\p{Lu}\p{Lo}\p{Lm}\p{Nd}\p{Mn}\p{Mc}])+$/u;
+const RESERVED = /["&'/:<>@]/;
+
+/**
+ * The user that a name stands for (RFC 8265, UsernameCaseMapped), or undefined. Node has no tables for the characters whose
+ * neighbours count, such as a joiner, and for text from right to left: the former are refused, the latter is not looked at.
+ */
+export function username(text) {
+  const name = wide(text);
+  // What is something else under NFKC is a variant of a character and not one.
+  const plain = LETTERS.test(name) && Array.from(name).every((c) => c.normalize('NFKC') === c);
+  const user = plain ? lower(name).normalize('NFC') : '';
+  return user === '' || RESERVED.test(user) || Buffer.byteLength(user) > 1023 ? undefined : user;
+}
 
 export class Rosters {
   #plugin;

@@ -48,6 +48,7 @@ async function answer(plugin, rosters, request) {
   const [, route, user] = path.match(/^(\/roster_admin\/refresh|\/sessions|\/rosters)\/([^/]+)$/) ?? [];
   if (!route) return error(404, 'there is nothing here');
   const name = username(decode(user));
+  if (name === undefined) return error(400, 'this is no username');
   switch (`${request.method} ${route}`) {
     case `GET ${REFRESH}`: {
       const [updated] = await rosters.refresh([name]);

@@ -74,6 +74,17 @@ test('an ETag is sent back, and 304 changes nothing', async () => {
   assert.deepEqual(events.map(({ event }) => event), ['loaded']);
 });
 
+test('every spelling of a name is one user, and what is no name is refused', async () => {
+  answers.set('/contacts/stra%C3%9Fe', { body: '{}' });
+  for (const spelling of ['straße', 'STRAẞE', 'Ｓtraße']) {
+    assert.equal((await call('PUT', `/sessions/${encodeURIComponent(spelling)}`)).json.user, 'straße');
+  }
+  assert.deepEqual(asked.map(({ path }) => path), ['/contacts/stra%C3%9Fe']);
+  for (const none of ['a b', 'a\u00adb', 'a\u200db', '☃', 'john@x']) {
+    assert.equal((await call('PUT', `/sessions/${encodeURIComponent(none)}`)).status, 400, none);
+  }
+});
+
 test('a username is percent-encoded', async () => {
   answers.set('/contacts/a%23b', { body: '{"a@b": {}}' });
   assert.equal((await call('PUT', '/sessions/a%23b')).status, 200);

@@ -1,11 +1,11 @@
 // Addresses (RFC 7622), as far as the engine's Unicode goes. It has no PRECIS tables, and this engine is built without
-// normalisation forms: letters are folded, but an accent that is a character of its own stays one.
+// normalisation forms: letters become lower case, and the host does the rest of it to whatever a plugin returns.
 
 const LONGEST = 1023;
 const bytes = (text) => new TextEncoder().encode(text).length;
 const fits = (part) => part !== '' && bytes(part) <= LONGEST;
-// Case folding: upper case first, so that ß and ss are one.
-const fold = (text) => text.toUpperCase().toLowerCase();
+// Character by character: a capital sigma is the same letter wherever it stands.
+const fold = (text) => Array.from(text, (c) => c.toLowerCase()).join('');
 const LABEL = /^(?!-)[a-z0-9_\u0080-\u{10ffff}-]{1,63}(?<!-)$/u;
 const RESERVED = /["&'/:<>@\s\x00-\x1f\x7f-\x9f\ufffd]/;
 

@@ -4,7 +4,8 @@
 
 enum { LONGEST_PART = 1023, LONGEST_LABEL = 63 };
 
-/// Adds a text with its upper case letters made lower.
+/// Adds a text with its upper case letters made lower, those of Latin-1: the host knows the rest, and normalises what a
+/// plugin returns.
 static void fold(buffer *to, text from) {
     for (size_t i = 0; i < from.len; i++) {
         unsigned char c = (unsigned char)from.at[i];
@@ -13,9 +14,6 @@ static void fold(buffer *to, text from) {
             buffer_add(to, &(char){(char)(c | 0x20)}, 1);
         } else if (c == 0xC3 && next >= 0x80 && next < 0x9F && next != 0x97) { // U+00C0 to U+00DE, less the times sign
             buffer_add(to, (char[]){(char)c, (char)(next | 0x20)}, 2);
-            i++;
-        } else if (c == 0xC3 && next == 0x9F) { // ß
-            buffer_add(to, "ss", 2);
             i++;
         } else {
             buffer_add(to, &from.at[i], 1);

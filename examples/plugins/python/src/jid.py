@@ -1,18 +1,16 @@
-"""Addresses: the nodeprep and nameprep of RFC 6122, for which Python has the tables, and not the PRECIS of RFC 7622.
-They agree on nearly every address there is."""
+"""Addresses (RFC 7622), as far as Python's Unicode goes: PRECIS and IDNA2008 without the characters whose neighbours count
+and without the rule for text from right to left. The host normalises what a plugin returns, and refuses what is left."""
 
 import ipaddress
 import re
-import stringprep
 import unicodedata
 
 LONGEST = 1023
 LABEL = re.compile(r"(?!-)[a-z0-9_\u0080-\U0010ffff-]{1,63}(?<!-)")
-RESERVED = set("\"&'/:<>@")
-FORBIDDEN = (
-    stringprep.in_table_c11_c12, stringprep.in_table_c21_c22, stringprep.in_table_c3, stringprep.in_table_c4,
-    stringprep.in_table_c5, stringprep.in_table_c6, stringprep.in_table_c7, stringprep.in_table_c8, stringprep.in_table_c9,
-)
+RESERVED = set("\"&'/:<>@ ")
+LETTERS = {"Ll", "Lu", "Lo", "Lm", "Nd", "Mn", "Mc"}
+# RFC 8264 section 9.6: letters that are none, and the other way round.
+EXCEPTIONS = {"\u0640": False, "\u07fa": False, "\u3007": True, "\u06fd": True, "\u06fe": True, "\u0f0b": True}
 
 
 class Invalid(Exception):
@@ -22,13 +20,13 @@ class Invalid(Exception):
 def bare(text):
     """The normalised bare JID of a bare or full JID. Raises Invalid."""
     address, slash, resource = text.partition("/")
-    if slash and (not fits(resource) or any(stringprep.in_table_c21_c22(c) for c in resource)):
+    if slash and (not fits(resource) or any(unicodedata.category(c) == "Cc" for c in resource)):
         raise Invalid("its resource (after the /) is not valid")
     local, at, rest = address.partition("@")
     if not at:
         return domain(address)
     local = fold(local)
-    if not fits(local) or any(c in RESERVED or any(table(c) for table in FORBIDDEN) for c in local):
+    if not fits(local) or not all(map(is_letter, local)) or RESERVED & set(local):
         raise Invalid("its localpart (before the @) is not valid")
     return f"{local}@{domain(rest)}"
 
@@ -39,17 +37,37 @@ def domain(text):
             return f"[{ipaddress.IPv6Address(text[1:-1])}]"
         except ValueError:
             raise Invalid("its domain is not valid") from None
-    name = fold(text).removesuffix(".")
-    if not fits(name) or not all(LABEL.fullmatch(label) for label in name.split(".")):
+    name = ".".join(map(decoded, fold(text).replace("\u3002", ".").removesuffix(".").split(".")))
+    if not fits(name) or not all(LABEL.fullmatch(label) and all(map(is_letter, label)) for label in name.split(".")):
+        raise Invalid("its domain is not valid")
+    return name
+
+
+def decoded(label):
+    """The Unicode of a label that is encoded for DNS (RFC 3492)."""
+    if not label.startswith("xn--"):
+        return label
+    try:
+        name = label[4:].encode("ascii").decode("punycode")
+    except UnicodeError:
+        raise Invalid("its domain is not valid") from None
+    if name.isascii() or fold(name) != name or name.encode("punycode").decode("ascii") != label[4:]:
         raise Invalid("its domain is not valid")
     return name
 
 
 def fold(text):
+    """Width, case, NFC. Character by character: a capital sigma is the same letter wherever it stands."""
     if text.isascii():
         return text.lower()
-    kept = (c for c in text if not stringprep.in_table_b1(c))
-    return unicodedata.normalize("NFKC", "".join(map(stringprep.map_table_b2, kept)))
+    wide = (unicodedata.normalize("NFKC", c) if "\uff01" <= c <= "\uffee" or c == "\u3000" else c for c in text)
+    return unicodedata.normalize("NFC", "".join(c.lower() for c in "".join(wide)))
+
+
+def is_letter(c):
+    if c.isascii():
+        return "!" <= c <= "~"
+    return EXCEPTIONS.get(c, unicodedata.category(c) in LETTERS and unicodedata.normalize("NFKC", c) == c)
 
 
 def fits(part):

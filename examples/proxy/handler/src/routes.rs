@@ -1,9 +1,10 @@
 //! Which request means what: the routes of `roster-host`, as far as they make sense without sessions.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use jid::NodePart;
 use percent_encoding::percent_decode_str;
+use roster_jid::localpart;
 use serde_json::json;
 
 use crate::bindings::exports::wasi::http::incoming_handler::IncomingRequest;
@@ -53,8 +54,8 @@ fn setting(key: &str) -> Option<String> {
 /// The user that a path names, normalised as the host does (RFC 7622 section 3.3).
 fn username(encoded: &str) -> Result<String, &'static str> {
     let text = percent_decode_str(encoded).decode_utf8().map_err(|_| "the username is not percent-encoded UTF-8")?;
-    let user = NodePart::new(&text).map_err(|_| "this is no username")?;
-    Ok(user.as_str().to_owned())
+    let user = localpart(&text).map_err(|_| "this is no username")?;
+    Ok(user.into_owned())
 }
 
 fn roster(bucket: &Bucket, user: &str) -> Response {
@@ -75,8 +76,8 @@ fn refresh_many(bucket: &Bucket, body: &[u8]) -> Response {
     };
     let (mut users, mut invalid) = (BTreeSet::new(), BTreeSet::new());
     for name in named {
-        match NodePart::new(&name) {
-            Ok(user) => users.insert(user.as_str().to_owned()),
+        match localpart(&name).map(Cow::into_owned) {
+            Ok(user) => users.insert(user),
             Err(_) => invalid.insert(name),
         };
     }
