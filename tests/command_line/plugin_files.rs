@@ -169,3 +169,32 @@ fn one_call_shows_its_requests_and_what_came_of_them() {
         assert!(ended.code == Some(2) && ended.only_line().contains(says), "{ended:?}");
     }
 }
+
+#[test]
+fn what_a_plugin_spells_wrong_is_said_as_the_host_takes_it() {
+    let roster = tempfile::tempdir().unwrap();
+    let known = roster.path().join("roster.json");
+    fs::write(&known, r#"{"contacts": [{"jid": "friend@localhost"}]}"#).unwrap();
+    let domain = ["--user", "speller", "--domain", "localhost"];
+    for more in [&[][..], &["--roster", known.to_str().unwrap()]] {
+        let ended = plugin("run", Path::new(test_guests::HOSTILE), &[&domain, more].concat());
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        for line in [
+            r#"  marie@localhost "1", Both"#,
+            "  straße@bücher.example, Both",
+            r#"  bell@localhost "b l", Both, in ["G "]"#,
+            r#"warning: left out the contact "@": its localpart (before the @) is empty"#,
+            r#"warning: left out the contact "john@": its domain is empty"#,
+            r#"warning: left out the contact "a b@example.com": its localpart (before the @) has the character U+0020"#,
+            r#"warning: left out the contact "a\u{ad}b@example.com": its localpart (before the @) has the character U+00AD"#,
+            r#"warning: left out the contact "☃.example": its domain has the character ☃ (U+2603)"#,
+            r#"warning: left out the contact "speller@localhost": it is the user"#,
+            r#"warning: the name of contact "bell@localhost" has a character that XML cannot carry"#,
+        ] {
+            // The changes are listed with a sign in front.
+            let line = line.trim_start();
+            assert!(ended.stdout.contains(line), "{line}: {}", ended.stdout);
+        }
+        assert!(!ended.stdout.contains("Marie"), "{}", ended.stdout);
+    }
+}

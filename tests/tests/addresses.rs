@@ -97,6 +97,7 @@ async fn every_spelling_of_an_address_is_the_same_user_contact_and_domain() {
     let host = TestHost::with(config).await;
     app.set("stra%C3%9Fe", Reply::contacts(&["m@xn--bcher-kva.example", "ⴰⵎⴰⵣⵉⵖ@BÜCHER.example", "m@bücher.example"]));
     // "strasse" is another user, whose roster nobody asks for.
+    let mut online = Vec::new();
     for (spelling, credentials, user, encoded) in [
         ("xn--bcher-kva.example", "\0STRAẞE\0secret", "straße", "stra%C3%9Fe"),
         ("Bücher.example.", "\0ⴰⵎⴰⵣⵉⵖ\0secret", "ⴰⵎⴰⵣⵉⵖ", "%E2%B4%B0%E2%B5%8E%E2%B4%B0%E2%B5%A3%E2%B5%89%E2%B5%96"),
@@ -115,6 +116,7 @@ async fn every_spelling_of_an_address_is_the_same_user_contact_and_domain() {
         let get = "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>";
         let roster = ask(&mut stream, get, "id='r'").await;
         assert_eq!(app.seen(encoded).len(), 1, "{roster}");
+        online.push(stream);
     }
     assert_eq!(app.seen("strasse").len(), 0);
     let cached = client::get(host.admin, "/rosters/stra%C3%9Fe?domain=xn--bcher-kva.example").await.json();

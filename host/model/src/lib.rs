@@ -11,6 +11,6 @@ mod username;
 
 pub use contact::{Change, Contact, ContactRef, Subscription};
 pub use event::{EventKind, RosterEvent};
-pub use packed::{Contacts, Cursor, InvalidRoster};
+pub use packed::{Contacts, Cursor, InvalidRoster, is_xml_char};
 pub use snapshot::{Snapshot, Tag};
 pub use username::{InvalidUsername, Username};

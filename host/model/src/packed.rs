@@ -7,13 +7,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use roster_jid::bare_jid;
+
 use super::contact::GroupsRef;
 use super::{Change, Contact, ContactRef, Subscription};
 
 /// Numbers a contact takes in the layout, its groups aside.
 const FIXED: usize = 4;
-/// RFC 7622 section 3.1: three parts of at most 1023 bytes, `@` and `/`.
-const LONGEST_JID: usize = 3 * 1023 + 2;
 
 /// The contacts of one roster, in order, JIDs unique. A clone shares them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,8 +29,8 @@ pub enum InvalidRoster {
     /// Two contacts with one JID.
     #[error("two contacts have the JID {0:?}")]
     Duplicate(String),
-    /// A JID that is empty or too long, or a text with characters XML cannot carry.
-    #[error("the contact {0:?} has a JID, name or group that XMPP cannot carry")]
+    /// A JID that is not bare and normalised, or a text with characters XML cannot carry.
+    #[error("the contact {0:?} has no normalised bare JID, or a name or group that XMPP cannot carry")]
     Unusable(String),
     /// More contacts than `store.max_contacts`.
     #[error("{found} contacts are more than the {limit} that store.max_contacts allows")]
@@ -151,18 +151,18 @@ impl Contacts {
     }
 }
 
-/// What a roster must never contain, whatever the plugin says: it would break the XML of every session it is pushed to.
+/// What a roster must never contain, whoever made it: it would break the XML of every session it is pushed to, or be
+/// nobody's address.
 fn check(contact: &Contact) -> Result<(), InvalidRoster> {
     let texts = contact.name.iter().chain(&contact.groups);
-    let fits = !contact.jid.is_empty()
-        && contact.jid.len() <= LONGEST_JID
-        && contact.jid.chars().all(|c| is_xml_char(c) && !c.is_ascii_control() && c != ' ')
+    let fits = bare_jid(&contact.jid).is_ok_and(|normal| normal == contact.jid)
         && texts.into_iter().all(|text| text.chars().all(is_xml_char));
     if fits { Ok(()) } else { Err(InvalidRoster::Unusable(shortened(&contact.jid))) }
 }
 
-/// XML 1.0 production 2 (`Char`).
-fn is_xml_char(c: char) -> bool {
+/// Whether XML can carry `c` (XML 1.0 production 2, `Char`).
+#[must_use]
+pub fn is_xml_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }
 

@@ -11,6 +11,7 @@
 //! returns is bounded in [`tidy`], whatever its version. The latest real calls are kept in [`recorder`] with what the
 //! application answered ([`tape`]), to be made again in a module that is to take over.
 
+mod admit;
 mod builtin;
 mod call;
 mod compile;

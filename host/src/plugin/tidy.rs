@@ -1,5 +1,6 @@
 //! What a plugin says, cut down to what the host keeps. The same for every version of the WIT.
 
+use super::admit::{self, Mended, Owner};
 use super::contract::{BadRequest, Delta, FetchError, FetchedRoster, Refreshed};
 use crate::model::Tag;
 
@@ -35,15 +36,19 @@ pub(super) fn one_line(text: &str) -> String {
     text.chars().map(clean).take(LONGEST_WARNING).collect()
 }
 
-pub(super) fn roster(roster: FetchedRoster, code: TagOwner) -> FetchedRoster {
-    FetchedRoster { contacts: roster.contacts, tag: tag(roster.tag, code), warnings: warnings(roster.warnings) }
+pub(super) fn roster(roster: FetchedRoster, code: TagOwner, owner: Owner<'_>) -> FetchedRoster {
+    let mut mended = Mended::default();
+    let contacts = admit::contacts(roster.contacts, owner, &mut mended);
+    FetchedRoster { contacts, tag: tag(roster.tag, code), warnings: warnings(mended.before(roster.warnings)) }
 }
 
-pub(super) fn refreshed(refreshed: Refreshed, code: TagOwner) -> Refreshed {
+pub(super) fn refreshed(refreshed: Refreshed, code: TagOwner, owner: Owner<'_>) -> Refreshed {
     match refreshed {
         Refreshed::Unchanged => Refreshed::Unchanged,
         Refreshed::Changed(Delta { changes, tag: new, warnings: lines }) => {
-            Refreshed::Changed(Delta { changes, tag: tag(new, code), warnings: warnings(lines) })
+            let mut mended = Mended::default();
+            let changes = admit::changes(changes, owner, &mut mended);
+            Refreshed::Changed(Delta { changes, tag: tag(new, code), warnings: warnings(mended.before(lines)) })
         }
     }
 }

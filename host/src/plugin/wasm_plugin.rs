@@ -11,6 +11,7 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 use wasmtime::Store;
 
+use super::admit::Owner;
 use super::call::About;
 use super::compile::{Code, CompiledPlugin, Urgency};
 use super::contract::{Answer, BadRequest, CallError, FetchedRoster, Outcome, Refreshed, RosterPlugin};
@@ -271,6 +272,10 @@ impl WasmPlugin {
         }
     }
 
+    fn owner<'a>(&'a self, user: &'a Username) -> Owner<'a> {
+        Owner { user, domain: &self.domain }
+    }
+
     fn tag_owner(&self) -> TagOwner {
         let mut owner = TagOwner::default();
         owner.iter_mut().zip(self.digest.as_bytes()).for_each(|(to, from)| *to = *from);
@@ -294,7 +299,7 @@ impl RosterPlugin for WasmPlugin {
             hooks.fetch(store, name)
         });
         let roster = roster.await?.map_err(tidy::fetch_error);
-        let roster = roster.map(|roster| tidy::roster(roster, self.tag_owner()));
+        let roster = roster.map(|roster| tidy::roster(roster, self.tag_owner(), self.owner(user)));
         if let Some(tape) = tape {
             let size = recorder::size_of_roster(&roster);
             self.recorder.keep(&tape, size, || Call::Fetch { user: user.clone(), said: roster.clone() });
@@ -334,7 +339,7 @@ impl RosterPlugin for WasmPlugin {
             refreshed.await
         };
         let refreshed = refreshed?.map_err(tidy::fetch_error);
-        let refreshed = refreshed.map(|refreshed| tidy::refreshed(refreshed, code));
+        let refreshed = refreshed.map(|refreshed| tidy::refreshed(refreshed, code, self.owner(user)));
         if let Some(tape) = tape {
             let size = known.bytes() + recorder::size_of_refreshed(&refreshed);
             self.recorder.keep(&tape, size, || Call::Refresh { user: user.clone(), known, said: refreshed.clone() });

@@ -61,8 +61,9 @@ mod component {
             let contacts = match user.as_str() {
                 "counter" => vec![contact(&format!("call-{calls}@localhost"))],
                 "twins" => vec![contact("twin@localhost"), contact("twin@localhost")],
-                "bell" => vec![Contact { name: Some("\u{7}".into()), ..contact("bell@localhost") }],
+                "bell" => vec![Contact { name: Some("\u{7}".into()), ..contact("ringer@localhost") }],
                 "nameless" => vec![contact("")],
+                "speller" => odd_spellings(),
                 "crowd" => (0..20_000).map(|n| contact(&format!("c{n}@localhost"))).collect(),
                 _ => vec![contact("friend@localhost")],
             };
@@ -95,6 +96,11 @@ mod component {
                 "twin-changes" => {
                     let twin = || Change::Put(contact("twin@localhost"));
                     delta(vec![twin(), twin()])
+                }
+                // As a plugin that compares the application's spelling with the host's does.
+                "speller" => {
+                    let gone = known.contacts().into_iter().map(|contact| Change::Remove(contact.jid));
+                    delta(gone.chain(odd_spellings().into_iter().map(Change::Put)).collect())
                 }
                 "grower" => delta(vec![Change::Put(contact(&format!("v{}@localhost", known.version())))]),
                 _ => Ok(Refreshed::Unchanged),
@@ -204,6 +210,28 @@ mod component {
             Some(Ok(Err(error))) => Err(format!("{error:?}")),
             _ => Err("no answer".into()),
         }
+    }
+
+    /// Contacts as an application may spell them, and what is none. The user is `speller@localhost`.
+    fn odd_spellings() -> Vec<Contact> {
+        let named = |jid: &str, name: &str| Contact { name: Some(name.into()), ..contact(jid) };
+        vec![
+            contact("friend@localhost"),
+            named("Marie@LOCALHOST/phone", "1"),
+            named("marie@localhost", "2"),
+            contact("straße@xn--bcher-kva.example."),
+            contact("@"),
+            contact("john@"),
+            contact("a b@example.com"),
+            contact("a\u{AD}b@example.com"),
+            contact("☃.example"),
+            contact("Speller@localhost"),
+            Contact {
+                name: Some("b\u{0}l".into()),
+                groups: vec!["G\u{FFFF}".into(), String::new()],
+                ..contact("bell@localhost")
+            },
+        ]
     }
 
     fn setting(key: &str) -> Option<String> {
