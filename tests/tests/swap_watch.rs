@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{FileExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -89,21 +89,79 @@ fn digest(bytes: &[u8]) -> String {
     roster_host::plugin::Digest::of(bytes).to_string()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_is_written_slowly_is_read_when_it_is_whole() {
-    let watched = Watched::file("slow").await;
-    let whole = stamped(3);
-    let mut file = fs::File::create(watched.folder.path("my.wasm")).unwrap();
-    for piece in whole.chunks(whole.len() / 20 + 1) {
-        file.write_all(piece).unwrap();
-        file.flush().unwrap();
-        tokio::time::sleep(Duration::from_millis(10)).await;
+/// How a file is written: how many pieces, the pause between two, and whether it is closed between them.
+struct Writer {
+    name: &'static str,
+    pieces: usize,
+    pause: Duration,
+    close: bool,
+    truncate: bool,
+}
+
+impl Writer {
+    async fn write(&self, path: &Path, whole: &[u8]) {
+        let open = |first: bool| {
+            let mut options = fs::File::options();
+            options.write(true).create(true).truncate(first && self.truncate);
+            options.open(path).unwrap()
+        };
+        let mut file = open(true);
+        let size = whole.len() / self.pieces + 1;
+        for (number, piece) in whole.chunks(size).enumerate() {
+            if number > 0 {
+                tokio::time::sleep(self.pause).await;
+                if self.close {
+                    file = open(false);
+                }
+            }
+            file.write_all_at(piece, (number * size) as u64).unwrap();
+        }
+        file.set_len(whole.len() as u64).unwrap();
     }
-    drop(file);
-    until("it serves", || async { watched.host.swapper.status().serves.digest.to_string() == digest(&whole) }).await;
-    // On a busy machine a pause between two pieces may be long enough to look like the end; what was read is refused.
-    let history = watched.history();
-    assert_eq!(history.iter().filter(|receipt| receipt.outcome == Outcome::Swapped).count(), 1, "{history:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_written_slowly_is_one_swap_when_it_is_whole() {
+    let (short, long) = (Duration::from_millis(10), Duration::from_millis(600));
+    let writers = [
+        Writer { name: "kept open", pieces: 20, pause: short, close: false, truncate: true },
+        Writer { name: "kept open, with pauses", pieces: 7, pause: long, close: false, truncate: true },
+        Writer { name: "closed after each piece", pieces: 7, pause: long, close: true, truncate: true },
+        Writer { name: "closed, one piece after another", pieces: 40, pause: short, close: true, truncate: true },
+        Writer { name: "over the old one", pieces: 7, pause: long, close: false, truncate: false },
+        Writer { name: "over the old one, closed", pieces: 7, pause: long, close: true, truncate: false },
+    ];
+    let all = writers.into_iter().enumerate().map(|(number, writer)| async move {
+        let watched = Watched::file("slow").await;
+        let whole = stamped(100 + u8::try_from(number).unwrap());
+        writer.write(&watched.folder.path("my.wasm"), &whole).await;
+        until("it serves", || async { watched.host.swapper.status().serves.digest.to_string() == digest(&whole) })
+            .await;
+        // Whatever was left to be done would be by now.
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        let history = watched.history();
+        assert_eq!(history.len(), 1, "{}: {history:?}", writer.name);
+    });
+    futures::future::join_all(all).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn content_that_was_refused_is_not_refused_again() {
+    let watched = Watched::file("refused").await;
+    let (bad, other) = (b"no module".as_slice(), b"nor is this".as_slice());
+    watched.folder.put("my.wasm", bad);
+    watched.receipts(1).await;
+    watched.folder.put("my.wasm", other);
+    watched.receipts(2).await;
+    for _ in 0..3 {
+        watched.folder.put("my.wasm", bad);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        watched.folder.put("my.wasm", other);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    assert_eq!(watched.history().len(), 2, "{:?}", watched.history());
+    watched.folder.put("my.wasm", &stamped(10));
+    watched.swapped(3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

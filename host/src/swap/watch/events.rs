@@ -8,10 +8,16 @@ use std::path::Path;
 /// What is heard of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum News {
+    /// It was put in place whole.
+    Placed,
+    /// It was closed after writing. Whoever did may open it again for the next piece.
+    Closed,
     /// Somebody is writing to it.
     Writing,
-    /// It was closed after writing, or put in place whole.
-    Complete,
+    /// Its name has come, or gone.
+    Moved,
+    /// The system says nothing; it looks different.
+    Unheard,
 }
 
 #[cfg(target_os = "linux")]
@@ -147,12 +153,19 @@ mod linux {
 
         fn meaning(&self, watch: i32, what: ReadFlags, name: Option<&std::ffi::CStr>) -> Option<News> {
             if what.contains(ReadFlags::QUEUE_OVERFLOW) {
-                return Some(News::Writing);
+                return Some(News::Moved);
             }
             let name = OsStr::from_bytes(name?.to_bytes());
             self.folders.get(&watch).filter(|folder| folder.names.contains(name))?;
-            let complete = ReadFlags::CLOSE_WRITE | ReadFlags::MOVED_TO;
-            Some(if what.intersects(complete) { News::Complete } else { News::Writing })
+            Some(if what.contains(ReadFlags::MOVED_TO) {
+                News::Placed
+            } else if what.contains(ReadFlags::CLOSE_WRITE) {
+                News::Closed
+            } else if what.contains(ReadFlags::MODIFY) {
+                News::Writing
+            } else {
+                News::Moved
+            })
         }
     }
 }

@@ -1,55 +1,60 @@
 //! The plugin's file changes: swap.
 //!
 //! News come from the system where it has them ([`events`]), and the file is looked at every second besides, for file
-//! systems that tell nothing. A file that was renamed into place or closed after writing is read at once, or rather when a
-//! burst of such news is over; one that is still written to when it has been still for a moment. If that was only a pause,
-//! what is there is refused like any broken module, and tried again when more has come.
+//! systems that tell nothing. A file that was renamed into place is read at once, or rather when a burst of such news is over;
+//! one that is written in place when whoever writes is done ([`settle`]), for which it helps to know whether it is [`whole`].
+//! A copy that takes long, with pauses or piece by piece, is one swap in the end. Half a file is refused when nothing more comes,
+//! like any broken module, and tried again when more has come.
 //!
 //! A module is tried once: one that was refused, or rolled back, is left alone until the file has other content.
 
 mod events;
 mod links;
+mod settle;
+mod whole;
 
+use std::collections::VecDeque;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
-use tracing::{debug, warn};
+use tokio::time::timeout;
+use tracing::{debug, info, warn};
 
 use self::events::{Events, News};
+use self::settle::{Settled, settle};
 use super::Swapper;
+use super::receipt::Outcome;
 use crate::plugin::{Digest, PluginSource};
 
 /// How often the file is looked at without news.
 const LOOK: Duration = Duration::from_secs(1);
-/// News of a complete file that come closer together than this are one.
-const BURST: Duration = Duration::from_millis(5);
-/// A file that somebody writes to, or of which there are no news, is read when it has not changed for so long.
-const STILL: Duration = Duration::from_millis(250);
-/// A file that is never still is read after so long all the same.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Modules that were refused and are remembered.
+const MOST_REFUSED: usize = 16;
 
 /// Swaps when `path` changes, until the swapper is dropped; not to what was `tried` already. Must be called within a Tokio runtime.
 pub(super) fn start(swapper: &Arc<Swapper>, path: PathBuf, tried: Digest) {
-    tokio::spawn(watch(Arc::downgrade(swapper), path, tried));
+    tokio::spawn(watch(Arc::downgrade(swapper), path, Tried { last: tried, refused: VecDeque::new() }));
 }
 
-async fn watch(swapper: Weak<Swapper>, path: PathBuf, mut tried: Digest) {
+async fn watch(swapper: Weak<Swapper>, path: PathBuf, mut tried: Tried) {
     let mut events = Events::new();
     // What the file looked like when it was read last. It may have changed since the host read it at its start.
     let mut seen = None;
-    let mut news = Some(News::Complete);
+    let mut news = Some(News::Moved);
+    let mut after_half = false;
     loop {
         events.follow(&path);
         let now = Look::at(&path);
         if now != seen {
-            seen = still(&mut events, &path, news.unwrap_or(News::Writing)).await;
+            let settled = settle(&mut events, &path, news.unwrap_or(News::Unheard), after_half).await;
             let Some(swapper) = swapper.upgrade() else { return };
+            let Settled { look, half } = settled;
+            (seen, after_half) = (look, half);
             if seen.is_some() {
-                tried = swap(&swapper, &path, tried).await;
+                swap(&swapper, &path, &mut tried).await;
             } else {
                 warn!(file = %path.display(), "the plugin's file is gone; the plugin serves on");
             }
@@ -61,39 +66,32 @@ async fn watch(swapper: Weak<Swapper>, path: PathBuf, mut tried: Digest) {
     }
 }
 
-/// Waits until the file is still, and says what it looks like then.
-async fn still(events: &mut Events, path: &Path, mut news: News) -> Option<Look> {
-    let began = Instant::now();
-    loop {
-        let look = Look::at(path);
-        let pause = if news == News::Complete { BURST } else { STILL };
-        match timeout(pause, events.next()).await {
-            Ok(more) if began.elapsed() < PATIENCE => news = more,
-            Ok(_) => return look,
-            Err(_) => {
-                events.follow(path);
-                if Look::at(path) == look || began.elapsed() > PATIENCE {
-                    return look;
-                }
-            }
-        }
-    }
+/// What need not be tried.
+struct Tried {
+    last: Digest,
+    /// The latest last. Whoever wants one of them tried again says so: `plugin reload`.
+    refused: VecDeque<Digest>,
 }
 
-/// Tries what is in the file, unless it is what was tried last; says what that is now.
-async fn swap(swapper: &Swapper, path: &Path, tried: Digest) -> Digest {
+/// Tries what is in the file, unless that was tried before.
+async fn swap(swapper: &Swapper, path: &Path, tried: &mut Tried) {
     match PluginSource::File(path.to_owned()).read().await {
-        Ok(bytes) if bytes.digest == tried => tried,
+        Ok(bytes) if bytes.digest == tried.last => {}
+        Ok(bytes) if tried.refused.contains(&bytes.digest) => {
+            info!(file = %path.display(), digest = %bytes.digest, "the plugin's file has what was refused before; it is left alone");
+            tried.last = bytes.digest;
+        }
         Ok(bytes) => {
-            let digest = bytes.digest;
-            swapper.swap_to("watch", bytes).await;
-            digest
+            tried.last = bytes.digest;
+            if swapper.swap_to("watch", bytes).await.outcome == Outcome::Refused {
+                if tried.refused.len() == MOST_REFUSED {
+                    tried.refused.pop_front();
+                }
+                tried.refused.push_back(tried.last);
+            }
         }
-        Err(error) => {
-            // It may be gone again by now, and come back.
-            debug!(%error, "the plugin's file has changed and cannot be read");
-            tried
-        }
+        // It may be gone again by now, and come back.
+        Err(error) => debug!(%error, "the plugin's file has changed and cannot be read"),
     }
 }
 
