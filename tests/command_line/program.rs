@@ -72,8 +72,34 @@ impl Program {
         Self::start_with(arguments, Stdio::null())
     }
 
+    /// The same where the system allows it to have only so many files and connections open.
+    pub(crate) fn start_with_descriptors<A: AsRef<OsStr>>(
+        limit: usize,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Self {
+        Self::start_by_shell(&format!("ulimit -n {limit}"), arguments)
+    }
+
+    /// The same where it may raise the limit.
+    pub(crate) fn start_with_soft_descriptors<A: AsRef<OsStr>>(
+        limit: usize,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Self {
+        Self::start_by_shell(&format!("ulimit -S -n {limit}"), arguments)
+    }
+
+    /// After a command of the shell, in the same process.
+    fn start_by_shell<A: AsRef<OsStr>>(before: &str, arguments: impl IntoIterator<Item = A>) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{before} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_roster-host")]);
+        Self::spawn(command, arguments, Stdio::null())
+    }
+
     fn start_with<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>, stdin: Stdio) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_roster-host"));
+        Self::spawn(Command::new(env!("CARGO_BIN_EXE_roster-host")), arguments, stdin)
+    }
+
+    fn spawn<A: AsRef<OsStr>>(mut command: Command, arguments: impl IntoIterator<Item = A>, stdin: Stdio) -> Self {
         command.args(arguments).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stdout = Output::of(child.stdout.take().unwrap());

@@ -1,18 +1,22 @@
 //! Accepts the connections of one address, no more at once than allowed.
 
+use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::connection::Connections;
+use crate::descriptors::For;
 
 /// After an error of `accept` (too many open files, as a rule): time for others to close some.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How often the same error is told.
+const REMINDER: Duration = Duration::from_secs(60);
 
 /// An address that is listened on.
 pub(super) struct Listener {
@@ -22,15 +26,18 @@ pub(super) struct Listener {
     pub(super) connections: Arc<Connections>,
     /// One permit for every open connection; listeners may share them.
     pub(super) places: Arc<Semaphore>,
+    /// What the connections are for, if they have to leave descriptors for others.
+    pub(super) wants: Option<For>,
 }
 
 impl Listener {
     /// Accepts until `stop`, then waits for the connections to end. Dropping this future cuts them off.
     ///
-    /// When all places are taken, one more connection is accepted and waits for a place, unread; the others wait in the
+    /// When all places or nearly all descriptors are taken, one more connection is accepted and waits for a place, unread; the others wait in the
     /// system's queue.
     pub(super) async fn run(self, stop: CancellationToken) {
         let mut open = JoinSet::new();
+        let mut complained: Option<Instant> = None;
         loop {
             let (stream, peer) = tokio::select! {
                 () = stop.cancelled() => break,
@@ -38,7 +45,10 @@ impl Listener {
                 accepted = self.socket.accept() => match accepted {
                     Ok(accepted) => accepted,
                     Err(error) => {
-                        warn!(%error, "a connection could not be accepted");
+                        if complained.is_none_or(|last| last.elapsed() >= REMINDER) {
+                            warn!(%error, "a connection could not be accepted");
+                            complained = Some(Instant::now());
+                        }
                         tokio::time::sleep(PAUSE).await;
                         continue;
                     }
@@ -48,6 +58,14 @@ impl Listener {
                 () = stop.cancelled() => break,
                 place = Arc::clone(&self.places).acquire_owned() => place,
             };
+            let stream = tokio::select! {
+                () = stop.cancelled() => break,
+                stream = self.with_room(stream) => match stream {
+                    Ok(stream) => stream,
+                    // It has gone.
+                    Err(_) => continue,
+                },
+            };
             let (connections, stop) = (Arc::clone(&self.connections), stop.clone());
             open.spawn(async move {
                 connections.serve(stream, peer, stop).await;
@@ -56,5 +74,19 @@ impl Listener {
         }
         drop(self.socket);
         while open.join_next().await.is_some() {}
+    }
+
+    /// Waits until there is a descriptor for `stream` that its kind may have.
+    async fn with_room(&self, stream: TcpStream) -> io::Result<TcpStream> {
+        let Some(wants) = self.wants.filter(|wants| !wants.may_keep(&stream)) else { return Ok(stream) };
+        let stream = stream.into_std()?;
+        loop {
+            tokio::time::sleep(PAUSE).await;
+            // The lowest that is free. There may be none at all.
+            match stream.try_clone() {
+                Ok(lower) if wants.may_keep(&lower) => return TcpStream::from_std(lower),
+                _ => {}
+            }
+        }
     }
 }

@@ -23,6 +23,7 @@ use super::site::Site;
 use super::stats::ClientStats;
 use super::timer::CONNECT_KEY;
 use super::tls;
+use crate::descriptors::For;
 
 /// A silent peer is probed after this long, then every [`KEEPALIVE_INTERVAL`].
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -42,6 +43,9 @@ pub(super) struct Connector {
 impl Connector {
     /// A new connection, ready for requests. The caller keeps the deadline.
     pub(super) async fn connect(&self, site: &Site, progress: &Progress) -> Result<Connection, Failure> {
+        if !For::Application.has_room() {
+            return Err(Failure::new(ErrorKind::Connect, "cannot connect: too many files and connections are open"));
+        }
         let literal = |address| self.policy.check(address).map_err(|reason| refused(address, reason));
         let addresses = match site.origin.host() {
             // The TCP connector does not ask for the addresses of an address.

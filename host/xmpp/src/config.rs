@@ -18,6 +18,8 @@ pub struct EndpointConfig {
     pub allow_unencrypted_plain_auth: bool,
     /// The URL that `/.well-known/host-meta` gives (XEP-0156). Default: that of whoever asks, by its `Host` header.
     pub websocket_url: Option<String>,
+    /// Whether the process can do with one connection more; asked before each, and refused if not. Default: always.
+    pub has_room: fn() -> bool,
     /// Limits on clients.
     pub limits: ClientLimits,
     /// Deadlines.
@@ -36,6 +38,7 @@ impl Default for EndpointConfig {
             require_encryption: true,
             allow_unencrypted_plain_auth: false,
             websocket_url: None,
+            has_room: || true,
             limits: ClientLimits::default(),
             timeouts: Timeouts::default(),
             login: LoginLimits::default(),

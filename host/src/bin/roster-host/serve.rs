@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use roster_host::Host;
 use roster_host::config::Config;
+use roster_host::{Host, descriptors};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{EXIT_UNFINISHED, Failure};
@@ -11,6 +11,9 @@ use super::{EXIT_UNFINISHED, Failure};
 /// Serves until a signal. True if everything that ran was finished.
 pub(super) async fn serve(config: &Config) -> Result<bool, Failure> {
     let mut stop = std::pin::pin!(stop_signal()?);
+    if let Some(warning) = descriptors::warning(config, descriptors::limit()) {
+        tracing::warn!("{warning}");
+    }
     let host = tokio::select! {
         host = Host::start(config, Vec::new()) => host?,
         () = &mut stop => return Ok(true),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
@@ -22,6 +22,8 @@ use crate::session::connection::{Shared, serve};
 
 /// How long accepting rests when the system has no file descriptors or memory left.
 const REST: Duration = Duration::from_millis(100);
+/// How often it is said.
+const REMINDER: Duration = Duration::from_secs(60);
 
 /// Open connections, all and by address.
 pub(crate) struct Places {
@@ -88,12 +90,15 @@ pub(crate) async fn accept(
     places: Arc<Places>,
     tasks: TaskTracker,
 ) {
+    let mut complained: Option<Instant> = None;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = shared.stopped() => return,
         };
         match accepted {
+            // Dropped, and so closed.
+            Ok(_) if !(shared.config.has_room)() => shared.counters.connections_refused.increase(),
             Ok((stream, address)) => {
                 let client = Client::new(address.ip(), if direct { "tls" } else { "tcp" });
                 if let Some(place) = places.take(&client) {
@@ -102,7 +107,10 @@ pub(crate) async fn accept(
             }
             Err(error) => {
                 if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
-                    warn!(%error, "cannot accept connections");
+                    if complained.is_none_or(|last| last.elapsed() >= REMINDER) {
+                        warn!(%error, "cannot accept connections");
+                        complained = Some(Instant::now());
+                    }
                     sleep(REST).await;
                 }
             }

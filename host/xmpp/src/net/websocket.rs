@@ -66,6 +66,10 @@ async fn upgrade(State(web): State<Web>, request: Request) -> Response {
         return (StatusCode::BAD_REQUEST, "the subprotocol has to be \"xmpp\" (RFC 7395)\n").into_response();
     }
     response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL));
+    if !(web.shared.config.has_room)() {
+        web.shared.counters.connections_refused.increase();
+        return (StatusCode::SERVICE_UNAVAILABLE, "there are too many connections\n").into_response();
+    }
     let client = Client::new(address, "websocket");
     let Some(place) = web.places.take(&client) else {
         return (StatusCode::SERVICE_UNAVAILABLE, "there are too many connections\n").into_response();
