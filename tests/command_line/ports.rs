@@ -1,9 +1,9 @@
-//! A port that is taken: which one, and which flag takes another.
+//! A port that is taken: which one, and which flag takes another. And listeners that are off.
 
 use std::net::TcpListener;
 
 use super::https::{TLS_TABLE, write_certificate};
-use super::program::run;
+use super::program::{Program, run};
 use super::setup::{Setup, one_host};
 
 /// Flags with the address they are to have, the one under test with one that is taken.
@@ -48,4 +48,34 @@ fn with_a_configuration_the_key_is_named_too() {
         assert_eq!(ended.only_line(), expected);
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{taken}");
     }
+}
+
+#[test]
+fn every_listener_can_be_turned_off_by_its_flag() {
+    let xmpp = "[xmpp]\ncertificate = 'chain.pem'\nkey = 'key.pem'\n";
+    let host =
+        one_host("http://127.0.0.1:9/%s").replace("[host.settings]", "accounts = 'accounts.txt'\n[host.settings]");
+    let setup = Setup::with(&format!("{TLS_TABLE}{xmpp}{host}"));
+    write_certificate(&setup);
+    std::fs::write(setup.path("accounts.txt"), "").unwrap();
+    let all = ["http", "https", "admin", "xmpp", "xmpps"];
+    for off in all {
+        let listen = |name: &str| if name == off { "off" } else { "127.0.0.1:0" };
+        let flags: Vec<String> = all
+            .iter()
+            .flat_map(|name| [format!("--{}-listen", name.replace("xmpps", "xmpp-tls")), listen(name).to_owned()])
+            .collect();
+        let arguments = [&["--config".to_owned(), setup.config().to_str().unwrap().to_owned()][..], &flags].concat();
+        let program = Program::start(arguments);
+        let line = program
+            .stderr
+            .wait("it is up", |log| log.lines().find(|line| line.contains("roster-host is up")).map(str::to_owned));
+        for name in all {
+            let value = line.split(&format!(" {name}=")).nth(1).unwrap_or_else(|| panic!("{name}: {line}"));
+            assert_eq!(value.trim_matches('"').starts_with("off"), name == off, "{name}, {off} is off: {line}");
+        }
+        assert_eq!(program.stop().code, Some(0), "{off}");
+    }
+    let ended = setup.run(&["--xmpp-tls-listen", "of"]);
+    assert!(ended.stderr.contains("or off") && ended.code == Some(2), "{ended:?}");
 }

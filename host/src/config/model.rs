@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{AccountsConfig, Origin, OriginError, Secret, XmppConfig};
+use super::{AccountsConfig, Origin, OriginError, Secret, XmppCertificate, XmppConfig};
 
 /// Everything the operator can set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +49,18 @@ impl Default for Config {
             plugin_cache: None,
             plugin_state: None,
             warnings: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// No listener for HTTPS. XMPP clients are still shown its certificate.
+    pub fn https_off(&mut self) {
+        let tls = self.http.tls.take();
+        if let (Some(tls), Some(xmpp)) = (tls, &mut self.xmpp)
+            && xmpp.certificate == XmppCertificate::OfHttp
+        {
+            xmpp.certificate = XmppCertificate::Files { certificate: tls.certificate, key: tls.key };
         }
     }
 }

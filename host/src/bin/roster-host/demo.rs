@@ -31,7 +31,7 @@ pub(super) async fn serve(
     let (Some(refresh), Some(greeting)) =
         (listening.refresh_http, demo::greeting(address, listening, config.admin.upload_token.as_ref(), xmpp))
     else {
-        return Err("the demo needs both listeners".into());
+        return Err("the demo needs http.listen (--http-listen) and admin.listen (--admin-listen)".into());
     };
     web_app.refresh_at(refresh);
     let web_app = tokio::spawn(web_app.serve());

@@ -15,11 +15,12 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use roster_host::config::{Config, LogFormat};
-use roster_host::{check, logging};
+use roster_host::{check, descriptors, logging};
 
 /// The configuration is wrong, or something it names cannot be had.
 const EXIT_CONFIG: u8 = 2;
@@ -38,21 +39,21 @@ struct Arguments {
     /// Check the configuration and the plugins it names, say what would listen where, and exit.
     #[arg(long, requires = "config")]
     check_config: bool,
-    /// Listen for refresh requests here (http.listen).
+    /// Listen for refresh requests here, or "off" (http.listen).
     #[arg(long, value_name = "ADDRESS:PORT")]
-    http_listen: Option<SocketAddr>,
-    /// Listen for refresh requests over HTTPS here (http.tls.listen); needs [http.tls].
+    http_listen: Option<Listen>,
+    /// Listen for refresh requests over HTTPS here, or "off" (http.tls.listen); needs [http.tls].
     #[arg(long, value_name = "ADDRESS:PORT", requires = "config")]
-    https_listen: Option<SocketAddr>,
-    /// Listen for the operator here (admin.listen).
+    https_listen: Option<Listen>,
+    /// Listen for the operator here, or "off" (admin.listen).
     #[arg(long, value_name = "ADDRESS:PORT")]
-    admin_listen: Option<SocketAddr>,
-    /// Listen for XMPP clients here (xmpp.listen).
+    admin_listen: Option<Listen>,
+    /// Listen for XMPP clients here, or "off" (xmpp.listen).
     #[arg(long, value_name = "ADDRESS:PORT")]
-    xmpp_listen: Option<SocketAddr>,
-    /// Listen here for XMPP clients that begin with TLS (xmpp.tls_listen).
+    xmpp_listen: Option<Listen>,
+    /// Listen here for XMPP clients that begin with TLS, or "off" (xmpp.tls_listen).
     #[arg(long, value_name = "ADDRESS:PORT")]
-    xmpp_tls_listen: Option<SocketAddr>,
+    xmpp_tls_listen: Option<Listen>,
     /// Where the demo's web application listens.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5283", conflicts_with = "config")]
     demo_listen: SocketAddr,
@@ -65,6 +66,24 @@ struct Arguments {
     /// Log one JSON object a line (log.format).
     #[arg(long)]
     log_json: bool,
+}
+
+/// Where to listen, or `off`: as the configuration has it.
+#[derive(Clone, Copy)]
+struct Listen(Option<SocketAddr>);
+
+impl FromStr for Listen {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "off" => Ok(Self(None)),
+            _ => text
+                .parse()
+                .map(|address| Self(Some(address)))
+                .map_err(|_| "expected an IP address and a port, such as 127.0.0.1:5280, or off"),
+        }
+    }
 }
 
 #[derive(Subcommand)]
@@ -117,6 +136,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
+    descriptors::raise_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let code = runtime.block_on(async {
         if arguments.check_config {
@@ -145,21 +165,25 @@ fn demo_defaults() -> Result<Config, Failure> {
 }
 
 fn overrides(config: &mut Config, arguments: &Arguments) -> Result<(), Failure> {
-    if let Some(address) = arguments.http_listen {
-        config.http.listen = Some(address);
+    if let Some(Listen(address)) = arguments.http_listen {
+        config.http.listen = address;
     }
-    if let Some(address) = arguments.https_listen {
-        let tls = config.http.tls.as_mut().ok_or("--https-listen needs [http.tls] in the configuration")?;
-        tls.listen = address;
+    if let Some(Listen(address)) = arguments.https_listen {
+        let needs = "--https-listen needs [http.tls] in the configuration";
+        match (address, config.http.tls.as_mut()) {
+            (_, None) => return Err(needs.into()),
+            (Some(address), Some(tls)) => tls.listen = address,
+            (None, Some(_)) => config.https_off(),
+        }
     }
-    if let Some(address) = arguments.xmpp_listen {
-        config.xmpp.as_mut().ok_or("--xmpp-listen needs [xmpp] in the configuration")?.listen = Some(address);
+    if let Some(Listen(address)) = arguments.xmpp_listen {
+        config.xmpp.as_mut().ok_or("--xmpp-listen needs [xmpp] in the configuration")?.listen = address;
     }
-    if let Some(address) = arguments.xmpp_tls_listen {
-        config.xmpp.as_mut().ok_or("--xmpp-tls-listen needs [xmpp] in the configuration")?.tls_listen = Some(address);
+    if let Some(Listen(address)) = arguments.xmpp_tls_listen {
+        config.xmpp.as_mut().ok_or("--xmpp-tls-listen needs [xmpp] in the configuration")?.tls_listen = address;
     }
-    if let Some(address) = arguments.admin_listen {
-        config.admin.listen = Some(address);
+    if let Some(Listen(address)) = arguments.admin_listen {
+        config.admin.listen = address;
     }
     if let Some(filter) = &arguments.log {
         config.log.filter.clone_from(filter);
