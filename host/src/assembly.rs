@@ -110,13 +110,19 @@ impl Host {
             collectors.push(Box::new(xmpp_sink.collector()));
         }
         let hosts = VirtualHosts::new(rosters.clone()).ok_or(StartError::NoHosts)?;
-        let app =
-            App { hosts, swappers: swappers.clone(), events, metrics, readiness: Readiness::default(), collectors };
+        let app = App {
+            hosts,
+            swappers: swappers.clone(),
+            events,
+            metrics: Arc::clone(&metrics),
+            readiness: Readiness::default(),
+            collectors,
+        };
         let mut server = Server::bind(&config.http, &config.admin, app).await?;
         let xmpp = match &config.xmpp {
             None => None,
             Some(xmpp) => {
-                let bound = XmppServer::bind(xmpp, config, &rosters, &xmpp_sink, server.tls()?).await?;
+                let bound = XmppServer::bind(xmpp, config, &rosters, &xmpp_sink, server.tls()?, &metrics).await?;
                 if let Some((plain, secure)) = bound.websocket(xmpp) {
                     server.serve_beside(plain, secure);
                 }

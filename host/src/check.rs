@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tracing::warn;
+
 use crate::assembly::{StartError, load};
 use crate::config::{Config, HostConfig};
 use crate::http::ServeError;
@@ -13,11 +15,11 @@ use crate::plugin::{EngineSize, PluginEngine, WasmPlugin};
 /// one, whatever may stand in for it); binds nothing and sends nothing.
 pub async fn everything(config: &Config) -> Result<(), StartError> {
     let engine = PluginEngine::new(EngineSize::of(&config.hosts)).map_err(StartError::Engine)?;
-    if let Some(tls) = &config.http.tls {
-        crate::http::check_certificate(tls).map_err(ServeError::from)?;
+    for warning in crate::tls::check(config).map_err(ServeError::from)? {
+        warn!("{warning}");
     }
-    if let Some(xmpp) = &config.xmpp {
-        crate::xmpp::check(xmpp, &config.hosts)?;
+    if config.xmpp.is_some() {
+        crate::xmpp::check(&config.hosts)?;
     }
     let metrics = Metrics::new();
     for host in &config.hosts {

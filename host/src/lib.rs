@@ -11,9 +11,10 @@
 //! - [`store`]: versioned rosters in memory
 //! - [`sinks`]: who is told what changed
 //! - [`xmpp`]: one of them, the endpoint that people's clients log in to (crate `roster-xmpp`)
+//! - [`tls`]: the certificates of the listeners
 //! - [`conformance`]: whether a plugin does what its protocol says, apart from any serving
 //!
-//! Used by all: [`model`] (users, contacts, rosters), [`config`], [`metrics`], [`logging`]. [`Host`] puts them together;
+//! Used by all: [`model`] (users, contacts, rosters), [`config`], [`metrics`], [`logging`], [`descriptors`]. [`Host`] puts them together;
 //! [`check`] stops short of serving; [`demo`] is what runs without a configuration.
 
 mod assembly;
@@ -21,6 +22,7 @@ pub mod check;
 pub mod config;
 pub mod conformance;
 pub mod demo;
+pub mod descriptors;
 pub mod http;
 pub mod http_client;
 pub mod logging;
@@ -32,6 +34,7 @@ mod sharded;
 pub mod sinks;
 pub mod store;
 pub mod swap;
+pub mod tls;
 pub mod xmpp;
 
 pub use assembly::{Host, StartError};

@@ -8,6 +8,8 @@
 //! - [`check_config`], [`ports`]: what is said when it cannot start
 //! - [`serving`], [`sinks`], [`https`]: the program with a configuration
 //! - [`logs`], [`client_log`], [`secrets`]: what is on standard error, and what must not be
+//! - [`metrics`]: what Prometheus reads, by the rules of [`openmetrics`]
+//! - [`descriptors`]: few files to open, and many who connect
 //! - [`stopping`]: SIGTERM and SIGINT; [`killed`]: SIGKILL
 //! - [`plugin_files`], [`plugin_swaps`]: the subcommands `plugin ...`; [`fetch`]; [`accounts`]: `account ...`
 //! - [`digests`]: the SHA-256 that they and the host print
@@ -21,6 +23,7 @@ mod check_config;
 mod client;
 mod client_log;
 mod demo;
+mod descriptors;
 mod digests;
 mod failures;
 mod fetch;
@@ -28,6 +31,8 @@ mod https;
 mod killed;
 mod last_good;
 mod logs;
+mod metrics;
+mod openmetrics;
 mod plugin_files;
 mod plugin_swaps;
 mod ports;

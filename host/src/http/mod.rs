@@ -3,8 +3,8 @@
 //! The map, from the socket inwards:
 //!
 //! - [`server`]: binds every address or says which one it cannot have; starts and stops everything;
-//! - [`listener`]: accepts connections, no more than allowed; [`tls`]: HTTPS, the certificate swapped when its file
-//!   changes; [`connection`]: one connection, its timeouts, its graceful end;
+//! - [`listener`]: accepts connections, no more than allowed; over TLS with what [`crate::tls`] has; [`connection`]: one
+//!   connection, its timeouts, its graceful end;
 //! - [`wire`]: a body for what hyper answers by itself; [`well_formed`] and [`target`]: what holds for every request, and
 //!   one spelling for each path; [`fault`]: what can be wrong with one;
 //! - [`request_log`]: one log line, one count and one id for every request;
@@ -30,7 +30,6 @@ mod refusal;
 mod request_log;
 mod server;
 mod target;
-mod tls;
 mod virtual_hosts;
 mod well_formed;
 mod wire;
@@ -40,6 +39,4 @@ mod tests;
 
 pub use admin::Readiness;
 pub use server::{App, Listening, ServeError, Server};
-pub(crate) use tls::{CertificateFiles, Certificates};
-pub use tls::{TlsError, check_certificate};
 pub use virtual_hosts::VirtualHosts;

@@ -19,15 +19,13 @@ use super::connection::{Connections, Service};
 use super::json::{self, ErrorBody};
 use super::listener::Listener;
 use super::request_log::{self, Recorder};
-use super::tls::{Certificates, TlsError};
 use super::{VirtualHosts, body, refresh_route, refusal, well_formed};
 use crate::config::{AdminConfig, HttpConfig};
+use crate::descriptors::{ADMIN_CONNECTIONS, For};
 use crate::metrics::Metrics;
 use crate::sinks::EventStream;
 use crate::swap::Swapper;
-
-/// Connections to the admin listener beside the readers of `/events`.
-const ADMIN_CONNECTIONS: usize = 64;
+use crate::tls::{CertificateFiles, Certificates, TlsError};
 
 /// What is served.
 pub struct App {
@@ -120,8 +118,9 @@ impl Server {
         let secure = match &http.tls {
             None => None,
             Some(tls) => {
-                let certificates = Certificates::load(tls.into())?;
-                let acceptor = certificates.acceptor()?;
+                let domains = app.hosts.iter().map(|rosters| rosters.domain().to_string()).collect();
+                let certificates = Certificates::load(CertificateFiles::of_http(tls, domains), &app.metrics)?;
+                let acceptor = certificates.http_acceptor()?;
                 let socket = listen(Some(tls.listen), "http.tls.listen", "--https-listen").await?;
                 socket.map(|socket| (socket, certificates, acceptor))
             }
@@ -190,7 +189,7 @@ impl Server {
             let others = others.layer(middleware::from_fn_with_state(refusal::body as ErrorBody, json::only));
             let service = service(refresh.clone().merge(others), refusal::body, recorder.clone());
             let connections = Arc::new(Connections::new(service, tls, idle, true));
-            let listener = Listener { socket, connections, places: Arc::clone(&places) };
+            let listener = Listener { socket, connections, places: Arc::clone(&places), wants: Some(For::Refresh) };
             refresh_listeners.spawn(listener.run(refresh_stop.clone()));
         };
         if let Some(socket) = plain {
@@ -210,7 +209,7 @@ impl Server {
             let router = router.layer(middleware::from_fn_with_state(admin::error_body as ErrorBody, json::only));
             let service = service(router, admin::error_body, recorder);
             let connections = Arc::new(Connections::new(service, None, idle, false));
-            admin_listener.spawn(Listener { socket, connections, places }.run(admin_stop.clone()));
+            admin_listener.spawn(Listener { socket, connections, places, wants: None }.run(admin_stop.clone()));
         }
 
         // An error says that the sender is gone.

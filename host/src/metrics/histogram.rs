@@ -17,7 +17,7 @@ pub(super) struct Times {
 /// A histogram at one moment.
 #[derive(Debug, Default)]
 pub(super) struct Counted {
-    /// Upper bound and count, not cumulative; the last bound is `f64::MAX`.
+    /// Upper bound and count, not cumulative; the last bound is infinite, which OpenMetrics wants as `+Inf`.
     pub(super) buckets: Vec<(f64, u64)>,
     pub(super) count: u64,
     /// Seconds.
@@ -35,7 +35,7 @@ impl Times {
     }
 
     pub(super) fn counted(&self) -> Counted {
-        let bounds = BOUNDS.iter().copied().chain([f64::MAX]);
+        let bounds = BOUNDS.iter().copied().chain([f64::INFINITY]);
         let counts = self.buckets.iter().map(|count| count.load(Ordering::Relaxed));
         let buckets: Vec<_> = bounds.zip(counts).collect();
         let count = buckets.iter().map(|(_, count)| count).sum();
@@ -64,7 +64,7 @@ impl Counted {
         for (bound, count) in &self.buckets {
             so_far += count;
             if so_far > 0 && so_far as f64 >= wanted {
-                return (*bound < f64::MAX).then_some(*bound);
+                return bound.is_finite().then_some(*bound);
             }
         }
         None

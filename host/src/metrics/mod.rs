@@ -1,27 +1,31 @@
 //! What is counted, in the terms of Prometheus.
 //!
 //! Names begin with `roster_host_`. Values that somebody else already keeps (sessions, cached rosters, memory) are read
-//! when the metrics are asked for, by [`crate::http`].
+//! when the metrics are asked for, by [`crate::http`]. Of the process itself, [`process`] tells what every exporter does.
 //!
 //! Plugin calls are counted twice: by virtual host ([`calls`]) and by [`generation`] of the plugin.
 
 mod calls;
 mod generation;
 mod histogram;
+mod process;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 pub use calls::CallMetrics;
 pub use generation::{Figures, GenerationStats, Used};
 
 use generation::Generations;
+use process::Process;
 
 /// Every counter of the process.
 pub struct Metrics {
@@ -33,7 +37,9 @@ pub struct Metrics {
     events_lost: Family<SinkLabels, Counter>,
     requests: Family<RequestLabels, Counter>,
     swaps: Family<SwapLabels, Counter>,
+    certificates: Family<ListenerLabels, Gauge>,
     generations: Generations,
+    started: SystemTime,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -85,6 +91,11 @@ struct SwapLabels {
     step: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ListenerLabels {
+    listener: &'static str,
+}
+
 /// 100 µs to about 26 s.
 fn seconds() -> Histogram {
     Histogram::new(exponential_buckets(0.0001, 4.0, 10))
@@ -102,7 +113,9 @@ impl Metrics {
             events_lost: Family::default(),
             requests: Family::default(),
             swaps: Family::default(),
+            certificates: Family::default(),
             generations: Generations::default(),
+            started: SystemTime::now(),
         })
     }
 
@@ -125,7 +138,26 @@ impl Metrics {
         );
         registry.register("http_requests", "HTTP requests answered", self.requests.clone());
         registry.register("plugin_swaps", "Attempts to swap the plugin, by outcome and last step", self.swaps.clone());
+        registry.register_with_unit(
+            "certificate_expiry_timestamp",
+            "When the certificate that a listener shows ends",
+            Unit::Seconds,
+            self.certificates.clone(),
+        );
+        let version = [("version", env!("CARGO_PKG_VERSION"))];
+        registry.register("build", "Which roster-host this is", Info::new(version));
         registry.register_collector(Box::new(self.generations.clone()));
+    }
+
+    /// Makes what is known of the process part of `registry`, under the names that every exporter uses.
+    pub fn register_process(&self, registry: &mut Registry) {
+        registry.register_collector(Box::new(Process { started: self.started }));
+    }
+
+    /// The certificate that `listener` (the table of the configuration) shows ends at `end`.
+    pub fn certificate_ends(&self, listener: &'static str, end: SystemTime) {
+        let seconds = end.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        self.certificates.get_or_create(&ListenerLabels { listener }).set(i64::try_from(seconds).unwrap_or(i64::MAX));
     }
 
     /// A roster update ended.

@@ -9,7 +9,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::XmppError;
 use crate::config::{Secret, TlsConfig, XmppCertificate};
-use crate::http::{CertificateFiles, Certificates, ServeError};
+use crate::http::ServeError;
+use crate::metrics::Metrics;
+use crate::tls::{CertificateFiles, Certificates};
 
 /// TLS for the endpoint.
 pub(super) struct Tls {
@@ -20,8 +22,13 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// `of_http`: that of the HTTPS listener.
-    pub(super) fn new(given: &XmppCertificate, of_http: Option<Arc<ServerConfig>>) -> Result<Self, XmppError> {
+    /// `of_http`: that of the HTTPS listener. `domains`: whom clients will ask for.
+    pub(super) fn new(
+        given: &XmppCertificate,
+        of_http: Option<Arc<ServerConfig>>,
+        domains: Vec<String>,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, XmppError> {
         match given {
             XmppCertificate::OfHttp => Ok(Self { config: of_http, files: None }),
             XmppCertificate::Given { key, chain } => {
@@ -29,8 +36,8 @@ impl Tls {
             }
             XmppCertificate::Files { certificate, key } => {
                 let defaults = TlsConfig::new(certificate.clone(), key.clone());
-                let files = CertificateFiles { table: "xmpp", ..CertificateFiles::from(&defaults) };
-                let files = Certificates::load(files).map_err(ServeError::from)?;
+                let files = CertificateFiles::of_xmpp(&defaults, domains);
+                let files = Certificates::load(files, metrics).map_err(ServeError::from)?;
                 let config = files.server_config().map_err(ServeError::from)?;
                 Ok(Self { config: Some(Arc::new(config)), files: Some(files) })
             }

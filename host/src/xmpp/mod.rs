@@ -28,9 +28,12 @@ use rustls::ServerConfig;
 use tokio::task::JoinSet;
 
 use crate::config::{AccountsConfig, Config, HostConfig, XmppConfig};
-use crate::http::{Certificates, ServeError};
+use crate::descriptors::For;
+use crate::http::ServeError;
 use crate::http_client::ClientBuildError;
+use crate::metrics::Metrics;
 use crate::rosters::Rosters;
+use crate::tls::Certificates;
 
 use accounts::FixedAccounts;
 use application::Application;
@@ -96,6 +99,7 @@ impl XmppServer {
         rosters: &[Arc<Rosters>],
         sink: &XmppSink,
         tls: Option<Arc<ServerConfig>>,
+        metrics: &Arc<Metrics>,
     ) -> Result<Self, XmppError> {
         let (mut hosted, mut domains) = (Vec::new(), Vec::new());
         for (host, rosters) in config.hosts.iter().zip(rosters) {
@@ -116,7 +120,8 @@ impl XmppServer {
         if hosted.is_empty() {
             return Err(XmppError::NoAccounts);
         }
-        let tls = Tls::new(&xmpp.certificate, tls)?;
+        let names = domains.iter().map(|(domain, _)| domain.to_string()).collect();
+        let tls = Tls::new(&xmpp.certificate, tls, names, metrics)?;
         let config = endpoint_config(xmpp, tls.config.is_some());
         let endpoint = Endpoint::bind(config, tls.config, hosted).await.map_err(refused)?;
         sink.serve(domains, endpoint.counters());
@@ -150,9 +155,8 @@ impl XmppServer {
     }
 }
 
-/// Everything short of listening: can the certificate be used, can anybody log in?
-pub(crate) fn check(xmpp: &XmppConfig, hosts: &[HostConfig]) -> Result<(), XmppError> {
-    Tls::new(&xmpp.certificate, None)?;
+/// Everything short of listening, the certificate aside: can anybody log in?
+pub(crate) fn check(hosts: &[HostConfig]) -> Result<(), XmppError> {
     let accounts: Result<Vec<_>, _> = hosts.iter().map(accounts_of).collect();
     if accounts?.iter().all(Option::is_none) { Err(XmppError::NoAccounts) } else { Ok(()) }
 }
@@ -195,6 +199,7 @@ fn endpoint_config(xmpp: &XmppConfig, has_certificate: bool) -> EndpointConfig {
         require_encryption: xmpp.require_encryption,
         allow_unencrypted_plain_auth: xmpp.allow_unencrypted_plain_auth,
         websocket_url: xmpp.websocket_url.clone(),
+        has_room: || For::XmppClient.has_room(),
         limits: xmpp.limits.clone(),
         timeouts: xmpp.timeouts.clone(),
         login: xmpp.login.clone(),

@@ -29,8 +29,7 @@ pub(super) fn registry(
     collectors: Vec<Box<dyn Collector>>,
 ) -> Registry {
     let mut registry = Registry::default();
-    // Under the name every exporter uses, without our prefix.
-    registry.register_collector(Box::new(ResidentMemory));
+    metrics.register_process(&mut registry);
     let ours = registry.sub_registry_with_prefix("roster_host");
     metrics.register(ours);
     ours.register_collector(Box::new(Gauges { hosts: hosts.clone(), events: Arc::clone(events) }));
@@ -88,27 +87,6 @@ impl Collector for Gauges {
         let metric = encoder.encode_descriptor("event_readers", help, None, MetricType::Gauge)?;
         gauge(self.events.readers()).encode(metric)
     }
-}
-
-#[derive(Debug)]
-struct ResidentMemory;
-
-impl Collector for ResidentMemory {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Some(bytes) = resident_memory() else { return Ok(()) };
-        let help = "Resident memory";
-        let metric =
-            encoder.encode_descriptor("process_resident_memory", help, Some(&Unit::Bytes), MetricType::Gauge)?;
-        gauge(bytes).encode(metric)
-    }
-}
-
-/// The resident memory of this process, bytes, where the system says it as Linux does.
-fn resident_memory() -> Option<usize> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kibibytes: usize = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes * 1024)
 }
 
 fn gauge(value: usize) -> ConstGauge<i64> {

@@ -18,7 +18,6 @@ use tokio_rustls::client::TlsStream;
 use super::client::Client;
 use super::{ANY_PORT, HANGS, Host};
 use crate::config::TlsConfig;
-use crate::http::tls::{Certificates, TlsError};
 
 /// A certificate for `localhost` and its key, in a directory of their own.
 pub(super) struct Files {
@@ -157,34 +156,4 @@ async fn a_handshake_that_does_not_go_on_is_cut_off() {
     }
     let mut idle = Client::over(connect(&host, &pair, b"http/1.1").await.unwrap());
     assert_eq!(idle.closed().await, "");
-}
-
-#[test]
-fn a_certificate_that_cannot_be_used_is_named_with_its_setting() {
-    let (files, pair, other) = (Files::new(), pair(), pair());
-    let fails = |certificate: &str, key: &str| -> TlsError {
-        files.write(certificate, key);
-        Certificates::load((&files.config).into()).unwrap_err()
-    };
-    let (cert, key) = (files.config.certificate.display(), files.config.key.display());
-    let not_der = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-    for (error, starts) in [
-        (fails("", &pair.key), format!("{cert} (http.tls.certificate) has no certificate in PEM form: ")),
-        (fails(&pair.key, &pair.key), format!("{cert} (http.tls.certificate) has no certificate in PEM form: ")),
-        (fails(&pair.certificate, ""), format!("{key} (http.tls.key) has no private key in PEM form: ")),
-        (
-            fails(&pair.certificate, &other.key),
-            format!("{key} (http.tls.key) is not the key of the certificate in {cert} (http.tls.certificate)"),
-        ),
-        (
-            fails(not_der, &pair.key),
-            format!("the certificate in {cert} (http.tls.certificate) and its key cannot be used: "),
-        ),
-    ] {
-        let text = error.to_string();
-        assert!(text.starts_with(&starts) && text.lines().count() == 1, "{text:?} should begin with {starts:?}");
-    }
-    std::fs::remove_file(&files.config.key).unwrap();
-    let error = Certificates::load((&files.config).into()).unwrap_err().to_string();
-    assert!(error.starts_with(&format!("cannot read {key} (http.tls.key): ")), "{error}");
 }
