@@ -103,7 +103,9 @@ impl RosterPlugin for Scripted {
             }
             Outcome::Single(true) => (200, json!({ "status": "ok" })),
             Outcome::Single(false) => (500, json!({ "status": "error" })),
-            Outcome::Refused(BadRequest { message }) => (400, json!({ "status": "error", "message": message })),
+            Outcome::Refused(BadRequest { message }) => {
+                (400, json!({ "status": "error", "message": message, "updated": 0, "errors": 0 }))
+            }
         };
         Ok(Answer { status, content_type: "application/json".into(), body: body.to_string().into_bytes() })
     }
