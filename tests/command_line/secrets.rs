@@ -15,8 +15,11 @@ const ADMIN_TOKEN: &str = "w1ndMill-admin";
 const PASSWORD: &str = "t0adStool-password";
 const APP_TOKEN: &str = "b1rdBath-app";
 
-/// Everything but the compiler's thoughts about the plugin: gigabytes in a debug build, and it sees no configuration.
-const EVERYTHING: &str = "trace,cranelift_codegen=off,cranelift_frontend=off,wasmtime_internal_cranelift=off";
+/// Everything but the compiler's thoughts about the plugin: gigabytes in a debug build, and it sees no configuration. Libraries
+/// that a secret passes through have to be named.
+const EVERYTHING: &str = "trace,axum=trace,h2=trace,hyper=trace,hyper_util=trace,mio=trace,rustls=trace,tokio=trace,\
+                          tokio_rustls=trace,tokio_util=trace,tower=trace,tungstenite=trace,want=trace,\
+                          wasmtime_wasi=trace,wasmtime_wasi_http=trace";
 
 /// Requests with the right token, a wrong one, none, and an application that fails: each branch that could talk.
 fn talk_about_everything(app: &WebApp, setup: &Setup) -> String {
