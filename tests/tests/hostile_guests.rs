@@ -28,7 +28,7 @@ const WAYS: &[(&str, &str)] = &[
     ("sleeper", "limits.call_timeout"),
     ("handles", "handle"),
     ("requests", "Denied"),
-    ("forbidden", "Denied"),
+    ("forbidden", "client.allow_origins"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
