@@ -8,7 +8,7 @@
 //! - [`check_config`], [`ports`]: what is said when it cannot start
 //! - [`serving`], [`sinks`], [`https`]: the program with a configuration
 //! - [`logs`], [`client_log`], [`secrets`]: what is on standard error, and what must not be
-//! - [`metrics`]: what Prometheus reads, by the rules of [`openmetrics`]
+//! - [`prometheus`]: what Prometheus reads, by the rules of [`openmetrics`]
 //! - [`descriptors`]: few files to open, and many who connect
 //! - [`stopping`]: SIGTERM and SIGINT; [`killed`]: SIGKILL
 //! - [`plugin_files`], [`plugin_swaps`]: the subcommands `plugin ...`; [`fetch`]; [`accounts`]: `account ...`
@@ -31,12 +31,12 @@ mod https;
 mod killed;
 mod last_good;
 mod logs;
-mod metrics;
 mod openmetrics;
 mod plugin_files;
 mod plugin_swaps;
 mod ports;
 mod program;
+mod prometheus;
 mod secrets;
 mod serving;
 mod setup;
