@@ -87,8 +87,11 @@ mod component {
             }
             let simple = known.contacts();
             let packed = known.packed();
-            let text: String =
-                simple.iter().flat_map(|c| [c.jid.as_str(), c.name.as_deref().unwrap_or_default()]).collect();
+            let texts = |contact: &Contact| {
+                let Contact { jid, name, groups, .. } = contact;
+                [jid.as_str(), name.as_deref().unwrap_or_default()].concat() + &groups.concat()
+            };
+            let text: String = simple.iter().map(texts).collect();
             assert_eq!(text, packed.text, "both views of the roster are the same");
             let delta = |changes| Ok(Refreshed::Changed(Delta { changes, tag: None, warnings: Vec::new() }));
             match user.as_str() {
