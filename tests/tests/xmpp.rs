@@ -73,6 +73,7 @@ async fn start(stale: Duration) -> (WebApp, TestHost, SocketAddr) {
     let mut config = with_xmpp(&app, open_to_all());
     config.hosts[0].store.grace = Duration::ZERO;
     config.hosts[0].store.stale_if_error = stale;
+    config.hosts[0].limits.retry_first = Duration::from_millis(100);
     let host = TestHost::with(config).await;
     let address = host.xmpp.unwrap();
     (app, host, address)
