@@ -1,11 +1,9 @@
 //! The XMPP endpoint as one sink among others.
 //!
 //! The endpoint itself is the crate `roster-xmpp`, which knows nothing of this host. Here are the two seams: [`source`] is
-//! how it asks for rosters, [`sink`] how it hears of changes; and who may log in ([`accounts`],
-//! [`application`]). [`certificate`] is
-//! what they are shown, [`websocket`] for those behind a proxy, [`collector`] counts. [`XmppServer`] puts them together.
+//! how it asks for rosters, [`sink`] how it hears of changes; [`application`] is who may log in where that is asked over HTTP.
+//! [`certificate`] is what they are shown, [`websocket`] for those behind a proxy, [`collector`] counts. [`XmppServer`] puts them together.
 
-mod accounts;
 mod application;
 mod certificate;
 mod collector;
@@ -19,7 +17,9 @@ use std::sync::Arc;
 use axum::Router;
 use roster_xmpp::accounts::Accounts;
 use roster_xmpp::accounts::file::{AccountsFile, AccountsFileError};
+use roster_xmpp::accounts::fixed::FixedAccounts;
 use roster_xmpp::accounts::http::HttpAccounts;
+use roster_xmpp::accounts::table::Account;
 use roster_xmpp::config::EndpointConfig;
 use roster_xmpp::domain::Software;
 use roster_xmpp::roster_jid::DomainName;
@@ -27,15 +27,15 @@ use roster_xmpp::{Domain, DomainOptions, Endpoint, EndpointError, Hosted};
 use rustls::ServerConfig;
 use tokio::task::JoinSet;
 
-use crate::config::{AccountsConfig, Config, HostConfig, XmppConfig};
+use crate::config::{AccountsConfig, Config, HostConfig, Secret, XmppConfig};
 use crate::descriptors::For;
 use crate::http::ServeError;
 use crate::http_client::ClientBuildError;
 use crate::metrics::Metrics;
+use crate::model::Username;
 use crate::rosters::Rosters;
 use crate::tls::Certificates;
 
-use accounts::FixedAccounts;
 use application::Application;
 use certificate::Tls;
 pub use sink::XmppSink;
@@ -174,7 +174,10 @@ fn accounts_of(host: &HostConfig) -> Result<Option<Arc<dyn Accounts>>, XmppError
             let application = made.map_err(|source| XmppError::Client { domain: host.domain.clone(), source })?;
             Some(Arc::new(HttpAccounts::new(Box::new(application), http.cache)))
         }
-        Some(AccountsConfig::Fixed(passwords)) => Some(Arc::new(FixedAccounts::new(passwords))),
+        Some(AccountsConfig::Fixed(passwords)) => {
+            let account = |(user, password): &(Username, Secret)| (user.clone(), Account::new(password.reveal()));
+            Some(Arc::new(FixedAccounts::new(passwords.iter().map(account).collect())))
+        }
     })
 }
 

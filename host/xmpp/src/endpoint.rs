@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::accounts::credentials::random;
+use crate::accounts::decoy::Decoys;
 use crate::client_log::ClientLog;
 use crate::config::EndpointConfig;
 use crate::counters::Counters;
@@ -93,6 +94,9 @@ impl Endpoint {
                 listeners.push((listener, Listening { address, tls: direct }));
             }
         }
+        for hosted in &domains {
+            hosted.accounts.prepare();
+        }
         let counters = Arc::<Counters>::default();
         let client_log = Arc::new(ClientLog::new(&config.limits));
         let places = Places::new(&config.limits, Arc::clone(&counters), Arc::clone(&client_log));
@@ -103,9 +107,9 @@ impl Endpoint {
             domains: domains.into_iter().map(by_name).collect::<HashMap<_, _>>(),
             counters,
             client_log,
-            throttle: Arc::new(Throttle::new(&config.login)),
+            throttle: Arc::new(Throttle::new(&config.login, &config.timeouts)),
             resumables: Arc::<Resumables>::default(),
-            secret: random(),
+            decoys: Arc::new(Decoys::new(&random::<32>())),
             stop: stopped,
             config,
         };

@@ -9,6 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use ring::{digest, hmac, pbkdf2, rand};
 use subtle::ConstantTimeEq;
 
+use super::decoy::SALT;
+
 /// How often the password is hashed for new credentials. RFC 7677 asks for 4,096 at least; 10,000 of SHA-256 take about 3 ms
 /// here, and as long on the client.
 pub const ITERATIONS: NonZeroU32 = match NonZeroU32::new(10_000) {
@@ -17,8 +19,6 @@ pub const ITERATIONS: NonZeroU32 = match NonZeroU32::new(10_000) {
 };
 /// More would let whoever writes the file stall clients.
 const MOST_ITERATIONS: u32 = 1_000_000;
-/// Bytes of a new salt.
-const SALT: usize = 16;
 
 /// The hash function of a SCRAM mechanism.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -137,19 +137,6 @@ impl ScramCredentials {
         let other = Self::derive(self.hash, password, &self.salt, self.iterations);
         self.stored_key.ct_eq(&other.stored_key).into()
     }
-
-    /// Of nobody: a salt and iterations that look like those of an account, and a key nobody can prove to have.
-    ///
-    /// The salt is the same whenever the same name is asked for, as that of an account would be.
-    pub(crate) fn of_nobody(hash: ScramHash, secret: &[u8; 32], name: &str) -> Self {
-        let sign =
-            |what: &str| ScramHash::Sha256.sign(secret, format!("{what} {} {name}", hash.mechanism()).as_bytes());
-        let mut salt = sign("salt");
-        salt.truncate(SALT);
-        let mut stored_key = sign("stored");
-        stored_key.truncate(hash.length());
-        Self { hash, salt, iterations: ITERATIONS, server_key: stored_key.clone(), stored_key }
-    }
 }
 
 /// Bytes nobody can guess.
@@ -247,13 +234,5 @@ mod tests {
         let credentials = ScramCredentials::derive(ScramHash::Sha1, "pencil", &salt, NonZeroU32::new(4096).unwrap());
         assert_eq!(STANDARD.encode(&credentials.stored_key), "6dlGYMOdZcOPutkcNY8U2g7vK9Y=");
         assert_eq!(STANDARD.encode(&credentials.server_key), "D+CSWLOshSulAsxiupA+qs2/fTE=");
-    }
-
-    #[test]
-    fn nobodys_credentials_stay_the_same_and_differ_by_name() {
-        let of = |name| ScramCredentials::of_nobody(ScramHash::Sha256, &[7; 32], name);
-        assert_eq!(of("ghost"), of("ghost"));
-        assert_ne!(of("ghost").salt, of("ghoul").salt);
-        assert_eq!(of("ghost").salt.len(), SALT);
     }
 }

@@ -6,24 +6,22 @@
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use roster_model::Username;
-use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
 use super::credentials::{ScramCredentials, ScramHash, random};
+use super::decoy::Decoys;
 pub use super::edit::{add, import, list, load, remove, set_disabled, set_password};
 use super::table::{self, InvalidLine, Table};
-use super::{Accounts, AccountsUnavailable, Stored, Verdict};
+use super::{Accounts, AccountsUnavailable, Stored, Verdict, hashing, secret};
 
 /// A longer file is something else, bytes. Room for about 200,000 accounts.
 pub(super) const LONGEST_FILE: u64 = 64 << 20;
-/// Passwords that are hashed at once, for PLAIN. Each takes milliseconds of a core.
-const HASHED_AT_ONCE: usize = 4;
 
 /// The file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -121,9 +119,20 @@ impl Stamp {
 /// The accounts of a file, for an endpoint.
 pub struct AccountsFile {
     file: PathBuf,
-    current: Mutex<(Option<Stamp>, Arc<Table>)>,
-    secret: [u8; 32],
-    hashing: Semaphore,
+    current: Mutex<(Option<Stamp>, Arc<Known>)>,
+    secret: OnceLock<[u8; 32]>,
+}
+
+/// What is known of one state of the file.
+struct Known {
+    table: Table,
+    decoys: OnceLock<Decoys>,
+}
+
+impl Known {
+    fn new(table: Table) -> Arc<Self> {
+        Arc::new(Self { table, decoys: OnceLock::new() })
+    }
 }
 
 impl AccountsFile {
@@ -132,16 +141,11 @@ impl AccountsFile {
         let file = file.into();
         let stamp = Stamp::of(&file);
         let table = parse(&file, &read(&file)?)?;
-        Ok(Self {
-            file,
-            current: Mutex::new((stamp, Arc::new(table))),
-            secret: random(),
-            hashing: Semaphore::new(HASHED_AT_ONCE),
-        })
+        Ok(Self { file, current: Mutex::new((stamp, Known::new(table))), secret: OnceLock::new() })
     }
 
     /// The accounts now. Looks at the file, and reads it when it is another; the caller waits for the disk.
-    fn table(&self) -> Arc<Table> {
+    fn known(&self) -> Arc<Known> {
         let stamp = Stamp::of(&self.file);
         let mut current = self.current.lock();
         if current.0 != stamp {
@@ -150,12 +154,31 @@ impl AccountsFile {
             match read(&self.file).and_then(|text| parse(&self.file, &text)) {
                 Ok(table) => {
                     info!(file = %self.file.display(), accounts = table.len(), "the accounts were read again");
-                    current.1 = Arc::new(table);
+                    current.1 = Known::new(table);
                 }
                 Err(error) => warn!(%error, "the accounts stay as they were"),
             }
         }
         Arc::clone(&current.1)
+    }
+
+    /// Made when it is first needed: who only looks whether the accounts can be read leaves nothing behind.
+    fn secret(&self) -> &[u8; 32] {
+        self.secret.get_or_init(|| {
+            let file = secret::beside(&self.file);
+            secret::load_or_make(&file).unwrap_or_else(|error| {
+                warn!(
+                    file = %file.display(), %error,
+                    "the secret for the salts of names without an account can be neither read nor made, so these salts \
+                     change with each start, which tells them from accounts; put 32 random bytes in the file"
+                );
+                random()
+            })
+        })
+    }
+
+    fn decoys<'a>(&self, known: &'a Known) -> &'a Decoys {
+        known.decoys.get_or_init(|| Decoys::like(self.secret(), known.table.values()))
     }
 }
 
@@ -165,36 +188,26 @@ impl Accounts for AccountsFile {
         true
     }
 
+    fn prepare(&self) {
+        self.decoys(&self.known());
+    }
+
+    fn decoy(&self, domain: &str, name: &str, hash: ScramHash) -> Option<ScramCredentials> {
+        Some(self.decoys(&self.known()).credentials(domain, name, hash))
+    }
+
     async fn credentials(&self, user: &Username, hash: ScramHash) -> Result<Option<Stored>, AccountsUnavailable> {
-        let table = self.table();
-        let stored = table.get(user).and_then(|account| {
-            let credentials = account.get(hash)?.clone();
-            Some(Stored { credentials, disabled: account.disabled })
-        });
-        Ok(stored)
+        Ok(self.known().table.get(user).and_then(|account| account.stored(hash)))
     }
 
     async fn verify_plain(&self, user: &Username, password: &str) -> Result<Verdict, AccountsUnavailable> {
-        let account = self.table().get(user).cloned();
-        let (known, disabled) = (account.is_some(), account.as_ref().is_some_and(|account| account.disabled));
-        let credentials = account
-            .and_then(|account| account.strongest().cloned())
-            .unwrap_or_else(|| ScramCredentials::of_nobody(ScramHash::Sha256, &self.secret, user.as_str()));
-        let unavailable = |reason: &str| AccountsUnavailable { reason: reason.to_owned() };
-        let _turn = self.hashing.acquire().await.map_err(|_| unavailable("the server is shutting down"))?;
-        let password = password.to_owned();
-        let right = tokio::task::spawn_blocking(move || credentials.is_of(&password));
-        let right = right.await.map_err(|_| unavailable("a password could not be hashed"))?;
-        Ok(match (known && right, disabled) {
-            (false, _) => Verdict::Refused,
-            (true, false) => Verdict::Accepted,
-            (true, true) => Verdict::Disabled,
-        })
+        let known = self.known();
+        hashing::verify(known.table.get(user), self.decoys(&known), user.as_str(), password).await
     }
 
     async fn gone(&self, mut users: Vec<Username>) -> Vec<Username> {
-        let table = self.table();
-        users.retain(|user| table.get(user).is_none_or(|account| account.disabled));
+        let known = self.known();
+        users.retain(|user| known.table.get(user).is_none_or(|account| account.disabled));
         users
     }
 }

@@ -3,14 +3,21 @@
 //! - [`credentials`]: what is stored instead of a password
 //! - [`file`](mod@file): a file of them
 //! - `edit`: what changes such a file; `replace`: how it does so in one step
+//! - [`fixed`]: accounts that are given
+//! - [`decoy`]: what those are asked to prove who have none; `secret`: what it depends on
+//! - `hashing`: where passwords are hashed
 //! - [`table`]: the text of such a file
 //! - [`http`]: the application checks passwords
 
 pub mod credentials;
+pub mod decoy;
 mod edit;
 pub mod file;
+pub mod fixed;
+mod hashing;
 pub mod http;
 mod replace;
+mod secret;
 pub mod table;
 
 use async_trait::async_trait;
@@ -24,6 +31,16 @@ pub trait Accounts: Send + Sync + 'static {
     /// Whether [`Accounts::credentials`] knows any: whether SCRAM is offered. Not by default.
     fn has_credentials(&self) -> bool {
         false
+    }
+
+    /// Called before anybody is served: makes what has to be there.
+    fn prepare(&self) {}
+
+    /// What is made up for a `name` without an account, so that it looks like one that has one: it has to stay the same, also
+    /// when the process is started again. The endpoint makes it up, with a secret of this process, if an implementation
+    /// does not know better.
+    fn decoy(&self, _domain: &str, _name: &str, _hash: ScramHash) -> Option<ScramCredentials> {
+        None
     }
 
     /// What a password of `user` can be proved against; `None` if there is no such account.

@@ -9,6 +9,7 @@ use std::fmt::Write;
 
 use roster_model::Username;
 
+use super::Stored;
 use super::credentials::{InvalidCredentials, ScramCredentials, ScramHash};
 
 const DISABLED: &str = "disabled";
@@ -39,6 +40,11 @@ impl Account {
     /// The strongest there are.
     pub fn strongest(&self) -> Option<&ScramCredentials> {
         self.get(ScramHash::Sha256).or(self.get(ScramHash::Sha1))
+    }
+
+    /// What an endpoint has to know for a login with `hash`.
+    pub(super) fn stored(&self, hash: ScramHash) -> Option<Stored> {
+        Some(Stored { credentials: self.get(hash)?.clone(), disabled: self.disabled })
     }
 
     fn line(&self, user: &Username) -> String {

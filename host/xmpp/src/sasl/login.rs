@@ -1,16 +1,19 @@
 //! The exchange of one stream.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use roster_jid::Jid;
 use roster_model::Username;
+use tokio::time::timeout;
 
 use super::failure::SaslFailure;
 use super::scram::{Binding, Challenged, ClientFirst};
-use super::throttle::{Limit, Throttle};
-use crate::accounts::{Accounts, AccountsUnavailable, ScramCredentials, ScramHash, Verdict};
+use super::throttle::{Attempt, Limit, Throttle};
+use crate::accounts::decoy::Decoys;
+use crate::accounts::{Accounts, AccountsUnavailable, ScramHash, Verdict};
 use crate::client_log::{Client, ClientLog, Detail, What};
 use crate::counters::Counters;
 
@@ -57,8 +60,10 @@ pub(crate) struct Surroundings {
     pub(crate) throttle: Arc<Throttle>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) log: Arc<ClientLog>,
-    /// Makes up credentials of those who do not exist.
-    pub(crate) secret: [u8; 32],
+    /// Makes up credentials of those who do not exist, where the accounts do not.
+    pub(crate) decoys: Arc<Decoys>,
+    /// So long the accounts may take to say what they know.
+    pub(crate) patience: Duration,
 }
 
 /// One stream's login.
@@ -69,6 +74,8 @@ pub(crate) struct Login {
     mechanism: Option<Mechanism>,
     /// The same: what the client says it is called.
     account: Option<String>,
+    /// The same: its place. Whatever becomes of it, it has failed unless it is given back.
+    attempt: Option<Attempt>,
 }
 
 enum State {
@@ -77,6 +84,7 @@ enum State {
     Chosen(Mechanism),
     Challenged {
         scram: Box<Challenged>,
+        /// `None` if there is no such account.
         user: Option<Username>,
         disabled: bool,
     },
@@ -98,7 +106,7 @@ enum Denial {
     /// The client breaks the mechanism's rules, or asks for what it cannot have.
     Refused(SaslFailure),
     /// No such account, or not its password; or its password, and the account may not be used.
-    Failed { user: Option<Username>, disabled: bool },
+    Failed { disabled: bool },
     /// Too many have failed before.
     Throttled(Limit),
     /// Nobody can say.
@@ -119,7 +127,7 @@ impl From<AccountsUnavailable> for Denial {
 
 impl Login {
     pub(crate) fn new(around: Surroundings) -> Self {
-        Self { around, state: State::Idle, mechanism: None, account: None }
+        Self { around, state: State::Idle, mechanism: None, account: None, attempt: None }
     }
 
     /// The names of the mechanisms that are offered, best first.
@@ -142,7 +150,11 @@ impl Login {
 
     /// `<auth mechanism='…'>`. `data` is the text in it, as it came.
     pub(crate) async fn start(&mut self, mechanism: &str, data: &str) -> Step {
-        (self.state, self.mechanism, self.account) = (State::Idle, None, None);
+        if !matches!(std::mem::replace(&mut self.state, State::Idle), State::Idle) {
+            // A client that has changed its mind aborts first; else a question would cost nothing.
+            return self.told(Err(SaslFailure::MalformedRequest.into()));
+        }
+        (self.mechanism, self.account) = (None, None);
         let step = self.choose(mechanism, data).await;
         self.told(step)
     }
@@ -186,8 +198,8 @@ impl Login {
             (State::Chosen(mechanism), message) => self.first(mechanism, &message).await,
             (State::Challenged { scram, user, disabled }, message) => match (scram.verify(&message), user) {
                 (Ok(signature), Some(user)) if !disabled => Ok(Step::Success(user, Some(STANDARD.encode(signature)))),
-                (Ok(_), user) => Err(Denial::Failed { user, disabled }),
-                (Err(SaslFailure::NotAuthorized), user) => Err(Denial::Failed { user, disabled: false }),
+                (Ok(_), _) => Err(Denial::Failed { disabled }),
+                (Err(SaslFailure::NotAuthorized), _) => Err(Denial::Failed { disabled: false }),
                 (Err(failure), _) => Err(failure.into()),
             },
         }
@@ -209,14 +221,18 @@ impl Login {
         // A name nobody can have is treated like one nobody has.
         let user = self.named(&first.name);
         self.check_authzid(first.authzid.as_deref(), user.as_ref())?;
-        self.check_throttle(user.as_ref())?;
+        self.begin(user.as_ref()).await?;
+        let Surroundings { domain, accounts, decoys, .. } = &self.around;
+        let name = user.as_ref().map_or(first.name.as_str(), Username::as_str);
+        // Also for those who exist, so that it takes the same time.
+        let decoy = accounts.decoy(domain, name, hash).unwrap_or_else(|| decoys.credentials(domain, name, hash));
         let stored = match &user {
             None => None,
-            Some(user) => self.around.accounts.credentials(user, hash).await?,
+            Some(user) => self.in_time(accounts.credentials(user, hash)).await?,
         };
         let (user, credentials, disabled) = match stored {
             Some(stored) => (user, stored.credentials, stored.disabled),
-            None => (user, ScramCredentials::of_nobody(hash, &self.around.secret, &first.name), false),
+            None => (None, decoy, false),
         };
         let (challenge, challenged) = first.challenge(credentials);
         self.state = State::Challenged { scram: Box::new(challenged), user, disabled };
@@ -235,13 +251,16 @@ impl Login {
         if name.is_empty() || password.is_empty() {
             return Err(SaslFailure::MalformedRequest.into());
         }
-        let Some(user) = self.named(name) else { return Err(Denial::Failed { user: None, disabled: false }) };
-        self.check_authzid(Some(authzid).filter(|authzid| !authzid.is_empty()), Some(&user))?;
-        self.check_throttle(Some(&user))?;
-        match self.around.accounts.verify_plain(&user, password).await? {
+        let user = self.named(name);
+        if user.is_some() {
+            self.check_authzid(Some(authzid).filter(|authzid| !authzid.is_empty()), user.as_ref())?;
+        }
+        self.begin(user.as_ref()).await?;
+        let Some(user) = user else { return Err(Denial::Failed { disabled: false }) };
+        match self.in_time(self.around.accounts.verify_plain(&user, password)).await? {
             Verdict::Accepted => Ok(Step::Success(user, None)),
-            Verdict::Refused => Err(Denial::Failed { user: Some(user), disabled: false }),
-            Verdict::Disabled => Err(Denial::Failed { user: Some(user), disabled: true }),
+            Verdict::Refused => Err(Denial::Failed { disabled: false }),
+            Verdict::Disabled => Err(Denial::Failed { disabled: true }),
         }
     }
 
@@ -266,29 +285,49 @@ impl Login {
         }
     }
 
-    fn check_throttle(&self, user: Option<&Username>) -> Result<(), Denial> {
+    async fn begin(&mut self, user: Option<&Username>) -> Result<(), Denial> {
         let Surroundings { throttle, client, domain, .. } = &self.around;
-        throttle.check(client.address, domain, user).map_err(Denial::Throttled)
+        self.attempt = Some(throttle.begin(client.address, domain, user).await.map_err(Denial::Throttled)?);
+        Ok(())
+    }
+
+    /// What the accounts say, if they say it before the connection's deadline: who is kept waiting has not failed.
+    async fn in_time<T>(
+        &self,
+        answer: impl Future<Output = Result<T, AccountsUnavailable>>,
+    ) -> Result<T, AccountsUnavailable> {
+        let patience = self.around.patience;
+        timeout(patience, answer).await.unwrap_or_else(|_| {
+            Err(AccountsUnavailable { reason: format!("nobody said within {patience:?} who may log in") })
+        })
     }
 
     /// Counts and logs what has become of a try. What the client is told of a denial does not say whether there is such an
     /// account, nor whether it is disabled.
-    fn told(&self, step: Result<Step, Denial>) -> Step {
-        let Surroundings { throttle, counters, client, domain, .. } = &self.around;
-        let address = client.address;
+    fn told(&mut self, step: Result<Step, Denial>) -> Step {
+        if let Ok(Step::Challenge(data)) = step {
+            return Step::Challenge(data);
+        }
+        let attempt = self.attempt.take();
+        let counters = &self.around.counters;
         let (what, detail, step) = match step {
-            Ok(Step::Challenge(data)) => return Step::Challenge(data),
             Ok(step) => {
+                attempt.into_iter().for_each(Attempt::give_back);
                 counters.logins.increase();
                 (What::LoginSucceeded, Detail::default(), step)
+            }
+            // In the middle of an exchange, where the client has learned something already.
+            Err(Denial::Refused(failure)) if attempt.is_some() => {
+                counters.login_failures.increase();
+                let detail = Detail { reason: Some(failure.name()), ..Detail::default() };
+                (What::LoginFailed, detail, Step::Failure(failure))
             }
             Err(Denial::Refused(failure)) => {
                 let detail = Detail { reason: Some(failure.name()), ..Detail::default() };
                 (What::LoginRefused, detail, Step::Failure(failure))
             }
-            Err(Denial::Failed { user, disabled }) => {
+            Err(Denial::Failed { disabled }) => {
                 counters.login_failures.increase();
-                throttle.failed(address, domain, user.as_ref());
                 let failure = SaslFailure::NotAuthorized;
                 let reason = Some(if disabled { "account-disabled" } else { failure.name() });
                 (What::LoginFailed, Detail { reason, ..Detail::default() }, Step::Failure(failure))
@@ -299,6 +338,7 @@ impl Login {
                 (What::LoginThrottled, detail, Step::Failure(SaslFailure::TemporaryAuthFailure))
             }
             Err(Denial::Unchecked(error)) => {
+                attempt.into_iter().for_each(Attempt::give_back);
                 let text = error.to_string();
                 self.note(What::LoginUnchecked, Detail { text: Some(&text), ..Detail::default() });
                 return Step::Failure(SaslFailure::TemporaryAuthFailure);
@@ -312,6 +352,16 @@ impl Login {
         let client = Client { account: self.account.clone(), ..self.around.client.clone() };
         let mechanism = self.mechanism.map(Mechanism::name);
         self.around.log.note(what, &client, Detail { mechanism, ..detail });
+    }
+}
+
+impl Drop for Login {
+    /// The connection is gone, or its time is over, in the middle of an exchange.
+    fn drop(&mut self) {
+        if self.attempt.take().is_some() {
+            self.around.counters.login_failures.increase();
+            self.note(What::LoginFailed, Detail { reason: Some("abandoned"), ..Detail::default() });
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use super::resume::Resumables;
 use super::run::{Ran, last_words, overflow, run};
 use crate::accounts::Accounts;
 use crate::accounts::credentials::random;
+use crate::accounts::decoy::Decoys;
 use crate::client_log::{Client, ClientLog, Detail, What};
 use crate::config::EndpointConfig;
 use crate::counters::Counters;
@@ -50,8 +51,8 @@ pub(crate) struct Shared {
     pub(crate) client_log: Arc<ClientLog>,
     pub(crate) throttle: Arc<Throttle>,
     pub(crate) resumables: Arc<Resumables>,
-    /// Makes up credentials of those who do not exist.
-    pub(crate) secret: [u8; 32],
+    /// Makes up credentials of those who do not exist, where the accounts do not.
+    pub(crate) decoys: Arc<Decoys>,
     pub(crate) stop: watch::Receiver<bool>,
 }
 
@@ -109,6 +110,8 @@ async fn log_in(shared: &Arc<Shared>, wire: &mut Wire, client: &mut Client, encr
         Err(_) => StreamCondition::ConnectionTimeout.because(format!("not logged in after {limit:?}")).into(),
     };
     let answered = negotiation.answered;
+    // With it goes a login that was not finished, before a client that does not read is waited for.
+    drop(negotiation);
     say_goodbye(shared, wire, client, end, answered).await;
     None
 }

@@ -143,7 +143,8 @@ impl<'a> Negotiation<'a> {
             throttle: Arc::clone(&self.shared.throttle),
             counters: Arc::clone(&self.shared.counters),
             log: Arc::clone(&self.shared.client_log),
-            secret: self.shared.secret,
+            decoys: Arc::clone(&self.shared.decoys),
+            patience: config.timeouts.login / 2,
         })
     }
 
