@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use roster_model::{Contact, Contacts, Snapshot, Subscription, Username};
+use roster_xmpp::accounts::Accounts;
 use roster_xmpp::accounts::file::{AccountsFile, add};
 use roster_xmpp::config::EndpointConfig;
 use roster_xmpp::counters::Counters;
@@ -85,7 +86,12 @@ impl Server {
         Self::with(config()).await
     }
 
-    pub async fn with(mut config: EndpointConfig) -> Self {
+    pub async fn with(config: EndpointConfig) -> Self {
+        Self::with_accounts(config, None).await
+    }
+
+    /// With others than those of the file.
+    pub async fn with_accounts(mut config: EndpointConfig, others: Option<Arc<dyn Accounts>>) -> Self {
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
         config.listen = vec![loopback];
         config.listen_tls = vec![loopback];
@@ -119,7 +125,8 @@ impl Server {
         });
         let options = DomainOptions::new(roster_xmpp::roster_jid::DomainName::new("example.com").unwrap());
         let domain = Domain::new(options, Arc::clone(&friends) as Arc<dyn RosterSource>);
-        let hosted = Hosted { domain, accounts: Arc::new(AccountsFile::open(&accounts).unwrap()) };
+        let of_file = || Arc::new(AccountsFile::open(&accounts).unwrap()) as Arc<dyn Accounts>;
+        let hosted = Hosted { domain, accounts: others.unwrap_or_else(of_file) };
         let endpoint = Endpoint::bind(config, Some(Arc::new(server)), vec![hosted]).await.unwrap();
         let listening = endpoint.listening();
         let address = |tls| listening.iter().find(|one| one.tls == tls).unwrap().address;

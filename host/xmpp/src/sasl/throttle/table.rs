@@ -132,4 +132,11 @@ impl Table {
             self.buckets.remove(&emptiest);
         }
     }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        assert!(self.idle.iter().all(|(_, key)| self.buckets.contains_key(key)), "both tell of the same buckets");
+        assert_eq!(self.idle.len(), self.buckets.values().filter(|bucket| bucket.pending.is_empty()).count());
+        self.buckets.len()
+    }
 }
