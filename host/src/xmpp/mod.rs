@@ -12,6 +12,7 @@ mod source;
 mod websocket;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
@@ -103,7 +104,7 @@ impl XmppServer {
     ) -> Result<Self, XmppError> {
         let (mut hosted, mut domains) = (Vec::new(), Vec::new());
         for (host, rosters) in config.hosts.iter().zip(rosters) {
-            let Some(accounts) = accounts_of(host)? else { continue };
+            let Some(accounts) = accounts_of(host, config.plugin_state.as_deref())? else { continue };
             let unfit = |_| XmppError::Domain { domain: host.domain.clone() };
             let name = DomainName::new(&host.domain).map_err(unfit)?;
             let software =
@@ -157,17 +158,21 @@ impl XmppServer {
 
 /// Everything short of listening, the certificate aside: can anybody log in?
 pub(crate) fn check(hosts: &[HostConfig]) -> Result<(), XmppError> {
-    let accounts: Result<Vec<_>, _> = hosts.iter().map(accounts_of).collect();
+    let accounts: Result<Vec<_>, _> = hosts.iter().map(|host| accounts_of(host, None)).collect();
     if accounts?.iter().all(Option::is_none) { Err(XmppError::NoAccounts) } else { Ok(()) }
 }
 
-fn accounts_of(host: &HostConfig) -> Result<Option<Arc<dyn Accounts>>, XmppError> {
+/// `state`: where the host may write, if it cannot beside the accounts.
+fn accounts_of(host: &HostConfig, state: Option<&Path>) -> Result<Option<Arc<dyn Accounts>>, XmppError> {
     Ok(match &host.accounts {
         None => None,
         Some(AccountsConfig::File(path)) => {
             let opened = AccountsFile::open(path);
             let file = opened.map_err(|source| XmppError::Accounts { domain: host.domain.clone(), source })?;
-            Some(Arc::new(file))
+            Some(Arc::new(match state {
+                Some(state) => file.or_secret_in(state.join(format!("accounts-{}.secret", host.domain))),
+                None => file,
+            }))
         }
         Some(AccountsConfig::Http(http)) => {
             let made = Application::new(http, host);

@@ -119,7 +119,11 @@ impl Stamp {
 /// The accounts of a file, for an endpoint.
 pub struct AccountsFile {
     file: PathBuf,
-    current: Mutex<(Option<Stamp>, Arc<Known>)>,
+    current: Arc<Mutex<(Option<Stamp>, Arc<Known>)>>,
+    /// Held by who reads the file again.
+    reading: Arc<tokio::sync::Mutex<()>>,
+    /// Where the secret is, or can be made.
+    places: Vec<PathBuf>,
     secret: OnceLock<[u8; 32]>,
 }
 
@@ -130,8 +134,12 @@ struct Known {
 }
 
 impl Known {
-    fn new(table: Table) -> Arc<Self> {
-        Arc::new(Self { table, decoys: OnceLock::new() })
+    fn new(table: Table) -> Self {
+        Self { table, decoys: OnceLock::new() }
+    }
+
+    fn decoys(&self, secret: &[u8; 32]) -> &Decoys {
+        self.decoys.get_or_init(|| Decoys::like(secret, self.table.values()))
     }
 }
 
@@ -141,44 +149,74 @@ impl AccountsFile {
         let file = file.into();
         let stamp = Stamp::of(&file);
         let table = parse(&file, &read(&file)?)?;
-        Ok(Self { file, current: Mutex::new((stamp, Known::new(table))), secret: OnceLock::new() })
+        Ok(Self {
+            places: vec![secret::beside(&file)],
+            file,
+            current: Arc::new(Mutex::new((stamp, Arc::new(Known::new(table))))),
+            reading: Arc::default(),
+            secret: OnceLock::new(),
+        })
     }
 
-    /// The accounts now. Looks at the file, and reads it when it is another; the caller waits for the disk.
-    fn known(&self) -> Arc<Known> {
+    /// Where the secret for made-up salts is if it can be neither found nor made beside the file of accounts.
+    #[must_use]
+    pub fn or_secret_in(mut self, file: impl Into<PathBuf>) -> Self {
+        self.places.push(file.into());
+        self
+    }
+
+    fn current(&self) -> Arc<Known> {
+        Arc::clone(&self.current.lock().1)
+    }
+
+    /// The accounts now. Looks at the file, and has it read when it is another; all who ask meanwhile wait for that.
+    async fn known(&self) -> Arc<Known> {
         let stamp = Stamp::of(&self.file);
-        let mut current = self.current.lock();
-        if current.0 != stamp {
+        if self.current.lock().0 == stamp {
+            return self.current();
+        }
+        let turn = Arc::clone(&self.reading).lock_owned().await;
+        let (file, current, secret) = (self.file.clone(), Arc::clone(&self.current), *self.secret());
+        // A long file takes a good part of a second.
+        let done = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let stamp = Stamp::of(&file);
+            if current.lock().0 == stamp {
+                return;
+            }
+            let again = read(&file).and_then(|text| parse(&file, &text)).map(Known::new);
+            if let Ok(known) = &again {
+                known.decoys(&secret);
+            }
+            let mut current = current.lock();
             // Whatever comes of it, the same state of the file is not read again.
             current.0 = stamp;
-            match read(&self.file).and_then(|text| parse(&self.file, &text)) {
-                Ok(table) => {
-                    info!(file = %self.file.display(), accounts = table.len(), "the accounts were read again");
-                    current.1 = Known::new(table);
+            match again {
+                Ok(known) => {
+                    info!(file = %file.display(), accounts = known.table.len(), "the accounts were read again");
+                    current.1 = Arc::new(known);
                 }
                 Err(error) => warn!(%error, "the accounts stay as they were"),
             }
+        });
+        if let Err(error) = done.await {
+            warn!(%error, "the accounts stay as they were");
         }
-        Arc::clone(&current.1)
+        self.current()
     }
 
     /// Made when it is first needed: who only looks whether the accounts can be read leaves nothing behind.
     fn secret(&self) -> &[u8; 32] {
         self.secret.get_or_init(|| {
-            let file = secret::beside(&self.file);
-            secret::load_or_make(&file).unwrap_or_else(|error| {
+            secret::load_or_make(&self.places).unwrap_or_else(|error| {
                 warn!(
-                    file = %file.display(), %error,
+                    file = %secret::beside(&self.file).display(), %error,
                     "the secret for the salts of names without an account can be neither read nor made, so these salts \
                      change with each start, which tells them from accounts; put 32 random bytes in the file"
                 );
                 random()
             })
         })
-    }
-
-    fn decoys<'a>(&self, known: &'a Known) -> &'a Decoys {
-        known.decoys.get_or_init(|| Decoys::like(self.secret(), known.table.values()))
     }
 }
 
@@ -189,24 +227,24 @@ impl Accounts for AccountsFile {
     }
 
     fn prepare(&self) {
-        self.decoys(&self.known());
+        self.current().decoys(self.secret());
     }
 
     fn decoy(&self, domain: &str, name: &str, hash: ScramHash) -> Option<ScramCredentials> {
-        Some(self.decoys(&self.known()).credentials(domain, name, hash))
+        Some(self.current().decoys(self.secret()).credentials(domain, name, hash))
     }
 
     async fn credentials(&self, user: &Username, hash: ScramHash) -> Result<Option<Stored>, AccountsUnavailable> {
-        Ok(self.known().table.get(user).and_then(|account| account.stored(hash)))
+        Ok(self.known().await.table.get(user).and_then(|account| account.stored(hash)))
     }
 
     async fn verify_plain(&self, user: &Username, password: &str) -> Result<Verdict, AccountsUnavailable> {
-        let known = self.known();
-        hashing::verify(known.table.get(user), self.decoys(&known), user.as_str(), password).await
+        let known = self.known().await;
+        hashing::verify(known.table.get(user), known.decoys(self.secret()), user.as_str(), password).await
     }
 
     async fn gone(&self, mut users: Vec<Username>) -> Vec<Username> {
-        let known = self.known();
+        let known = self.known().await;
         users.retain(|user| known.table.get(user).is_none_or(|account| account.disabled));
         users
     }

@@ -24,12 +24,26 @@ pub(super) fn beside(accounts: &Path) -> PathBuf {
     name.into()
 }
 
-/// What is in the file, which is made if there is none.
-pub(super) fn load_or_make(file: &Path) -> io::Result<[u8; 32]> {
-    match load(file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        loaded => return loaded,
+/// What is in the first of these files that there is; else it is made, in the first place where that is possible. The error is
+/// that of the first place.
+pub(super) fn load_or_make(files: &[PathBuf]) -> io::Result<[u8; 32]> {
+    for file in files {
+        match load(file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            loaded => return loaded,
+        }
     }
+    let mut first = None;
+    for file in files {
+        match make(file) {
+            Ok(secret) => return Ok(secret),
+            Err(error) => first = first.or(Some(error)),
+        }
+    }
+    Err(first.unwrap_or_else(|| io::ErrorKind::NotFound.into()))
+}
+
+fn make(file: &Path) -> io::Result<[u8; 32]> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // With mode 0600.
     let mut new = tempfile::Builder::new().prefix(".accounts-").tempfile_in(folder)?;
@@ -64,7 +78,7 @@ fn load(file: &Path) -> io::Result<[u8; 32]> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
 
     #[test]
@@ -73,7 +87,8 @@ mod tests {
         let file = beside(&folder.path().join("accounts.txt"));
         assert!(file.ends_with("accounts.txt.secret"));
         let secrets: Vec<_> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| load_or_make(&file).unwrap())).collect();
+            let threads: Vec<_> =
+                (0..8).map(|_| scope.spawn(|| load_or_make(std::slice::from_ref(&file)).unwrap())).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         assert!(secrets.iter().all(|secret| Some(secret) == secrets.first() && *secret != [0; 32]));
@@ -84,8 +99,11 @@ mod tests {
             assert_eq!(mode & 0o777, 0o600);
         }
         fs::write(&file, "given by the operator").unwrap();
-        assert_eq!(load_or_make(&file).unwrap(), load_or_make(&file).unwrap());
-        assert_ne!(Some(&load_or_make(&file).unwrap()), secrets.first());
+        assert_eq!(
+            load_or_make(std::slice::from_ref(&file)).unwrap(),
+            load_or_make(std::slice::from_ref(&file)).unwrap()
+        );
+        assert_ne!(Some(&load_or_make(std::slice::from_ref(&file)).unwrap()), secrets.first());
     }
 
     #[test]
@@ -94,10 +112,23 @@ mod tests {
         let file = folder.path().join("secret");
         for (bytes, fits) in [(0, false), (15, false), (16, true), (4096, true), (4097, false)] {
             fs::write(&file, vec![b'x'; bytes]).unwrap();
-            assert_eq!(load_or_make(&file).is_ok(), fits, "{bytes} bytes");
+            assert_eq!(load_or_make(std::slice::from_ref(&file)).is_ok(), fits, "{bytes} bytes");
             assert_eq!(fs::metadata(&file).unwrap().len(), bytes as u64);
         }
-        assert!(load_or_make(folder.path()).is_err(), "a folder");
-        assert!(load_or_make(&folder.path().join("none/secret")).is_err());
+        let [a_folder, nowhere] = [folder.path().to_owned(), folder.path().join("none/secret")];
+        assert!(load_or_make(&[a_folder]).is_err());
+        assert!(load_or_make(&[nowhere]).is_err());
+    }
+
+    #[test]
+    fn where_the_first_place_cannot_be_written_the_next_one_is_taken_and_one_that_is_there_stays_in_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let places = ["a/accounts.txt.secret", "b/accounts.secret"].map(|name| folder.path().join(name));
+        fs::create_dir(folder.path().join("b")).unwrap();
+        let secret = load_or_make(&places).unwrap();
+        assert!(places[1].is_file());
+        fs::create_dir(folder.path().join("a")).unwrap();
+        assert_eq!(load_or_make(&places).unwrap(), secret);
+        assert!(!places[0].exists());
     }
 }
