@@ -148,7 +148,8 @@ pub struct LoginLimits {
     /// Failures with one account's name, from anywhere, before logins to it are turned away for a while. That lets a
     /// stranger keep somebody out, so it is well above what an address may. Default: 100.
     pub failures_per_account: u32,
-    /// In this time so many failures are forgotten, bit by bit. Default: 10 min.
+    /// In this time so many failures are forgotten, bit by bit. Attempts that are under way count as failures until they have
+    /// succeeded; others wait for them, for a third of [`Timeouts::login`] at most. Default: 10 min.
     pub forgotten_after: Duration,
 }
 

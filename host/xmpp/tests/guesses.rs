@@ -5,7 +5,7 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use base64::Engine;
@@ -110,7 +110,7 @@ async fn those_who_come_back_all_at_once_are_all_let_in() {
 
 #[tokio::test]
 async fn who_cannot_be_checked_has_not_failed() {
-    for (user, login) in [("down", 30_000), ("stuck", 400)] {
+    for (user, login) in [("down", 3_000), ("stuck", 400)] {
         let application = Application::default();
         let mut config = limited(1, 1);
         config.timeouts.login = Duration::from_millis(login);
@@ -122,6 +122,22 @@ async fn who_cannot_be_checked_has_not_failed() {
         assert_eq!((application.0.load(Relaxed), server.counters.logins_throttled.get()), (3, 0), "{user}");
         assert_eq!(server.counters.login_failures.get(), 0);
     }
+}
+
+#[tokio::test]
+async fn an_application_that_cannot_say_is_asked_no_more_than_now_and_then() {
+    let application = Application::default();
+    let mut config = limited(2, 100);
+    config.timeouts.login = Duration::from_secs(6);
+    let server = application.serve(config).await;
+    let began = Instant::now();
+    let answers = on_many(&server, 30, &plain("down", "x")).await;
+    assert!(answers.iter().all(|answer| answer.contains("<temporary-auth-failure/>")), "{answers:?}");
+    // Two at once, and each takes a fifth of a second.
+    let most = 2.0 * (1.0 + began.elapsed().as_secs_f64() / 0.2);
+    let asked = application.0.load(Relaxed);
+    assert!(asked as f64 <= most, "{asked}, where {most} are allowed");
+    assert!(asked >= 2);
 }
 
 #[tokio::test]

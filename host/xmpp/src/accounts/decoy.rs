@@ -180,7 +180,7 @@ impl Decoys {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
 
     const GHOST: [&str; 3] = ["example.com", "ghost", "secret"];

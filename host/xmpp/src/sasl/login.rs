@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use roster_jid::Jid;
 use roster_model::Username;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::failure::SaslFailure;
 use super::scram::{Binding, Challenged, ClientFirst};
@@ -16,6 +16,9 @@ use crate::accounts::decoy::Decoys;
 use crate::accounts::{Accounts, AccountsUnavailable, ScramHash, Verdict};
 use crate::client_log::{Client, ClientLog, Detail, What};
 use crate::counters::Counters;
+
+/// As a part of the time that accounts may take, after an answer that nobody can say: a second with the defaults.
+const PAUSES: u32 = 15;
 
 /// The mechanisms, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -297,9 +300,15 @@ impl Login {
         answer: impl Future<Output = Result<T, AccountsUnavailable>>,
     ) -> Result<T, AccountsUnavailable> {
         let patience = self.around.patience;
-        timeout(patience, answer).await.unwrap_or_else(|_| {
-            Err(AccountsUnavailable { reason: format!("nobody said within {patience:?} who may log in") })
-        })
+        match timeout(patience, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => {
+                // It is no failure, so only that its place is taken keeps a client from asking as fast as it can.
+                sleep(patience / PAUSES).await;
+                Err(error)
+            }
+            Err(_) => Err(AccountsUnavailable { reason: format!("nobody said within {patience:?} who may log in") }),
+        }
     }
 
     /// Counts and logs what has become of a try. What the client is told of a denial does not say whether there is such an
