@@ -2,11 +2,13 @@
 //!
 //! - [`parser`]: bytes to headers and elements, within limits
 //! - [`names`]: namespaces, for the parser
+//! - [`cost`]: what a stanza takes in memory, and when it is written again
 //! - [`header`]: what both headers say
 //! - [`writer`]: elements to text
 //! - [`error`]: what ends a stream
 //! - [`ns`]: the namespaces
 
+pub mod cost;
 pub mod error;
 pub mod header;
 mod names;

@@ -9,6 +9,9 @@ use super::error::{StreamCondition, StreamError};
 /// Declarations in scope at one place. A stanza of XMPP has a handful; looking a prefix up goes through all of them.
 const MOST_DECLARATIONS: usize = 128;
 
+/// Elements of which one is kept to share its namespace's name. Stanzas repeat a few.
+const MOST_SHARED: usize = 16;
+
 /// A start tag while it is read.
 pub(super) struct OpenTag {
     pub(super) name: RawQName,
@@ -47,6 +50,9 @@ pub(super) struct Declarations {
     all: Vec<(Option<NcName>, Namespace<'static>)>,
     /// How many there were before each open element.
     levels: Vec<usize>,
+    /// Elements without anything in them, one of each kind: `minidom` makes an element from a copy of its namespace's name,
+    /// but a copy of an element shares it.
+    shared: Vec<Element>,
 }
 
 impl Declarations {
@@ -55,11 +61,27 @@ impl Declarations {
         self.levels.len()
     }
 
-    pub(super) fn open(&mut self, tag: OpenTag) -> Result<Element, StreamError> {
+    /// The element, and whether it shares its namespace's name with one before.
+    pub(super) fn open(&mut self, tag: OpenTag) -> Result<(Element, bool), StreamError> {
         let ((namespace, name), attributes) = self.resolve(tag)?;
-        let mut element = Element::bare(name.as_str(), namespace);
+        let like = self.shared.iter().find(|one| one.name() == name.as_str() && one.has_ns(namespace.as_str()));
+        let (mut element, shared) = match like {
+            Some(one) => (one.clone(), true),
+            None => {
+                let element = Element::bare(name.as_str(), namespace);
+                if self.shared.len() < MOST_SHARED {
+                    self.shared.push(element.clone());
+                }
+                (element, false)
+            }
+        };
         *element.attrs_mut() = attributes;
-        Ok(element)
+        Ok((element, shared))
+    }
+
+    /// Lets go of what the elements of one stanza share.
+    pub(super) fn release(&mut self) {
+        self.shared = Vec::new();
     }
 
     pub(super) fn resolve(&mut self, tag: OpenTag) -> Result<((Namespace<'static>, NcName), AttrMap), StreamError> {

@@ -4,10 +4,11 @@
 //! resolved here and not by `rxml`, because the stream's root has to be judged by its prefix and its default namespace, and
 //! because how many declarations are in scope has to be bounded.
 
-use minidom::Element;
+use minidom::{Element, Node};
 use rxml::error::EndOrError;
 use rxml::{Error as XmlError, Parse, RawEvent, RawParser, RawQName, WithOptions};
 
+use super::cost::Cost;
 use super::error::{StreamCondition, StreamError};
 use super::names::{Declarations, OpenTag};
 use super::{header::Header, ns};
@@ -18,7 +19,9 @@ const LONGEST_TOKEN: usize = 8192;
 /// What one stanza may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StanzaLimits {
-    /// Bytes on the wire, with its tags. A stream's header is held to it too.
+    /// Bytes on the wire, with its tags. A stream's header is held to it too. The memory a stanza takes while it is read, and
+    /// what it becomes when it is written again, are bounded by multiples of it: [`super::cost::HELD`] and
+    /// [`super::cost::WRITTEN`].
     pub bytes: usize,
     /// Elements within elements; the stanza itself is 1.
     pub depth: usize,
@@ -56,6 +59,8 @@ pub struct StreamParser {
     stack: Vec<Element>,
     /// Bytes since the last complete event.
     taken: usize,
+    /// What the elements since then cost.
+    cost: Cost,
     /// The last two bytes read, to tell a document type from other rubbish.
     tail: [u8; 2],
 }
@@ -72,6 +77,7 @@ impl StreamParser {
             tag: None,
             stack: Vec::new(),
             taken: 0,
+            cost: Cost::default(),
             tail: [0; 2],
         }
     }
@@ -89,6 +95,11 @@ impl StreamParser {
     /// Whether an element or a header has begun and is not complete.
     pub fn is_partial(&self) -> bool {
         self.taken > 0
+    }
+
+    /// About what the elements that are not complete, or the last that was, take in memory, bytes.
+    pub fn held(&self) -> usize {
+        self.cost.held
     }
 
     /// Gives back buffers that are not needed until more bytes come.
@@ -111,6 +122,9 @@ impl StreamParser {
 
     /// Takes bytes from `input` up to the end of the next event; `None` when there are not enough.
     pub fn next(&mut self, input: &mut &[u8]) -> Result<Option<StreamEvent>, StreamError> {
+        if self.taken == 0 {
+            self.cost = Cost::default();
+        }
         loop {
             if self.raw.is_none() {
                 skip_white_space(input);
@@ -137,6 +151,7 @@ impl StreamParser {
             self.within_limit()?;
             if let Some(event) = self.take(event)? {
                 self.taken = 0;
+                self.declarations.release();
                 return Ok(Some(event));
             }
         }
@@ -180,7 +195,13 @@ impl StreamParser {
 
     fn attribute(&mut self, name: RawQName, value: String) -> Result<(), StreamError> {
         match &mut self.tag {
-            Some(tag) => tag.attribute(name, value),
+            Some(tag) => {
+                self.cost.attribute(name.1.len(), value.len());
+                tag.attribute(name, value)?;
+                // A header is not kept: it may take more while it is read.
+                let header = self.framing == Framing::Document && !self.open;
+                self.cost.within(self.limits.bytes.saturating_mul(if header { 2 } else { 1 }))
+            }
             None => Ok(()),
         }
     }
@@ -192,11 +213,15 @@ impl StreamParser {
             self.open = true;
             return Ok(Some(StreamEvent::Open(header)));
         }
-        let element = self.declarations.open(tag)?;
+        let (element, shared) = self.declarations.open(tag)?;
         if self.stack.is_empty() && self.framing == Framing::Document && element.is("stream", ns::STREAM) {
             // Told at once: a header has no end to wait for.
             return Err(StreamCondition::BadFormat.because("the stream is open already"));
         }
+        // A stanza is written for WebSocket as well, where nothing is declared around it.
+        let scope = self.stack.last().map(Element::ns).unwrap_or_default();
+        self.cost.element(&element, &scope, shared);
+        self.cost.within(self.limits.bytes)?;
         self.stack.push(element);
         Ok(None)
     }
@@ -229,6 +254,9 @@ impl StreamParser {
 
     fn text(&mut self, text: String) -> Result<(), StreamError> {
         if let Some(element) = self.stack.last_mut() {
+            let begins = !matches!(element.nodes().next_back(), Some(Node::Text(_)));
+            self.cost.text(&text, begins);
+            self.cost.within(self.limits.bytes)?;
             element.append_text(text);
             return Ok(());
         }

@@ -1,7 +1,9 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use proptest::prelude::*;
 
+use super::super::cost::{HELD, WRITTEN};
+use super::super::writer::{Length, write_element};
 use super::*;
 
 const LIMITS: StanzaLimits = StanzaLimits { bytes: 2000, depth: 5 };
@@ -118,6 +120,82 @@ fn what_is_not_restricted_xml_or_beyond_a_limit_is_refused_by_its_condition() {
     ];
     for (text, expected) in cases {
         assert_eq!(after_root(&text).1, expected, "{}", text.chars().take(80).collect::<String>());
+    }
+}
+
+/// Each is well within the bytes a stanza may have; what it takes in memory, or becomes when it is written again, is not.
+#[test]
+fn what_takes_more_memory_or_becomes_longer_than_a_stanza_may_is_refused_while_it_is_read() {
+    const BYTES: usize = 10_000;
+    let name = "n".repeat(4_900);
+    let many = |n: usize, text: &dyn Fn(usize) -> String| (0..n).map(text).collect::<String>();
+    let cases: Vec<(&str, String, bool)> = vec![
+        ("children that inherit a long name", format!("<a xmlns='{name}'>{}</a>", "<b/>".repeat(100)), true),
+        ("too many of them", format!("<a xmlns='{name}'>{}</a>", "<b/>".repeat(1_240)), false),
+        ("each called otherwise", format!("<a xmlns='{name}'>{}</a>", many(200, &|n| format!("<b{n}/>"))), false),
+        ("a long name by prefix", format!("<a xmlns:p='{name}'>{}</a>", "<p:b/>".repeat(10)), false),
+        ("two of them", format!("<a xmlns:p='{name}'>{}</a>", "<p:b/>".repeat(2)), true),
+        ("attributes by prefix", format!("<a xmlns:p='{name}'>{}</a>", "<b p:c=''/>".repeat(10)), false),
+        ("by turns", format!("<a xmlns='{name}' xmlns:p='q'>{}</a>", "<p:b/><p:c/>".repeat(10)), true),
+        (
+            "a long name at each turn",
+            format!("<a xmlns='q' xmlns:p='{name}'>{}</a>", "<p:b><c xmlns='d'/></p:b>".repeat(10)),
+            false,
+        ),
+        ("tiny elements", format!("<a>{}</a>", "<b/>".repeat(2_000)), false),
+        ("tiny elements with attributes", format!("<a>{}</a>", "<b c=''/>".repeat(900)), false),
+        ("attributes alone", format!("<a {}/>", many(1_000, &|n| format!("a{n}='' "))), false),
+        ("text and elements by turns", format!("<a>{}</a>", "x<b/>".repeat(1_500)), false),
+        ("text that is escaped", format!("<a><![CDATA[{}]]></a>", "<".repeat(9_000)), false),
+        ("text", format!("<a>{}</a>", "x".repeat(9_900)), true),
+        (
+            "an ordinary message",
+            format!("<message to='a@b'><body>x</body>{}</message>", "<x xmlns='y'/>".repeat(9)),
+            true,
+        ),
+    ];
+    for (what, text, fits) in cases {
+        assert!(text.len() <= BYTES, "{what}");
+        for framing in [Framing::Document, Framing::Messages] {
+            for chunk in [BYTES, 7] {
+                let mut parser = StreamParser::new(framing, StanzaLimits { bytes: BYTES, depth: 16 });
+                if framing == Framing::Document {
+                    parser.next(&mut ROOT.as_bytes()).unwrap();
+                }
+                let mut most = 0;
+                let mut ended = None;
+                'read: for mut piece in text.as_bytes().chunks(chunk) {
+                    loop {
+                        let event = parser.next(&mut piece);
+                        most = most.max(parser.held());
+                        match event {
+                            Ok(None) => break,
+                            Ok(Some(event)) => {
+                                ended = Some(Ok(event));
+                                break 'read;
+                            }
+                            Err(error) => {
+                                ended = Some(Err(error.condition));
+                                break 'read;
+                            }
+                        }
+                    }
+                }
+                match ended.unwrap() {
+                    Ok(StreamEvent::Element(element)) => {
+                        assert!(fits, "{what} {framing:?} {chunk}");
+                        let mut written = Length(0);
+                        write_element(&mut written, &element, "");
+                        assert!(written.0 <= WRITTEN * BYTES, "{what}: {written:?}");
+                    }
+                    Ok(other) => panic!("{what}: {other:?}"),
+                    Err(condition) => {
+                        assert_eq!((fits, condition), (false, StreamCondition::PolicyViolation), "{what} {framing:?}");
+                    }
+                }
+                assert!(most <= (HELD + 1) * BYTES, "{what}: {most}");
+            }
+        }
     }
 }
 

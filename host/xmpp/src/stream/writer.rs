@@ -4,6 +4,7 @@
 //! else than stanzas. Prefixes are not kept: elements are compared by namespace, and one default declaration per change of
 //! namespace is what every XMPP client reads.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use minidom::{Element, Node};
@@ -12,53 +13,94 @@ use rxml::Namespace;
 use super::error::StreamError;
 use super::ns;
 
+/// Where text goes.
+pub trait Out {
+    /// Appends text.
+    fn push_str(&mut self, text: &str);
+}
+
+impl Out for String {
+    fn push_str(&mut self, text: &str) {
+        self.push_str(text);
+    }
+}
+
+/// Text that is not kept: how long it would be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Length(pub usize);
+
+impl Out for Length {
+    fn push_str(&mut self, text: &str) {
+        self.0 += text.len();
+    }
+}
+
 /// Appends `element`. `scope` is the default namespace where it is put: `jabber:client` in a stream over TCP, nothing in a
 /// WebSocket message.
 ///
 /// Recursive: an element that came from a client is no deeper than the parser's limit.
-pub fn write_element(out: &mut String, element: &Element, scope: &str) {
-    out.push('<');
+pub fn write_element(out: &mut impl Out, element: &Element, scope: &str) {
+    let inner = start_tag(out, element, scope);
+    if element.nodes().next().is_none() {
+        out.push_str("/>");
+        return;
+    }
+    out.push_str(">");
+    write_nodes(out, element, &inner);
+    end_tag(out, element);
+}
+
+/// Appends what is in `element`, whose namespace is `scope`.
+pub fn write_nodes(out: &mut impl Out, element: &Element, scope: &str) {
+    for node in element.nodes() {
+        match node {
+            Node::Element(child) => write_element(out, child, scope),
+            Node::Text(text) => escape_text(out, text),
+        }
+    }
+}
+
+/// Appends the start tag without its end, which is `>` or `/>`. The default namespace within it.
+pub(super) fn start_tag<'a>(out: &mut impl Out, element: &Element, scope: &'a str) -> Cow<'a, str> {
+    out.push_str("<");
     out.push_str(element.name());
-    let own;
     let inner = if element.has_ns(scope) {
-        scope
+        Cow::Borrowed(scope)
     } else {
-        own = element.ns();
+        let own = element.ns();
         out.push_str(" xmlns='");
         escape_attribute(out, &own);
-        out.push('\'');
-        &own
+        out.push_str("'");
+        Cow::Owned(own)
     };
+    write_attributes(out, element);
+    inner
+}
+
+/// Appends attributes, each with a space before it.
+pub fn write_attributes(out: &mut impl Out, element: &Element) {
     for (number, ((namespace, name), value)) in element.attrs().iter().enumerate() {
         if *namespace == Namespace::NONE {
-            out.push(' ');
+            out.push_str(" ");
         } else if *namespace == Namespace::XML {
             out.push_str(" xml:");
         } else {
-            let _ = write!(out, " xmlns:n{number}='");
+            out.push_str(&format!(" xmlns:n{number}='"));
             escape_attribute(out, namespace.as_str());
-            let _ = write!(out, "' n{number}:");
+            out.push_str(&format!("' n{number}:"));
         }
         out.push_str(name.as_str());
         out.push_str("='");
         escape_attribute(out, value);
-        out.push('\'');
+        out.push_str("'");
     }
-    let mut nodes = element.nodes().peekable();
-    if nodes.peek().is_none() {
-        out.push_str("/>");
-        return;
-    }
-    out.push('>');
-    for node in nodes {
-        match node {
-            Node::Element(child) => write_element(out, child, inner),
-            Node::Text(text) => escape_text(out, text),
-        }
-    }
+}
+
+/// Appends the end tag.
+pub(super) fn end_tag(out: &mut impl Out, element: &Element) {
     out.push_str("</");
     out.push_str(element.name());
-    out.push('>');
+    out.push_str(">");
 }
 
 /// Appends a `<stream:error>`; the prefix is declared by the stream's header, or here (`declare`) in a WebSocket message.
@@ -80,7 +122,7 @@ pub fn write_stream_error(out: &mut String, error: &StreamError, declare: bool) 
 }
 
 /// Appends text between tags.
-pub fn escape_text(out: &mut String, text: &str) {
+pub fn escape_text(out: &mut impl Out, text: &str) {
     escape(out, text, |c| match c {
         '&' => Some("&amp;"),
         '<' => Some("&lt;"),
@@ -91,7 +133,7 @@ pub fn escape_text(out: &mut String, text: &str) {
 }
 
 /// Appends an attribute's value, to be put between single or double quotes.
-pub fn escape_attribute(out: &mut String, value: &str) {
+pub fn escape_attribute(out: &mut impl Out, value: &str) {
     escape(out, value, |c| match c {
         '&' => Some("&amp;"),
         '<' => Some("&lt;"),
@@ -113,7 +155,7 @@ fn forbidden(c: char) -> Option<&'static str> {
     }
 }
 
-fn escape(out: &mut String, text: &str, replacement: impl Fn(char) -> Option<&'static str>) {
+fn escape(out: &mut impl Out, text: &str, replacement: impl Fn(char) -> Option<&'static str>) {
     let mut rest = text;
     while let Some((at, c, with)) = rest.char_indices().find_map(|(at, c)| replacement(c).map(|with| (at, c, with))) {
         let (before, after) = rest.split_at_checked(at).unwrap_or((rest, ""));
