@@ -51,8 +51,8 @@ fn frame(first: u8, masked: bool, payload: &[u8]) -> Vec<u8> {
 struct Raw(TcpStream);
 
 impl Raw {
-    /// Logged in as john with stream management; the id to resume with.
-    async fn log_in(server: &Server) -> (Self, String) {
+    /// Nothing but the WebSocket.
+    async fn connect(server: &Server) -> Self {
         let mut raw = Self(TcpStream::connect(server.web_encrypted).await.unwrap());
         let request = "GET /xmpp-websocket HTTP/1.1\r\nhost: x\r\nconnection: keep-alive, Upgrade\r\nupgrade: websocket\r\n\
                        sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
@@ -65,6 +65,12 @@ impl Raw {
         let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
         assert!(head.starts_with("http/1.1 101 ") && head.contains("s3pplmbitxaq9kygzzhzrbk+xoo="), "{head}");
         assert!(head.contains("sec-websocket-protocol: xmpp\r\n"), "{head}");
+        raw
+    }
+
+    /// Logged in as john with stream management; the id to resume with.
+    async fn log_in(server: &Server) -> (Self, String) {
+        let mut raw = Self::connect(server).await;
         let secret = STANDARD.encode("\0john\0john's secret");
         let auth = format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{secret}</auth>");
         let bind = "<iq xmlns='jabber:client' type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>";
@@ -226,4 +232,88 @@ async fn the_end_of_a_stream_is_the_end_of_its_websocket() {
     assert!(String::from_utf8(john.next().await.unwrap().1).unwrap().contains("<system-shutdown "));
     assert_eq!(john.next().await, Some((TEXT, CLOSE.as_bytes().to_vec())));
     assert_eq!(john.next().await, Some((CLOSING, 1001_u16.to_be_bytes().to_vec())));
+}
+
+/// Whatever a frame is, and however little it brings, it counts: afterwards nothing is read for a while.
+#[tokio::test]
+async fn frames_that_bring_nothing_count_as_what_a_client_sends() {
+    let ping = b"<iq xmlns='jabber:client' type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>";
+    let begun = [frame(TEXT, true, &ping[..5]), frame(0, true, b"").repeat(200)].concat();
+    for (what, sent, ended, stanzas, bytes) in [
+        ("pings", frame(FIN | PING, true, b"").repeat(200), vec![], 1, 0),
+        ("pongs", frame(FIN | 0x0a, true, b"").repeat(200), vec![], 1, 0),
+        ("continuations", begun.clone(), frame(FIN, true, &ping[5..]), 1, 0),
+        ("bytes of pings", frame(FIN | PING, true, &[0; 125]).repeat(200), vec![], 0, 100),
+        ("nothing", vec![], vec![], 1, 100),
+    ] {
+        let mut config = config();
+        (config.limits.stanzas_per_second, config.limits.stanzas_burst) = (stanzas, 100);
+        (config.limits.bytes_per_second, config.limits.bytes_burst) = (bytes, 10_000);
+        let server = Server::with(config).await;
+        let (mut john, _) = Raw::log_in(&server).await;
+        john.send(&sent).await;
+        // Read before the rest is sent, else it may come together.
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        let ended = if ended.is_empty() { frame(FIN | TEXT, true, ping) } else { ended };
+        john.send(&ended).await;
+        let answered = timeout(std::time::Duration::from_secs(2), async {
+            loop {
+                let mut first = [0];
+                john.0.read_exact(&mut first).await.unwrap();
+                let length = john.0.read_u8().await.unwrap();
+                john.0.read_exact(&mut vec![0; usize::from(length & 0x7f)]).await.unwrap();
+                if first[0] & 0x0f == TEXT {
+                    return;
+                }
+            }
+        });
+        assert_eq!(answered.await.is_ok(), what == "nothing", "{what}");
+    }
+}
+
+/// Pongs do not pile up for a client that does not read them, and it is not read from: its pings do not arrive any more.
+#[tokio::test]
+async fn who_does_not_read_pongs_is_not_read_from() {
+    let server = Server::start().await;
+    let mut raw = Raw::connect(&server).await;
+    let pings = frame(FIN | PING, true, &[0; 125]).repeat(1000);
+    let mut sent = 0_usize;
+    let stuck = loop {
+        if timeout(std::time::Duration::from_secs(2), raw.0.write_all(&pings)).await.is_err() {
+            break true;
+        }
+        sent += pings.len();
+        // The buffers of two sockets hold some megabytes.
+        if sent > 200_000_000 {
+            break false;
+        }
+    };
+    assert!(stuck, "{sent} bytes of pings were read of a client that does not read");
+    let innocent = Client::log_in(&server, "marie", "tablet").await;
+    innocent.log_out().await;
+}
+
+/// What a client may send before it has logged in is measured by frames too: before that a message is refused that is announced
+/// to be longer.
+#[tokio::test]
+async fn before_login_messages_are_as_short_as_stanzas() {
+    let server = Server::start().await;
+    for sent in [
+        frame(FIN | TEXT, true, &[b'x'; 10_001]),
+        frame(FIN | TEXT, true, &[b'x'; 200_000])[..20].to_vec(),
+        [frame(TEXT, true, &[b'x'; 9_000]), frame(0, true, &[b'x'; 2_000])[..8].to_vec()].concat(),
+    ] {
+        let mut raw = Raw::connect(&server).await;
+        raw.send(&sent).await;
+        let mut told = String::new();
+        while let Some((opcode, payload)) = raw.next().await {
+            if opcode == CLOSING {
+                assert_eq!(payload[..2], 1009_u16.to_be_bytes());
+                raw.0.shutdown().await.unwrap();
+                break;
+            }
+            told += &String::from_utf8(payload).unwrap();
+        }
+        assert!(told.contains("<policy-violation "), "{told}");
+    }
 }

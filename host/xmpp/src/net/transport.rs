@@ -16,13 +16,18 @@ use tokio_rustls::server::TlsStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 
+use super::metered::Metered;
 use super::violation::Violation;
 use crate::stream::Framing;
 
 /// A WebSocket on somebody else's HTTP listener.
-pub(crate) type WebSocket = WebSocketStream<TokioIo<Upgraded>>;
+pub(crate) type WebSocket = WebSocketStream<Metered<TokioIo<Upgraded>>>;
+
+/// The longest frame written to a WebSocket, bytes. A longer message, such as a large roster, goes in several.
+pub(super) const FRAME: usize = 256 * 1024;
 
 /// Bytes read at once. On the stack: a connection that is waited for holds no buffer.
 const READ: usize = 4096;
@@ -79,7 +84,7 @@ impl Transport {
                 for end in ends {
                     let message = text.get(from..*end).unwrap_or_default();
                     from = *end;
-                    feed(socket, Message::text(message)).await?;
+                    feed_text(socket, message).await?;
                 }
                 poll_fn(|context| Pin::new(&mut **socket).poll_flush(context)).await.map_err(io::Error::other)
             }
@@ -93,10 +98,26 @@ impl Transport {
         let read = poll_fn(|context| match self {
             Self::Tcp(stream) => poll_bytes(stream, context, &mut bin),
             Self::Tls(stream) => poll_bytes(stream.as_mut(), context, &mut bin),
-            Self::WebSocket(socket) => poll_bytes(socket.get_mut(), context, &mut bin),
+            Self::WebSocket(socket) => poll_bytes(socket.get_mut().below(), context, &mut bin),
             Self::None => Poll::Ready(Ok(Read::End)),
         });
         read.await.map(|_| bin.len())
+    }
+
+    /// How long a message may be from now on, of WebSocket only: elsewhere stanzas are measured as they are read.
+    pub(crate) fn set_longest(&mut self, bytes: usize) {
+        if let Self::WebSocket(socket) = self {
+            socket.get_mut().set_longest(bytes);
+        }
+    }
+
+    /// Bytes that were read, or are about to be, and have not been given out.
+    pub(crate) fn held(&self) -> usize {
+        match self {
+            // In the buffer of the library and in its message.
+            Self::WebSocket(socket) => 2 * socket.get_ref().incomplete(),
+            _ => 0,
+        }
     }
 
     /// Tells the other side that nothing more comes: `close_notify` and FIN, or a close frame with `code`.
@@ -134,6 +155,21 @@ impl Transport {
     }
 }
 
+async fn feed_text(socket: &mut WebSocket, text: &str) -> io::Result<()> {
+    if text.len() <= FRAME {
+        return feed(socket, Message::text(text)).await;
+    }
+    let mut kind = Data::Text;
+    let mut pieces = text.as_bytes().chunks(FRAME).peekable();
+    while let Some(piece) = pieces.next() {
+        let last = pieces.peek().is_none();
+        let frame = Frame::message(Bytes::copy_from_slice(piece), OpCode::Data(kind), last);
+        feed(socket, Message::Frame(frame)).await?;
+        kind = Data::Continue;
+    }
+    Ok(())
+}
+
 async fn feed(socket: &mut WebSocket, message: Message) -> io::Result<()> {
     poll_fn(|context| Pin::new(&mut *socket).poll_ready(context)).await.map_err(io::Error::other)?;
     Pin::new(&mut *socket).start_send(message).map_err(io::Error::other)
@@ -153,10 +189,19 @@ where
 
 fn poll_message(socket: &mut WebSocket, context: &mut Context<'_>, input: &mut Vec<u8>) -> Poll<io::Result<Read>> {
     loop {
+        // Pings are answered by the library. What waits to be written, such as a pong, is written before more is read: who
+        // does not read is not read from.
+        ready!(Pin::new(&mut *socket).poll_flush(context)).map_err(io::Error::other)?;
         let message = match ready!(Pin::new(&mut *socket).poll_next(context)) {
             None => return Poll::Ready(Ok(Read::End)),
             Some(Ok(message)) => message,
-            Some(Err(error)) => return Poll::Ready(Violation::of(error, socket.get_config()).map(Read::Wrong)),
+            Some(Err(error)) => {
+                let violation = match socket.get_ref().exceeded() {
+                    Some(most) => Ok(Violation::too_long(most)),
+                    None => Violation::of(error, socket.get_config()),
+                };
+                return Poll::Ready(violation.map(Read::Wrong));
+            }
         };
         match message {
             Message::Text(text) => {
@@ -165,14 +210,8 @@ fn poll_message(socket: &mut WebSocket, context: &mut Context<'_>, input: &mut V
                 return Poll::Ready(Ok(Read::Some(text.len())));
             }
             Message::Binary(_) => return Poll::Ready(Ok(Read::Wrong(Violation::not_text()))),
-            // The library answers it before it says that this was the end.
-            Message::Close(_) | Message::Frame(_) => {}
-            // Answered by the library, with what is written next or now.
-            Message::Ping(_) | Message::Pong(_) => {
-                if let Poll::Ready(Err(error)) = Pin::new(&mut *socket).poll_flush(context) {
-                    return Poll::Ready(Err(io::Error::other(error)));
-                }
-            }
+            // The library answers the first before it says that this was the end, and the next at the beginning of the loop.
+            Message::Close(_) | Message::Frame(_) | Message::Ping(_) | Message::Pong(_) => {}
         }
     }
 }

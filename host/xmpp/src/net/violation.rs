@@ -21,11 +21,7 @@ impl Violation {
     /// Whether it was the client's fault; else the connection is gone.
     pub(super) fn of(error: Error, config: &WebSocketConfig) -> io::Result<Self> {
         let (code, error) = match error {
-            Error::Capacity(_) => {
-                let most = config.max_message_size.unwrap_or(usize::MAX);
-                let text = format!("a stanza may have {most} bytes");
-                (CloseCode::Size, StreamCondition::PolicyViolation.because(text))
-            }
+            Error::Capacity(_) => return Ok(Self::too_long(config.max_message_size.unwrap_or(usize::MAX) as u64)),
             Error::Utf8(_) => (CloseCode::Invalid, StreamCondition::NotWellFormed.because("a message is not UTF-8")),
             Error::Io(error) => return Err(error),
             Error::Protocol(
@@ -39,6 +35,12 @@ impl Violation {
             other => return Err(io::Error::other(other)),
         };
         Ok(Self { code, error })
+    }
+
+    /// A message has more bytes than it may have.
+    pub(super) fn too_long(most: u64) -> Self {
+        let error = StreamCondition::PolicyViolation.because(format!("a stanza may have {most} bytes"));
+        Self { code: CloseCode::Size, error }
     }
 
     pub(super) fn not_text() -> Self {

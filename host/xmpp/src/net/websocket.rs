@@ -20,7 +20,8 @@ use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use super::listen::Places;
-use super::transport::Transport;
+use super::metered::Metered;
+use super::transport::{FRAME, Transport};
 use super::wire::Wire;
 use crate::client_log::Client;
 use crate::session::connection::{Shared, serve};
@@ -36,6 +37,8 @@ pub const HOST_META_JSON: &str = "/.well-known/host-meta.json";
 const PROTOCOL: &str = "xmpp";
 /// The library's buffers, each, bytes: a session that is idle keeps them.
 const BUFFER: usize = 4096;
+/// What may wait in the library to be written, bytes: a frame, and the pong before it.
+const MOST_WAITING: usize = FRAME + BUFFER;
 
 #[derive(Clone)]
 pub(crate) struct Web {
@@ -79,7 +82,7 @@ async fn upgrade(State(web): State<Web>, request: Request) -> Response {
     let config = WebSocketConfig::default()
         .read_buffer_size(BUFFER)
         .write_buffer_size(0)
-        .max_write_buffer_size(usize::MAX)
+        .max_write_buffer_size(MOST_WAITING)
         .max_message_size(Some(most))
         .max_frame_size(Some(most));
     tasks.spawn(async move {
@@ -87,6 +90,7 @@ async fn upgrade(State(web): State<Web>, request: Request) -> Response {
             Ok(upgraded) => TokioIo::new(upgraded),
             Err(error) => return debug!(%address, %error, "a connection did not become a WebSocket"),
         };
+        let upgraded = Metered::new(upgraded, &shared.config.limits);
         let socket = WebSocketStream::from_raw_socket(upgraded, Role::Server, Some(config)).await;
         let transport = Transport::WebSocket(Box::new(socket));
         let wire = Box::new(Wire::new(transport, &shared.config.limits, &shared.config.timeouts));

@@ -63,6 +63,11 @@ pub(crate) struct Wire {
 impl Wire {
     pub(crate) fn new(transport: Transport, limits: &ClientLimits, timeouts: &Timeouts) -> Self {
         let framing = transport.framing();
+        // Of a WebSocket it is counted below.
+        let (bytes, stanzas) = match framing {
+            Framing::Document => (limits.bytes_per_second, limits.stanzas_per_second),
+            Framing::Messages => (0, 0),
+        };
         Self {
             transport,
             framing,
@@ -72,8 +77,8 @@ impl Wire {
             partial_since: None,
             last_read: Instant::now(),
             last_written: Instant::now(),
-            bytes: Bucket::new(limits.bytes_per_second, limits.bytes_burst),
-            stanzas: Bucket::new(limits.stanzas_per_second, limits.stanzas_burst),
+            bytes: Bucket::new(bytes, limits.bytes_burst),
+            stanzas: Bucket::new(stanzas, limits.stanzas_burst),
             output: String::new(),
             ends: Vec::new(),
             code: CloseCode::Normal,
@@ -105,6 +110,7 @@ impl Wire {
 
     /// What the client sends next begins a new stream.
     pub(crate) fn restart(&mut self, limits: StanzaLimits) {
+        self.transport.set_longest(limits.bytes);
         self.parser.set_limits(limits);
         self.parser.restart();
         self.partial_since = None;
