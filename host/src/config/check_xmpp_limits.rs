@@ -9,6 +9,8 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 /// RFC 6120 section 13.12: no server may allow less.
 const LEAST_STANZA: u64 = 10_000;
+/// Room for some sessions with queues of their own.
+const LEAST_MEMORY: u64 = 16 * MIB;
 
 pub(super) fn limits(raw: RawClientLimits, at: &At<'_>) -> ClientLimits {
     let d = ClientLimits::default();
@@ -36,6 +38,7 @@ pub(super) fn limits(raw: RawClientLimits, at: &At<'_>) -> ClientLimits {
         stanzas_burst: at.count("stanzas_burst", raw.stanzas_burst, d.stanzas_burst, 1..=MANY),
         outbound_queue: at.count("outbound_queue", raw.outbound_queue, d.outbound_queue, 1..=MANY),
         outbound_bytes: at.size("outbound_bytes", raw.outbound_bytes, d.outbound_bytes, LEAST_STANZA..=GIB),
+        memory: at.size("memory", raw.memory, d.memory, LEAST_MEMORY..=1024 * GIB),
         log_lines_per_address: at.count(
             "log_lines_per_address",
             raw.log_lines_per_address,

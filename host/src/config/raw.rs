@@ -216,6 +216,7 @@ pub(super) struct RawClientLimits {
     pub(super) stanzas_burst: Given<Whole>,
     pub(super) outbound_queue: Given<Whole>,
     pub(super) outbound_bytes: Given<Size>,
+    pub(super) memory: Given<Size>,
     pub(super) log_lines_per_address: Given<Whole>,
     pub(super) log_lines: Given<Whole>,
 }

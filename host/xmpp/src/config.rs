@@ -71,9 +71,14 @@ pub struct ClientLimits {
     /// Stanzas that may wait for one client; what belongs together, such as all pushes of one change of its roster, counts
     /// as one. A client with more of them does not read, and its session ends. Default: 1,024.
     pub outbound_queue: usize,
-    /// What they may weigh together, bytes, about as they are on the wire; a stanza, and what belongs together, counts for at
-    /// most 256 kB. Default: 4 MB.
+    /// What they may weigh together, bytes: as they are on the wire, and some more for each; what belongs together counts for at
+    /// most 256 kB here. Default: 4 MB.
     pub outbound_bytes: usize,
+    /// What all clients together may make the endpoint hold, bytes: what waits for them, what they have not acknowledged, the
+    /// presence they show, and what was read of stanzas that are not complete. When it is more, nobody is read from until it is
+    /// not, and the greediest lose their sessions: first those whose clients are away, then those that do not read.
+    /// Default: 256 MiB.
+    pub memory: usize,
     /// Lines of the log that events of one kind may have in a minute because of one address (of IPv6, of one /64); more are
     /// counted and told in one line. Default: 10.
     pub log_lines_per_address: u32,
@@ -95,6 +100,7 @@ impl Default for ClientLimits {
             stanzas_burst: 500,
             outbound_queue: 1_024,
             outbound_bytes: 4_000_000,
+            memory: 256 << 20,
             log_lines_per_address: 10,
             log_lines: 1_000,
         }

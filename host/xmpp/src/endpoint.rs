@@ -19,6 +19,7 @@ use crate::accounts::decoy::Decoys;
 use crate::client_log::ClientLog;
 use crate::config::EndpointConfig;
 use crate::counters::Counters;
+use crate::memory::Memory;
 use crate::net::listen::{Places, accept};
 use crate::net::websocket::{self, Web};
 use crate::sasl::Throttle;
@@ -110,6 +111,7 @@ impl Endpoint {
             throttle: Arc::new(Throttle::new(&config.login, &config.timeouts)),
             resumables: Arc::<Resumables>::default(),
             decoys: Arc::new(Decoys::new(&random::<32>())),
+            memory: Memory::new(config.limits.memory),
             stop: stopped,
             config,
         };
@@ -124,6 +126,11 @@ impl Endpoint {
     /// What is counted.
     pub fn counters(&self) -> Arc<Counters> {
         Arc::clone(&self.shared.counters)
+    }
+
+    /// What all clients make it hold.
+    pub fn memory(&self) -> Arc<Memory> {
+        Arc::clone(&self.shared.memory)
     }
 
     /// `/xmpp-websocket` (RFC 7395) and `/.well-known/host-meta` (XEP-0156), for an HTTP listener. `encrypted` says whether

@@ -11,7 +11,7 @@
 //! - [`stream`]: bytes to elements and back
 //! - `session`: one client's stream, from its first byte to its last
 //! - [`sasl`]: logging in; [`accounts`]: who may
-//! - [`outbound`]: what is on its way to one client, bounded
+//! - [`outbound`]: what is on its way to one client, bounded; [`memory`]: what all of them hold
 //! - [`domain`]: one domain: sessions, rosters, presence, messages
 //! - `client_log`: lines of the log about clients
 //! - [`rosters`]: what the endpoint asks its host for
@@ -22,6 +22,7 @@ pub mod config;
 pub mod counters;
 pub mod domain;
 pub mod endpoint;
+pub mod memory;
 mod net;
 pub mod outbound;
 pub mod rosters;

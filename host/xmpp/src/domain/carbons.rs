@@ -6,7 +6,9 @@ use minidom::Element;
 
 use super::Domain;
 use super::session::Session;
-use super::stanza::{self, Attr, CARBONS, FORWARD, HINTS, JABBER_CLIENT, set};
+use super::stanza::{self, CARBONS, FORWARD, HINTS, JABBER_CLIENT};
+use crate::outbound::{Shared, Stanza};
+use crate::stream::writer::escape_attribute;
 
 /// Which side of the conversation a copy is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,21 +45,19 @@ pub(super) fn may_be_copied(message: &Element) -> bool {
 }
 
 /// The message, wrapped, from the account `bare` to its resource `to`.
-pub(super) fn copy(direction: Direction, message: &Element, bare: &str, to: &str) -> Element {
+pub(super) fn copy(direction: Direction, (message, shared): (&Element, &Shared), bare: &str, to: &str) -> Stanza {
     let name = match direction {
         Direction::Sent => "sent",
         Direction::Received => "received",
     };
-    let mut forwarded = Element::bare("forwarded", FORWARD);
-    forwarded.append_child(message.clone());
-    let mut wrapper = Element::bare(name, CARBONS);
-    wrapper.append_child(forwarded);
-    let mut copy = Element::bare("message", JABBER_CLIENT);
+    let mut before = "<message from='".to_owned();
+    escape_attribute(&mut before, bare);
+    before.push_str("' to='");
+    escape_attribute(&mut before, to);
     if let Some(kind) = message.attr("type") {
-        set(&mut copy, Attr::Type, kind);
+        before.push_str("' type='");
+        escape_attribute(&mut before, kind);
     }
-    set(&mut copy, Attr::From, bare);
-    set(&mut copy, Attr::To, to);
-    copy.append_child(wrapper);
-    copy
+    before.push_str(&format!("'><{name} xmlns='{CARBONS}'><forwarded xmlns='{FORWARD}'>"));
+    shared.within(&before, "<message".len(), &format!("</forwarded></{name}></message>"))
 }

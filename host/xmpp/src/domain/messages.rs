@@ -14,6 +14,7 @@ use super::carbons::{self, Direction};
 use super::session::Session;
 use super::stanza::{Attr, CARBONS, Condition, set};
 use super::world::{User, World};
+use crate::outbound::{Shared, Stanza};
 
 /// The types of RFC 6121 section 5.2.2; an unknown one counts as normal.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,11 +49,13 @@ impl Domain {
         let may_be_copied = carbons::may_be_copied(&message);
         // The word was for this server and is not for the recipient (XEP-0280 section 9).
         message.remove_child("private", CARBONS);
-        let message = Arc::new(message);
+        // Written once, however many sessions get it or a copy.
+        let shared = Shared::whole(&message);
+        let stanza = shared.stanza();
         let world = self.world.read();
         let reached: Result<Vec<u64>, Condition> = match Address::parse(&to, self.name()) {
-            Address::Session(user, resource) => to_session(&world, &user, &resource, kind, &message),
-            Address::Account(user) => to_account(&world, &user, kind, &message),
+            Address::Session(user, resource) => to_session(&world, &user, &resource, kind, &stanza),
+            Address::Account(user) => to_account(&world, &user, kind, &stanza),
             Address::Server => Err(Condition::ServiceUnavailable),
             Address::Elsewhere => Err(Condition::RemoteServerNotFound),
             Address::Malformed => Err(Condition::JidMalformed),
@@ -65,11 +68,11 @@ impl Domain {
             let mut done = reached;
             done.push(session.number);
             if let Some(me) = world.users.get(session.user()) {
-                done.extend(copy(me, Direction::Sent, &message, &done));
+                done.extend(copy(me, Direction::Sent, (&message, &shared), &done));
             }
             let to = Address::parse(&to, self.name());
             if let Some(them) = to.user().filter(|_| failed.is_none()).and_then(|user| world.users.get(user)) {
-                copy(them, Direction::Received, &message, &done);
+                copy(them, Direction::Received, (&message, &shared), &done);
             }
         }
         drop(world);
@@ -86,10 +89,10 @@ fn to_session(
     user: &Username,
     resource: &str,
     kind: Kind,
-    message: &Arc<Element>,
+    message: &Stanza,
 ) -> Result<Vec<u64>, Condition> {
     if let Some(one) = world.users.get(user).and_then(|them| them.named(resource)) {
-        one.session.send(Arc::clone(message));
+        one.session.send(message.clone());
         return Ok(vec![one.session.number]);
     }
     match kind {
@@ -99,7 +102,7 @@ fn to_session(
 }
 
 /// Section 8.5.2. Whether an account exists makes no difference to one who is away.
-fn to_account(world: &World, user: &Username, kind: Kind, message: &Arc<Element>) -> Result<Vec<u64>, Condition> {
+fn to_account(world: &World, user: &Username, kind: Kind, message: &Stanza) -> Result<Vec<u64>, Condition> {
     match kind {
         Kind::Normal | Kind::Chat | Kind::Headline => {}
         Kind::Groupchat | Kind::Error => return Err(Condition::ServiceUnavailable),
@@ -107,7 +110,7 @@ fn to_account(world: &World, user: &Username, kind: Kind, message: &Arc<Element>
     let mut reached = Vec::new();
     for (session, available) in world.users.get(user).into_iter().flat_map(User::available) {
         if available.priority >= 0 {
-            session.send(Arc::clone(message));
+            session.send(message.clone());
             reached.push(session.number);
         }
     }
@@ -115,7 +118,7 @@ fn to_account(world: &World, user: &Username, kind: Kind, message: &Arc<Element>
 }
 
 /// Copies for the resources of `user` that have carbons on and are not among `done`. Who got one.
-fn copy(user: &User, direction: Direction, message: &Element, done: &[u64]) -> Vec<u64> {
+fn copy(user: &User, direction: Direction, message: (&Element, &Shared), done: &[u64]) -> Vec<u64> {
     let mut copied = Vec::new();
     for resource in &user.resources {
         let session = &resource.session;

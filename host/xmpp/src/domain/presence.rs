@@ -17,7 +17,7 @@ use super::session::Session;
 use super::stanza::{self, Attr, Condition, JABBER_CLIENT, set};
 use super::view::may_see;
 use super::world::{Available, Resource, User, World};
-use crate::outbound::weight;
+use crate::outbound::{Shared, Stanza};
 
 impl Domain {
     pub(super) fn presence(self: &Arc<Self>, session: &Arc<Session>, stanza: Element) {
@@ -44,7 +44,9 @@ impl Domain {
 
     /// Initial and subsequent presence (RFC 6121 sections 4.2 and 4.4).
     fn available(self: &Arc<Self>, session: &Arc<Session>, stanza: Element, priority: i8) {
-        let stanza = Arc::new(stanza);
+        let mut stanza = stanza;
+        let presence = Shared::without_to(&mut stanza);
+        session.outbound.shows(&presence);
         let mut world = self.world.write();
         let loaded = world.users.get(session.user()).is_some_and(|me| me.roster.is_some());
         let Some(resource) = world.resource(session) else { return };
@@ -54,10 +56,9 @@ impl Domain {
         }
         let moment = self.number();
         let came = resource.presence.as_ref().map_or(moment, |before| before.came);
-        let (weight, since) = (weight(&stanza), SystemTime::now());
-        let new = Available { stanza: Arc::clone(&stanza), since, weight, moment, came, priority };
-        let initial = resource.presence.replace(new).is_none();
-        self.broadcast(&world, session, &stanza);
+        let new = Available { presence: presence.clone(), since: SystemTime::now(), moment, came, priority };
+        let initial = resource.presence.replace(Arc::new(new)).is_none();
+        self.broadcast(&world, session, &presence);
         if initial {
             self.tell_newcomer(&world, session);
         }
@@ -70,13 +71,14 @@ impl Domain {
         let directed = std::mem::take(&mut resource.directed);
         // Also to itself (section 4.5.2), so it is broadcast while the resource is still there.
         let was_available = resource.presence.is_some();
+        let presence = Shared::without_to(&mut stanza.clone());
         if was_available {
-            self.broadcast(&world, session, stanza);
+            self.broadcast(&world, session, &presence);
             if let Some(resource) = world.resource(session) {
                 resource.presence = None;
             }
         }
-        self.follow_directed(&world, session, stanza, directed.iter().map(String::as_str), was_available);
+        self.follow_directed(&world, session, &presence, directed.iter().map(String::as_str), was_available);
     }
 
     /// The resource has been taken out of the world: whoever saw it is told.
@@ -88,6 +90,7 @@ impl Domain {
         let mut stanza = Element::bare("presence", JABBER_CLIENT);
         set(&mut stanza, Attr::Type, "unavailable");
         set(&mut stanza, Attr::From, session.address());
+        let stanza = Shared::whole(&stanza);
         if resource.presence.is_some() {
             self.broadcast(world, session, &stanza);
         }
@@ -96,15 +99,15 @@ impl Domain {
     }
 
     /// To the contacts that may see it and to the user's own available resources, the sender's among them.
-    fn broadcast(&self, world: &World, session: &Session, stanza: &Element) {
+    fn broadcast(&self, world: &World, session: &Session, presence: &Shared) {
         let Some(me) = world.users.get(session.user()) else { return };
         if me.is_available() {
-            me.send_to_available(&addressed_to(stanza, session.bare()));
+            me.send_to_available(&presence.to(session.bare(), ""));
         }
         let Some(view) = &me.roster else { return };
         let tell = |name: &str, them: &User, jid: &str| {
             if name != session.user().as_str() && them.is_available() {
-                them.send_to_available(&addressed_to(stanza, jid));
+                them.send_to_available(&presence.to(jid, ""));
             }
         };
         // Whichever are fewer: contacts, or people who may be among them.
@@ -145,7 +148,6 @@ impl Domain {
             Some(resource) => format!("{user}@{}/{resource}", self.name()),
         };
         let mut world = self.world.write();
-        let stanza = Arc::new(stanza.clone());
         let seen = reaches(&world, user, resource);
         let Some(mine) = world.resource(session) else { return };
         if !available {
@@ -153,13 +155,13 @@ impl Domain {
         } else if seen && !mine.directed.contains(&key) {
             if mine.directed.len() >= self.options.max_directed_presence {
                 drop(world);
-                return self.refuse(session, &stanza, Condition::ResourceConstraint);
+                return self.refuse(session, stanza, Condition::ResourceConstraint);
             }
             mine.directed.insert(key);
         }
         // What nobody sees needs no end either.
         if seen {
-            deliver(&world, user, resource, &stanza);
+            deliver(&world, user, resource, &Stanza::from(stanza));
         }
     }
 
@@ -168,7 +170,7 @@ impl Domain {
         &self,
         world: &World,
         session: &Session,
-        stanza: &Element,
+        presence: &Shared,
         directed: impl Iterator<Item = &'a str>,
         was_broadcast: bool,
     ) {
@@ -190,7 +192,7 @@ impl Domain {
                     them.is_some_and(|one| one.presence.is_some())
                 });
             if !reached {
-                deliver(world, &user, named, &addressed_to(stanza, to));
+                deliver(world, &user, named, &presence.to(to, ""));
             }
         }
     }
@@ -198,7 +200,7 @@ impl Domain {
     /// An error in answer to somebody's presence goes back to them, if it names a session.
     fn presence_error(&self, stanza: &Element) {
         if let Address::Session(user, resource) = Address::parse(stanza.attr("to").unwrap_or_default(), self.name()) {
-            deliver(&self.world.read(), &user, Some(&resource), &Arc::new(stanza.clone()));
+            deliver(&self.world.read(), &user, Some(&resource), &Stanza::from(stanza));
         }
     }
 }
@@ -212,23 +214,16 @@ fn reaches(world: &World, user: &Username, resource: Option<&str>) -> bool {
 }
 
 /// Queues a stanza for the available resources of `user`, or for the one called `resource`.
-fn deliver(world: &World, user: &Username, resource: Option<&str>, stanza: &Arc<Element>) {
+fn deliver(world: &World, user: &Username, resource: Option<&str>, stanza: &Stanza) {
     let Some(them) = world.users.get(user) else { return };
     match resource {
         None => them.send_to_available(stanza),
         Some(resource) => {
             if let Some(one) = them.named(resource) {
-                one.session.send(Arc::clone(stanza));
+                one.session.send(stanza.clone());
             }
         }
     }
-}
-
-/// A copy for `to`.
-pub(super) fn addressed_to(stanza: &Element, to: &str) -> Arc<Element> {
-    let mut copy = stanza.clone();
-    set(&mut copy, Attr::To, to);
-    Arc::new(copy)
 }
 
 /// The priority, 0 if there is none. None if it is malformed, or given twice (RFC 6121 section 4.7.2.3).

@@ -13,19 +13,17 @@ use roster_model::{Change, Username};
 
 use super::Domain;
 use super::address::{Address, local_part};
-use super::presence::addressed_to;
 use super::session::Session;
 use super::stanza::{Attr, DELAY, JABBER_CLIENT, set};
 use super::view::{View, may_see};
 use super::world::{Available, User, World};
-
-/// What the stamp adds to a presence, bytes, about; and what one weighs that only says that somebody is away.
-const SMALL: usize = 100;
+use crate::outbound::Stanza;
+use crate::stream::writer::write_element;
 
 /// What somebody is told of another.
 #[derive(Clone)]
 enum Told {
-    Here(Available),
+    Here(Arc<Available>),
     /// The place in the index of the roster.
     Away(u32),
 }
@@ -35,7 +33,7 @@ impl Domain {
     pub(super) fn tell_newcomer(&self, world: &World, session: &Session) {
         let Some(me) = world.users.get(session.user()) else { return };
         let others = me.available().filter(|(other, _)| other.number != session.number);
-        let mut told: Vec<Told> = others.map(|(_, available)| Told::Here(available.clone())).collect();
+        let mut told: Vec<Told> = others.map(|(_, available)| Told::Here(Arc::clone(available))).collect();
         if let Some(view) = &me.roster {
             told.extend(self.of_contacts(world, session.user(), session.bare(), view));
         }
@@ -74,8 +72,10 @@ impl Domain {
             let told = asked.iter().flat_map(|them| {
                 let told = them.history.told(&bare).unwrap_or_default();
                 // What was said since this resource came has reached it, whatever its own roster said.
-                let missed = move |theirs: &Available| theirs.moment.max(told) < mine.came;
-                them.available().filter(move |(_, theirs)| missed(theirs)).map(|(_, theirs)| Told::Here(theirs.clone()))
+                let missed = move |theirs: &Arc<Available>| theirs.moment.max(told) < mine.came;
+                them.available()
+                    .filter(move |(_, theirs)| missed(theirs))
+                    .map(|(_, theirs)| Told::Here(Arc::clone(theirs)))
             });
             self.send_told(session, told.collect(), None);
         }
@@ -106,7 +106,7 @@ impl Domain {
             let Some(other) = self.other(name, jid) else { continue };
             let before = told.len();
             let them = shown(world, bare, other).into_iter().flat_map(User::available);
-            told.extend(them.map(|(_, available)| Told::Here(available.clone())));
+            told.extend(them.map(|(_, available)| Told::Here(Arc::clone(available))));
             if told.len() == before {
                 told.push(Told::Away(place));
             }
@@ -119,12 +119,8 @@ impl Domain {
         if told.is_empty() {
             return;
         }
-        let weight = told.iter().fold(0_usize, |sum, told| {
-            sum.saturating_add(match told {
-                Told::Here(available) => available.weight + SMALL,
-                Told::Away(_) => SMALL,
-            })
-        });
+        // Presences are held by those whose they are.
+        let weight = told.len() * size_of::<Told>();
         let (view, bare, domain) = (view.cloned(), session.bare().to_owned(), self.options.name.clone());
         let stanzas = told.into_iter().map(move |told| match told {
             Told::Here(available) => replay(&available, &bare, domain.as_str()),
@@ -175,19 +171,19 @@ fn shown<'a>(world: &'a World, bare: &str, name: &str) -> Option<&'a User> {
 }
 
 /// The presence as it was sent, with the time.
-fn replay(available: &Available, to: &str, domain: &str) -> Arc<Element> {
-    let mut copy = (*available.stanza).clone();
-    set(&mut copy, Attr::To, to);
+fn replay(available: &Available, to: &str, domain: &str) -> Stanza {
     let mut delay = Element::bare("delay", DELAY);
     set(&mut delay, Attr::From, domain);
     set(&mut delay, Attr::Stamp, &humantime::format_rfc3339_seconds(available.since).to_string());
-    copy.append_child(delay);
-    Arc::new(copy)
+    let mut last = String::new();
+    write_element(&mut last, &delay, JABBER_CLIENT);
+    available.presence.to(to, &last)
 }
 
-fn away(from: &str, to: &str) -> Arc<Element> {
+fn away(from: &str, to: &str) -> Stanza {
     let mut presence = Element::bare("presence", JABBER_CLIENT);
     set(&mut presence, Attr::Type, "unavailable");
     set(&mut presence, Attr::From, from);
-    addressed_to(&presence, to)
+    set(&mut presence, Attr::To, to);
+    presence.into()
 }

@@ -13,12 +13,13 @@ use super::roster::{changed_item, item};
 use super::stanza::{Attr, JABBER_CLIENT, ROSTER, set};
 use super::view::View;
 use super::world::{Interest, User, World};
+use crate::outbound::Stanza;
 
 /// Stanzas that go to a session together.
-type Batch = Arc<[Arc<Element>]>;
+type Batch = Arc<[Stanza]>;
 
-/// What a push weighs beside the text of its contact, bytes, about.
-const PUSH: usize = 150;
+/// What pushes weigh that are made when they are written, bytes: the roster is kept anyhow.
+const KEPT: usize = 1_000;
 
 impl Domain {
     /// The user's roster is `view` now, unless it is newer already. `changes` are those from the roster before; they are
@@ -86,20 +87,19 @@ impl Domain {
             }
             resource.interest = Interest::Has { version: view.version(), versioned: false };
             let contacts = view.contacts();
-            let weight = contacts.text().len() + contacts.len() * PUSH;
             let mut first = self.numbers(contacts.len() as u64);
             let mut contacts = contacts.cursor();
             let pushes = std::iter::from_fn(move || {
                 let item = item(&contacts.advance()?);
                 first += 1;
-                Some(Arc::new(push(item, None, first - 1)))
+                Some(push(item, None, first - 1).into())
             });
-            let _ = resource.session.outbound.send_series(weight, pushes);
+            let _ = resource.session.outbound.send_series(KEPT, pushes);
         }
     }
 
     /// Pushes that bring a client from the version `known` to the one of `view`.
-    pub(super) fn catch_up(&self, view: &View, known: u64, changed: &[(u64, &str)]) -> Vec<Arc<Element>> {
+    pub(super) fn catch_up(&self, view: &View, known: u64, changed: &[(u64, &str)]) -> Vec<Stanza> {
         let at: Vec<u64> = changed.iter().map(|(at, _)| *at).collect();
         let told = versions_to_tell(known, &at);
         let wanted: HashSet<&str> = changed.iter().map(|(_, jid)| *jid).collect();
@@ -107,17 +107,17 @@ impl Domain {
         let now: HashMap<&str, ContactRef<'_>> = now.map(|contact| (contact.jid, contact)).collect();
         let pushes = changed.iter().zip(told).map(|((_, jid), told)| {
             let item = now.get(jid).map_or_else(|| removed(jid), item);
-            Arc::new(self.push(item, Some(told)))
+            self.push(item, Some(told)).into()
         });
         pushes.collect()
     }
 
-    fn push_of(&self, change: &Change, version: Option<u64>) -> Arc<Element> {
+    fn push_of(&self, change: &Change, version: Option<u64>) -> Stanza {
         let item = match change {
             Change::Put(contact) => changed_item(contact),
             Change::Remove(jid) => removed(jid),
         };
-        Arc::new(self.push(item, version))
+        self.push(item, version).into()
     }
 
     fn push(&self, item: Element, version: Option<u64>) -> Element {

@@ -13,15 +13,35 @@ use tracing::debug;
 
 use super::Domain;
 use super::session::Session;
-use super::stanza::{self, Attr, Condition, ROSTER, set};
+use super::stanza::{self, Attr, Condition, JABBER_CLIENT, ROSTER, set};
 use super::view::View;
-use super::world::{Interest, Resource, World};
+use super::world::{Interest, Resource};
+use crate::outbound::Stanza;
+use crate::stream::writer::write_element;
 
 /// Gets one session may have open at once. A client has one; more only cost memory.
 const MAX_OPEN_GETS: usize = 8;
-/// The items of an answer are made outside the lock. If the roster changes meanwhile they are made again, the last time under
-/// the lock.
-const ATTEMPTS: usize = 3;
+/// What an answer weighs that is not written yet, bytes: its head, for the roster is kept anyhow.
+const KEPT: usize = 1_000;
+/// An item beside the text of its contact, bytes, about.
+const ITEM: usize = 40;
+
+/// A roster get that is not answered.
+pub(super) struct Get {
+    /// Without what is in it.
+    request: Element,
+    /// The version it has.
+    asked: Option<String>,
+}
+
+impl Get {
+    fn new(mut request: Element) -> Self {
+        let query = request.get_child("query", ROSTER);
+        let asked = query.and_then(|query| query.attr("ver")).map(str::to_owned);
+        request.take_nodes();
+        Self { request, asked }
+    }
+}
 
 impl Domain {
     /// A roster get to the user's own account. It is answered exactly once, unless the session ends first.
@@ -36,11 +56,11 @@ impl Domain {
             }
             return;
         }
-        self.begin_fetch(resource, Some(get));
+        self.begin_fetch(resource, Some(Get::new(get)));
     }
 
     /// Asks the source: for the session's `get`, or because it has sent presence, unless that is being done.
-    pub(super) fn begin_fetch(self: &Arc<Self>, resource: &mut Resource, get: Option<Element>) {
+    pub(super) fn begin_fetch(self: &Arc<Self>, resource: &mut Resource, get: Option<Get>) {
         if get.is_none() && resource.fetching.load(Ordering::Relaxed) > 0 {
             return;
         }
@@ -81,46 +101,23 @@ impl Domain {
         }
     }
 
-    /// Answers the open gets from the newest roster.
+    /// Answers the open gets from the newest roster. What is queued is the roster and not its text, which is made when it is
+    /// written: rosters are long, and their owner has asked for them.
     fn answer(&self, session: &Session) {
-        for attempt in 1..=ATTEMPTS {
-            let view = self.world.read().users.get(session.user()).and_then(|user| user.roster.clone());
-            let Some(view) = view else { return };
-            let items = (attempt < ATTEMPTS).then(|| items(&view));
-            let mut world = self.world.write();
-            if self.answer_from(&mut world, session, &view, items) {
-                return;
-            }
-        }
-    }
-
-    /// Queues the answers, unless the roster is no longer `expected` and `items`, made of that, are given.
-    fn answer_from(
-        &self,
-        world: &mut World,
-        session: &Session,
-        expected: &Arc<View>,
-        made: Option<Vec<Element>>,
-    ) -> bool {
-        let Some(user) = world.users.get_mut(session.user()) else { return true };
-        let Some(view) = user.roster.clone() else { return true };
-        if made.is_some() && !Arc::ptr_eq(&view, expected) {
-            return false;
-        }
-        let mut made = made.unwrap_or_else(|| items(&view));
+        let mut world = self.world.write();
+        let Some(user) = world.users.get_mut(session.user()) else { return };
+        let Some(view) = user.roster.clone() else { return };
         let version = view.version();
         let Some(resource) = user.resources.iter_mut().find(|one| one.session.number == session.number) else {
-            return true;
+            return;
         };
-        let gets = std::mem::take(&mut resource.gets);
-        let last = gets.len().saturating_sub(1);
-        for (place, (_, get)) in gets.iter().enumerate() {
-            let asked = get.get_child("query", ROSTER).and_then(|query| query.attr("ver"));
+        for (_, get) in std::mem::take(&mut resource.gets) {
+            let Get { request, asked } = get;
             resource.interest = Interest::Has { version, versioned: asked.is_some() };
-            let known = asked.and_then(|asked| self.read_version(asked));
+            let known = asked.as_deref().and_then(|asked| self.read_version(asked));
             let changed =
                 known.and_then(|known| Some((known, user.history.since(known).filter(|_| known <= version)?)));
-            let mut result = stanza::result(get, session.address());
+            let mut result = stanza::result(&request, session.address());
             match changed {
                 // Only what has changed, unless that is more than the roster.
                 Some((known, changed)) if changed.len() <= view.contacts().len() => {
@@ -132,17 +129,18 @@ impl Domain {
                     if asked.is_some() {
                         set(&mut query, Attr::Ver, &self.version_text(version));
                     }
-                    // Several gets at once are rare; all but the last have to copy.
-                    let items = if place == last { std::mem::take(&mut made) } else { made.clone() };
-                    for item in items {
-                        query.append_child(item);
-                    }
                     result.append_child(query);
-                    session.send(result);
+                    // Each keeps its roster, which may be an old one: for who does not read them, text that weighs what it is.
+                    if Arc::strong_count(&resource.answers) > MAX_OPEN_GETS {
+                        session.send(written(&result, &view));
+                        continue;
+                    }
+                    let (view, waits) = (Arc::clone(&view), Arc::clone(&resource.answers));
+                    let answer = std::iter::once_with(move || (written(&result, &view), waits).0);
+                    let _ = session.outbound.send_series(KEPT, answer);
                 }
             }
         }
-        true
     }
 
     /// The source has no roster now. `wait`, with `resource-constraint`: of the conditions that stand for a passing lack it is
@@ -159,7 +157,9 @@ impl Domain {
         let text = "the roster cannot be had at the moment";
         let own = resource.gets.extract_if(.., |(one, _)| *one == number).map(|(_, get)| get);
         for get in own.collect::<Vec<_>>() {
-            if let Some(reply) = stanza::error_with_text(&get, session.address(), Condition::ResourceConstraint, text) {
+            if let Some(reply) =
+                stanza::error_with_text(&get.request, session.address(), Condition::ResourceConstraint, text)
+            {
                 session.send(reply);
             }
         }
@@ -175,8 +175,22 @@ impl Domain {
     }
 }
 
-fn items(view: &View) -> Vec<Element> {
-    view.contacts().iter().map(|contact| item(&contact)).collect()
+/// The answer that has an empty query, with the roster in it. As elements it would be thirty times its text.
+fn written(result: &Element, view: &View) -> Stanza {
+    let mut text = String::new();
+    write_element(&mut text, result, JABBER_CLIENT);
+    let mut rest = text.split_off("<iq".len());
+    let Some(open) = rest.strip_suffix("/></iq>").filter(|_| !view.contacts().is_empty()) else {
+        return Stanza::of_text(text, rest);
+    };
+    rest.truncate(open.len());
+    rest.reserve(view.contacts().text().len() + view.contacts().len() * ITEM);
+    rest.push('>');
+    for contact in view.contacts().iter() {
+        write_element(&mut rest, &item(&contact), ROSTER);
+    }
+    rest.push_str("</query></iq>");
+    Stanza::of_text(text, rest)
 }
 
 /// `<item/>` (RFC 6121 section 2.1.2) of a contact in a roster.

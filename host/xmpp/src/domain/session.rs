@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::stanza::Condition;
 use crate::Outbound;
+use crate::outbound::Stanza;
 
 /// One bound resource (RFC 6120 section 7), as the wire holds it. What changes of it is kept in the domain.
 pub struct Session {
@@ -86,7 +87,7 @@ impl Session {
     }
 
     /// Queues for this session. A failure ends the session elsewhere, and nobody else cares.
-    pub(super) fn send(&self, stanza: impl Into<Arc<Element>>) {
+    pub(super) fn send(&self, stanza: impl Into<Stanza>) {
         let _ = self.outbound.send(stanza);
     }
 }

@@ -1,14 +1,13 @@
 //! What a session's client never got (XEP-0198 section 4): it was queued, or sent and not acknowledged, when the session ended.
 
-use std::sync::Arc;
-
 use minidom::Element;
 
 use super::Domain;
 use super::address::Address;
 use super::session::Session;
-use super::stanza::{self, Condition, JABBER_CLIENT};
+use super::stanza::{self, Condition};
 use super::world::{User, World};
+use crate::outbound::Stanza;
 
 impl Domain {
     /// Does for `stanza`, which was queued for `session`, what can still be done now that the session has left.
@@ -16,15 +15,16 @@ impl Domain {
     /// A message goes to the session that has taken the place of this one, as a client does that comes back without resuming;
     /// else its sender is told, unless other resources of the account got it too. A request is answered with an error.
     /// The rest, such as presence, means nothing any more.
-    pub fn undelivered(&self, session: &Session, stanza: &Arc<Element>) {
+    pub fn undelivered(&self, session: &Session, written: &Stanza) {
+        let Some(stanza) = written.tag() else { return };
         let Some(from) = stanza.attr("from").filter(|from| *from != session.bare()) else { return };
         let kind = stanza.attr("type");
         let world = self.world.read();
         let condition = match stanza.name() {
-            "message" if matches!(kind, None | Some("normal" | "chat")) && has_body(stanza) => {
+            "message" if matches!(kind, None | Some("normal" | "chat")) && written.has_body() => {
                 let them = world.users.get(session.user());
                 if let Some(heir) = them.and_then(|them| them.named(session.resource())) {
-                    heir.session.send(Arc::clone(stanza));
+                    heir.session.send(written.clone());
                     return;
                 }
                 if stanza.attr("to") == Some(session.bare()) && them.is_some_and(User::is_available) {
@@ -35,7 +35,7 @@ impl Domain {
             "iq" if matches!(kind, Some("get" | "set")) => Condition::ServiceUnavailable,
             _ => return,
         };
-        if let Some(error) = stanza::error(stanza, from, condition) {
+        if let Some(error) = stanza::error(&stanza, from, condition) {
             self.send_back(&world, from, error);
         }
     }
@@ -46,8 +46,4 @@ impl Domain {
             sender.session.send(error);
         }
     }
-}
-
-fn has_body(message: &Element) -> bool {
-    message.has_child("body", JABBER_CLIENT)
 }

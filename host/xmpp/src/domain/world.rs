@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::SystemTime;
 
-use minidom::Element;
 use roster_model::Username;
 
 use super::Session;
 use super::history::History;
+use super::roster::Get;
 use super::view::View;
+use crate::outbound::{Shared, Stanza};
 
 /// Users with a session, and those whose roster is still kept.
 #[derive(Default)]
@@ -36,13 +37,15 @@ pub(super) struct User {
 pub(super) struct Resource {
     pub(super) session: Arc<Session>,
     /// None: connected, and not available.
-    pub(super) presence: Option<Available>,
+    pub(super) presence: Option<Arc<Available>>,
     /// To whom presence was directed (RFC 6121 section 4.6), as the client wrote it, normalised.
     pub(super) directed: HashSet<String>,
     pub(super) interest: Interest,
     /// Roster gets that are not answered yet, each with the number of the task that asks the source for it. The first to be
     /// given a roster answers them all.
-    pub(super) gets: Vec<(u64, Element)>,
+    pub(super) gets: Vec<(u64, Get)>,
+    /// Answers that wait to be written: each keeps the roster it is made from.
+    pub(super) answers: Arc<()>,
     /// Tasks that ask the source.
     pub(super) fetching: Arc<AtomicUsize>,
     /// The roster source knows of this session.
@@ -52,13 +55,10 @@ pub(super) struct Resource {
 }
 
 /// The presence an available resource has sent last.
-#[derive(Clone)]
 pub(super) struct Available {
     /// With `from`, without `to`.
-    pub(super) stanza: Arc<Element>,
+    pub(super) presence: Shared,
     pub(super) since: SystemTime,
-    /// What `stanza` weighs.
-    pub(super) weight: usize,
     /// When it was sent, among all that happens in the domain.
     pub(super) moment: u64,
     /// When the resource became available.
@@ -106,7 +106,7 @@ impl User {
     }
 
     /// The available resources.
-    pub(super) fn available(&self) -> impl Iterator<Item = (&Arc<Session>, &Available)> {
+    pub(super) fn available(&self) -> impl Iterator<Item = (&Arc<Session>, &Arc<Available>)> {
         self.resources.iter().filter_map(|one| Some((&one.session, one.presence.as_ref()?)))
     }
 
@@ -115,9 +115,9 @@ impl User {
     }
 
     /// Queues a stanza for every available resource.
-    pub(super) fn send_to_available(&self, stanza: &Arc<Element>) {
+    pub(super) fn send_to_available(&self, stanza: &Stanza) {
         for (session, _) in self.available() {
-            session.send(Arc::clone(stanza));
+            session.send(stanza.clone());
         }
     }
 }
@@ -130,6 +130,7 @@ impl Resource {
             directed: HashSet::new(),
             interest: Interest::None,
             gets: Vec::new(),
+            answers: Arc::default(),
             fetching: Arc::default(),
             attached: false,
             carbons: false,

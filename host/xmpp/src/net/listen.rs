@@ -134,6 +134,6 @@ async fn begin(shared: Arc<Shared>, stream: TcpStream, client: Client, direct: b
             Err(_) => return shared.client_log.tls_failed(&client, "the handshake took too long"),
         }
     }
-    let wire = Box::new(Wire::new(transport, &shared.config.limits, &shared.config.timeouts));
+    let wire = Box::new(Wire::new(transport, &shared.config, &shared.memory));
     serve(shared, wire, client, direct, place).await;
 }

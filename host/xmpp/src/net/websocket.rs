@@ -93,7 +93,7 @@ async fn upgrade(State(web): State<Web>, request: Request) -> Response {
         let upgraded = Metered::new(upgraded, &shared.config.limits);
         let socket = WebSocketStream::from_raw_socket(upgraded, Role::Server, Some(config)).await;
         let transport = Transport::WebSocket(Box::new(socket));
-        let wire = Box::new(Wire::new(transport, &shared.config.limits, &shared.config.timeouts));
+        let wire = Box::new(Wire::new(transport, &shared.config, &shared.memory));
         serve(shared, wire, client, encrypted, place).await;
     });
     response

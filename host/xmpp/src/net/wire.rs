@@ -1,6 +1,7 @@
 //! One client's stream on its connection: events in, elements out.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use minidom::Element;
@@ -11,7 +12,9 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use super::rate::Bucket;
 use super::transport::{Read, Transport};
 use super::violation::close_code;
-use crate::config::{ClientLimits, Timeouts};
+use crate::config::{EndpointConfig, Timeouts};
+use crate::memory::{Claim, Held, Memory};
+use crate::outbound::Stanza;
 use crate::stream::header::Reply;
 use crate::stream::writer::{write_element, write_stream_error};
 use crate::stream::{Framing, StanzaLimits, StreamCondition, StreamError, StreamEvent, StreamParser, ns};
@@ -36,6 +39,11 @@ pub(crate) enum Received {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lost;
 
+fn no_memory() -> StreamError {
+    StreamCondition::ResourceConstraint
+        .because("there is no memory left for what clients send, and this one has taken most of it")
+}
+
 /// See the module.
 pub(crate) struct Wire {
     transport: Transport,
@@ -58,10 +66,14 @@ pub(crate) struct Wire {
     /// What the client did to the framing of a WebSocket, which cannot be read any more.
     violated: Option<CloseCode>,
     timeouts: Timeouts,
+    /// What it holds, among all that hold something.
+    claim: Claim,
+    held: Held,
 }
 
 impl Wire {
-    pub(crate) fn new(transport: Transport, limits: &ClientLimits, timeouts: &Timeouts) -> Self {
+    pub(crate) fn new(transport: Transport, config: &EndpointConfig, memory: &Arc<Memory>) -> Self {
+        let EndpointConfig { limits, timeouts, .. } = config;
         let framing = transport.framing();
         // Of a WebSocket it is counted below.
         let (bytes, stanzas) = match framing {
@@ -84,6 +96,8 @@ impl Wire {
             code: CloseCode::Normal,
             violated: None,
             timeouts: timeouts.clone(),
+            claim: memory.claim(),
+            held: memory.hold(0),
         }
     }
 
@@ -119,12 +133,17 @@ impl Wire {
     /// What comes next; waits without end. Nothing is lost if it is dropped before it returns.
     pub(crate) async fn next(&mut self) -> Received {
         loop {
+            if self.claim.has_to_go() {
+                return Received::Wrong(no_memory());
+            }
+            self.parser.done();
             if let Some(at) = self.stanzas.ready_at() {
                 sleep_until(at).await;
             }
             match self.parse() {
                 Ok(Some(event)) => {
                     self.stanzas.take(1);
+                    self.weigh();
                     return Received::Event(event);
                 }
                 Ok(None) => {}
@@ -133,8 +152,19 @@ impl Wire {
             if let Some(at) = self.bytes.ready_at() {
                 sleep_until(at).await;
             }
+            self.weigh();
             let deadline = self.partial_since.map(|since| since + self.timeouts.stanza);
-            let read = self.transport.read(&mut self.input);
+            let (transport, input, claim) = (&mut self.transport, &mut self.input, &self.claim);
+            let read = async {
+                tokio::select! {
+                    biased;
+                    () = claim.gone() => None,
+                    read = async {
+                        claim.memory().room().await;
+                        transport.read(input).await
+                    } => Some(read),
+                }
+            };
             let read = match deadline {
                 None => read.await,
                 Some(deadline) => match timeout_at(deadline, read).await {
@@ -146,17 +176,26 @@ impl Wire {
                 },
             };
             match read {
-                Ok(Read::Some(bytes)) => {
+                None => return Received::Wrong(no_memory()),
+                Some(Ok(Read::Some(bytes))) => {
                     self.bytes.take(bytes);
                     self.last_read = Instant::now();
                 }
-                Ok(Read::Wrong(violation)) => {
+                Some(Ok(Read::Wrong(violation))) => {
                     self.violated = Some(violation.code);
                     return Received::Wrong(violation.error);
                 }
-                Ok(Read::End) | Err(_) => return Received::Lost,
+                Some(Ok(Read::End) | Err(_)) => return Received::Lost,
             }
         }
+    }
+
+    /// Says what it holds: what was read, the elements made of it, and what waits to be written.
+    fn weigh(&mut self) {
+        let read = self.input.capacity() + self.parser.held() + self.transport.held();
+        let sum = read + self.output.capacity();
+        self.claim.set(sum);
+        self.held.set(sum);
     }
 
     /// The next event of what was read. Afterwards either there is one, or all of it was taken.
@@ -206,6 +245,12 @@ impl Wire {
             Framing::Messages => "",
         };
         write_element(&mut self.output, element, scope);
+        self.end_message();
+    }
+
+    /// A stanza that is text already.
+    pub(crate) fn put_stanza(&mut self, stanza: &Stanza) {
+        stanza.write(&mut self.output, self.framing == Framing::Messages);
         self.end_message();
     }
 
@@ -259,10 +304,17 @@ impl Wire {
         if self.output.is_empty() {
             return Ok(());
         }
+        self.weigh();
         let (output, ends) = (std::mem::take(&mut self.output), std::mem::take(&mut self.ends));
         let pieces = u32::try_from(1 + output.len() / PIECE).unwrap_or(u32::MAX);
         let limit = self.timeouts.write.saturating_mul(pieces);
-        match timeout(limit, self.transport.write(&output, &ends)).await {
+        let written = tokio::select! {
+            written = timeout(limit, self.transport.write(&output, &ends)) => written,
+            () = self.claim.gone() => return Err(Lost),
+        };
+        drop(output);
+        self.weigh();
+        match written {
             Ok(Ok(())) => {
                 self.last_written = Instant::now();
                 Ok(())

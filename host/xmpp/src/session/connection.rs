@@ -22,6 +22,7 @@ use crate::client_log::{Client, ClientLog, Detail, What};
 use crate::config::EndpointConfig;
 use crate::counters::Counters;
 use crate::domain::Domain;
+use crate::memory::Memory;
 use crate::net::listen::Place;
 use crate::net::wire::Wire;
 use crate::sasl::Throttle;
@@ -53,6 +54,7 @@ pub(crate) struct Shared {
     pub(crate) resumables: Arc<Resumables>,
     /// Makes up credentials of those who do not exist, where the accounts do not.
     pub(crate) decoys: Arc<Decoys>,
+    pub(crate) memory: Arc<Memory>,
     pub(crate) stop: watch::Receiver<bool>,
 }
 
@@ -126,7 +128,7 @@ async fn wait(shared: &Shared, client: &Client, mut live: Box<Live>) {
     match live.hibernate(&shared.config, shared.stopped()).await {
         Waited::Resumed(request) => hand_over(request, live).await,
         Waited::Overflow => {
-            shared.client_log.stream_ended(client, &overflow(shared));
+            shared.client_log.stream_ended(client, &overflow(shared, &live));
             live.finish().await;
         }
         Waited::Over => live.finish().await,

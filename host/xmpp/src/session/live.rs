@@ -56,11 +56,17 @@ impl Live {
         self.session.jid()
     }
 
+    /// What is kept for the client has changed.
+    pub(super) fn weigh(&mut self) {
+        self.outgoing.keeps(self.management.as_ref().map_or(0, Management::weight));
+    }
+
     /// Waits for the client to come back.
     pub(super) async fn hibernate(&mut self, config: &EndpointConfig, stop: impl Future<Output = ()>) -> Waited {
         let Some(place) = &mut self.place else { return Waited::Over };
         let until = Instant::now() + config.resumption.window;
         self.counters.sessions_hibernating.increase();
+        self.outgoing.set_asleep(true);
         self.domain.sleep(&self.session);
         debug!(session = self.session.jid(), "the connection is lost; waiting for the client to come back");
         let waited = tokio::select! {
@@ -71,6 +77,7 @@ impl Live {
             () = stop => Waited::Over,
         };
         self.session.wake();
+        self.outgoing.set_asleep(false);
         self.counters.sessions_hibernating.decrease();
         waited
     }
@@ -86,7 +93,7 @@ impl Live {
         for stanza in unacknowledged {
             self.domain.undelivered(&self.session, &stanza);
         }
-        while let Some(stanza) = self.outgoing.try_next() {
+        while let Some(stanza) = self.outgoing.try_take() {
             self.domain.undelivered(&self.session, &stanza);
         }
         self.counters.sessions.decrease();

@@ -1,14 +1,13 @@
 //! Counting stanzas and acknowledging them (XEP-0198).
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use minidom::Element;
 use rxml::{Namespace, NcName, xml_ncname};
 use tokio::time::Instant;
 
 use crate::config::Resumption;
-use crate::outbound::weight;
+use crate::outbound::Stanza;
 use crate::stream::{StreamCondition, StreamError, ns};
 
 /// One session's counts, from `<enable/>` on, over all of its connections.
@@ -19,7 +18,7 @@ pub(super) struct Management {
     /// Stanzas the client has acknowledged, modulo 2^32.
     acknowledged: u32,
     /// Sent after that, oldest first, and what each weighs.
-    unacknowledged: VecDeque<(Arc<Element>, usize)>,
+    unacknowledged: VecDeque<(Stanza, usize)>,
     /// What they weigh together.
     weight: usize,
     /// When `<r/>` was sent that is not answered.
@@ -33,10 +32,15 @@ impl Management {
     }
 
     /// A stanza is sent.
-    pub(super) fn sent(&mut self, stanza: Arc<Element>) {
-        let weight = weight(&stanza);
+    pub(super) fn sent(&mut self, stanza: Stanza) {
+        let weight = stanza.weight();
         self.weight += weight;
         self.unacknowledged.push_back((stanza, weight));
+    }
+
+    /// What is kept weighs.
+    pub(super) fn weight(&self) -> usize {
+        self.weight
     }
 
     /// As much is kept as may be: nothing more is sent before the client acknowledges some of it.
@@ -87,13 +91,13 @@ impl Management {
     }
 
     /// What has to be sent again on a new connection; stays kept.
-    pub(super) fn again(&mut self) -> impl Iterator<Item = &Arc<Element>> {
+    pub(super) fn again(&mut self) -> impl Iterator<Item = &Stanza> {
         self.asked = None;
         self.unacknowledged.iter().map(|(stanza, _)| stanza)
     }
 
     /// What the client never acknowledged.
-    pub(super) fn into_unacknowledged(self) -> Vec<Arc<Element>> {
+    pub(super) fn into_unacknowledged(self) -> Vec<Stanza> {
         self.unacknowledged.into_iter().map(|(stanza, _)| stanza).collect()
     }
 
@@ -143,15 +147,15 @@ mod tests {
     #[test]
     fn acknowledged_stanzas_are_let_go_and_the_count_wraps() {
         let mut management = Management { acknowledged: u32::MAX - 1, ..Management::default() };
-        let stanza = Arc::new(Element::bare("message", ns::CLIENT));
+        let stanza = Stanza::from(Element::bare("message", ns::CLIENT));
         for _ in 0..5 {
-            management.sent(Arc::clone(&stanza));
+            management.sent(stanza.clone());
         }
         assert!(management.ask());
         assert!(!management.ask(), "one question at a time");
         for (h, left) in [("4294967294", 5), ("4294967295", 4), ("1", 2), ("1", 2), ("3", 0)] {
             management.acknowledge(Some(h)).unwrap();
-            assert_eq!((management.unacknowledged.len(), management.weight), (left, left * weight(&stanza)), "{h}");
+            assert_eq!((management.unacknowledged.len(), management.weight), (left, left * stanza.weight()), "{h}");
         }
         assert!(!management.ask(), "there is nothing to ask about");
         for h in [Some("4"), Some("2"), None, Some("x"), Some("-1"), Some("4294967296")] {
@@ -164,12 +168,12 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_bounded_in_stanzas_and_in_bytes() {
-        let stanza = Arc::new(Element::bare("message", ns::CLIENT));
-        for (stanzas, bytes, fits) in [(3, usize::MAX, 3), (usize::MAX, 2 * weight(&stanza), 2), (9, 1, 1), (0, 0, 1)] {
+        let stanza = Stanza::from(Element::bare("message", ns::CLIENT));
+        for (stanzas, bytes, fits) in [(3, usize::MAX, 3), (usize::MAX, 2 * stanza.weight(), 2), (9, 1, 1), (0, 0, 1)] {
             let most = Resumption { unacknowledged: stanzas, unacknowledged_bytes: bytes, ..Resumption::default() };
             let mut management = Management::default();
             while !management.is_full(&most) {
-                management.sent(Arc::clone(&stanza));
+                management.sent(stanza.clone());
             }
             assert_eq!(management.unacknowledged.len(), fits, "{stanzas} {bytes}");
             management.acknowledge(Some("1")).unwrap();

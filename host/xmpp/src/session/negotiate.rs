@@ -235,7 +235,7 @@ impl<'a> Negotiation<'a> {
         };
         let asked = bind.get_child("resource", ns::BIND).map(Element::text);
         let limits = &self.shared.config.limits;
-        let (sender, outgoing) = outbound::bounded_queue(limits.outbound_queue, limits.outbound_bytes);
+        let (sender, outgoing) = outbound::queue_in(&self.shared.memory, limits.outbound_queue, limits.outbound_bytes);
         let mut answer = Element::bare("iq", ns::CLIENT);
         let mut set = |name: &rxml::NcNameStr, value: &str| {
             answer.attrs_mut().insert(Namespace::NONE, name.to_owned(), value.to_owned());
@@ -296,12 +296,13 @@ impl<'a> Negotiation<'a> {
         if let Some(management) = &mut live.management {
             self.wire.put(&management.resumed(id));
             for stanza in management.again() {
-                self.wire.put(stanza);
+                self.wire.put_stanza(stanza);
             }
             if management.ask() {
                 self.wire.put(&Element::bare("r", ns::SM));
             }
         }
+        live.weigh();
         self.shared.counters.sessions_resumed.increase();
         tracing::debug!(session = live.session.jid(), "resumed");
         Ok(Some(live))

@@ -1,7 +1,5 @@
 //! Stanzas both ways, until the stream ends.
 
-use std::sync::Arc;
-
 use minidom::Element;
 use roster_jid::Jid;
 use rxml::{Namespace, xml_ncname};
@@ -13,7 +11,7 @@ use super::live::Live;
 use super::management::Management;
 use super::resume::HandOver;
 use crate::net::wire::{Received, Wire};
-use crate::outbound::{Event, SessionEnd};
+use crate::outbound::{Event, SessionEnd, Stanza};
 use crate::stream::{StreamCondition, StreamError, StreamEvent, ns};
 
 /// Bytes put together for one write.
@@ -62,13 +60,13 @@ pub(super) async fn run(shared: &Shared, wire: &mut Wire, live: &mut Live) -> Ra
             event = live.outgoing.event(takes) => {
                 let stanza = match event {
                     Event::Stanza(stanza) => stanza,
-                    Event::Overflow => return Ran::Ended(overflow(shared).into()),
+                    Event::Overflow => return Ran::Ended(overflow(shared, live).into()),
                     Event::Ended(why) => return Ran::Ended(ended(why)),
                 };
                 put(shared, wire, live, stanza);
                 sent = true;
                 while wire.waiting() < BATCH && !is_full(shared, live) {
-                    let Some(stanza) = live.outgoing.try_next() else { break };
+                    let Some(stanza) = live.outgoing.try_take() else { break };
                     put(shared, wire, live, stanza);
                 }
             }
@@ -90,7 +88,7 @@ pub(super) async fn run(shared: &Shared, wire: &mut Wire, live: &mut Live) -> Ra
         if wire.waiting() > 0 {
             tokio::select! {
                 flushed = wire.flush() => if flushed.is_err() { return Ran::Ended(End::Lost) },
-                () = live.outgoing.overflow() => return Ran::Ended(overflow(shared).into()),
+                () = live.outgoing.overflow() => return Ran::Ended(overflow(shared, live).into()),
                 _ = live.outgoing.ended() => return Ran::Ended(End::Lost),
                 request = requested(live.place.as_mut()) => return Ran::Taken(request),
             }
@@ -105,8 +103,12 @@ async fn requested(place: Option<&mut super::resume::Place>) -> HandOver {
     }
 }
 
-pub(super) fn overflow(shared: &Shared) -> StreamError {
+pub(super) fn overflow(shared: &Shared, live: &Live) -> StreamError {
     shared.counters.overflows.increase();
+    if live.outgoing.has_to_go() {
+        return StreamCondition::ResourceConstraint
+            .because("there is no memory left for what waits for clients, and this one has taken most of it");
+    }
     StreamCondition::PolicyViolation.because("too much is waiting to be read")
 }
 
@@ -120,11 +122,12 @@ fn ended(why: SessionEnd) -> End {
     }
 }
 
-fn put(shared: &Shared, wire: &mut Wire, live: &mut Live, stanza: Arc<Element>) {
+fn put(shared: &Shared, wire: &mut Wire, live: &mut Live, stanza: Stanza) {
     shared.counters.stanzas_out.increase();
-    wire.put(&stanza);
+    wire.put_stanza(&stanza);
     if let Some(management) = &mut live.management {
         management.sent(stanza);
+        live.weigh();
     }
 }
 
@@ -132,7 +135,8 @@ fn put(shared: &Shared, wire: &mut Wire, live: &mut Live, stanza: Arc<Element>) 
 /// is queued, and what it has not acknowledged yet is taken to have arrived.
 pub(super) fn last_words(shared: &Shared, wire: &mut Wire, live: &mut Live) {
     live.management = None;
-    while let Some(stanza) = live.outgoing.try_next() {
+    live.weigh();
+    while let Some(stanza) = live.outgoing.try_take() {
         put(shared, wire, live, stanza);
     }
 }
@@ -245,7 +249,10 @@ fn manage(shared: &Shared, wire: &mut Wire, live: &mut Live, element: &Element) 
             live.management = Some(Management::default());
         }
         ("r", Some(management)) => wire.put(&management.answer()),
-        ("a", Some(management)) => management.acknowledge(element.attr("h"))?,
+        ("a", Some(management)) => {
+            management.acknowledge(element.attr("h"))?;
+            live.weigh();
+        }
         // Whatever comes at a time when it has no meaning.
         ("enable" | "resume" | "r" | "a", _) => wire.put(&Management::failed("unexpected-request")),
         _ => return Err(unknown(element)),

@@ -102,6 +102,13 @@ impl StreamParser {
         self.cost.held
     }
 
+    /// The last element is not held any more.
+    pub fn done(&mut self) {
+        if self.taken == 0 {
+            self.cost = Cost::default();
+        }
+    }
+
     /// Gives back buffers that are not needed until more bytes come.
     pub fn release(&mut self) {
         if self.taken == 0 {
@@ -122,9 +129,7 @@ impl StreamParser {
 
     /// Takes bytes from `input` up to the end of the next event; `None` when there are not enough.
     pub fn next(&mut self, input: &mut &[u8]) -> Result<Option<StreamEvent>, StreamError> {
-        if self.taken == 0 {
-            self.cost = Cost::default();
-        }
+        self.done();
         loop {
             if self.raw.is_none() {
                 skip_white_space(input);

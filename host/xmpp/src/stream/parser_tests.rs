@@ -164,22 +164,15 @@ fn what_takes_more_memory_or_becomes_longer_than_a_stanza_may_is_refused_while_i
                 }
                 let mut most = 0;
                 let mut ended = None;
-                'read: for mut piece in text.as_bytes().chunks(chunk) {
-                    loop {
-                        let event = parser.next(&mut piece);
-                        most = most.max(parser.held());
-                        match event {
-                            Ok(None) => break,
-                            Ok(Some(event)) => {
-                                ended = Some(Ok(event));
-                                break 'read;
-                            }
-                            Err(error) => {
-                                ended = Some(Err(error.condition));
-                                break 'read;
-                            }
-                        }
+                for mut piece in text.as_bytes().chunks(chunk) {
+                    let event = parser.next(&mut piece);
+                    most = most.max(parser.held());
+                    match event {
+                        Ok(None) => continue,
+                        Ok(Some(event)) => ended = Some(Ok(event)),
+                        Err(error) => ended = Some(Err(error.condition)),
                     }
+                    break;
                 }
                 match ended.unwrap() {
                     Ok(StreamEvent::Element(element)) => {

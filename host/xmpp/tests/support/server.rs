@@ -14,6 +14,7 @@ use roster_xmpp::accounts::Accounts;
 use roster_xmpp::accounts::file::{AccountsFile, add};
 use roster_xmpp::config::EndpointConfig;
 use roster_xmpp::counters::Counters;
+use roster_xmpp::memory::Memory;
 use roster_xmpp::{Domain, DomainOptions, Endpoint, Hosted, RosterSource, RosterUnavailable};
 use tokio::sync::oneshot;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -64,6 +65,7 @@ pub struct Server {
     pub web: SocketAddr,
     pub web_encrypted: SocketAddr,
     pub counters: Arc<Counters>,
+    pub memory: Arc<Memory>,
     pub trust: Arc<ClientConfig>,
     pub friends: Arc<Friends>,
     pub accounts: std::path::PathBuf,
@@ -131,7 +133,7 @@ impl Server {
         let listening = endpoint.listening();
         let address = |tls| listening.iter().find(|one| one.tls == tls).unwrap().address;
         let (stop, stopped) = oneshot::channel();
-        let counters = endpoint.counters();
+        let (counters, memory) = (endpoint.counters(), endpoint.memory());
         let web = http(endpoint.websocket(false)).await;
         let web_encrypted = http(endpoint.websocket(true)).await;
         let (plain, tls) = (address(false), address(true));
@@ -144,6 +146,7 @@ impl Server {
             web,
             web_encrypted,
             counters,
+            memory,
             trust: Arc::new(trust),
             friends,
             accounts,

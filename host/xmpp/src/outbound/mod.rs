@@ -1,15 +1,23 @@
 //! What is on its way to one client: a queue between those who have something to say to a session and the task that writes
 //! to its connection.
 //!
-//! The queue is bounded, in stanzas and in what they weigh ([`weight`]). A client that does not read must not hold up
-//! anybody else, nor fill memory: when its queue is full the session is ended.
+//! The queue is bounded, in stanzas and in what they weigh ([`Stanza::weight`]). A client that does not read must not hold up
+//! anybody else, nor fill memory: when its queue is full the session is ended. What waits for all clients together is bounded by
+//! [`Memory`].
+
+mod stanza;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use minidom::{Element, Node};
+use minidom::Element;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
+
+pub(crate) use stanza::Shared;
+pub use stanza::Stanza;
+
+use crate::memory::{Claim, Held, Memory};
 
 /// The end of a session's queue that others write to. Clones are one queue.
 #[derive(Clone)]
@@ -22,27 +30,34 @@ pub struct Outbound {
 pub struct Outgoing {
     receiver: mpsc::Receiver<Item>,
     /// What is left of the series that is being read.
-    series: Option<Series>,
+    series: Option<Item<Series>>,
     signals: Arc<Signals>,
+    /// What the session keeps beside the queue.
+    kept: usize,
 }
 
 /// What takes one place in the queue.
-struct Item {
-    stanzas: Stanzas,
+struct Item<T = Stanzas> {
+    stanzas: T,
+    /// What it counts for in this queue.
     weight: usize,
+    /// What it holds.
+    claims: usize,
+    _held: Option<Held>,
 }
 
 enum Stanzas {
-    One(Arc<Element>),
+    One(Stanza),
     Many(Series),
 }
 
 /// Stanzas that are made when they are written, one by one: the presence of a hundred thousand contacts is never in memory
 /// at once.
-pub type Series = Box<dyn Iterator<Item = Arc<Element>> + Send + Sync>;
+pub type Series = Box<dyn Iterator<Item = Stanza> + Send + Sync>;
 
-#[derive(Default)]
 struct Signals {
+    /// What the session holds, among all that hold something.
+    claim: Claim,
     /// What the items in the queue weigh.
     weight: AtomicUsize,
     /// What they may weigh.
@@ -56,7 +71,10 @@ struct Signals {
 impl Signals {
     async fn overflow(&self) {
         while !self.overflow.load(Ordering::Acquire) {
-            self.overflow_notify.notified().await;
+            tokio::select! {
+                () = self.overflow_notify.notified() => {}
+                () = self.claim.gone() => return,
+            }
         }
     }
 
@@ -74,8 +92,8 @@ impl Signals {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// Something for its client.
-    Stanza(Arc<Element>),
-    /// Something found no room.
+    Stanza(Stanza),
+    /// Something found no room, here or in all of the endpoint.
     Overflow,
     /// The domain has ended it.
     Ended(SessionEnd),
@@ -103,44 +121,9 @@ pub enum SessionEnd {
     Displaced,
 }
 
-/// The most that one stanza or batch counts for, bytes. What is larger, such as a large roster, a client has asked for or its
-/// own roster has caused; it must not end its session by itself.
+/// The most that stanzas count for in one queue that belong together. The changes of a large roster, which its own application
+/// has made, must not end a session by themselves. In all of the endpoint they count for what they are.
 const HEAVIEST: usize = 256_000;
-
-/// About what a stanza takes on the wire, bytes: names, values and text, and at most 256 kB.
-pub fn weight(stanza: &Element) -> usize {
-    weigh(std::iter::once(stanza))
-}
-
-/// As [`weight`], of several that take one place.
-pub(crate) fn weigh<'a>(stanzas: impl Iterator<Item = &'a Element>) -> usize {
-    let mut sum = 0;
-    for stanza in stanzas {
-        add(stanza, &mut sum);
-        if sum >= HEAVIEST {
-            return HEAVIEST;
-        }
-    }
-    sum
-}
-
-/// Stops when there is enough: what is counted costs no more than what may be kept. Stanzas are not deep, by the limits of
-/// those who send them.
-fn add(element: &Element, sum: &mut usize) {
-    *sum += 2 * element.name().len() + 5;
-    for ((_, name), value) in element.attrs() {
-        *sum += name.len() + value.len() + 4;
-    }
-    for node in element.nodes() {
-        if *sum >= HEAVIEST {
-            return;
-        }
-        match node {
-            Node::Element(child) => add(child, sum),
-            Node::Text(text) => *sum += text.len(),
-        }
-    }
-}
 
 /// A queue for `capacity` stanzas, however large. A batch, such as the presences of all contacts, takes one place, so some
 /// hundreds do.
@@ -150,41 +133,65 @@ pub fn queue(capacity: usize) -> (Outbound, Outgoing) {
 
 /// The same, for stanzas that weigh no more than `bytes` together. One always finds room in an empty queue.
 pub fn bounded_queue(capacity: usize, bytes: usize) -> (Outbound, Outgoing) {
+    queue_in(&Memory::new(usize::MAX), capacity, bytes)
+}
+
+/// The same, of a session that has to go when it is one of the greediest and there is no room in `memory`.
+pub fn queue_in(memory: &Arc<Memory>, capacity: usize, bytes: usize) -> (Outbound, Outgoing) {
     let (sender, receiver) = mpsc::channel(capacity.max(1));
-    let signals = Arc::new(Signals { most: bytes, ..Signals::default() });
-    (Outbound { sender, signals: Arc::clone(&signals) }, Outgoing { receiver, series: None, signals })
+    let signals = Arc::new(Signals {
+        claim: memory.claim(),
+        weight: AtomicUsize::new(0),
+        most: bytes,
+        overflow: AtomicBool::new(false),
+        overflow_notify: Notify::new(),
+        end: Mutex::new(None),
+        end_notify: Notify::new(),
+    });
+    (Outbound { sender, signals: Arc::clone(&signals) }, Outgoing { receiver, series: None, signals, kept: 0 })
 }
 
 impl Outbound {
     /// Queues a stanza, complete with its `to`, `from` and `id`. Never waits.
     ///
-    /// Stanzas to many sessions share one element.
-    pub fn send(&self, stanza: impl Into<Arc<Element>>) -> Result<(), NotQueued> {
+    /// Stanzas to many sessions share one text.
+    pub fn send(&self, stanza: impl Into<Stanza>) -> Result<(), NotQueued> {
         let stanza = stanza.into();
-        self.queue(Item { weight: weight(&stanza), stanzas: Stanzas::One(stanza) })
+        stanza.hold(self.signals.claim.memory());
+        let weight = stanza.weight();
+        self.queue(Item { stanzas: Stanzas::One(stanza), weight, claims: weight, _held: None })
     }
 
     /// Queues several stanzas that belong together, such as the pushes of one change of the roster. They take one place of
     /// the queue, as a roster of a thousand contacts does: what a client asked for, or what its own roster caused, must not
     /// end its session. Never waits.
-    pub fn send_batch(&self, stanzas: Arc<[Arc<Element>]>) -> Result<(), NotQueued> {
+    pub fn send_batch(&self, stanzas: Arc<[Stanza]>) -> Result<(), NotQueued> {
         match &*stanzas {
             [] => Ok(()),
-            [one] => self.send(Arc::clone(one)),
+            [one] => self.send(one.clone()),
             _ => {
-                let weight = weigh(stanzas.iter().map(|stanza| &**stanza));
-                self.send_series(weight, (0..stanzas.len()).filter_map(move |place| stanzas.get(place).cloned()))
+                stanzas.iter().for_each(|stanza| stanza.hold(self.signals.claim.memory()));
+                let claims = stanzas.iter().map(Stanza::weight).fold(0, usize::saturating_add);
+                let stanzas = (0..stanzas.len()).filter_map(move |place| stanzas.get(place).cloned());
+                let (stanzas, weight) = (Stanzas::Many(Box::new(stanzas)), claims.min(HEAVIEST));
+                self.queue(Item { stanzas, weight, claims, _held: None })
             }
         }
     }
 
-    /// The same for stanzas that are made when they are written, and weigh about `weight` together.
+    /// The same for stanzas that are made when they are written, from something that holds `weight` bytes until then.
     pub fn send_series(
         &self,
         weight: usize,
-        stanzas: impl Iterator<Item = Arc<Element>> + Send + Sync + 'static,
+        stanzas: impl Iterator<Item = Stanza> + Send + Sync + 'static,
     ) -> Result<(), NotQueued> {
-        self.queue(Item { stanzas: Stanzas::Many(Box::new(stanzas)), weight: weight.min(HEAVIEST) })
+        let held = Some(self.signals.claim.memory().hold(weight));
+        self.queue(Item { stanzas: Stanzas::Many(Box::new(stanzas)), weight, claims: weight, _held: held })
+    }
+
+    /// The session shows this to others, in as many stanzas as it takes.
+    pub(crate) fn shows(&self, shared: &Shared) {
+        shared.hold(self.signals.claim.memory());
     }
 
     /// Asks the session's task to end the session. The first reason counts.
@@ -194,12 +201,14 @@ impl Outbound {
     }
 
     fn queue(&self, item: Item) -> Result<(), NotQueued> {
-        let weight = item.weight;
+        let (weight, claims) = (item.weight, item.claims);
+        self.signals.claim.add(claims);
         let before = self.signals.weight.fetch_add(weight, Ordering::Relaxed);
         let fits = before == 0 || before.saturating_add(weight) <= self.signals.most;
         let sent = if fits { self.sender.try_send(item) } else { Err(mpsc::error::TrySendError::Full(item)) };
         let Err(failed) = sent else { return Ok(()) };
         self.signals.weight.fetch_sub(weight, Ordering::Relaxed);
+        self.signals.claim.sub(claims);
         match failed {
             mpsc::error::TrySendError::Closed(_) => Err(NotQueued::Ended),
             mpsc::error::TrySendError::Full(_) => {
@@ -212,15 +221,15 @@ impl Outbound {
 }
 
 impl Outgoing {
-    /// The next stanza; `None` when nobody is left who could send one. Safe to drop while it waits.
+    /// The next stanza, read back; `None` when nobody is left who could send one. Safe to drop while it waits.
     pub async fn next(&mut self) -> Option<Arc<Element>> {
         loop {
             if let Some(stanza) = self.of_series() {
-                return Some(stanza);
+                return stanza.element().map(Arc::new);
             }
             let item = self.receiver.recv().await?;
             if let Some(stanza) = self.open(item) {
-                return Some(stanza);
+                return stanza.element().map(Arc::new);
             }
         }
     }
@@ -245,8 +254,13 @@ impl Outgoing {
         }
     }
 
-    /// The next stanza if there is one now.
+    /// The next stanza if there is one now, read back.
     pub fn try_next(&mut self) -> Option<Arc<Element>> {
+        self.try_take()?.element().map(Arc::new)
+    }
+
+    /// The next stanza if there is one now.
+    pub fn try_take(&mut self) -> Option<Stanza> {
         loop {
             if let Some(stanza) = self.of_series() {
                 return Some(stanza);
@@ -256,6 +270,23 @@ impl Outgoing {
                 return Some(stanza);
             }
         }
+    }
+
+    /// The session keeps so much beside what is queued.
+    pub(crate) fn keeps(&mut self, bytes: usize) {
+        let claim = &self.signals.claim;
+        claim.add(bytes);
+        claim.sub(std::mem::replace(&mut self.kept, bytes));
+    }
+
+    /// The session's client is away, or back.
+    pub(crate) fn set_asleep(&self, asleep: bool) {
+        self.signals.claim.set_asleep(asleep);
+    }
+
+    /// The session has to go because there is no room in all of the endpoint, whatever it may hold itself.
+    pub(crate) fn has_to_go(&self) -> bool {
+        self.signals.claim.has_to_go()
     }
 
     /// Takes no more stanzas: whoever sends one learns that the session has ended. What is queued stays.
@@ -273,23 +304,33 @@ impl Outgoing {
         self.signals.ended().await
     }
 
-    fn open(&mut self, item: Item) -> Option<Arc<Element>> {
-        self.signals.weight.fetch_sub(item.weight, Ordering::Relaxed);
-        match item.stanzas {
-            Stanzas::One(stanza) => Some(stanza),
-            Stanzas::Many(series) => {
-                self.series = Some(series);
+    fn open(&mut self, item: Item) -> Option<Stanza> {
+        let Item { stanzas, weight, claims, _held } = item;
+        match stanzas {
+            Stanzas::One(stanza) => {
+                self.taken(weight, claims);
+                Some(stanza)
+            }
+            Stanzas::Many(stanzas) => {
+                self.series = Some(Item { stanzas, weight, claims, _held });
                 self.of_series()
             }
         }
     }
 
-    fn of_series(&mut self) -> Option<Arc<Element>> {
-        let next = self.series.as_mut()?.next();
-        if next.is_none() {
-            self.series = None;
+    fn of_series(&mut self) -> Option<Stanza> {
+        let next = self.series.as_mut()?.stanzas.next();
+        if next.is_none()
+            && let Some(Item { weight, claims, .. }) = self.series.take()
+        {
+            self.taken(weight, claims);
         }
         next
+    }
+
+    fn taken(&self, weight: usize, claims: usize) {
+        self.signals.weight.fetch_sub(weight, Ordering::Relaxed);
+        self.signals.claim.sub(claims);
     }
 }
 
@@ -298,8 +339,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn stanza(name: &str) -> Arc<Element> {
-        Arc::new(Element::bare(name, "jabber:client"))
+    fn stanza(name: &str) -> Stanza {
+        Stanza::from(Element::bare(name, "jabber:client"))
     }
 
     #[tokio::test]
@@ -325,19 +366,17 @@ mod tests {
             message.append_text("x".repeat(bytes));
             Arc::new(message)
         };
-        let own = weight(&heavy(0));
-        assert_eq!(weight(&heavy(1000)), 1000 + own);
-        assert_eq!(weight(&heavy(10_000_000)), HEAVIEST);
+        assert_eq!(Stanza::from(heavy(10_000_000)).weight(), Stanza::from(heavy(1)).weight() + 9_999_999);
         let (out, mut incoming) = bounded_queue(100, 10_000);
         // What is larger than the bound passes while nothing else waits.
         out.send(heavy(20_000)).unwrap();
         assert_eq!(out.send(heavy(1)), Err(NotQueued::Full));
         incoming.next().await.unwrap();
         for _ in 0..3 {
-            out.send_batch([heavy(4000), heavy(4000)].into()).unwrap();
+            out.send_batch([heavy(3500).into(), heavy(3500).into()].into()).unwrap();
             assert_eq!(out.send(heavy(2000)), Err(NotQueued::Full));
             out.send(heavy(1000)).unwrap();
-            for bytes in [4000, 4000, 1000] {
+            for bytes in [3500, 3500, 1000] {
                 assert_eq!(incoming.next().await.unwrap().text().len(), bytes);
             }
         }
