@@ -16,6 +16,8 @@ use tokio::time::sleep;
 
 /// While there is no room: until it is looked for again.
 const WAIT: Duration = Duration::from_millis(20);
+/// Those that have to go are gone sooner than after so many times.
+const MOST_WAITS: usize = 250;
 /// A share of the budget below which a claim is modest: of modest ones none goes before a greedy one, asleep or not.
 const MODEST: usize = 1024;
 
@@ -84,9 +86,12 @@ impl Memory {
         Claim { number, memory: Arc::clone(self), state }
     }
 
-    /// Returns when there is room for more.
+    /// Returns when there is room for more, or when waiting any longer would not help.
     pub(crate) async fn room(&self) {
-        while self.held() > self.most {
+        for _ in 0..MOST_WAITS {
+            if self.held() <= self.most {
+                return;
+            }
             self.make_room();
             sleep(WAIT).await;
         }

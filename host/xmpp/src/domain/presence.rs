@@ -46,7 +46,7 @@ impl Domain {
     fn available(self: &Arc<Self>, session: &Arc<Session>, stanza: Element, priority: i8) {
         let mut stanza = stanza;
         let presence = Shared::without_to(&mut stanza);
-        session.outbound.shows(&presence);
+        session.outbound.shows(Some(&presence));
         let mut world = self.world.write();
         let loaded = world.users.get(session.user()).is_some_and(|me| me.roster.is_some());
         let Some(resource) = world.resource(session) else { return };
@@ -76,6 +76,7 @@ impl Domain {
             self.broadcast(&world, session, &presence);
             if let Some(resource) = world.resource(session) {
                 resource.presence = None;
+                session.outbound.shows(None);
             }
         }
         self.follow_directed(&world, session, &presence, directed.iter().map(String::as_str), was_available);

@@ -119,14 +119,18 @@ impl Domain {
         if told.is_empty() {
             return;
         }
-        // Presences are held by those whose they are.
+        // Presences are held by those whose they are, and longer if they show others meanwhile.
         let weight = told.len() * size_of::<Told>();
+        let others = told.iter().fold(0_usize, |sum, told| match told {
+            Told::Here(available) => sum.saturating_add(available.presence.weight()),
+            Told::Away(_) => sum,
+        });
         let (view, bare, domain) = (view.cloned(), session.bare().to_owned(), self.options.name.clone());
         let stanzas = told.into_iter().map(move |told| match told {
             Told::Here(available) => replay(&available, &bare, domain.as_str()),
             Told::Away(place) => away(view.as_ref().map_or("", |view| view.jid_at(place)), &bare),
         });
-        let _ = session.outbound.send_series(weight, stanzas);
+        let _ = session.outbound.send_series(weight, others, stanzas);
     }
 
     /// Whether the roster of `user`, as far as it is here, lets `bare` see its presence.

@@ -94,7 +94,7 @@ impl Domain {
                 first += 1;
                 Some(push(item, None, first - 1).into())
             });
-            let _ = resource.session.outbound.send_series(KEPT, pushes);
+            let _ = resource.session.outbound.send_series(KEPT, 0, pushes);
         }
     }
 

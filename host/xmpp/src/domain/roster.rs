@@ -28,17 +28,22 @@ const ITEM: usize = 40;
 
 /// A roster get that is not answered.
 pub(super) struct Get {
-    /// Without what is in it.
+    /// No more of it than an answer needs.
     request: Element,
     /// The version it has.
     asked: Option<String>,
 }
 
 impl Get {
-    fn new(mut request: Element) -> Self {
-        let query = request.get_child("query", ROSTER);
+    fn new(get: &Element) -> Self {
+        let query = get.get_child("query", ROSTER);
         let asked = query.and_then(|query| query.attr("ver")).map(str::to_owned);
-        request.take_nodes();
+        let mut request = Element::bare("iq", JABBER_CLIENT);
+        for (attr, name) in [(Attr::Type, "type"), (Attr::Id, "id"), (Attr::To, "to")] {
+            if let Some(value) = get.attr(name) {
+                set(&mut request, attr, value);
+            }
+        }
         Self { request, asked }
     }
 }
@@ -56,7 +61,7 @@ impl Domain {
             }
             return;
         }
-        self.begin_fetch(resource, Some(Get::new(get)));
+        self.begin_fetch(resource, Some(Get::new(&get)));
     }
 
     /// Asks the source: for the session's `get`, or because it has sent presence, unless that is being done.
@@ -137,7 +142,7 @@ impl Domain {
                     }
                     let (view, waits) = (Arc::clone(&view), Arc::clone(&resource.answers));
                     let answer = std::iter::once_with(move || (written(&result, &view), waits).0);
-                    let _ = session.outbound.send_series(KEPT, answer);
+                    let _ = session.outbound.send_series(KEPT, 0, answer);
                 }
             }
         }

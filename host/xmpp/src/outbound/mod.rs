@@ -58,6 +58,8 @@ pub type Series = Box<dyn Iterator<Item = Stanza> + Send + Sync>;
 struct Signals {
     /// What the session holds, among all that hold something.
     claim: Claim,
+    /// What the session shows to others weighs.
+    shown: AtomicUsize,
     /// What the items in the queue weigh.
     weight: AtomicUsize,
     /// What they may weigh.
@@ -141,6 +143,7 @@ pub fn queue_in(memory: &Arc<Memory>, capacity: usize, bytes: usize) -> (Outboun
     let (sender, receiver) = mpsc::channel(capacity.max(1));
     let signals = Arc::new(Signals {
         claim: memory.claim(),
+        shown: AtomicUsize::new(0),
         weight: AtomicUsize::new(0),
         most: bytes,
         overflow: AtomicBool::new(false),
@@ -179,19 +182,28 @@ impl Outbound {
         }
     }
 
-    /// The same for stanzas that are made when they are written, from something that holds `weight` bytes until then.
-    pub fn send_series(
+    /// The same for stanzas that are made when they are written, from something that holds `weight` bytes until then, and
+    /// has `others` in common with others.
+    pub(crate) fn send_series(
         &self,
         weight: usize,
+        others: usize,
         stanzas: impl Iterator<Item = Stanza> + Send + Sync + 'static,
     ) -> Result<(), NotQueued> {
         let held = Some(self.signals.claim.memory().hold(weight));
-        self.queue(Item { stanzas: Stanzas::Many(Box::new(stanzas)), weight, claims: weight, _held: held })
+        let claims = weight.saturating_add(others);
+        self.queue(Item { stanzas: Stanzas::Many(Box::new(stanzas)), weight, claims, _held: held })
     }
 
-    /// The session shows this to others, in as many stanzas as it takes.
-    pub(crate) fn shows(&self, shared: &Shared) {
-        shared.hold(self.signals.claim.memory());
+    /// The session shows this to others from now on, in as many stanzas as it takes, or nothing.
+    pub(crate) fn shows(&self, shared: Option<&Shared>) {
+        let Signals { claim, shown, .. } = &*self.signals;
+        if let Some(shared) = shared {
+            shared.hold(claim.memory());
+        }
+        let weight = shared.map_or(0, Shared::weight);
+        claim.add(weight);
+        claim.sub(shown.swap(weight, Ordering::Relaxed));
     }
 
     /// Asks the session's task to end the session. The first reason counts.

@@ -192,6 +192,11 @@ impl Shared {
         Self::whole(element)
     }
 
+    /// What it weighs, wherever it is used.
+    pub(crate) fn weight(&self) -> usize {
+        self.middle.weight()
+    }
+
     pub(crate) fn hold(&self, memory: &Arc<Memory>) {
         self.middle.hold(memory);
     }
