@@ -180,7 +180,8 @@ pub struct Resumption {
     pub unacknowledged: usize,
     /// What these may weigh together, counted as for [`ClientLimits::outbound_bytes`]. Default: 8 MB.
     pub unacknowledged_bytes: usize,
-    /// Sessions that may wait for their clients at once; one more ends with its connection. Default: 5,000.
+    /// Sessions that may wait for their clients at once, each with its queue: of that one sender may fill a quarter meanwhile, all
+    /// of them three; what is more is refused to its sender. One more session ends with its connection. Default: 5,000.
     pub hibernating: usize,
 }
 

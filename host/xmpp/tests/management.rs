@@ -225,6 +225,37 @@ async fn a_login_with_thousands_of_contacts_fits_into_the_smallest_queue() {
 }
 
 #[tokio::test]
+async fn nobody_fills_the_queue_of_a_session_that_is_away() {
+    for to in ["john@example.com/phone", "john@example.com"] {
+        let server = Server::start().await;
+        let mut john = Client::log_in(&server, "john", "phone").await;
+        let id = enable(&mut john).await;
+        john.send("<presence/>").await;
+        john.ping("here").await;
+        john.lose(&server).await;
+        let mut marie = Client::log_in(&server, "marie", "tablet").await;
+        let mut refused = 0;
+        for n in 0..1_100 {
+            marie.send(&chat(n).replace("john@example.com/phone", to)).await;
+            if n % 100 == 99 {
+                refused += marie.ping(&format!("p{n}")).await.matches("<resource-constraint ").count();
+            }
+        }
+        assert!((700..1_000).contains(&refused), "{refused}");
+        assert_eq!((server.counters.sessions_hibernating.get(), server.counters.overflows.get()), (1, 0));
+        // What was let in arrives when he is back, and more is let in.
+        let mut john = again(&server, "john").await;
+        john.send(&resume(&id, 3)).await;
+        john.expect(&format!("id='m{}'", 1_099 - refused)).await;
+        john.ping("back").await;
+        marie.send(&chat(2_000)).await;
+        john.expect("id='m2000'").await;
+        john.log_out().await;
+        marie.log_out().await;
+    }
+}
+
+#[tokio::test]
 async fn a_user_whose_sessions_all_sleep_gets_in_and_the_oldest_is_over() {
     let server = Server::start().await;
     let mut marie = Client::log_in(&server, "marie", "tablet").await;

@@ -262,7 +262,7 @@ async fn pongs_that_are_not_read_do_not_pile_up() {
 /// before the others, and who holds little stays and is served.
 #[tokio::test]
 async fn one_budget_bounds_all_sessions_and_the_greediest_go_first() {
-    const BUDGET: usize = 10 * MB;
+    const BUDGET: usize = 4 * MB;
     let mut config = plain();
     config.limits.memory = BUDGET;
     let (_alone, server) = server(config).await;
@@ -290,7 +290,7 @@ async fn one_budget_bounds_all_sessions_and_the_greediest_go_first() {
         }
         marie.ping("sent").await;
     }
-    let peak = measure.peak("28 MB for sessions that are away");
+    let peak = measure.peak("28 MB for sessions that are away, of which 8 MB are let in");
     assert!(most < BUDGET + 2 * MB, "{most}");
     assert!(peak < BUDGET + 4 * MB, "{peak}");
     assert!(server.counters.overflows.get() >= 4, "{}", server.counters.overflows.get());

@@ -12,6 +12,7 @@ use super::stanza::{
     self, BIND, CARBONS, Condition, DISCO_INFO, DISCO_ITEMS, PING, ROSTER, SESSION, TIME, VERSION, with_text,
 };
 use super::{Domain, disco};
+use crate::outbound::Stanza;
 
 impl Domain {
     pub(super) fn iq(self: &Arc<Self>, session: &Arc<Session>, iq: Element) {
@@ -31,13 +32,13 @@ impl Domain {
         match address {
             Address::Session(user, resource) => {
                 let world = self.world.read();
-                match world.users.get(&user).and_then(|them| them.named(&resource)) {
-                    Some(one) => one.session.send(iq),
-                    None => {
-                        drop(world);
-                        self.refuse(session, &iq, Condition::ServiceUnavailable);
-                    }
-                }
+                let failed = match world.users.get(&user).and_then(|them| them.named(&resource)) {
+                    Some(one) if one.session.deliver(session.user(), Stanza::from(&iq)) => return,
+                    Some(_) => Condition::ResourceConstraint,
+                    None => Condition::ServiceUnavailable,
+                };
+                drop(world);
+                self.refuse(session, &iq, failed);
             }
             Address::Elsewhere => self.refuse(session, &iq, Condition::RemoteServerNotFound),
             Address::Malformed => self.refuse(session, &iq, Condition::JidMalformed),

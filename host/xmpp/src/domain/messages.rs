@@ -54,8 +54,8 @@ impl Domain {
         let stanza = shared.stanza();
         let world = self.world.read();
         let reached: Result<Vec<u64>, Condition> = match Address::parse(&to, self.name()) {
-            Address::Session(user, resource) => to_session(&world, &user, &resource, kind, &stanza),
-            Address::Account(user) => to_account(&world, &user, kind, &stanza),
+            Address::Session(user, resource) => to_session(&world, (session.user(), &user), &resource, kind, &stanza),
+            Address::Account(user) => to_account(&world, (session.user(), &user), kind, &stanza),
             Address::Server => Err(Condition::ServiceUnavailable),
             Address::Elsewhere => Err(Condition::RemoteServerNotFound),
             Address::Malformed => Err(Condition::JidMalformed),
@@ -68,11 +68,11 @@ impl Domain {
             let mut done = reached;
             done.push(session.number);
             if let Some(me) = world.users.get(session.user()) {
-                done.extend(copy(me, Direction::Sent, (&message, &shared), &done));
+                done.extend(copy((session.user(), me), Direction::Sent, (&message, &shared), &done));
             }
             let to = Address::parse(&to, self.name());
             if let Some(them) = to.user().filter(|_| failed.is_none()).and_then(|user| world.users.get(user)) {
-                copy(them, Direction::Received, (&message, &shared), &done);
+                copy((session.user(), them), Direction::Received, (&message, &shared), &done);
             }
         }
         drop(world);
@@ -86,44 +86,57 @@ impl Domain {
 /// Section 8.5.3. A session that is there gets everything; of messages for one that is not, a chat goes on to the account.
 fn to_session(
     world: &World,
-    user: &Username,
+    (from, user): (&Username, &Username),
     resource: &str,
     kind: Kind,
     message: &Stanza,
 ) -> Result<Vec<u64>, Condition> {
     if let Some(one) = world.users.get(user).and_then(|them| them.named(resource)) {
-        one.session.send(message.clone());
-        return Ok(vec![one.session.number]);
+        let delivered = one.session.deliver(from, message.clone());
+        return if delivered { Ok(vec![one.session.number]) } else { Err(Condition::ResourceConstraint) };
     }
     match kind {
-        Kind::Chat => to_account(world, user, kind, message),
+        Kind::Chat => to_account(world, (from, user), kind, message),
         Kind::Normal | Kind::Groupchat | Kind::Headline | Kind::Error => Err(Condition::ServiceUnavailable),
     }
 }
 
 /// Section 8.5.2. Whether an account exists makes no difference to one who is away.
-fn to_account(world: &World, user: &Username, kind: Kind, message: &Stanza) -> Result<Vec<u64>, Condition> {
+fn to_account(
+    world: &World,
+    (from, user): (&Username, &Username),
+    kind: Kind,
+    message: &Stanza,
+) -> Result<Vec<u64>, Condition> {
     match kind {
         Kind::Normal | Kind::Chat | Kind::Headline => {}
         Kind::Groupchat | Kind::Error => return Err(Condition::ServiceUnavailable),
     }
-    let mut reached = Vec::new();
+    let (mut reached, mut failed) = (Vec::new(), Condition::ServiceUnavailable);
     for (session, available) in world.users.get(user).into_iter().flat_map(User::available) {
         if available.priority >= 0 {
-            session.send(message.clone());
-            reached.push(session.number);
+            if session.deliver(from, message.clone()) {
+                reached.push(session.number);
+            } else {
+                failed = Condition::ResourceConstraint;
+            }
         }
     }
-    if reached.is_empty() { Err(Condition::ServiceUnavailable) } else { Ok(reached) }
+    if reached.is_empty() { Err(failed) } else { Ok(reached) }
 }
 
 /// Copies for the resources of `user` that have carbons on and are not among `done`. Who got one.
-fn copy(user: &User, direction: Direction, message: (&Element, &Shared), done: &[u64]) -> Vec<u64> {
+fn copy(
+    (from, user): (&Username, &User),
+    direction: Direction,
+    message: (&Element, &Shared),
+    done: &[u64],
+) -> Vec<u64> {
     let mut copied = Vec::new();
     for resource in &user.resources {
         let session = &resource.session;
         if resource.carbons && !done.contains(&session.number) {
-            session.send(carbons::copy(direction, message, session.bare(), session.address()));
+            session.deliver(from, carbons::copy(direction, message, session.bare(), session.address()));
             copied.push(session.number);
         }
     }

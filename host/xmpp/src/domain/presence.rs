@@ -25,7 +25,7 @@ impl Domain {
             // The application decides who is subscribed to whom. Silently: an error would only make clients ask again.
             Some("subscribe" | "subscribed" | "unsubscribe" | "unsubscribed") => {}
             Some("probe") => self.answer_probe(session, &stanza),
-            Some("error") => self.presence_error(&stanza),
+            Some("error") => self.presence_error(session, &stanza),
             None | Some("unavailable") if stanza.attr("to").is_some() => self.directed(session, &stanza),
             Some("unavailable") => self.unavailable(session, &stanza),
             None => match priority(&stanza) {
@@ -103,12 +103,12 @@ impl Domain {
     fn broadcast(&self, world: &World, session: &Session, presence: &Shared) {
         let Some(me) = world.users.get(session.user()) else { return };
         if me.is_available() {
-            me.send_to_available(&presence.to(session.bare(), ""));
+            me.send_to_available(session.user(), &presence.to(session.bare(), ""));
         }
         let Some(view) = &me.roster else { return };
         let tell = |name: &str, them: &User, jid: &str| {
             if name != session.user().as_str() && them.is_available() {
-                them.send_to_available(&presence.to(jid, ""));
+                them.send_to_available(session.user(), &presence.to(jid, ""));
             }
         };
         // Whichever are fewer: contacts, or people who may be among them.
@@ -162,7 +162,7 @@ impl Domain {
         }
         // What nobody sees needs no end either.
         if seen {
-            deliver(&world, user, resource, &Stanza::from(stanza));
+            deliver(&world, session.user(), (user, resource), &Stanza::from(stanza));
         }
     }
 
@@ -193,15 +193,16 @@ impl Domain {
                     them.is_some_and(|one| one.presence.is_some())
                 });
             if !reached {
-                deliver(world, &user, named, &presence.to(to, ""));
+                deliver(world, session.user(), (&user, named), &presence.to(to, ""));
             }
         }
     }
 
     /// An error in answer to somebody's presence goes back to them, if it names a session.
-    fn presence_error(&self, stanza: &Element) {
+    fn presence_error(&self, session: &Session, stanza: &Element) {
         if let Address::Session(user, resource) = Address::parse(stanza.attr("to").unwrap_or_default(), self.name()) {
-            deliver(&self.world.read(), &user, Some(&resource), &Stanza::from(stanza));
+            let to = (&user, Some(resource.as_str()));
+            deliver(&self.world.read(), session.user(), to, &Stanza::from(stanza));
         }
     }
 }
@@ -215,13 +216,13 @@ fn reaches(world: &World, user: &Username, resource: Option<&str>) -> bool {
 }
 
 /// Queues a stanza for the available resources of `user`, or for the one called `resource`.
-fn deliver(world: &World, user: &Username, resource: Option<&str>, stanza: &Stanza) {
+fn deliver(world: &World, from: &Username, (user, resource): (&Username, Option<&str>), stanza: &Stanza) {
     let Some(them) = world.users.get(user) else { return };
     match resource {
-        None => them.send_to_available(stanza),
+        None => them.send_to_available(from, stanza),
         Some(resource) => {
             if let Some(one) = them.named(resource) {
-                one.session.send(stanza.clone());
+                one.session.deliver(from, stanza.clone());
             }
         }
     }

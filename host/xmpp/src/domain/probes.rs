@@ -86,7 +86,7 @@ impl Domain {
         let them = self.other(name, jid).and_then(|other| world.users.get(other));
         let Some(them) = them.filter(|them| them.is_available()) else { return };
         for (_, available) in me.available() {
-            them.send_to_available(&replay(available, jid, self.name()));
+            them.send_to_available(name, &replay(available, jid, self.name()));
         }
     }
 
@@ -95,7 +95,7 @@ impl Domain {
         let them = self.other(name, jid).and_then(|other| world.users.get(other));
         let Some(them) = them.filter(|them| them.is_available()) else { return };
         for (session, _) in me.available() {
-            them.send_to_available(&away(session.address(), jid));
+            them.send_to_available(name, &away(session.address(), jid));
         }
     }
 

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::stanza::Condition;
 use crate::Outbound;
-use crate::outbound::Stanza;
+use crate::outbound::{NotQueued, Stanza};
 
 /// One bound resource (RFC 6120 section 7), as the wire holds it. What changes of it is kept in the domain.
 pub struct Session {
@@ -84,6 +84,15 @@ impl Session {
     /// As [`Session::jid`].
     pub(super) fn address(&self) -> &str {
         &self.jid
+    }
+
+    /// Queues a stanza that `from` has sent. False if the client is away and too much of it waits already.
+    pub(super) fn deliver(&self, from: &Username, stanza: Stanza) -> bool {
+        if self.asleep().is_none() || *from == self.user {
+            self.send(stanza);
+            return true;
+        }
+        self.outbound.offer(from.as_str(), stanza) != Err(NotQueued::Refused)
     }
 
     /// Queues for this session. A failure ends the session elsewhere, and nobody else cares.

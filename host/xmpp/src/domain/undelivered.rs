@@ -43,7 +43,8 @@ impl Domain {
     fn send_back(&self, world: &World, to: &str, error: Element) {
         let Address::Session(user, resource) = Address::parse(to, self.name()) else { return };
         if let Some(sender) = world.users.get(&user).and_then(|sender| sender.named(&resource)) {
-            sender.session.send(error);
+            // Of many that come back at once, those that find no room mean less than the session.
+            let _ = sender.session.outbound.try_send(error.into());
         }
     }
 }

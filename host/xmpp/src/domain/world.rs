@@ -114,10 +114,10 @@ impl User {
         self.available().next().is_some()
     }
 
-    /// Queues a stanza for every available resource.
-    pub(super) fn send_to_available(&self, stanza: &Stanza) {
+    /// Queues a presence of `from` for every available resource. Where it finds no room, nobody is told.
+    pub(super) fn send_to_available(&self, from: &Username, stanza: &Stanza) {
         for (session, _) in self.available() {
-            session.send(stanza.clone());
+            session.deliver(from, stanza.clone());
         }
     }
 }

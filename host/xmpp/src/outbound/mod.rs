@@ -5,6 +5,7 @@
 //! anybody else, nor fill memory: when its queue is full the session is ended. What waits for all clients together is bounded by
 //! [`Memory`].
 
+mod senders;
 mod stanza;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use minidom::Element;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 
+use senders::Senders;
 pub(crate) use stanza::Shared;
 pub use stanza::Stanza;
 
@@ -43,6 +45,8 @@ struct Item<T = Stanzas> {
     weight: usize,
     /// What it holds.
     claims: usize,
+    /// Whose share of the queue it takes.
+    from: Option<Arc<str>>,
     _held: Option<Held>,
 }
 
@@ -58,6 +62,7 @@ pub type Series = Box<dyn Iterator<Item = Stanza> + Send + Sync>;
 struct Signals {
     /// What the session holds, among all that hold something.
     claim: Claim,
+    senders: Mutex<Senders>,
     /// What the session shows to others weighs.
     shown: AtomicUsize,
     /// What the items in the queue weigh.
@@ -107,6 +112,9 @@ pub enum NotQueued {
     /// The queue is full; the session is being ended.
     #[error("the client does not read")]
     Full,
+    /// What others may have waiting in the queue is used up, by this one or by all; the session goes on.
+    #[error("too much is waiting for the client already")]
+    Refused,
     /// The session has ended.
     #[error("the session has ended")]
     Ended,
@@ -143,6 +151,7 @@ pub fn queue_in(memory: &Arc<Memory>, capacity: usize, bytes: usize) -> (Outboun
     let (sender, receiver) = mpsc::channel(capacity.max(1));
     let signals = Arc::new(Signals {
         claim: memory.claim(),
+        senders: Mutex::default(),
         shown: AtomicUsize::new(0),
         weight: AtomicUsize::new(0),
         most: bytes,
@@ -162,7 +171,26 @@ impl Outbound {
         let stanza = stanza.into();
         stanza.hold(self.signals.claim.memory());
         let weight = stanza.weight();
-        self.queue(Item { stanzas: Stanzas::One(stanza), weight, claims: weight, _held: None })
+        self.queue(Item { stanzas: Stanzas::One(stanza), weight, claims: weight, from: None, _held: None }, true)
+    }
+
+    /// Queues a stanza of `from` if it fits into what one sender, and all of them, may have waiting. The session does not end
+    /// if it does not.
+    pub(crate) fn offer(&self, from: &str, stanza: Stanza) -> Result<(), NotQueued> {
+        stanza.hold(self.signals.claim.memory());
+        let weight = stanza.weight();
+        let taken = self.signals.senders.lock().take(from, weight, (self.sender.max_capacity(), self.signals.most));
+        let Some(from) = taken else { return Err(NotQueued::Refused) };
+        let stanzas = Stanzas::One(stanza);
+        let item = Item { stanzas, weight, claims: weight, from: Some(Arc::clone(&from)), _held: None };
+        self.queue(item, false).inspect_err(|_| self.signals.senders.lock().give_back(&from, weight))
+    }
+
+    /// Queues a stanza if there is room; else it is let go, and the session goes on.
+    pub(crate) fn try_send(&self, stanza: Stanza) -> Result<(), NotQueued> {
+        stanza.hold(self.signals.claim.memory());
+        let weight = stanza.weight();
+        self.queue(Item { stanzas: Stanzas::One(stanza), weight, claims: weight, from: None, _held: None }, false)
     }
 
     /// Queues several stanzas that belong together, such as the pushes of one change of the roster. They take one place of
@@ -177,7 +205,7 @@ impl Outbound {
                 let claims = stanzas.iter().map(Stanza::weight).fold(0, usize::saturating_add);
                 let stanzas = (0..stanzas.len()).filter_map(move |place| stanzas.get(place).cloned());
                 let (stanzas, weight) = (Stanzas::Many(Box::new(stanzas)), claims.min(HEAVIEST));
-                self.queue(Item { stanzas, weight, claims, _held: None })
+                self.queue(Item { stanzas, weight, claims, from: None, _held: None }, true)
             }
         }
     }
@@ -192,7 +220,8 @@ impl Outbound {
     ) -> Result<(), NotQueued> {
         let held = Some(self.signals.claim.memory().hold(weight));
         let claims = weight.saturating_add(others);
-        self.queue(Item { stanzas: Stanzas::Many(Box::new(stanzas)), weight, claims, _held: held })
+        let stanzas = Stanzas::Many(Box::new(stanzas));
+        self.queue(Item { stanzas, weight, claims, from: None, _held: held }, true)
     }
 
     /// The session shows this to others from now on, in as many stanzas as it takes, or nothing.
@@ -212,7 +241,8 @@ impl Outbound {
         self.signals.end_notify.notify_one();
     }
 
-    fn queue(&self, item: Item) -> Result<(), NotQueued> {
+    /// The session `ends` if there is no room.
+    fn queue(&self, item: Item, ends: bool) -> Result<(), NotQueued> {
         let (weight, claims) = (item.weight, item.claims);
         self.signals.claim.add(claims);
         let before = self.signals.weight.fetch_add(weight, Ordering::Relaxed);
@@ -223,6 +253,7 @@ impl Outbound {
         self.signals.claim.sub(claims);
         match failed {
             mpsc::error::TrySendError::Closed(_) => Err(NotQueued::Ended),
+            mpsc::error::TrySendError::Full(_) if !ends => Err(NotQueued::Refused),
             mpsc::error::TrySendError::Full(_) => {
                 self.signals.overflow.store(true, Ordering::Release);
                 self.signals.overflow_notify.notify_one();
@@ -317,14 +348,17 @@ impl Outgoing {
     }
 
     fn open(&mut self, item: Item) -> Option<Stanza> {
-        let Item { stanzas, weight, claims, _held } = item;
+        let Item { stanzas, weight, claims, from, _held } = item;
         match stanzas {
             Stanzas::One(stanza) => {
                 self.taken(weight, claims);
+                if let Some(from) = from {
+                    self.signals.senders.lock().give_back(&from, weight);
+                }
                 Some(stanza)
             }
             Stanzas::Many(stanzas) => {
-                self.series = Some(Item { stanzas, weight, claims, _held });
+                self.series = Some(Item { stanzas, weight, claims, from, _held });
                 self.of_series()
             }
         }
