@@ -169,10 +169,11 @@ fn accounts_of(host: &HostConfig, state: Option<&Path>) -> Result<Option<Arc<dyn
         Some(AccountsConfig::File(path)) => {
             let opened = AccountsFile::open(path);
             let file = opened.map_err(|source| XmppError::Accounts { domain: host.domain.clone(), source })?;
-            Some(Arc::new(match state {
+            let file = match state {
                 Some(state) => file.or_secret_in(state.join(format!("accounts-{}.secret", host.domain))),
                 None => file,
-            }))
+            };
+            Some(Arc::new(file))
         }
         Some(AccountsConfig::Http(http)) => {
             let made = Application::new(http, host);

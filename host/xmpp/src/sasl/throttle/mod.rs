@@ -26,7 +26,7 @@ use tokio::time::timeout;
 use crate::config::{LoginLimits, Timeouts};
 use table::{Room, Table};
 
-/// Buckets in each table that nobody uses now; about 100 bytes each.
+/// Buckets in each table that nobody uses now; about 200 bytes each.
 const MOST_BUCKETS: usize = 20_000;
 
 /// Of which there were too many failures.

@@ -116,8 +116,10 @@ impl Table {
 
     /// A bucket that nobody uses can go, at once if it is empty.
     fn rest(&mut self, key: u64, now: Instant) {
-        let Some(bucket) = self.buckets.get(&key).filter(|bucket| bucket.pending.is_empty()) else { return };
+        let Some(bucket) = self.buckets.get_mut(&key).filter(|bucket| bucket.pending.is_empty()) else { return };
         if bucket.empty_at > now {
+            // Nobody waits here any more, and what had room for attempts would be kept for as long as the failures.
+            (bucket.pending, bucket.ended) = (VecDeque::new(), None);
             self.idle.insert((bucket.empty_at, key));
         } else {
             self.idle.remove(&(bucket.empty_at, key));
