@@ -258,44 +258,49 @@ async fn pongs_that_are_not_read_do_not_pile_up() {
     assert!(peak < MB, "{peak}");
 }
 
-/// Many sessions, each within its own limits, and more than there is room for: those that are away go first, the greediest
-/// before the others, and who holds little stays and is served.
+/// Many sessions, each within its own limits, and more than there is room for: the greediest go, and who holds little stays and
+/// is served, also one that is away.
 #[tokio::test]
 async fn one_budget_bounds_all_sessions_and_the_greediest_go_first() {
     const BUDGET: usize = 4 * MB;
-    let mut config = plain();
-    config.limits.memory = BUDGET;
-    let (_alone, server) = server(config).await;
-    let mut modest = log_in(&server, "marie", "modest").await;
-    modest.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>").await;
-    modest.expect("<enabled ").await;
-    modest.lose(&server).await;
-    for n in 0..8 {
-        let mut john = log_in(&server, "john", &format!("r{n}")).await;
-        john.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>").await;
-        john.expect("<enabled ").await;
-        drop(john);
-        until("it waits", || server.counters.sessions_hibernating.get() == n + 2).await;
-    }
-    let mut marie = log_in(&server, "marie", "tablet").await;
-    let measure = Measure::begin(&server);
-    let body = "x".repeat(100 * KB);
-    marie.send("<message to='marie@example.com/modest' type='chat' id='m'><body>hello</body></message>").await;
-    let mut most = 0;
-    for n in 0..35 {
-        for session in 0..8 {
-            let message = format!("<message to='john@example.com/r{session}' id='{n}'><x>{body}</x></message>");
-            marie.send(&message).await;
-            most = most.max(server.memory.held());
+    for away in [true, false] {
+        let mut config = plain();
+        config.limits.memory = BUDGET;
+        let (_alone, server) = server(config).await;
+        let mut modest = log_in(&server, "marie", "modest").await;
+        modest.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>").await;
+        modest.expect("<enabled ").await;
+        modest.lose(&server).await;
+        let mut johns = Vec::new();
+        for n in 0..8 {
+            let mut john = log_in(&server, "john", &format!("r{n}")).await;
+            john.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>").await;
+            john.expect("<enabled ").await;
+            johns.push(john);
         }
-        marie.ping("sent").await;
+        if away {
+            johns.clear();
+            until("they wait", || server.counters.sessions_hibernating.get() == 9).await;
+        }
+        let mut marie = log_in(&server, "marie", "tablet").await;
+        let measure = Measure::begin(&server);
+        let body = "x".repeat(100 * KB);
+        marie.send("<message to='marie@example.com/modest' type='chat' id='m'><body>hello</body></message>").await;
+        let mut most = 0;
+        for n in 0..35 {
+            for session in 0..8 {
+                let message = format!("<message to='john@example.com/r{session}' id='{n}'><x>{body}</x></message>");
+                marie.send(&message).await;
+                most = most.max(server.memory.held());
+            }
+            marie.ping("sent").await;
+        }
+        let peak = measure.peak(&format!("28 MB for eight sessions, away: {away}"));
+        assert!(most < BUDGET + 2 * MB, "{most}");
+        assert!(peak < BUDGET + 4 * MB, "{peak}");
+        assert!(server.counters.overflows.get() >= 4, "{}", server.counters.overflows.get());
+        assert!(server.counters.sessions_hibernating.get() >= 1, "who is away with little stays");
+        innocent_is_served(&server).await;
+        marie.log_out().await;
     }
-    let peak = measure.peak("28 MB for sessions that are away, of which 8 MB are let in");
-    assert!(most < BUDGET + 2 * MB, "{most}");
-    assert!(peak < BUDGET + 4 * MB, "{peak}");
-    assert!(server.counters.overflows.get() >= 4, "{}", server.counters.overflows.get());
-    // Those that were away with little are still there.
-    assert!(server.counters.sessions_hibernating.get() >= 1);
-    innocent_is_served(&server).await;
-    marie.log_out().await;
 }
