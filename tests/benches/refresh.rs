@@ -21,7 +21,7 @@ fn hooks(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("hook");
     for (name, plugin) in runtime.block_on(bench.both()) {
         group.bench_function(BenchmarkId::new("summary", name), |b| {
-            b.to_async(&runtime).iter(|| plugin.summary(Outcome::Batch { updated: 7, errors: 0 }));
+            b.to_async(&runtime).iter(|| plugin.summary(Outcome::Batch { updated: 7, errors: 0, invalid: 0 }));
         });
         for users in [1, 1000] {
             let body = names(users);
