@@ -88,7 +88,7 @@ impl Rosters {
             Some((finished, before))
         });
         if let Some((finished, failures)) = finished.flatten() {
-            log(&outcome, failures);
+            log(&outcome, failures, finished.asked);
             self.tell_callers(finished, &outcome);
         }
     }
@@ -103,10 +103,10 @@ impl Rosters {
     }
 }
 
-/// One line for the first of several failures and one for their end; `failures`: how many there were before.
-fn log(outcome: &Outcome, failures: u32) {
+/// One line for each failure that somebody asked for, and one for the end of several; `failures`: how many there were before.
+fn log(outcome: &Outcome, failures: u32, asked: bool) {
     match outcome {
-        Err(error) if failures == 0 => {
+        Err(error) if failures == 0 || asked => {
             warn!(%error, "the roster could not be updated; what is cached stays, and the application is asked again");
         }
         Err(error) => debug!(%error, failures, "the roster could still not be updated"),

@@ -96,14 +96,14 @@ impl Rosters {
                 }
                 Err(error) => {
                     if named.invalid.len() < MOST_NAMED {
-                        warn!(%error, "a refresh request names somebody who cannot be; expected a username such as \"john\"");
+                        warn!(%error, "a refresh request has a name that is no username; expected one such as \"john\"");
                     }
                     named.invalid.insert(name);
                 }
             }
         }
         if named.invalid.len() > MOST_NAMED {
-            warn!(names = named.invalid.len(), "a refresh request names more who cannot be than are shown");
+            warn!(names = named.invalid.len(), "a refresh request has more names that are no usernames than are shown");
         }
         named.valid = different.len();
         named
@@ -151,6 +151,9 @@ struct List<'a>(&'a [Username]);
 
 impl fmt::Display for List<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("nobody");
+        }
         for (place, user) in self.0.iter().take(MOST_NAMED).enumerate() {
             write!(f, "{}{user}", if place == 0 { "" } else { ", " })?;
         }

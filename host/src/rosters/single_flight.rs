@@ -25,6 +25,8 @@ pub(super) enum Wanted {
     Any,
     /// One whose request begins after now: the caller knows of a change.
     New,
+    /// The same, and nobody has asked: the host does it by itself.
+    Renewal,
 }
 
 /// The flights of one user, and who waits for them. `T` is how a flight ends.
@@ -49,6 +51,8 @@ struct Waiter<T> {
     with: Option<u64>,
     /// Came after its flight began, and moves on to the next if that one is overdue.
     late: bool,
+    /// Somebody has asked.
+    asked: bool,
     sender: oneshot::Sender<T>,
 }
 
@@ -73,6 +77,8 @@ pub(super) enum Then {
 pub(super) struct Finished<T> {
     /// Who is to be told of it.
     pub(super) answered: Vec<oneshot::Sender<T>>,
+    /// Any of them has asked, and is not the host itself.
+    pub(super) asked: bool,
     /// Older flights, whose answers nobody wants any more.
     pub(super) ended: Vec<AbortHandle>,
     /// The flight to start next.
@@ -99,10 +105,10 @@ impl<T> SingleFlight<T> {
             (None, _) => (0, None, false),
             (Some((newest, None)), _) => (newest, Some(newest), false),
             (Some((newest, Some(_))), Wanted::Any) => (0, Some(newest), true),
-            (Some((newest, Some(_))), Wanted::New) => (newest + 1, None, true),
+            (Some((newest, Some(_))), Wanted::New | Wanted::Renewal) => (newest + 1, None, true),
         };
         let from = if wanted == Wanted::Any { 0 } else { from };
-        self.waiters.push(Waiter { from, with, late, sender });
+        self.waiters.push(Waiter { from, with, late, asked: wanted != Wanted::Renewal, sender });
         let then = match newest {
             None => self.add(number),
             Some((_, None)) => Then::Wait,
@@ -171,19 +177,21 @@ impl<T> SingleFlight<T> {
         let content = |waiter: &mut Waiter<T>| {
             if success { waiter.from <= number } else { waiter.with == Some(number) }
         };
-        let answered = self.waiters.extract_if(.., content).map(|waiter| waiter.sender).collect();
+        let answered: Vec<_> = self.waiters.extract_if(.., content).collect();
+        let asked = answered.iter().any(|waiter| waiter.asked);
+        let answered = answered.into_iter().map(|waiter| waiter.sender).collect();
         let unserved = newest && self.waiters.iter().any(|waiter| waiter.with.is_none());
         let spawn = match (unserved || (self.flights.is_empty() && !self.waiters.is_empty())).then(|| self.add(next)) {
             Some(Then::Spawn(number)) => Some(number),
             _ => None,
         };
-        Some(Finished { answered, ended, spawn })
+        Some(Finished { answered, asked, ended, spawn })
     }
 
     /// What the flights under way bring is out of date. Those who waited are to be told, and ask again if they like.
     pub(super) fn abandon(&mut self) -> Finished<T> {
         let ended = std::mem::take(&mut self.flights).into_iter().filter_map(|flight| flight.task).collect();
         let answered = std::mem::take(&mut self.waiters).into_iter().map(|waiter| waiter.sender).collect();
-        Finished { answered, ended, spawn: None }
+        Finished { answered, asked: true, ended, spawn: None }
     }
 }

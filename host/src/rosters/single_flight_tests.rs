@@ -146,6 +146,17 @@ fn an_application_that_hangs_is_asked_less_and_less() {
 }
 
 #[test]
+fn whether_anybody_has_asked_is_known_at_the_end() {
+    for (wanted, asked) in
+        [(&[Wanted::Renewal][..], false), (&[Wanted::New], true), (&[Wanted::Renewal, Wanted::Any], true)]
+    {
+        let mut bench = Bench::new();
+        let _receivers: Vec<_> = wanted.iter().map(|wanted| bench.join(*wanted)).collect();
+        assert_eq!(bench.flights.finish(1, false, 9).map(|finished| finished.asked), Some(asked), "{wanted:?}");
+    }
+}
+
+#[test]
 fn what_is_abandoned_answers_everybody_and_stores_nothing() {
     let mut bench = Bench::new();
     let (mut first, _) = bench.join(Wanted::Any);

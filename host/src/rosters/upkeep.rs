@@ -50,7 +50,7 @@ async fn renew(weak: Weak<Rosters>, renewals: Arc<Schedule>, permits: Arc<Semaph
             let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
             let Some(rosters) = weak.upgrade() else { return };
             let Some(user) = renewals.due(Instant::now()) else { break };
-            if let Some(joined) = rosters.join(&user, Wanted::New, is_due) {
+            if let Some(joined) = rosters.join(&user, Wanted::Renewal, is_due) {
                 tokio::spawn(async move {
                     // How it went is logged where it ended; whoever drops the sender has ended it.
                     let _ = joined.receiver.await;
