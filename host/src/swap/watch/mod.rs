@@ -2,7 +2,7 @@
 //!
 //! News come from the system where it has them ([`events`]), and the file is looked at every second besides, for file
 //! systems that tell nothing. A file that was renamed into place is read at once, or rather when a burst of such news is over;
-//! one that is written in place when whoever writes is done ([`settle`]), for which it helps to know whether it is [`whole`].
+//! one that is written in place when whoever writes is done ([`mod@settle`]), for which it helps to know whether it is [`whole`].
 //! A copy that takes long, with pauses or piece by piece, is one swap in the end. Half a file is refused when nothing more comes,
 //! like any broken module, and tried again when more has come.
 //!
