@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::case::File;
+use crate::model::read_text_file;
 
 /// The longest file of cases that is read, bytes.
 const LONGEST: u64 = 16 << 20;
@@ -123,10 +124,7 @@ impl Suite {
 
 fn read(path: &Path) -> Result<(String, File), SuiteError> {
     let failed = |source| SuiteError::Read { path: path.to_owned(), source };
-    if std::fs::metadata(path).map_err(failed)?.len() > LONGEST {
-        return Err(failed(io::Error::other(format!("longer than {LONGEST} bytes"))));
-    }
-    let text = std::fs::read_to_string(path).map_err(failed)?;
+    let text = read_text_file(path, LONGEST).map_err(failed)?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     parse(name, &text)
 }

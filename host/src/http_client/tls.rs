@@ -11,9 +11,12 @@ use rustls::{AlertDescription, CertificateError, RootCertStore};
 
 use super::ClientBuildError;
 use super::error::{ErrorKind, Failure, cause};
+use crate::model::read_file;
 
 /// Names of a certificate for others that an error shows.
 const MOST_NAMES: usize = 5;
+/// A longer `ca_file` is something else, bytes. All the system's certificates together are a tenth of it.
+const LONGEST_FILE: u64 = 4 << 20;
 
 /// A TLS configuration that trusts `ca_file`, or the system's certificates when there is none, and offers HTTP/2.
 ///
@@ -38,7 +41,8 @@ pub(super) fn configure(ca_file: Option<&Path>) -> Result<rustls::ClientConfig, 
 pub(super) fn from_file(path: &Path) -> Result<RootCertStore, ClientBuildError> {
     let fail = |reason: String| ClientBuildError::CaFile { path: path.to_owned(), reason };
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| fail(error.to_string()))? {
+    let content = read_file(path, LONGEST_FILE).map_err(|error| fail(error.to_string()))?;
+    for certificate in CertificateDer::pem_slice_iter(&content) {
         let certificate = certificate.map_err(|error| fail(error.to_string()))?;
         roots.add(certificate).map_err(|error| fail(error.to_string()))?;
     }

@@ -1,6 +1,7 @@
 //! Where a plugin's bytes come from, and what they are called.
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 use super::{BUILT_IN, LoadError, metadata};
+use crate::model::read_file;
 
 /// The longest component that is read, bytes. Components with an interpreter inside have some 10 MiB.
 pub const LONGEST_PLUGIN: u64 = 64 << 20;
@@ -117,11 +119,15 @@ impl PluginSource {
             Self::Bytes { bytes, .. } => Arc::clone(bytes),
             Self::File(path) => {
                 let failed = |source| LoadError::Read { path: path.clone(), source };
-                let size = tokio::fs::metadata(path).await.map_err(failed)?.len();
-                if size > LONGEST_PLUGIN {
-                    return Err(LoadError::TooLarge { plugin: self.name(), limit: LONGEST_PLUGIN });
+                let reading = path.clone();
+                let read = tokio::task::spawn_blocking(move || read_file(&reading, LONGEST_PLUGIN));
+                match read.await.unwrap_or_else(|stopped| Err(io::Error::other(stopped))) {
+                    Ok(bytes) => bytes.into(),
+                    Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                        return Err(LoadError::TooLarge { plugin: self.name(), limit: LONGEST_PLUGIN });
+                    }
+                    Err(error) => return Err(failed(error)),
                 }
-                tokio::fs::read(path).await.map_err(failed)?.into()
             }
         };
         Ok(PluginBytes::new(self.name(), bytes))

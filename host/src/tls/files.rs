@@ -1,7 +1,6 @@
 //! A chain and its key, as they are on disk.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +15,7 @@ use rustls::sign::CertifiedKey;
 use super::TlsError;
 use super::leaf::Leaf;
 use crate::config::TlsConfig;
+use crate::model::read_file;
 
 /// A file that is longer holds something else than a certificate chain or a key, bytes.
 const LONGEST_FILE: u64 = 1 << 20;
@@ -190,7 +190,5 @@ fn mismatch(certified: CertifiedKey) -> &'static str {
 }
 
 fn content(file: &Path) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    File::open(file)?.take(LONGEST_FILE).read_to_end(&mut content)?;
-    Ok(content)
+    read_file(file, LONGEST_FILE)
 }

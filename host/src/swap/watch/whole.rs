@@ -7,16 +7,15 @@ use std::path::Path;
 
 use wasmparser::{Parser, Payload};
 
+use crate::model::read_file;
 use crate::plugin::LONGEST_PLUGIN;
 
 /// False if more may have to come; true also if that is not known.
 pub(super) async fn is_whole(path: &Path) -> bool {
-    match tokio::fs::metadata(path).await {
-        // Refused for its length, however it ends.
-        Ok(found) if found.len() > LONGEST_PLUGIN => true,
-        Ok(_) => tokio::fs::read(path).await.is_ok_and(|bytes| ends(&bytes)),
-        Err(_) => true,
-    }
+    let path = path.to_owned();
+    let read = tokio::task::spawn_blocking(move || read_file(&path, LONGEST_PLUGIN).map(|bytes| ends(&bytes)));
+    // What cannot be read, or is too long, is refused however it ends.
+    read.await.is_ok_and(|read| read.unwrap_or(true))
 }
 
 /// Whether every section is there. A component has exports, and those come last.

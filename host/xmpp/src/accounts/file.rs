@@ -3,15 +3,15 @@
 //! The file holds no passwords. One that is made is readable by its owner only; one that is there keeps owner and mode. It is read again when it has changed, so that an account
 //! can be added while the server runs; a file that cannot be read any more leaves the accounts as they were.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use roster_model::Username;
+use roster_model::{Username, read_text_file};
 use tracing::{info, warn};
 
 use super::credentials::{ScramCredentials, ScramHash, random};
@@ -84,13 +84,7 @@ pub enum AccountsFileError {
 
 pub(super) fn read(file: &Path) -> Result<String, AccountsFileError> {
     let failed = |source| AccountsFileError::Read { file: file.to_owned(), source };
-    let mut text = String::new();
-    let opened = File::open(file).map_err(failed)?;
-    opened.take(LONGEST_FILE + 1).read_to_string(&mut text).map_err(failed)?;
-    if text.len() as u64 > LONGEST_FILE {
-        return Err(failed(io::Error::other(format!("it is longer than {LONGEST_FILE} bytes"))));
-    }
-    Ok(text)
+    read_text_file(file, LONGEST_FILE).map_err(failed)
 }
 
 pub(super) fn parse(file: &Path, text: &str) -> Result<Table, AccountsFileError> {

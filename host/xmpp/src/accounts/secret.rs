@@ -4,13 +4,14 @@
 //! owner only. Where that is not possible, because the folder cannot be written, an operator can put any random bytes there.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::digest;
+use roster_model::read_file;
 
 use super::credentials::random;
 
@@ -62,12 +63,7 @@ fn make(file: &Path) -> io::Result<[u8; 32]> {
 }
 
 fn load(file: &Path) -> io::Result<[u8; 32]> {
-    // Opening what is no file could take for ever.
-    if !fs::metadata(file)?.is_file() {
-        return Err(io::Error::other("it is not a file"));
-    }
-    let mut bytes = Vec::new();
-    File::open(file)?.take(*LENGTHS.end() as u64 + 1).read_to_end(&mut bytes)?;
+    let bytes = read_file(file, *LENGTHS.end() as u64)?;
     if !LENGTHS.contains(&bytes.trim_ascii().len()) {
         return Err(io::Error::other(format!("{} to {} bytes are expected", LENGTHS.start(), LENGTHS.end())));
     }
@@ -79,6 +75,7 @@ fn load(file: &Path) -> io::Result<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
     use super::*;
 
     #[test]

@@ -45,9 +45,13 @@ impl<S> Metered<S> {
         self.tracker.exceeded.then_some(self.tracker.most)
     }
 
-    /// Bytes of a message that is not complete, those included that its last frame only announces.
+    /// Bytes of a message that is not complete, those included that its last frame only announces. None of one that is too long,
+    /// for nothing of it is kept.
     pub(super) fn incomplete(&self) -> usize {
-        let Tracker { left, message, whole, .. } = self.tracker;
+        let Tracker { left, message, whole, exceeded, .. } = self.tracker;
+        if exceeded {
+            return 0;
+        }
         if left > 0 || message > 0 { usize::try_from(whole).unwrap_or(usize::MAX) } else { 0 }
     }
 

@@ -115,7 +115,7 @@ impl Transport {
     pub(crate) fn held(&self) -> usize {
         match self {
             // In the buffer of the library and in its message.
-            Self::WebSocket(socket) => 2 * socket.get_ref().incomplete(),
+            Self::WebSocket(socket) => socket.get_ref().incomplete().saturating_mul(2),
             _ => 0,
         }
     }

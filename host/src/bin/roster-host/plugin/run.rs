@@ -9,7 +9,7 @@ use roster_host::check;
 use roster_host::config::{HostConfig, Origin};
 use roster_host::conformance;
 use roster_host::metrics::Metrics;
-use roster_host::model::{Contacts, Snapshot, Username};
+use roster_host::model::{Contacts, Snapshot, Username, read_text_file};
 use roster_host::plugin::{Network, Refreshed, RosterPlugin as _, WasmPlugin};
 
 use super::setup::{Setup, engine};
@@ -124,10 +124,7 @@ fn allow(host: &mut HostConfig, is_configured: bool) -> Vec<Origin> {
 
 fn known(path: PathBuf, most: usize) -> Result<Arc<Snapshot>, Failure> {
     let named = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    if std::fs::metadata(&path).map_err(|error| named(&error))?.len() > LONGEST_ROSTER {
-        return Err(named(&format!("longer than {LONGEST_ROSTER} bytes")).into());
-    }
-    let text = std::fs::read_to_string(&path).map_err(|error| named(&error))?;
+    let text = read_text_file(&path, LONGEST_ROSTER).map_err(|error| named(&error))?;
     let contacts = conformance::contacts(&text).map_err(|error| named(&error))?;
     let contacts = Contacts::pack(&contacts, most).map_err(|error| named(&error))?;
     Ok(Arc::new(Snapshot::new(1, None, contacts)))
