@@ -76,6 +76,8 @@ fn load(file: &Path) -> io::Result<[u8; 32]> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+    use std::fs;
+
     use super::*;
 
     #[test]
