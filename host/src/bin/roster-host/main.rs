@@ -22,6 +22,11 @@ use clap::{Parser, Subcommand};
 use roster_host::config::{Config, LogFormat};
 use roster_host::{check, descriptors, logging};
 
+// glibc's keeps what a burst has taken. jemalloc gives what is free back after ten seconds, by a thread of its own.
+#[cfg(all(feature = "jemalloc", not(target_env = "msvc")))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// The configuration is wrong, or something it names cannot be had.
 const EXIT_CONFIG: u8 = 2;
 /// Refreshes were cut off at shutdown.

@@ -1,0 +1,148 @@
+"""Attacks by plugins, by whoever uploads one, and by callers who want to see a good plugin blamed."""
+
+import json
+import os
+import signal
+import threading
+import time
+
+from client import Http
+from components import compile_bomb
+
+TOKEN = ["authorization: Bearer operator"]
+
+
+def second_host(hostile):
+    """Another domain on the same host, whose plugin misbehaves."""
+    return f"""
+[[host]]
+domain = "hostile.localhost"
+plugin = "{hostile}"
+
+[host.settings]
+http_roster_url = "{{application}}/contacts/%s"
+
+[host.client]
+allow_origins = ["{{application}}"]
+"""
+
+
+def many_at_once(host, seconds, count, act):
+    end = time.monotonic() + seconds
+
+    def attack(n):
+        while time.monotonic() < end:
+            try:
+                act(n)
+            except (OSError, ValueError):
+                time.sleep(0.05)
+
+    threads = [threading.Thread(target=attack, args=(n,), daemon=True) for n in range(count)]
+    for thread in threads:
+        thread.start()
+    time.sleep(max(0, end - time.monotonic()))
+
+
+def spinning_calls(host, seconds):
+    """All calls that one domain may make compute until their time is over."""
+    def spin(n):
+        Http(host.ports["http"], f"127.0.10.{1 + n}").request(
+            "POST", "/roster_admin/refresh", b"loop!", ["x-forwarded-host: hostile.localhost"])
+
+    def by_name(n):
+        http = Http(host.ports["http"], f"127.0.10.{1 + n}")
+        http._request("POST", "http://hostile.localhost/roster_admin/refresh", b"loop!", ())
+
+    many_at_once(host, seconds, 64, by_name)
+
+
+def hoarding_calls(host, seconds):
+    """All calls that one domain may make take 24 MB and keep it for a while."""
+    def hoard(n):
+        http = Http(host.ports["admin"], f"127.0.11.{1 + n}")
+        http.request("PUT", f"/sessions/hoard-{n}?domain=hostile.localhost", headers=TOKEN)
+
+    many_at_once(host, seconds, 64, hoard)
+
+
+def large_requests(host, seconds):
+    """Right after a swap, bodies as long as they may be: names without an end, one long name, blanks, nonsense."""
+    admin = Http(host.ports["admin"])
+    with open(os.environ["ABUSE_BUILT_IN"], "rb") as file:
+        component = file.read()
+    # Another digest, the same plugin: a custom section at its end.
+    status, answer = admin.request("PUT", "/plugin", component + b"\x00\x05\x04note", [*TOKEN, "content-type: application/wasm"])
+    if status != 200:
+        return [f"the swap: {status} {answer[:200]}"]
+    generation = json.loads(admin.request("GET", "/plugin", headers=TOKEN)[1])
+    size = 10 << 20
+    bodies = [
+        json.dumps([f"u{n}" for n in range(600_000)]).encode(),
+        json.dumps(["u" * (size - 10)]).encode(),
+        b"[" + b" " * (size - 2) + b"]",
+        b"[" * size,
+        b'["innocent"' + b',"innocent"' * 800_000 + b"]",
+    ]
+    faults, end = [], time.monotonic() + seconds
+    while True:
+        for body in bodies:
+            status, answer = Http(host.ports["http"], "127.0.12.1").request("POST", "/roster_admin/refresh", body)
+            if status not in (200, 400, 413):
+                faults.append(f"{body[:12]!r}... of {len(body)} bytes: {status} {answer[:200]!r}")
+        if time.monotonic() > end:
+            break
+    after = json.loads(admin.request("GET", "/plugin", headers=TOKEN)[1])
+    if serving(after) != serving(generation):
+        faults.append("a caller's bodies rolled the plugin back")
+    return faults
+
+
+def serving(answer):
+    return answer.get("generation") or [host.get("generation") for host in answer.get("hosts", [])] or answer
+
+
+def hard_to_compile(host, seconds):
+    """A component of 245 kB more than the built-in one that compiles for a minute and takes gigabytes."""
+    with open(os.environ["ABUSE_BUILT_IN"], "rb") as file:
+        built_in = file.read()
+    admin, faults = Http(host.ports["admin"]), []
+    status, answer = admin.request("PUT", "/plugin", built_in + b"\x00\x05\x04note", [*TOKEN, "content-type: application/wasm"])
+    if status != 200:
+        faults.append(f"the swap before: {status} {answer[:200]}")
+    done = threading.Event()
+
+    def upload():
+        try:
+            http = Http(host.ports["admin"], "127.0.13.1")
+            status, answer = http.request("PUT", "/plugin", compile_bomb(built_in), [*TOKEN, "content-type: application/wasm"])
+            if status == 200:
+                faults.append("the component was taken")
+            print(f"    the upload was answered {status} {answer[:300].decode(errors='replace')}", flush=True)
+        except OSError as fault:
+            print(f"    the upload was not answered: {fault}", flush=True)
+        done.set()
+
+    threading.Thread(target=upload, daemon=True).start()
+    time.sleep(1.5)
+    began = time.monotonic()
+    try:
+        status, answer = Http(host.ports["admin"], "127.0.13.2").request("POST", "/plugin/rollback", headers=TOKEN)
+        if status != 200:
+            faults.append(f"the rollback: {status} {answer[:200]!r}")
+        if done.is_set():
+            faults.append("the upload was over before the rollback was asked for: this proves nothing")
+    except OSError as fault:
+        faults.append(f"the rollback: {fault} after {time.monotonic() - began:.1f} s")
+    done.wait(timeout=seconds)
+    return faults
+
+
+def device_in_the_place_of_a_file(host, seconds):
+    """The watched file becomes a link to a device that never ends."""
+    path = os.path.join(host.folder, "plugin.wasm")
+    os.symlink("/dev/zero", path + ".new")
+    os.rename(path + ".new", path)
+    time.sleep(min(seconds, 5))
+    os.kill(host.pid, signal.SIGHUP)
+    time.sleep(min(seconds, 3))
+    return []
