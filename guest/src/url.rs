@@ -7,8 +7,9 @@
 //!   is between the operator and the application.
 //! - All but RFC 3986's unreserved characters (letters, digits and `-._~`) of a username are encoded, so no username
 //!   can add a path segment, a query or a fragment: the user `a#b` is `a%23b`.
-//! - A username of `.` or `..` that would fill a path segment is refused ([`UserError`]). There is no spelling of
-//!   it that servers leave alone: `%2E%2E` is a dot segment too once decoded (RFC 3986 section 6.2.2.2).
+//! - A username that would make a path segment `.` or `..` is refused ([`UserError`]): `..` itself, and `e` where the template
+//!   has `%2` before it. There is no spelling of it that servers leave alone: `%2E%2E` is a dot segment too once decoded
+//!   (RFC 3986 section 6.2.2.2). Dot segments that the template has by itself are the operator's.
 //! - A fragment is an error: it is never sent (RFC 9110 section 4.2.5), so whoever writes one expects something that
 //!   will not happen. So are credentials before the host: they belong to the host's configuration.
 
@@ -55,8 +56,8 @@ pub enum UserError {
     /// No username.
     #[error("a username is missing")]
     Empty,
-    /// `.` or `..` as a path segment.
-    #[error("the username {0:?} would be a dot segment of the URL's path, which servers resolve")]
+    /// A path segment would be `.` or `..`.
+    #[error("the username {0:?} would make a dot segment of the URL's path, which servers resolve")]
     DotSegment(String),
 }
 
@@ -88,7 +89,14 @@ pub struct UrlTemplate {
     authority: String,
     /// The path and the query, cut at every `%s`: a username goes between each two.
     pieces: Vec<String>,
+    /// Dot segments of the path that are there whoever the user is.
+    dot_segments: usize,
 }
+
+/// The longest username that can make a dot segment of what the template has around it: `2e.` behind a `%`.
+const LONGEST_DOTS: usize = 3;
+/// Nobody's name, which makes no dot segment.
+const HARMLESS: &str = "user";
 
 impl UrlTemplate {
     /// Parses a URL template.
@@ -119,7 +127,8 @@ impl UrlTemplate {
         if pieces.len() < 2 {
             return Err(UrlError::NoPlaceholder);
         }
-        Ok(Self { source: text.to_owned(), scheme, authority: authority.to_owned(), pieces })
+        let dot_segments = dot_segments(&pieces.join(HARMLESS));
+        Ok(Self { source: text.to_owned(), scheme, authority: authority.to_owned(), pieces, dot_segments })
     }
 
     /// The text this was parsed from.
@@ -155,7 +164,7 @@ impl UrlTemplate {
             }
             target.push_str(piece);
         }
-        if matches!(user, "." | "..") && has_dot_segment(&target) {
+        if user.len() <= LONGEST_DOTS && dot_segments(&target) > self.dot_segments {
             return Err(UserError::DotSegment(user.to_owned()));
         }
         Ok(target)
@@ -234,13 +243,14 @@ fn encode(user: &str, target: &mut String) {
     }
 }
 
-/// Is a segment of the path `.` or `..`, in any spelling?
-fn has_dot_segment(target: &str) -> bool {
+/// How many segments of the path are `.` or `..`, in any spelling.
+fn dot_segments(target: &str) -> usize {
     let path = target.split_once('?').map_or(target, |(path, _)| path);
-    path.split('/').any(|segment| {
+    let is_dots = |segment: &&str| {
         let segment = segment.replace("%2e", ".").replace("%2E", ".");
         segment == "." || segment == ".."
-    })
+    };
+    path.split('/').filter(is_dots).count()
 }
 
 #[cfg(test)]
@@ -271,6 +281,9 @@ mod tests {
             ("http://app/%s", "...", "/..."),
             ("http://app/u-%s", "..", "/u-.."),
             ("http://app/x?u=%s", "..", "/x?u=.."),
+            ("http://app/../%s/.", "bob", "/../bob/."),
+            ("http://app/%2%s", "f", "/%2f"),
+            ("http://app/x?u=%2%s", "e", "/x?u=%2e"),
         ] {
             assert_eq!(target(template, user), expected, "{template} {user}");
         }
@@ -283,6 +296,11 @@ mod tests {
             ("http://app/%s/contacts", "."),
             ("http://app/.%s", "."),
             ("http://app/%2E%s/x", "."),
+            ("http://app/../%s", ".."),
+            ("http://app/c/%2%s", "e"),
+            ("http://app/c/.%2%s", "E"),
+            ("http://app/c/%%%s", "2e"),
+            ("http://app/c/%%%s/x", "2e."),
         ] {
             let template = UrlTemplate::parse(template).unwrap();
             assert_eq!(template.path_with_query(user), Err(UserError::DotSegment(user.to_owned())));
