@@ -13,7 +13,7 @@ use crate::config::{Config, HostConfig};
 use crate::http::{App, Listening, Readiness, ServeError, Server, VirtualHosts};
 use crate::http_client::{ClientBuildError, ClientCollector, HttpClient};
 use crate::metrics::Metrics;
-use crate::plugin::{EngineSize, LoadError, PluginEngine, RosterPlugin};
+use crate::plugin::{EngineSize, LoadError, PluginEngine, PluginMemory, RosterPlugin};
 use crate::rosters::{Parts, Rosters};
 use crate::sinks::{EventStream, JsonLines, JsonLinesError, RosterSink};
 use crate::store::MemoryStore;
@@ -86,7 +86,8 @@ impl Host {
             sinks.push(Arc::clone(&xmpp_sink) as Arc<dyn RosterSink>);
         }
         sinks.iter().for_each(|sink| metrics.sink(sink.name()));
-        let mut engine = PluginEngine::new(EngineSize::of(&config.hosts)).map_err(StartError::Engine)?;
+        let engine = PluginEngine::new(EngineSize::of(&config.hosts)).map_err(StartError::Engine)?;
+        let mut engine = engine.with_limits(&config.limits);
         if let Some(cache) = &config.plugin_cache {
             engine = engine.with_cache(cache);
         }
@@ -105,7 +106,7 @@ impl Host {
             rosters.push(Rosters::new(parts, &host.limits, &host.store));
             swappers.push(swapper);
         }
-        let mut collectors: Vec<Box<dyn Collector>> = vec![Box::new(ClientCollector::new(clients))];
+        let mut collectors: Vec<Box<dyn Collector>> = vec![Box::new(ClientCollector::new(clients)), Box::new(PluginMemory(engine.clone()))];
         if config.xmpp.is_some() {
             collectors.push(Box::new(xmpp_sink.collector()));
         }

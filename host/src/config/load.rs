@@ -15,7 +15,7 @@ use super::lines::{Lines, line_of};
 use super::raw::RawConfig;
 use super::report::{At, Report};
 use super::value::Size;
-use super::{Config, ConfigError, PluginCacheConfig, check_host, check_listeners, check_xmpp};
+use super::{Config, ConfigError, PluginCacheConfig, check_host, check_limits, check_listeners, check_xmpp};
 
 /// The longest configuration file, bytes.
 const MAX_FILE: u64 = 1 << 20;
@@ -139,15 +139,20 @@ fn convert(raw: RawConfig, report: &Report<'_>) -> Config {
     let plugin_state = plugin_state(raw.plugin_state, &at);
     let at_xmpp = at.key("xmpp");
     let xmpp = at_xmpp.section(raw.xmpp).map(|raw| check_xmpp::xmpp(raw, &http, &at_xmpp));
+    let at_limits = at.key("limits");
+    let limits = check_limits::process(at_limits.section(raw.limits).unwrap_or_default(), &at_limits);
+    let hosts = check_host::all(raw.host, plugin_state.is_some(), &at.key("host"));
+    check_limits::instances_fit(&limits, &hosts, &at);
     Config {
         xmpp,
+        limits,
         shutdown_timeout: at.wait("shutdown_timeout", raw.shutdown_timeout, defaults.shutdown_timeout),
         log,
         http,
         admin,
         sinks,
         plugin_cache: plugin_cache(raw.plugin_cache, raw.plugin_cache_size, &at),
-        hosts: check_host::all(raw.host, plugin_state.is_some(), &at.key("host")),
+        hosts,
         plugin_state,
         warnings: Vec::new(),
     }

@@ -12,6 +12,7 @@
 mod check_accounts;
 mod check_client;
 mod check_host;
+mod check_limits;
 mod check_listeners;
 mod check_xmpp;
 mod check_xmpp_limits;
@@ -21,6 +22,7 @@ mod given;
 mod lines;
 mod load;
 mod model;
+mod model_process;
 mod model_xmpp;
 mod origin;
 mod raw;
@@ -33,6 +35,7 @@ mod value;
 
 pub use error::{ConfigError, Problem};
 pub use model::*;
+pub use model_process::*;
 pub use model_xmpp::*;
 pub use origin::{Origin, OriginError, Scheme};
 pub use secret::Secret;

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{AccountsConfig, Origin, OriginError, Secret, XmppCertificate, XmppConfig};
+use super::{AccountsConfig, Origin, OriginError, ProcessLimits, Secret, XmppCertificate, XmppConfig};
 
 /// Everything the operator can set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct Config {
     pub sinks: SinksConfig,
     /// `[xmpp]`: the endpoint that people's clients log in to. `None`: there is none.
     pub xmpp: Option<XmppConfig>,
+    /// `[limits]`: what all plugins may use together.
+    pub limits: ProcessLimits,
     /// `[[host]]`: the virtual hosts, at least one, domains unique. The first serves requests whose `Host` header
     /// names none of them.
     pub hosts: Vec<HostConfig>,
@@ -44,6 +46,7 @@ impl Default for Config {
             admin: AdminConfig::default(),
             sinks: SinksConfig::default(),
             xmpp: None,
+            limits: ProcessLimits::default(),
             hosts: Vec::new(),
             shutdown_timeout: Duration::from_secs(30),
             plugin_cache: None,

@@ -32,7 +32,14 @@ pub(super) struct RawConfig {
     pub(super) admin: Table<RawAdmin>,
     pub(super) sinks: Table<RawSinks>,
     pub(super) xmpp: Table<RawXmpp>,
+    pub(super) limits: Table<RawProcessLimits>,
     pub(super) host: Given<Hosts>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawProcessLimits {
+    pub(super) total_memory: Given<Size>,
 }
 
 /// All `[[host]]` tables.

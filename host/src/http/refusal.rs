@@ -44,7 +44,9 @@ impl Refusal {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Path => StatusCode::BAD_REQUEST,
             Self::Body(error) => error.status(),
-            Self::Busy { .. } | Self::Call(CallError::Busy { .. }) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy { .. } | Self::Call(CallError::Busy { .. } | CallError::NoRoom { .. }) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Deadline(_) | Self::Call(CallError::TimedOut { .. } | CallError::CpuTime { .. }) => {
                 StatusCode::GATEWAY_TIMEOUT
             }

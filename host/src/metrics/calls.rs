@@ -13,7 +13,7 @@ use super::{CallLabels, HookLabels, InstanceLabels, Metrics};
 
 /// The hooks, and the ends of their calls, that are kept at hand. Others are counted too, more slowly.
 const HOOKS: [&str; 5] = ["check", "fetch", "changed-users", "refresh", "summary"];
-const ENDS: [&str; 14] = [
+const ENDS: [&str; 15] = [
     "ok",
     "unreachable",
     "application-timeout",
@@ -27,6 +27,7 @@ const ENDS: [&str; 14] = [
     "memory",
     "rule",
     "instance",
+    "no-room",
     "busy",
 ];
 const EVENTS: [&str; 6] = ["made", "failed", "retired-calls", "retired-memory", "retired-handles", "retired-fresh"];

@@ -9,15 +9,26 @@ use futures::future::BoxFuture;
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Store, Trap};
 
+use super::budget::{Held, INSTANCE};
 use super::contract::CallError;
 use super::guest_log::GuestLog;
-use super::instance::Instance;
-use super::state::{CpuTimeExceeded, State, new_store};
+use super::instance::{Instance, NotMade};
+use super::state::{CpuTimeExceeded, Refused, State, new_store};
 use super::tidy::one_line;
 use super::version::Hooks;
 use super::wasm_plugin::WasmPlugin;
 use crate::config::LimitsConfig;
 use crate::metrics::CallMetrics;
+
+/// Times that an instance is begun before its call is refused: others may take the room that was there.
+const ATTEMPTS: usize = 3;
+
+/// What a call can run on.
+enum Found {
+    Warm(Instance),
+    /// Room for a new one.
+    Room(Held),
+}
 
 impl WasmPlugin {
     pub(super) async fn call<R: Send>(
@@ -86,7 +97,7 @@ impl WasmPlugin {
     ) -> Result<(R, Instant), CallError> {
         let About { hook, user, .. } = about;
         let cut_off = Lost(&self.metrics);
-        let mut instance = match self.instance(hook).await {
+        let mut instance = match self.instance(about, limits).await {
             Ok(instance) => instance,
             Err(error) => {
                 cut_off.found();
@@ -105,24 +116,68 @@ impl WasmPlugin {
         Ok((result, ended))
     }
 
-    async fn instance(&self, hook: &'static str) -> Result<Instance, CallError> {
-        if let Some(instance) = self.pool.take() {
-            return Ok(instance);
+    /// A warm instance, or a new one as soon as there is room for it.
+    async fn instance(&self, about: About<'_>, limits: &LimitsConfig) -> Result<Instance, CallError> {
+        let hook = about.hook;
+        // Not later than the call's own deadline, and told apart from it.
+        let patience = limits.queue_timeout.min(limits.call_timeout);
+        let deadline = about.began.checked_add(patience).unwrap_or(about.began);
+        for _ in 0..ATTEMPTS {
+            let found = self.account.wait(deadline, || match self.pool.take() {
+                Some(warm) => Some(Found::Warm(warm)),
+                None => self.account.try_hold(self.needed.load(Ordering::Relaxed)).map(Found::Room),
+            });
+            let held = match found.await {
+                Some(Found::Warm(instance)) => return Ok(instance),
+                Some(Found::Room(held)) => held,
+                None => break,
+            };
+            match self.new_instance(held).await {
+                Ok(instance) => {
+                    self.metrics.instance("made");
+                    return Ok(instance);
+                }
+                // Now it is known what to wait for.
+                Err(NotMade { no_room: true, wanted, .. }) => {
+                    self.needed.fetch_max(wanted, Ordering::Relaxed);
+                }
+                Err(NotMade { error, .. }) => {
+                    return Err(CallError::Instance { hook, reason: one_line(&format!("{error:#}")) });
+                }
+            }
         }
+        Err(CallError::NoRoom { hook, limit: self.account.limit() })
+    }
+
+    async fn new_instance(&self, mut held: Held) -> Result<Instance, NotMade> {
+        // Set aside already.
+        held.grow(INSTANCE);
         let log = GuestLog::new(Arc::clone(&self.domain), self.limits.max_log_per_call);
         let mut store =
-            new_store(&self.engine, &self.limits, &self.settings, self.network.clone(), log, self.max_response);
+            new_store(&self.engine, &self.limits, &self.settings, self.network.clone(), log, self.max_response, held);
         store.data_mut().begin_call(&LimitsConfig { max_requests_per_call: 0, ..self.limits.clone() });
-        let made = Instance::new(store, &*self.prepared, self.most_calls()).await;
-        let instance = made.map_err(|error| CallError::Instance { hook, reason: one_line(&format!("{error:#}")) })?;
-        self.metrics.instance("made");
-        Ok(instance)
+        Instance::new(store, &*self.prepared, self.most_calls()).await
     }
 
     fn put_back(&self, mut instance: Instance) {
+        instance.store().data_mut().memory.end_call();
+        self.learn(instance.held());
         match instance.retire(&self.limits) {
-            None => self.pool.put(instance),
+            None => {
+                self.pool.put(instance);
+                // Whoever waits for room may have it.
+                self.account.wake();
+            }
             Some(why) => self.metrics.instance(why.name()),
+        }
+    }
+
+    /// What the next instance will need: as much as the last one, or nearly as much as those before.
+    fn learn(&self, held: usize) {
+        let before = self.needed.load(Ordering::Relaxed);
+        let needed = held.max(before - before.saturating_sub(held) / 8);
+        if needed != before {
+            self.needed.store(needed, Ordering::Relaxed);
         }
     }
 
@@ -170,8 +225,10 @@ fn explain(hook: &'static str, limits: &LimitsConfig, error: &wasmtime::Error, s
     if error.downcast_ref::<CpuTimeExceeded>().is_some() {
         return CallError::CpuTime { hook, limit: limits.cpu_time };
     }
-    if state.memory.refused {
-        return CallError::Memory { hook, limit: limits.max_memory };
+    match state.memory.refused {
+        Some(Refused::Limit) => return CallError::Memory { hook, limit: limits.max_memory },
+        Some(Refused::NoRoom) => return CallError::NoRoom { hook, limit: state.memory.limit_of_all() },
+        None => {}
     }
     if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
         let reason = format!("more than {} handles (limits.max_handles)", limits.max_handles);

@@ -219,6 +219,16 @@ pub enum CallError {
         /// Why.
         reason: String,
     },
+    /// All plugins together hold as much memory as they may.
+    #[error(
+        "no memory for the plugin in {hook}: all plugins together hold what they may, {limit} bytes (limits.total_memory)"
+    )]
+    NoRoom {
+        /// The hook that was called.
+        hook: &'static str,
+        /// What they may hold.
+        limit: usize,
+    },
     /// Too many calls are running and waiting.
     #[error("no call of the plugin ended within {limit:?}; too many are running (limits.max_concurrent_calls)")]
     Busy {
@@ -230,7 +240,7 @@ pub enum CallError {
 impl CallError {
     /// Is it the plugin that failed, and not the application or the load on this host? Another module may do better.
     pub fn is_plugins_fault(&self) -> bool {
-        !matches!(self, Self::Fetch(_) | Self::Busy { .. })
+        !matches!(self, Self::Fetch(_) | Self::NoRoom { .. } | Self::Busy { .. })
     }
 
     /// A short name for metrics.
@@ -250,6 +260,7 @@ impl CallError {
             Self::Memory { .. } => "memory",
             Self::Rule { .. } => "rule",
             Self::Instance { .. } => "instance",
+            Self::NoRoom { .. } => "no-room",
             Self::Busy { .. } => "busy",
         }
     }

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use super::budget::{Account, Budget};
 use super::compile::{CompiledPlugin, Compiler, Urgency};
 use super::{LoadError, PluginBytes};
-use crate::config::{HostConfig, PluginCacheConfig};
+use crate::config::{HostConfig, PluginCacheConfig, ProcessLimits};
 
 /// How often a plugin that computes is interrupted, to let other tasks run and to look at its CPU limit. CPU limits are
 /// precise to this much.
@@ -55,15 +56,33 @@ pub struct PluginEngine {
     engine: Engine,
     ticker: Arc<Ticker>,
     compiler: Arc<Compiler>,
+    budget: Arc<Budget>,
 }
 
 impl PluginEngine {
-    /// An engine with room for `size`.
+    /// An engine with room for `size`, whose instances may hold the default of `limits.total_memory` together.
     pub fn new(size: EngineSize) -> Result<Self, LoadError> {
         let engine = Engine::new(&config(size)).map_err(|error| LoadError::Engine { reason: format!("{error:#}") })?;
         let ticker = Arc::new(Ticker::start(engine.clone())?);
         let compiler = Arc::new(Compiler::new(engine.clone()));
-        Ok(Self { engine, ticker, compiler })
+        let budget = Budget::new(ProcessLimits::default().total_memory);
+        Ok(Self { engine, ticker, compiler, budget })
+    }
+
+    /// The same engine with other limits for all instances together. Plugins that are loaded already keep theirs.
+    #[must_use]
+    pub fn with_limits(self, limits: &ProcessLimits) -> Self {
+        Self { budget: Budget::new(limits.total_memory), ..self }
+    }
+
+    /// What the instances of all plugins may hold together, and what those of each virtual host do hold; bytes.
+    pub fn memory(&self) -> (usize, Vec<(Arc<str>, usize)>) {
+        (self.budget.limit(), self.budget.held())
+    }
+
+    /// What the instances of a virtual host may hold.
+    pub(super) fn account(&self, domain: &Arc<str>) -> Arc<Account> {
+        self.budget.account(domain)
     }
 
     /// The same engine, which keeps what it compiles in a folder.

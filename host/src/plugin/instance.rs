@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use wasmtime::{Result, Store};
 
 use super::cpu::Metered;
-use super::state::State;
+use super::state::{Refused, State};
 use super::version::{Hooks, Prepared};
 use crate::config::LimitsConfig;
 
@@ -24,6 +24,15 @@ pub(super) struct Instance {
     memory_at_start: usize,
     /// When it was last used.
     pub(super) idle_since: Instant,
+}
+
+/// There is no instance.
+pub(super) struct NotMade {
+    pub(super) error: wasmtime::Error,
+    /// It may be tried again when all instances together hold so much less that there is room for [`wanted`](Self::wanted).
+    pub(super) no_room: bool,
+    /// What it held of the budget and wanted more of it, bytes.
+    pub(super) wanted: usize,
 }
 
 /// Why an instance is not used again.
@@ -52,13 +61,28 @@ impl Retire {
 
 impl Instance {
     /// An instance in `store`, to be retired after `most_calls`.
-    pub(super) async fn new(mut store: Store<State>, plugin: &dyn Prepared, most_calls: u32) -> Result<Self> {
+    pub(super) async fn new(
+        mut store: Store<State>,
+        plugin: &dyn Prepared,
+        most_calls: u32,
+    ) -> std::result::Result<Self, NotMade> {
         // Starting up is not charged to a call, and is bounded by the pool's deadline.
         store.set_epoch_deadline(1);
         let meter = store.data().cpu.clone();
-        let hooks = Metered::new(plugin.instantiate(&mut store), meter).await?;
-        let memory_at_start = store.data().memory.used;
-        Ok(Self { store, hooks, calls: 0, most_calls, memory_at_start, idle_since: Instant::now() })
+        let made = Metered::new(plugin.instantiate(&mut store), meter).await;
+        let memory = &store.data().memory;
+        match made {
+            Ok(hooks) => {
+                let memory_at_start = memory.used;
+                Ok(Self { store, hooks, calls: 0, most_calls, memory_at_start, idle_since: Instant::now() })
+            }
+            Err(error) => Err(NotMade { error, wanted: memory.wanted, no_room: memory.refused == Some(Refused::NoRoom) }),
+        }
+    }
+
+    /// What it holds of the budget for all instances.
+    pub(super) fn held(&self) -> usize {
+        self.store.data().memory.held()
     }
 
     pub(super) fn store(&mut self) -> &mut Store<State> {

@@ -7,13 +7,19 @@
 //! standard error, which goes to the log ([`guest_log`]). A refresh that a plugin has in two [`halves`] needs no client of
 //! its own.
 //!
+//! What all instances hold together is bounded by the [`budget`].
+//!
 //! Several versions of the WIT are served side by side: [`version`] says what a version is, [`v0_1`] is one. What a plugin
 //! returns is bounded in [`tidy`], whatever its version. The latest real calls are kept in [`recorder`] with what the
 //! application answered ([`tape`]), to be made again in a module that is to take over.
 
 mod admit;
+mod budget;
+#[cfg(test)]
+mod budget_tests;
 mod builtin;
 mod call;
+mod collector;
 mod compile;
 mod contract;
 mod cpu;
@@ -49,6 +55,7 @@ mod version;
 mod wasm_plugin;
 
 pub use builtin::BUILT_IN;
+pub use collector::PluginMemory;
 pub use compile::{CodeFrom, CompiledPlugin, Urgency};
 pub use contract::{
     Answer, BadRequest, CallError, Delta, FetchError, FetchFailure, FetchedRoster, Outcome, Refreshed, RosterPlugin,

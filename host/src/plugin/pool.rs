@@ -72,6 +72,19 @@ impl Pool {
         self.idle.lock().len()
     }
 
+    /// Since when nobody has used the one that was used longest ago.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        self.idle.lock().iter().map(|(_, instance)| instance.idle_since).min()
+    }
+
+    /// The one that was used longest ago.
+    pub(super) fn take_oldest(&self) -> Option<Instance> {
+        let mut idle = self.idle.lock();
+        let oldest = idle.iter().enumerate().min_by_key(|(_, (_, instance))| instance.idle_since);
+        let at = oldest.map(|(at, _)| at)?;
+        Some(idle.remove(at).1)
+    }
+
     fn drop_idle_since(&self, then: Instant) {
         let gone: Vec<_> = {
             let mut idle = self.idle.lock();

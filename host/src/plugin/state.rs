@@ -9,6 +9,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use super::budget::Held;
 use super::cpu::CpuMeter;
 use super::engine::PluginEngine;
 use super::guest_log::GuestLog;
@@ -56,6 +57,7 @@ pub(super) fn new_store(
     network: Network,
     log: GuestLog,
     max_response: usize,
+    held: Held,
 ) -> Store<State> {
     let mut http = WasiHttpCtx::new();
     http.set_field_size_limit(HEADER_BYTES);
@@ -65,7 +67,7 @@ pub(super) fn new_store(
         table,
         settings: settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect(),
         outgoing: Outgoing::new(network, max_response),
-        memory: MemoryLimit { limit: limits.max_memory, used: 0, refused: false },
+        memory: MemoryLimit { limit: limits.max_memory, used: 0, refused: None, wanted: 0, held },
         wasi: WasiCtx::builder()
             .stdout(log.clone())
             .stderr(log.clone())
@@ -92,7 +94,7 @@ impl State {
     pub(super) fn begin_call(&mut self, limits: &LimitsConfig) {
         self.cpu.reset();
         self.outgoing.begin_call(limits.max_requests_per_call);
-        self.memory.refused = false;
+        self.memory.refused = None;
     }
 
     /// What the call has used so far.
@@ -126,15 +128,50 @@ impl WasiHttpView for State {
 pub(super) struct MemoryLimit {
     limit: usize,
     pub(super) used: usize,
-    pub(super) refused: bool,
+    pub(super) refused: Option<Refused>,
+    /// What it would hold of the budget for all instances, had it got what it asked for last.
+    pub(super) wanted: usize,
+    held: Held,
+}
+
+/// Why an instance did not get more memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// It has what one instance may have.
+    Limit,
+    /// All instances together have what they may have.
+    NoRoom,
+}
+
+impl MemoryLimit {
+    /// What was set aside for the call and not needed is for others.
+    pub(super) fn end_call(&mut self) {
+        self.held.trim();
+    }
+
+    /// What it has of the budget for all.
+    pub(super) fn held(&self) -> usize {
+        self.held.used()
+    }
+
+    /// That budget.
+    pub(super) fn limit_of_all(&self) -> usize {
+        self.held.limit()
+    }
 }
 
 impl ResourceLimiter for MemoryLimit {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
         // Summed over the memories of an instance: only growth counts.
-        let used = self.used.saturating_add(desired.saturating_sub(current));
+        let growth = desired.saturating_sub(current);
+        let used = self.used.saturating_add(growth);
         if used > self.limit {
-            self.refused = true;
+            self.refused = Some(Refused::Limit);
+            return Ok(false);
+        }
+        self.wanted = self.held.used().saturating_add(growth);
+        if !self.held.grow(growth) {
+            self.refused = Some(Refused::NoRoom);
             return Ok(false);
         }
         self.used = used;

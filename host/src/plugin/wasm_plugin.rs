@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::hash::RandomState;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use wasmtime::Store;
 
 use super::admit::Owner;
+use super::budget::{Account, INSTANCE};
 use super::call::About;
 use super::compile::{Code, CompiledPlugin, Urgency};
 use super::contract::{Answer, BadRequest, CallError, FetchedRoster, Outcome, Refreshed, RosterPlugin};
@@ -65,6 +66,10 @@ pub struct WasmPlugin {
     imports: Vec<String>,
     pub(super) prepared: Arc<dyn Prepared>,
     pub(super) pool: Arc<Pool>,
+    /// What the instances of this virtual host may hold.
+    pub(super) account: Arc<Account>,
+    /// What an instance holds after a call, as far as is known: so much is set aside for a new one.
+    pub(super) needed: AtomicUsize,
     pub(super) domain: Arc<str>,
     pub(super) settings: BTreeMap<String, String>,
     pub(super) limits: LimitsConfig,
@@ -101,6 +106,7 @@ impl WasmPlugin {
         let domain: Arc<str> = host.domain.as_str().into();
         let stats = Arc::new(GenerationStats::new(&domain, &bytes.digest.to_string()));
         metrics.generation(&stats);
+        let account = engine.account(&domain);
         let capacity = host.limits.max_concurrent_calls + EXTRA_INSTANCES;
         let mut settings = host.settings.clone();
         settings.insert("domain".into(), host.domain.clone());
@@ -113,7 +119,9 @@ impl WasmPlugin {
             module_version: bytes.version.clone(),
             imports: compiled.imports().to_vec(),
             prepared: fitted.prepared,
-            pool: Pool::new(capacity),
+            pool: new_pool(capacity, &account),
+            needed: AtomicUsize::new(INSTANCE),
+            account,
             metrics: metrics.calls_of(&domain),
             domain,
             settings,
@@ -136,7 +144,7 @@ impl WasmPlugin {
     pub fn with_network(mut self, network: Network) -> Self {
         self.network = network;
         // The instance that has checked the settings knows the network before.
-        self.pool = Pool::new(self.capacity);
+        self.pool = new_pool(self.capacity, &self.account);
         self
     }
 
@@ -157,7 +165,9 @@ impl WasmPlugin {
             module_version: self.module_version.clone(),
             imports: Vec::new(),
             prepared: Arc::clone(&self.prepared),
-            pool: Pool::new(1),
+            pool: new_pool(1, &self.account),
+            account: Arc::clone(&self.account),
+            needed: AtomicUsize::new(self.needed.load(Ordering::Relaxed)),
             domain: Arc::clone(&self.domain),
             settings: self.settings.clone(),
             limits: self.limits.clone(),
@@ -281,6 +291,13 @@ impl WasmPlugin {
         owner.iter_mut().zip(self.digest.as_bytes()).for_each(|(to, from)| *to = *from);
         owner
     }
+}
+
+/// A pool whose instances may be dropped when there is no room.
+fn new_pool(capacity: usize, account: &Account) -> Arc<Pool> {
+    let pool = Pool::new(capacity);
+    account.watch(&pool);
+    pool
 }
 
 /// Records the exchanges of the call that begins.

@@ -40,6 +40,7 @@ fn tables() -> Vec<(&'static str, &'static [&'static str])> {
         ("xmpp.timeouts", keys_of::<RawTimeouts>()),
         ("xmpp.login", keys_of::<RawLogin>()),
         ("xmpp.resumption", keys_of::<RawResumption>()),
+        ("limits", keys_of::<RawProcessLimits>()),
         ("host", keys_of::<RawHost>()),
         ("host.client", keys_of::<RawClient>()),
         ("host.limits", keys_of::<RawLimits>()),

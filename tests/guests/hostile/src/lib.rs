@@ -75,6 +75,11 @@ mod component {
             match std::str::from_utf8(&body) {
                 Ok("loop!") => spin(),
                 Ok("trap!") => panic!("asked to"),
+                // As many names as it says, of ten letters each.
+                Ok(many) if many.starts_with("many!") => {
+                    let count = many.trim_start_matches("many!").parse().unwrap_or(0);
+                    Ok((0..count).map(|n| format!("user-{n:05}")).collect())
+                }
                 Ok(names) => Ok(names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()),
                 Err(_) => Err(BadRequest { message: "two\nlines".into() }),
             }
@@ -176,6 +181,13 @@ mod component {
                 let bound = UdpSocket::bind("127.0.0.1:0").map(drop).map_err(kind);
                 let found = "localhost:80".to_socket_addrs().map(|found| found.count());
                 return Err(FetchError::Malformed(format!("{connected:?} {bound:?} {}", found.is_ok())));
+            }
+            // `filler-1`, `filler-2`, ...: uses memory that the instance then keeps. `holder-...`: for two seconds.
+            how if how.starts_with("filler") => drop(std::hint::black_box(vec![1_u8; 16 << 20])),
+            how if how.starts_with("holder") => {
+                let held = std::hint::black_box(vec![1_u8; 16 << 20]);
+                monotonic_clock::subscribe_duration(2_000_000_000).block();
+                drop(held);
             }
             how => requests::ask(how).unwrap_or(Ok(())).map_err(FetchError::Malformed)?,
         }
