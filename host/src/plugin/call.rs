@@ -156,7 +156,7 @@ impl WasmPlugin {
         let mut store =
             new_store(&self.engine, &self.limits, &self.settings, self.network.clone(), log, self.max_response, held);
         store.data_mut().begin_call(&LimitsConfig { max_requests_per_call: 0, ..self.limits.clone() });
-        Instance::new(store, &*self.prepared, self.most_calls()).await
+        Instance::new(store, &*self.prepared, self.most_calls(), Arc::clone(&self.share)).await
     }
 
     fn put_back(&self, mut instance: Instance) {

@@ -9,12 +9,13 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConf
 
 use super::budget::{Account, Budget};
 use super::compile::{CompiledPlugin, Compiler, Urgency};
+use super::processor::{Processor, Share};
 use super::{LoadError, PluginBytes};
 use crate::config::{HostConfig, PluginCacheConfig, ProcessLimits};
 
-/// How often a plugin that computes is interrupted, to let other tasks run and to look at its CPU limit. CPU limits are
-/// precise to this much.
-pub(super) const TICK: Duration = Duration::from_millis(10);
+/// How often a plugin that computes is interrupted, to let other tasks run and to look at its CPU limit: the moment for which a
+/// call computes without a turn (see [`super::processor`]), and for which others wait at most. Limits are precise to this much.
+pub(super) const TICK: Duration = Duration::from_millis(2);
 
 /// Instances beside those that `max_concurrent_calls` allows: for the hooks that do not wait for a turn (reading a
 /// refresh request, writing the summary), and for a check at load.
@@ -57,6 +58,7 @@ pub struct PluginEngine {
     ticker: Arc<Ticker>,
     compiler: Arc<Compiler>,
     budget: Arc<Budget>,
+    processor: Arc<Processor>,
 }
 
 impl PluginEngine {
@@ -66,7 +68,7 @@ impl PluginEngine {
         let ticker = Arc::new(Ticker::start(engine.clone())?);
         let compiler = Arc::new(Compiler::new(engine.clone()));
         let budget = Budget::new(ProcessLimits::default().total_memory);
-        Ok(Self { engine, ticker, compiler, budget })
+        Ok(Self { engine, ticker, compiler, budget, processor: Processor::new() })
     }
 
     /// The same engine with other limits for all instances together. Plugins that are loaded already keep theirs.
@@ -78,6 +80,11 @@ impl PluginEngine {
     /// What the instances of all plugins may hold together, and what those of each virtual host do hold; bytes.
     pub fn memory(&self) -> (usize, Vec<(Arc<str>, usize)>) {
         (self.budget.limit(), self.budget.held())
+    }
+
+    /// What the calls of a virtual host compute.
+    pub(super) fn share(&self, domain: &Arc<str>) -> Arc<Share> {
+        self.processor.share(domain)
     }
 
     /// What the instances of a virtual host may hold.

@@ -1,11 +1,13 @@
 //! One instance of a plugin, and whether it may serve another call.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures::future::BoxFuture;
 use wasmtime::{Result, Store};
 
 use super::cpu::Metered;
+use super::processor::Share;
 use super::state::{Refused, State};
 use super::version::{Hooks, Prepared};
 use crate::config::LimitsConfig;
@@ -22,6 +24,8 @@ pub(super) struct Instance {
     most_calls: u32,
     /// Linear memory after starting up: a language with an interpreter begins with more than another ever uses.
     memory_at_start: usize,
+    /// What its virtual host computes.
+    share: Arc<Share>,
     /// When it was last used.
     pub(super) idle_since: Instant,
 }
@@ -65,16 +69,17 @@ impl Instance {
         mut store: Store<State>,
         plugin: &dyn Prepared,
         most_calls: u32,
+        share: Arc<Share>,
     ) -> std::result::Result<Self, NotMade> {
         // Starting up is not charged to a call, and is bounded by the pool's deadline.
         store.set_epoch_deadline(1);
         let meter = store.data().cpu.clone();
-        let made = Metered::new(plugin.instantiate(&mut store), meter).await;
+        let made = Metered::new(plugin.instantiate(&mut store), meter, Arc::clone(&share)).await;
         let memory = &store.data().memory;
         match made {
             Ok(hooks) => {
                 let memory_at_start = memory.used;
-                Ok(Self { store, hooks, calls: 0, most_calls, memory_at_start, idle_since: Instant::now() })
+                Ok(Self { store, hooks, calls: 0, most_calls, memory_at_start, share, idle_since: Instant::now() })
             }
             Err(error) => Err(NotMade { error, wanted: memory.wanted, no_room: memory.refused == Some(Refused::NoRoom) }),
         }
@@ -99,7 +104,7 @@ impl Instance {
         self.store.data_mut().begin_call(limits);
         self.store.set_epoch_deadline(1);
         let meter = self.store.data().cpu.clone();
-        let result = Metered::new(call(&mut self.store, &*self.hooks), meter).await;
+        let result = Metered::new(call(&mut self.store, &*self.hooks), meter, Arc::clone(&self.share)).await;
         self.idle_since = self.store.data().cpu.ended();
         result
     }

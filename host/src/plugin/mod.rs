@@ -7,7 +7,7 @@
 //! standard error, which goes to the log ([`guest_log`]). A refresh that a plugin has in two [`halves`] needs no client of
 //! its own.
 //!
-//! What all instances hold together is bounded by the [`budget`].
+//! What all instances hold together is bounded by the [`budget`], and how many compute at once by the [`processor`].
 //!
 //! Several versions of the WIT are served side by side: [`version`] says what a version is, [`v0_1`] is one. What a plugin
 //! returns is bounded in [`tidy`], whatever its version. The latest real calls are kept in [`recorder`] with what the
@@ -40,6 +40,7 @@ mod next;
 mod outgoing;
 mod pool;
 pub(crate) mod private_file;
+mod processor;
 mod recorder;
 mod request_parts;
 mod requests;

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use wasmtime_wasi_http::p2::bindings::http::types::{DnsErrorPayload, ErrorCode};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
+use super::cpu::CpuMeter;
 use super::last_exchange::LastExchange;
 use super::request_parts::LastRequest;
 use super::requests::Answered;
@@ -75,6 +76,8 @@ pub(super) struct Outgoing {
     /// Bytes of responses that this call may still receive.
     bytes_left: Arc<AtomicUsize>,
     max_bytes: usize,
+    /// The call's computing, to which the network's work does not belong.
+    pub(super) cpu: CpuMeter,
     /// The request of this call that goes on only while the plugin waits for it; see [`super::requests`].
     pub(super) lone: Option<u32>,
     pub(super) last: LastRequest,
@@ -86,7 +89,7 @@ pub(super) struct Outgoing {
 
 impl Outgoing {
     /// `max_bytes`: what the responses of one call may have together.
-    pub(super) fn new(network: Network, max_bytes: usize) -> Self {
+    pub(super) fn new(network: Network, max_bytes: usize, cpu: CpuMeter) -> Self {
         let turns = Arc::new(Semaphore::new(AT_ONCE));
         Self {
             network: Arc::new(network),
@@ -95,6 +98,7 @@ impl Outgoing {
             turns,
             bytes_left: Arc::new(AtomicUsize::new(max_bytes)),
             max_bytes,
+            cpu,
             lone: None,
             last: LastRequest::default(),
             tape: None,

@@ -12,6 +12,7 @@
 //! - Dropping the `future-incoming-response` ends the exchange, and so does the end of the call.
 
 use std::mem;
+use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
@@ -27,6 +28,7 @@ use wasmtime_wasi_http::p2::bindings::http::types::{self, ErrorCode};
 use wasmtime_wasi_http::p2::types::HostOutgoingRequest;
 use wasmtime_wasi_http::{RequestOptions, WasiBody};
 
+use super::cpu::CpuMeter;
 use super::request_parts::{self, LastRequest};
 use super::responses::{self, IncomingResponse};
 use super::state::State;
@@ -44,7 +46,7 @@ pub(super) struct PendingResponse(Progress);
 
 enum Progress {
     /// Goes on while somebody waits for it.
-    Driven(BoxFuture<'static, Answered>),
+    Driven(Exchange),
     /// Goes on by itself.
     Task(AbortOnDropJoinHandle<Answered>),
     Here(Answered),
@@ -52,14 +54,30 @@ enum Progress {
     Taken,
 }
 
+/// An exchange within a call. What the host does for it is not the plugin's computing.
+struct Exchange {
+    exchange: BoxFuture<'static, Answered>,
+    cpu: CpuMeter,
+}
+
+impl Future for Exchange {
+    type Output = Answered;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answered> {
+        let Self { exchange, cpu } = &mut *self;
+        cpu.uncharged(|| exchange.as_mut().poll(context))
+    }
+}
+
 impl PendingResponse {
     /// Starts `exchange`.
-    fn start(mut exchange: BoxFuture<'static, Answered>, by_itself: bool) -> Self {
+    fn start(exchange: BoxFuture<'static, Answered>, by_itself: bool, cpu: CpuMeter) -> Self {
         if by_itself {
             return Self(Progress::Task(wasmtime_wasi::runtime::spawn(exchange)));
         }
+        let mut exchange = Exchange { exchange, cpu };
         // Once, so that the request is on its way while the plugin does something else. Whoever waits polls again.
-        match exchange.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        match Pin::new(&mut exchange).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(answer) => Self(Progress::Here(answer)),
             Poll::Pending => Self(Progress::Driven(exchange)),
         }
@@ -68,7 +86,9 @@ impl PendingResponse {
     /// From now on it needs nobody who waits. False if it has ended already.
     fn detach(&mut self) -> bool {
         match mem::replace(&mut self.0, Progress::Taken) {
-            Progress::Driven(exchange) => self.0 = Progress::Task(wasmtime_wasi::runtime::spawn(exchange)),
+            Progress::Driven(Exchange { exchange, .. }) => {
+                self.0 = Progress::Task(wasmtime_wasi::runtime::spawn(exchange));
+            }
             other => self.0 = other,
         }
         matches!(self.0, Progress::Task(_))
@@ -157,7 +177,7 @@ fn handle(
     let lone = outgoing.lone.take().map(Resource::<PendingResponse>::new_borrow);
     let others = lone.is_some_and(|lone| table.get_mut(&lone).is_ok_and(PendingResponse::detach));
     let by_itself = has_body || others;
-    let pending = table.push(PendingResponse::start(exchange, by_itself))?;
+    let pending = table.push(PendingResponse::start(exchange, by_itself, outgoing.cpu.clone()))?;
     if !by_itself {
         outgoing.lone = Some(pending.rep());
     }

@@ -63,10 +63,11 @@ pub(super) fn new_store(
     http.set_field_size_limit(HEADER_BYTES);
     let mut table = ResourceTable::new();
     table.set_max_capacity(limits.max_handles);
+    let cpu = CpuMeter::new(limits.cpu_time);
     let state = State {
         table,
         settings: settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect(),
-        outgoing: Outgoing::new(network, max_response),
+        outgoing: Outgoing::new(network, max_response, cpu.clone()),
         memory: MemoryLimit { limit: limits.max_memory, used: 0, refused: None, wanted: 0, held },
         wasi: WasiCtx::builder()
             .stdout(log.clone())
@@ -78,7 +79,7 @@ pub(super) fn new_store(
             .build(),
         log,
         http,
-        cpu: CpuMeter::new(),
+        cpu,
         cpu_time: limits.cpu_time,
     };
     let mut store = Store::new(engine.engine(), state);
@@ -102,11 +103,13 @@ impl State {
         Used { cpu: self.cpu.used(), memory: self.memory.used, fetched: self.outgoing.fetched() }
     }
 
-    /// Runs on a plugin's first loop or call after the engine's clock has ticked. Other tasks get a chance to run.
+    /// Runs on a plugin's first loop or call after the engine's clock has ticked. Other tasks get a chance to run, and the call
+    /// goes on when it is its turn: see [`super::processor`].
     fn tick(&mut self) -> Result<UpdateDeadline> {
         if self.cpu.used() > self.cpu_time {
             return Err(CpuTimeExceeded(self.cpu_time).into());
         }
+        self.cpu.interrupt();
         Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
     }
 }

@@ -21,6 +21,7 @@ use super::known_roster::KnownRoster;
 use super::last_exchange::LastExchange;
 use super::outgoing::{CannedAnswer, Network};
 use super::pool::Pool;
+use super::processor::Share;
 use super::recorder::{self, Call, Hook, RecordedCall, Recorder};
 use super::source::{Digest, PluginBytes};
 use super::state::State;
@@ -70,6 +71,8 @@ pub struct WasmPlugin {
     pub(super) account: Arc<Account>,
     /// What an instance holds after a call, as far as is known: so much is set aside for a new one.
     pub(super) needed: AtomicUsize,
+    /// What its calls compute.
+    pub(super) share: Arc<Share>,
     pub(super) domain: Arc<str>,
     pub(super) settings: BTreeMap<String, String>,
     pub(super) limits: LimitsConfig,
@@ -122,6 +125,7 @@ impl WasmPlugin {
             pool: new_pool(capacity, &account),
             needed: AtomicUsize::new(INSTANCE),
             account,
+            share: engine.share(&domain),
             metrics: metrics.calls_of(&domain),
             domain,
             settings,
@@ -167,6 +171,7 @@ impl WasmPlugin {
             prepared: Arc::clone(&self.prepared),
             pool: new_pool(1, &self.account),
             account: Arc::clone(&self.account),
+            share: Arc::clone(&self.share),
             needed: AtomicUsize::new(self.needed.load(Ordering::Relaxed)),
             domain: Arc::clone(&self.domain),
             settings: self.settings.clone(),

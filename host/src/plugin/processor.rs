@@ -1,0 +1,158 @@
+//! How many calls compute at once.
+//!
+//! Calls run in the threads that also serve clients and listeners, because to move a call costs more than most of them
+//! compute. So a call computes where it is for a moment, until the engine's clock interrupts it. From then on it needs a turn for
+//! each further moment, and there is one turn fewer than there are threads: one is always left for everybody else.
+//!
+//! Turns are given in the order in which they are asked for, to the calls of one virtual host and to the virtual hosts: a host
+//! has never more calls in the common queue than there are turns. A host whose calls compute for a moment each, but all the
+//! time, needs turns from the beginning.
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::thread::available_parallelism;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// A host may compute for half of one thread's time without turns, ...
+const COST: u64 = 2;
+/// ... and for so long at once.
+const BURST: Duration = Duration::from_millis(50);
+
+/// The turns of all virtual hosts.
+pub(super) struct Processor {
+    turns: Arc<Semaphore>,
+    count: usize,
+    shares: Mutex<Vec<(Arc<str>, Weak<Share>)>>,
+}
+
+impl Processor {
+    pub(super) fn new() -> Arc<Self> {
+        let threads = available_parallelism().map_or(1, NonZeroUsize::get);
+        Self::with_turns(threads.saturating_sub(1).max(1))
+    }
+
+    fn with_turns(count: usize) -> Arc<Self> {
+        Arc::new(Self { turns: Arc::new(Semaphore::new(count)), count, shares: Mutex::default() })
+    }
+
+    /// The share of a virtual host, and of all generations of its plugin.
+    pub(super) fn share(&self, domain: &Arc<str>) -> Arc<Share> {
+        let mut shares = self.shares.lock();
+        shares.retain(|(_, share)| share.strong_count() > 0);
+        let found = shares.iter().find(|(of, _)| of == domain).and_then(|(_, share)| share.upgrade());
+        found.unwrap_or_else(|| {
+            let share = Arc::new(Share {
+                first: Arc::new(Semaphore::new(self.count)),
+                turns: Arc::clone(&self.turns),
+                zero: Instant::now(),
+                paid_until: AtomicU64::new(0),
+            });
+            shares.push((Arc::clone(domain), Arc::downgrade(&share)));
+            share
+        })
+    }
+}
+
+/// What the calls of one virtual host compute.
+pub(super) struct Share {
+    /// Taken before one of the turns that all hosts want.
+    first: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
+    /// What the other time counts from.
+    zero: Instant,
+    /// When what has been computed without a turn is paid off, nanoseconds.
+    paid_until: AtomicU64,
+}
+
+impl Share {
+    /// Waits for a turn.
+    pub(super) fn turn(&self) -> BoxFuture<'static, Turn> {
+        let (first, turns) = (Arc::clone(&self.first), Arc::clone(&self.turns));
+        async move {
+            // The semaphores are never closed.
+            let first = first.acquire_owned().await.ok();
+            Turn { _all: turns.acquire_owned().await.ok(), _first: first }
+        }
+        .boxed()
+    }
+
+    /// A call has computed without a turn.
+    pub(super) fn charge(&self, computed: Duration) {
+        let (now, cost) = (self.now(), nanos(computed).saturating_mul(COST));
+        let add = |paid: u64| Some(paid.max(now).saturating_add(cost));
+        // Never `Err`: the closure always returns a value.
+        let _ = self.paid_until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+    }
+
+    /// Calls need a turn from the beginning.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.paid_until.load(Ordering::Relaxed) > self.now().saturating_add(COST * nanos(BURST))
+    }
+
+    fn now(&self) -> u64 {
+        nanos(self.zero.elapsed())
+    }
+}
+
+/// Leave to compute for a moment.
+pub(super) struct Turn {
+    _all: Option<OwnedSemaphorePermit>,
+    _first: Option<OwnedSemaphorePermit>,
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[tokio::test]
+    async fn a_host_with_many_calls_has_as_many_turns_as_one_with_few() {
+        let processor = Processor::with_turns(1);
+        let (many, few) = (processor.share(&"many".into()), processor.share(&"few".into()));
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let running = many.turn().await;
+        let calls = (0..20).map(|n| if n < 18 { ("many", &many) } else { ("few", &few) });
+        let calls: Vec<_> = calls
+            .map(|(name, share)| {
+                let (turn, order) = (share.turn(), Arc::clone(&order));
+                tokio::spawn(async move {
+                    let turn = turn.await;
+                    order.lock().push(name);
+                    tokio::task::yield_now().await;
+                    drop(turn);
+                })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        drop(running);
+        for call in calls {
+            call.await.unwrap();
+        }
+        let order = order.lock();
+        let last_of_few = order.iter().rposition(|name| *name == "few").unwrap();
+        assert!(last_of_few < 5, "{order:?}");
+        assert_eq!(order.len(), 20);
+    }
+
+    #[test]
+    fn who_computes_all_the_time_needs_turns_and_who_does_now_and_then_does_not() {
+        let processor = Processor::with_turns(1);
+        for (computed, exhausted) in [(0, false), (1, false), (40, false), (200, true), (5000, true)] {
+            let share = processor.share(&format!("{computed}.example").into());
+            share.charge(Duration::from_millis(computed));
+            assert_eq!(share.is_exhausted(), exhausted, "{computed} ms");
+        }
+        let generations = ["a", "b", "a"].map(|domain| processor.share(&domain.into()));
+        assert!(Arc::ptr_eq(&generations[0], &generations[2]) && !Arc::ptr_eq(&generations[0], &generations[1]));
+    }
+}
