@@ -106,7 +106,8 @@ impl Host {
             rosters.push(Rosters::new(parts, &host.limits, &host.store));
             swappers.push(swapper);
         }
-        let mut collectors: Vec<Box<dyn Collector>> = vec![Box::new(ClientCollector::new(clients)), Box::new(PluginMemory(engine.clone()))];
+        let mut collectors: Vec<Box<dyn Collector>> =
+            vec![Box::new(ClientCollector::new(clients)), Box::new(PluginMemory(engine.clone()))];
         if config.xmpp.is_some() {
             collectors.push(Box::new(xmpp_sink.collector()));
         }

@@ -14,7 +14,7 @@
 //! - [`tls`]: the certificates of the listeners
 //! - [`conformance`]: whether a plugin does what its protocol says, apart from any serving
 //!
-//! Used by all: [`model`] (users, contacts, rosters), [`config`], [`metrics`], [`logging`], [`descriptors`]. [`Host`] puts them together;
+//! Used by all: [`model`] (users, contacts, rosters), [`config`], [`metrics`], [`logging`], [`text`], [`descriptors`]. [`Host`] puts them together;
 //! [`check`] stops short of serving; [`demo`] is what runs without a configuration.
 
 mod assembly;
@@ -34,6 +34,7 @@ mod sharded;
 pub mod sinks;
 pub mod store;
 pub mod swap;
+pub mod text;
 pub mod tls;
 pub mod xmpp;
 

@@ -1,6 +1,6 @@
 //! Where log lines go and what they look like.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
@@ -8,6 +8,7 @@ use tracing_subscriber::filter::{LevelFilter, ParseError};
 use tracing_subscriber::util::TryInitError;
 
 use crate::config::{LogConfig, LogFormat};
+use crate::text;
 
 /// Logging cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -49,19 +50,62 @@ pub fn start(config: &LogConfig) -> Result<WorkerGuard, LogError> {
     let filter = EnvFilter::try_new(of_ours(&config.filter))
         .map_err(|source| LogError::Filter { filter: config.filter.clone(), source })?;
     let (writer, guard) = NonBlockingBuilder::default().buffered_lines_limit(QUEUE).finish(std::io::stderr());
+    let ansi = std::io::stderr().is_terminal();
+    let format = config.format;
+    let writer = move || Escaping { inner: writer.clone(), format, ansi };
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
-    match config.format {
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).finish().try_init()?,
+    match format {
+        LogFormat::Text => lines.with_ansi(ansi).finish().try_init()?,
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(true).finish().try_init()?,
     }
     Ok(guard)
 }
 
+/// Writes lines in which no character does something instead of being seen, whoever has said it: see [`text`]. Each call is
+/// one line, as tracing-subscriber writes it.
+struct Escaping<W> {
+    inner: W,
+    format: LogFormat,
+    /// The colours of a terminal stay. In what is logged tracing-subscriber has escaped them itself.
+    ansi: bool,
+}
+
+impl<W: Write> Write for Escaping<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let shown = String::from_utf8_lossy(line);
+        let (line_shown, end) = shown.strip_suffix('\n').map_or((&*shown, ""), |line| (line, "\n"));
+        let escape = match self.format {
+            LogFormat::Text => text::escaped,
+            LogFormat::Json => text::escaped_json,
+        };
+        let parts = line_shown.split_inclusive(|c| self.ansi && c == ESCAPE);
+        let mut escaped = String::with_capacity(line.len());
+        for part in parts {
+            match part.strip_suffix(ESCAPE).filter(|_| self.ansi) {
+                Some(before) => {
+                    escaped.push_str(&escape(before));
+                    escaped.push(ESCAPE);
+                }
+                None => escaped.push_str(&escape(part)),
+            }
+        }
+        escaped.push_str(end);
+        self.inner.write_all(escaped.as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// What the colours of a terminal begin with.
+const ESCAPE: char = '\u{1b}';
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::io::Write;
     use std::sync::{Arc, Mutex};
 
     use super::*;
@@ -108,6 +152,21 @@ mod tests {
             most.push(line);
         }
         most.join(" ")
+    }
+
+    #[test]
+    fn a_line_is_one_line_and_does_nothing_to_a_terminal() {
+        for (format, ansi, line, expected) in [
+            (LogFormat::Text, false, "INFO ü says=a\n", "INFO ü says=a\n"),
+            (LogFormat::Text, false, "INFO a\nWARN b\n", "INFO a\\nWARN b\n"),
+            (LogFormat::Text, false, "a\u{1b}[2J\u{202e}\u{2028}\u{9b}\n", "a\\u{1b}[2J\\u{202e}\\u{2028}\\u{9b}\n"),
+            (LogFormat::Text, true, "\u{1b}[32mINFO\u{1b}[0m a\u{2067}\n", "\u{1b}[32mINFO\u{1b}[0m a\\u{2067}\n"),
+            (LogFormat::Json, false, "{\"a\":\"\u{200f}\u{7f}\"}\n", "{\"a\":\"\\u200f\\u007f\"}\n"),
+        ] {
+            let mut out = Vec::new();
+            Escaping { inner: &mut out, format, ansi }.write_all(line.as_bytes()).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
     }
 
     #[test]

@@ -139,6 +139,12 @@ fn limits(raw: RawLimits, total_timeout: Duration, at: &At<'_>) -> LimitsConfig 
             1..=10_000,
         ),
         max_handles: at.count("max_handles", raw.max_handles, d.max_handles, 1..=1_000_000),
+        max_users_per_request: at.count(
+            "max_users_per_request",
+            raw.max_users_per_request,
+            d.max_users_per_request,
+            1..=1_000_000,
+        ),
         max_log_per_call: at.size("max_log_per_call", raw.max_log_per_call, d.max_log_per_call, 0..=16 * MIB),
     };
     if limits.call_timeout <= total_timeout {

@@ -143,6 +143,7 @@ fn convert(raw: RawConfig, report: &Report<'_>) -> Config {
     let limits = check_limits::process(at_limits.section(raw.limits).unwrap_or_default(), &at_limits);
     let hosts = check_host::all(raw.host, plugin_state.is_some(), &at.key("host"));
     check_limits::instances_fit(&limits, &hosts, &at);
+    check_limits::bodies_fit(&http, &hosts, &at);
     Config {
         xmpp,
         limits,

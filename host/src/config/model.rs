@@ -120,7 +120,8 @@ pub struct HttpConfig {
     pub tls: Option<TlsConfig>,
     /// `token` or `token_file`: the bearer token the application must send.
     pub token: Option<Secret>,
-    /// `max_body`: the longest request body, bytes.
+    /// `max_body`: the longest request body, bytes, default 4 MiB: what a plugin can read within the default of its
+    /// `max_memory`.
     pub max_body: usize,
     /// `request_timeout`: every request is answered within it; users not done by then count as errors.
     pub request_timeout: Duration,
@@ -140,7 +141,7 @@ impl Default for HttpConfig {
             listen: Some(SocketAddr::from(([127, 0, 0, 1], 5280))),
             tls: None,
             token: None,
-            max_body: 10 << 20,
+            max_body: 4 << 20,
             request_timeout: Duration::from_secs(60),
             header_timeout: Duration::from_secs(15),
             max_connections: 1024,
@@ -388,6 +389,8 @@ pub struct LimitsConfig {
     pub max_requests_per_call: u32,
     /// `max_handles`: resources (streams, requests, ...) one instance may hold, default 256.
     pub max_handles: usize,
+    /// `max_users_per_request`: users that the body of one refresh request may name, default 100,000.
+    pub max_users_per_request: usize,
     /// `max_log_per_call`: bytes of the plugin's standard error that reach the log per call, default 8 KiB.
     pub max_log_per_call: usize,
 }
@@ -409,6 +412,7 @@ impl Default for LimitsConfig {
             retire_memory: 16 << 20,
             max_requests_per_call: 16,
             max_handles: 256,
+            max_users_per_request: 100_000,
             max_log_per_call: 8 << 10,
         }
     }

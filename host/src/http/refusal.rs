@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::body::BodyError;
 use super::json;
 use crate::plugin::{CallError, FetchError};
+use crate::rosters::RequestError;
 
 /// Why the host answers a refresh request itself. The text is what the application's developer reads.
 #[derive(Debug, thiserror::Error)]
@@ -30,10 +31,21 @@ pub(super) enum Refusal {
     Deadline(Duration),
     #[error(transparent)]
     Call(#[from] CallError),
+    #[error(transparent)]
+    TooMuch(RequestError),
     #[error("the plugin gave an answer that HTTP cannot carry: {0}")]
     Answer(String),
     #[error("internal error, see the log")]
     Internal,
+}
+
+impl From<RequestError> for Refusal {
+    fn from(error: RequestError) -> Self {
+        match error {
+            RequestError::Call(error) => Self::Call(error),
+            error => Self::TooMuch(error),
+        }
+    }
 }
 
 impl Refusal {
@@ -47,6 +59,7 @@ impl Refusal {
             Self::Busy { .. } | Self::Call(CallError::Busy { .. } | CallError::NoRoom { .. }) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
+            Self::TooMuch(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Deadline(_) | Self::Call(CallError::TimedOut { .. } | CallError::CpuTime { .. }) => {
                 StatusCode::GATEWAY_TIMEOUT
             }

@@ -13,7 +13,7 @@ use super::budget::{Held, INSTANCE};
 use super::contract::CallError;
 use super::guest_log::GuestLog;
 use super::instance::{Instance, NotMade};
-use super::state::{CpuTimeExceeded, Refused, State, new_store};
+use super::state::{CpuTimeExceeded, Refused, State, hostcall_bytes, new_store};
 use super::tidy::one_line;
 use super::version::Hooks;
 use super::wasm_plugin::WasmPlugin;
@@ -22,6 +22,9 @@ use crate::metrics::CallMetrics;
 
 /// Times that an instance is begun before its call is refused: others may take the room that was there.
 const ATTEMPTS: usize = 3;
+
+/// In wasmtime's error about a copy that is longer than [`hostcall_bytes`]; it has no type that can be named.
+const TOO_MUCH: &str = "fuel allocated for hostcalls";
 
 /// What a call can run on.
 enum Found {
@@ -238,6 +241,9 @@ fn explain(hook: &'static str, limits: &LimitsConfig, error: &wasmtime::Error, s
         Some(trap) => CallError::Trap { hook, reason: one_line(&trap.to_string()) },
         None if state.outgoing.was_refused() => {
             CallError::Rule { hook, reason: format!("more than {} requests", limits.max_requests_per_call) }
+        }
+        None if error.root_cause().to_string().contains(TOO_MUCH) => {
+            CallError::TooLarge { hook, limit: hostcall_bytes(limits) }
         }
         // The outer layers are a backtrace of the plugin; the innermost says what happened.
         None => CallError::Rule { hook, reason: one_line(&error.root_cause().to_string()) },

@@ -219,6 +219,14 @@ pub enum CallError {
         /// Why.
         reason: String,
     },
+    /// What the plugin was passed or passes back is longer than the host copies at once.
+    #[error("more than {limit} bytes at once between the host and the plugin in {hook}: too many users or contacts")]
+    TooLarge {
+        /// The hook that was called.
+        hook: &'static str,
+        /// What is copied at once.
+        limit: usize,
+    },
     /// All plugins together hold as much memory as they may.
     #[error(
         "no memory for the plugin in {hook}: all plugins together hold what they may, {limit} bytes (limits.total_memory)"
@@ -260,6 +268,7 @@ impl CallError {
             Self::Memory { .. } => "memory",
             Self::Rule { .. } => "rule",
             Self::Instance { .. } => "instance",
+            Self::TooLarge { .. } => "too-large",
             Self::NoRoom { .. } => "no-room",
             Self::Busy { .. } => "busy",
         }

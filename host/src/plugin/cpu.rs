@@ -95,7 +95,8 @@ impl CpuMeter {
         if began == IDLE {
             return 0;
         }
-        let most = if self.0.by_thread.load(Ordering::Relaxed) { u64::MAX } else { self.0.most.load(Ordering::Relaxed) };
+        let most =
+            if self.0.by_thread.load(Ordering::Relaxed) { u64::MAX } else { self.0.most.load(Ordering::Relaxed) };
         self.read().saturating_sub(began).min(most)
     }
 

@@ -13,11 +13,11 @@ use tracing::{info, warn};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-use super::tidy::one_line;
+use crate::text::escaped;
 
 /// What a plugin may write before it must let go of the stream; lines are logged at once, so this only bounds a copy.
 const WRITE_PERMIT: usize = 4096;
-/// A line longer than this is logged in pieces.
+/// Of a longer line the beginning is logged, and how many bytes are left out.
 const LONGEST_LINE: usize = 1024;
 
 /// What a line costs beside its text: without it, a call could write thousands of empty lines.
@@ -34,6 +34,8 @@ struct Inner {
     limit: usize,
     left: usize,
     line: Vec<u8>,
+    /// Bytes of the line after those.
+    left_out: usize,
     dropped: usize,
 }
 
@@ -41,7 +43,16 @@ impl GuestLog {
     /// A log for an instance that serves `domain`, with `limit` bytes for every call.
     pub(super) fn new(domain: Arc<str>, limit: usize) -> Self {
         let user = String::new();
-        Self(Arc::new(Mutex::new(Inner { domain, hook: "", user, limit, left: limit, line: Vec::new(), dropped: 0 })))
+        Self(Arc::new(Mutex::new(Inner {
+            domain,
+            hook: "",
+            user,
+            limit,
+            left: limit,
+            line: Vec::new(),
+            left_out: 0,
+            dropped: 0,
+        })))
     }
 
     /// From now on lines belong to this call.
@@ -75,24 +86,47 @@ impl Inner {
         self.left -= kept.len();
         self.dropped += lost.len();
         for byte in kept {
-            if *byte == b'\n' || self.line.len() >= LONGEST_LINE {
+            if *byte == b'\n' {
                 self.end_line();
                 // A line in the log is more than its text.
                 self.left = self.left.saturating_sub(LINE_COST);
-            }
-            if *byte != b'\n' {
+            } else if self.line.len() < LONGEST_LINE {
                 self.line.push(*byte);
+            } else {
+                self.left_out += 1;
             }
         }
     }
 
     fn end_line(&mut self) {
         if !self.line.is_empty() {
-            let line = one_line(&String::from_utf8_lossy(&self.line));
+            let line = self.text();
             info!(target: "roster_host::guest", domain = %self.domain, hook = self.hook, user = self.user, "{line}");
             self.line.clear();
+            self.left_out = 0;
         }
     }
+
+    /// The line, as far as it is logged.
+    fn text(&self) -> String {
+        let kept = match self.left_out {
+            0 => &self.line[..],
+            _ => whole_characters(&self.line),
+        };
+        let text = String::from_utf8_lossy(kept);
+        match self.left_out + self.line.len() - kept.len() {
+            0 => escaped(&text).into_owned(),
+            left_out => format!("{} [{left_out} bytes more]", escaped(&text)),
+        }
+    }
+}
+
+/// `bytes` without the beginning of a character at their end.
+fn whole_characters(bytes: &[u8]) -> &[u8] {
+    let begins = |byte: &u8| (*byte as i8) >= -0x40;
+    let last = bytes.iter().rposition(begins).unwrap_or(0);
+    let (before, character) = bytes.split_at(last);
+    if std::str::from_utf8(character).is_ok() { bytes } else { before }
 }
 
 impl IsTerminal for GuestLog {
@@ -167,6 +201,35 @@ mod tests {
         log.begin_call("refresh", "marie");
         log.write(b"12345");
         assert_eq!(state(&log), (b"12345".to_vec(), 5, 0));
+    }
+
+    #[test]
+    fn of_a_long_line_the_beginning_is_kept_and_the_rest_counted() {
+        let two = "é".repeat(600);
+        let three = "☃".repeat(400);
+        for (written, kept, more) in [
+            (&*"x".repeat(1024), 1024, 0),
+            (&*"x".repeat(1025), 1024, 1),
+            (&*"x".repeat(3000), 1024, 1976),
+            (&two, 1024, 176),
+            (&*format!("x{two}"), 1023, 178),
+            (&three, 1023, 177),
+            (&*format!("xx{three}"), 1022, 180),
+        ] {
+            let log = GuestLog::new("x".into(), 8 << 10);
+            log.write(written.as_bytes());
+            let text = log.0.lock().text();
+            let expected = written.get(..kept).unwrap_or_default().to_owned();
+            let marker = if more > 0 { format!(" [{more} bytes more]") } else { String::new() };
+            assert_eq!(text, expected + &marker);
+        }
+    }
+
+    #[test]
+    fn a_line_does_nothing_to_a_terminal() {
+        let log = GuestLog::new("x".into(), 100);
+        log.write("a\u{1b}[2J\u{202e}b\rc\u{2028}".as_bytes());
+        assert_eq!(log.0.lock().text(), "a\\u{1b}[2J\\u{202e}b\\rc\\u{2028}");
     }
 
     #[test]

@@ -81,7 +81,9 @@ impl Instance {
                 let memory_at_start = memory.used;
                 Ok(Self { store, hooks, calls: 0, most_calls, memory_at_start, share, idle_since: Instant::now() })
             }
-            Err(error) => Err(NotMade { error, wanted: memory.wanted, no_room: memory.refused == Some(Refused::NoRoom) }),
+            Err(error) => {
+                Err(NotMade { error, wanted: memory.wanted, no_room: memory.refused == Some(Refused::NoRoom) })
+            }
         }
     }
 

@@ -20,6 +20,8 @@ use crate::metrics::Used;
 /// Most bytes a plugin may pass to the host in one call, either way round. A roster of 100,000 contacts is about
 /// ten megabytes, a list of 100,000 users about three.
 const HOSTCALL_BYTES: usize = 16 << 20;
+/// What a username takes of that, beside its letters, of which most have fewer.
+const USERNAME: usize = 64;
 /// Most random bytes in one host call: more would be a way to compute on the host's account.
 const RANDOM_BYTES: u64 = 64 << 10;
 /// Most bytes of header fields in one request, as `wasi:http` counts them.
@@ -84,10 +86,16 @@ pub(super) fn new_store(
     };
     let mut store = Store::new(engine.engine(), state);
     store.limiter(|state| &mut state.memory);
-    store.set_hostcall_fuel(HOSTCALL_BYTES);
+    store.set_hostcall_fuel(hostcall_bytes(limits));
     store.set_max_component_handles(limits.max_handles);
     store.epoch_deadline_callback(|mut context| context.data_mut().tick());
     store
+}
+
+/// What may be copied at once between the host and a plugin.
+pub(super) fn hostcall_bytes(limits: &LimitsConfig) -> usize {
+    // So many users that a request is refused because of their number, which can then be said.
+    HOSTCALL_BYTES.max(limits.max_users_per_request.saturating_mul(4 * USERNAME))
 }
 
 impl State {

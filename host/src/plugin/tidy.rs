@@ -3,6 +3,7 @@
 use super::admit::{self, Mended, Owner};
 use super::contract::{BadRequest, Delta, FetchError, FetchedRoster, Refreshed};
 use crate::model::Tag;
+use crate::text;
 
 /// The longest tag kept, bytes; see `tag` in `wit/types.wit`.
 const LONGEST_TAG: usize = 4096;
@@ -31,9 +32,9 @@ fn warnings(mut warnings: Vec<String>) -> Vec<String> {
 }
 
 /// What a plugin says, fit for one line of the log.
-pub(super) fn one_line(text: &str) -> String {
-    let clean = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().map(clean).take(LONGEST_WARNING).collect()
+pub(super) fn one_line(said: &str) -> String {
+    let clean = |c: char| if text::is_plain(c) { c } else { ' ' };
+    said.chars().map(clean).take(LONGEST_WARNING).collect()
 }
 
 pub(super) fn roster(roster: FetchedRoster, code: TagOwner, owner: Owner<'_>) -> FetchedRoster {

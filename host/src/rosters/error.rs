@@ -47,3 +47,53 @@ impl RosterError {
         }
     }
 }
+
+/// Why a refresh request could not be served.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// A call of the plugin gave no result.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// It names too many users.
+    #[error("the request names {named} users, at most {limit} are refreshed at once (limits.max_users_per_request)")]
+    TooManyUsers {
+        /// How many it names.
+        named: usize,
+        /// How many it may name.
+        limit: usize,
+    },
+    /// It names so many users that they were not even counted.
+    #[error(
+        "the request names more users than can be counted, at most {limit} are refreshed at once (limits.max_users_per_request)"
+    )]
+    FarTooManyUsers {
+        /// How many it may name.
+        limit: usize,
+    },
+    /// The plugin cannot read the body within its limits.
+    #[error(
+        "the body of {bytes} bytes is more than the plugin can read within its limits; send a shorter one: {reason}"
+    )]
+    Body {
+        /// How long it is.
+        bytes: usize,
+        /// Which limit it was.
+        reason: CallError,
+    },
+}
+
+/// A body that is not longer is nothing that uses up a limit.
+const SHORT_BODY: usize = 64 << 10;
+
+impl RequestError {
+    /// What to think of `error` of the hook that was to read a body of `bytes`.
+    pub(super) fn of_body(bytes: usize, error: CallError, limit: usize) -> Self {
+        match error {
+            CallError::TooLarge { .. } => Self::FarTooManyUsers { limit },
+            CallError::Memory { .. } | CallError::CpuTime { .. } if bytes > SHORT_BODY => {
+                Self::Body { bytes, reason: error }
+            }
+            error => Self::Call(error),
+        }
+    }
+}

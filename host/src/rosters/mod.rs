@@ -42,7 +42,7 @@ use crate::sharded::Sharded;
 use crate::sinks::RosterSink;
 use crate::store::{RosterStore, StoreUsage};
 
-pub use error::RosterError;
+pub use error::{RequestError, RosterError};
 pub use sessions::SessionId;
 pub use update::Update;
 
@@ -73,6 +73,7 @@ pub struct Rosters {
     concurrency: usize,
     queue_timeout: Duration,
     max_contacts: usize,
+    max_users_per_request: usize,
 }
 
 /// What a virtual host's rosters are made of.
@@ -127,6 +128,7 @@ impl Rosters {
             concurrency: limits.max_concurrent_calls,
             queue_timeout: limits.queue_timeout,
             max_contacts: store.max_contacts,
+            max_users_per_request: limits.max_users_per_request,
         });
         upkeep::start(&rosters, limits.max_retries);
         rosters

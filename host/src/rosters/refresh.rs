@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::single_flight::Wanted;
-use super::{RosterError, Rosters, Update};
+use super::{RequestError, RosterError, Rosters, Update};
 use crate::model::Username;
 use crate::plugin::{Answer, BadRequest, CallError, Outcome};
 
@@ -23,23 +23,27 @@ const MOST_NAMED: usize = 10;
 impl Rosters {
     /// Serves a refresh request with a body; see `hooks` in the WIT for the three steps. Users whose update has not ended
     /// by `deadline` count as errors (their updates go on).
-    pub async fn refresh_request(self: &Arc<Self>, body: Bytes, deadline: Instant) -> Result<Answer, CallError> {
-        let names = match self.plugin.changed_users(body).await? {
+    pub async fn refresh_request(self: &Arc<Self>, body: Bytes, deadline: Instant) -> Result<Answer, RequestError> {
+        let (bytes, limit) = (body.len(), self.max_users_per_request);
+        let users = self.plugin.changed_users(body).await;
+        let names = match users.map_err(|error| RequestError::of_body(bytes, error, limit))? {
             Ok(names) => names,
             Err(bad_request) => {
                 info!(reason = %bad_request.message, "a refresh request was refused");
-                return self.plugin.summary(Outcome::Refused(bad_request)).await;
+                return Ok(self.plugin.summary(Outcome::Refused(bad_request)).await?);
             }
         };
+        if names.len() > limit {
+            return Err(RequestError::TooManyUsers { named: names.len(), limit });
+        }
         let named = self.sort_out(names).await;
         let failed = self.refresh_all(&named.known, deadline).await;
         let invalid = named.invalid.len();
         let (updated, errors) = (named.valid - failed.len(), failed.len() + invalid);
         let whose = List(&failed);
         info!(named = named.valid + invalid, here = named.known.len(), errors, failed = %whose, "refresh request done");
-        self.plugin
-            .summary(Outcome::Batch { updated: count(updated), errors: count(errors), invalid: count(invalid) })
-            .await
+        let outcome = Outcome::Batch { updated: count(updated), errors: count(errors), invalid: count(invalid) };
+        Ok(self.plugin.summary(outcome).await?)
     }
 
     /// Serves a refresh request for one user.

@@ -28,32 +28,20 @@ pub(super) enum Verdict {
     Failed,
 }
 
-/// Why a result is not taken as it is while a module is new: the module before it makes the call again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Doubt {
-    /// The module failed: a trap, a limit. The application had no part in it.
-    Module,
-    /// A roster that cannot be, or an answer of the application that the module cannot use. The module failed if the one
-    /// before it does better.
-    Result,
-}
-
-impl Doubt {
-    /// What to think of an error.
-    pub(super) fn about(error: &CallError) -> Option<Self> {
-        match error {
-            CallError::Fetch(failure) => match failure.error {
-                FetchError::Malformed(_)
-                | FetchError::Status(_)
-                | FetchError::Misconfigured(_)
-                | FetchError::TooLarge => Some(Self::Result),
-                // The application is down: another call would only add to it.
-                FetchError::Unreachable(_) | FetchError::TimedOut => None,
-            },
-            error if error.is_plugins_fault() => Some(Self::Module),
-            // This host is busy: as above.
-            _ => None,
-        }
+/// May the module be at fault for this error? What came in may be just as well: a body that no module can read within the
+/// limits, an answer that none can use. So the module before it makes the call again, and only if that one does better is it the
+/// module's fault.
+pub(super) fn is_doubtful(error: &CallError) -> bool {
+    match error {
+        CallError::Fetch(failure) => match failure.error {
+            FetchError::Malformed(_) | FetchError::Status(_) | FetchError::Misconfigured(_) | FetchError::TooLarge => {
+                true
+            }
+            // The application is down: another call would only add to it.
+            FetchError::Unreachable(_) | FetchError::TimedOut => false,
+        },
+        // Where this host is busy another call would, too.
+        error => error.is_plugins_fault(),
     }
 }
 

@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use super::probation::{Doubt, Probation, Verdict};
+use super::probation::{Probation, Verdict, is_doubtful};
 use crate::config::SwapConfig;
 use crate::model::{Contacts, Snapshot, Username};
 use crate::plugin::{Answer, BadRequest, CallError, FetchedRoster, Outcome, Refreshed, RosterPlugin, WasmPlugin};
@@ -83,29 +83,24 @@ impl PluginSlot {
     where
         T: Send,
     {
-        let doubt = |result: &Result<T, CallError>| match result {
-            Ok(value) => (!possible(value)).then_some(Doubt::Result),
-            Err(error) => Doubt::about(error),
+        let doubtful = |result: &Result<T, CallError>| match result {
+            Ok(value) => !possible(value),
+            Err(error) => is_doubtful(error),
         };
         let module = &active.plugin;
         let result = call(Arc::clone(module)).await;
-        let Some(why) = doubt(&result) else {
+        if !doubtful(&result) {
             self.note(active, probation, false);
             return result;
-        };
+        }
         if result.is_ok() {
             module.stats().malformed();
         }
-        // Known before the call is made again, so that the next ones are spared.
-        if why == Doubt::Module {
-            self.note(active, probation, true);
-        }
         let again = call(Arc::clone(probation.previous())).await;
-        let better = doubt(&again).is_none() && again.is_ok();
-        if why == Doubt::Result {
-            self.note(active, probation, better);
-        }
-        if !better && why == Doubt::Result {
+        // If that one fails too, or could not try, the reason may be what came in: nothing is held against the module.
+        let better = again.is_ok() && !doubtful(&again);
+        self.note(active, probation, better);
+        if !better {
             return result;
         }
         let reason = result.err().map_or_else(|| "a roster that cannot be".to_owned(), |error| error.to_string());

@@ -1,7 +1,6 @@
 //! `roster-host fetch`: the application is asked once for one user's roster, as a host with this configuration asks it at
 //! the user's first login, and what came of it is shown. Nothing is kept and nobody is told.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,10 +10,11 @@ use roster_host::config::{Config, HostConfig};
 use roster_host::metrics::Metrics;
 use roster_host::model::{Contact, Contacts, Username};
 use roster_host::plugin::{EngineSize, Network, PluginEngine, RosterPlugin as _};
+use roster_host::text::escaped;
 use serde::Serialize;
 
 use super::wire::{Exchange, Wire};
-use super::{Failure, shown};
+use super::{Failure, out, shown};
 
 /// There is no roster: the application, the plugin or a limit of the host is why.
 const EXIT_NO_ROSTER: u8 = 1;
@@ -54,7 +54,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let user = Username::new(&arguments.user)?;
     let config = Config::load(&arguments.config)?;
     for warning in &config.warnings {
-        writeln!(std::io::stderr(), "roster-host: warning: {warning}")?;
+        out::complaint(&format!("warning: {warning}"))?;
     }
     let host = find(&config, arguments.host.as_deref())?;
     let engine = PluginEngine::new(EngineSize::of(std::slice::from_ref(host)))?;
@@ -69,7 +69,6 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             .map_err(|wrong| format!("the host refuses the plugin's roster: {wrong}"))
     });
     let (digest, requests) = (plugin.digest().to_string(), wire.exchanges());
-    let mut out = std::io::stdout();
     if arguments.json {
         let report = Report {
             user: user.to_string(),
@@ -81,20 +80,21 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             warnings,
             error: roster.as_ref().err().cloned(),
         };
-        writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+        out::json(&report)?;
     } else {
-        writeln!(out, "{user}@{}, plugin {} (SHA-256 {digest})", host.domain, plugin.name())?;
+        let name = escaped(plugin.name());
+        out::text(&format!("{user}@{}, plugin {name} (SHA-256 {digest})\n", host.domain))?;
         if requests.is_empty() {
-            writeln!(out, "the plugin has asked nobody")?;
+            out::text("the plugin has asked nobody\n")?;
         }
         for exchange in &requests {
-            write!(out, "{}", exchange.in_full())?;
+            out::text(&exchange.in_full())?;
         }
         match &roster {
-            Ok(contacts) => write!(out, "{}", shown::roster(contacts))?,
-            Err(error) => writeln!(out, "error: {error}")?,
+            Ok(contacts) => out::text(&shown::roster(contacts))?,
+            Err(error) => out::text(&format!("error: {}\n", escaped(error)))?,
         }
-        write!(out, "{}", shown::warnings(&warnings))?;
+        out::text(&shown::warnings(&warnings))?;
     }
     Ok(if roster.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_NO_ROSTER) })
 }

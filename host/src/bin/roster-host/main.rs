@@ -6,12 +6,12 @@
 mod account;
 mod demo;
 mod fetch;
+mod out;
 mod plugin;
 mod serve;
 mod shown;
 mod wire;
 
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -112,7 +112,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             // Standard error may be closed; the exit code says it too.
-            let _ = writeln!(std::io::stderr(), "roster-host: {error}");
+            let _ = out::complaint(&error.to_string());
             ExitCode::from(EXIT_CONFIG)
         }
     }
@@ -146,7 +146,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let code = runtime.block_on(async {
         if arguments.check_config {
             check::everything(&config).await?;
-            write!(std::io::stdout(), "{}", config.check_summary())?;
+            out::text(&config.check_summary())?;
             return Ok(ExitCode::SUCCESS);
         }
         let finished = match &arguments.config {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use roster_host::model::{Change, Contact, Contacts};
+use roster_host::text::escaped;
 
 pub(crate) fn roster(contacts: &Contacts) -> String {
     let lines: String = contacts.iter().map(|contact| format!("  {}\n", contact_line(&contact.to_contact()))).collect();
@@ -18,7 +19,7 @@ pub(crate) fn changes(changes: &[Change]) -> String {
 }
 
 pub(crate) fn warnings(warnings: &[String]) -> String {
-    warnings.iter().map(|warning| format!("warning: {warning}\n")).collect()
+    warnings.iter().map(|warning| format!("warning: {}\n", escaped(warning))).collect()
 }
 
 fn contact_line(contact: &Contact) -> String {

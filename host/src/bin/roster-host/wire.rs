@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use roster_host::config::{ClientAuth, ClientConfig, Origin};
 use roster_host::http_client::{Deadlines, HttpClient, SendError};
 use roster_host::plugin::Outbound;
+use roster_host::text::escaped;
 use serde::Serialize;
 
 /// Headers of a request that are shown as they are; any other may hold a key of the application's.
@@ -98,7 +99,7 @@ impl Outbound for Wire {
 }
 
 fn shown(headers: &HeaderMap, is_plain: impl Fn(&HeaderName) -> bool) -> Vec<(String, String)> {
-    let plain = |text: &str| text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let plain = |text: &str| escaped(text).into_owned();
     let value = |name, value: &HeaderValue| {
         if is_plain(name) { plain(&String::from_utf8_lossy(value.as_bytes())) } else { HIDDEN.to_owned() }
     };
@@ -128,7 +129,7 @@ impl Exchange {
     fn outcome(&self) -> String {
         match (&self.answered, &self.error) {
             (Some(answered), _) => format!("{}, {} bytes", answered.status, answered.bytes),
-            (None, error) => error.clone().unwrap_or_default(),
+            (None, error) => escaped(error.as_deref().unwrap_or_default()).into_owned(),
         }
     }
 }

@@ -1,6 +1,5 @@
 //! `swap`, `reload`, `rollback` and `status`: requests to the admin listener of a running host.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,11 +8,12 @@ use http::{Method, Request, StatusCode};
 use roster_host::config::{ClientAuth, ClientConfig, Origin, Secret};
 use roster_host::http_client::{Deadlines, HttpClient};
 use roster_host::plugin::PluginSource;
+use roster_host::text::escaped;
 use serde_json::Value;
 
 use super::failure::{AdminFailure, TOKEN_VARIABLE};
 use super::receipt;
-use crate::Failure;
+use crate::{Failure, out};
 
 /// How long a swap may take: uploading, compiling, rehearsing, draining.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -76,6 +76,16 @@ pub(super) async fn status(arguments: Arguments) -> Result<bool, Failure> {
     arguments.ask(Method::GET, "/plugin", None, Bytes::new(), receipt::status).await
 }
 
+/// The same with each text fit for one line: a module has named some of them.
+fn one_lines(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(escaped(&text).into_owned()),
+        Value::Array(values) => values.into_iter().map(one_lines).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(key, value)| (key, one_lines(value))).collect(),
+        other => other,
+    }
+}
+
 impl Arguments {
     /// Sends one request and shows the answer. False: refused.
     async fn ask(
@@ -87,11 +97,10 @@ impl Arguments {
         show: impl Fn(&Value) -> String,
     ) -> Result<bool, Failure> {
         let (done, value) = self.send(method, path, query, body).await?;
-        let mut out = std::io::stdout();
         if self.json {
-            writeln!(out, "{}", serde_json::to_string_pretty(&value)?)?;
+            out::json(&value)?
         } else {
-            write!(out, "{}", show(&value))?;
+            out::text(&show(&one_lines(value)))?
         }
         Ok(done)
     }

@@ -1,6 +1,5 @@
 //! `roster-host plugin check`: what a host does with a module before it serves anybody, and the cases of its protocol.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use roster_host::config::HostConfig;
@@ -12,7 +11,7 @@ use roster_host::swap;
 
 use super::report::Report;
 use super::setup::{Setup, engine};
-use crate::Failure;
+use crate::{Failure, out};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -83,11 +82,10 @@ pub(super) async fn check(arguments: Arguments) -> Result<Checked, Failure> {
             }
         }
     }
-    let mut out = std::io::stdout();
     if arguments.json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+        out::json(&report)?
     } else {
-        write!(out, "{report}")?;
+        out::text(&report.to_string())?
     }
     Ok(match report.is_ok() {
         false => Checked::Bad,

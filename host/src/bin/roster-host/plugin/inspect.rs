@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use roster_host::plugin::{Digest, PluginBytes, PluginSource};
+use roster_host::text::escaped;
 use serde::Serialize;
 use wasmparser::{Encoding, Parser, Payload, ProducersSectionReader};
 
-use crate::Failure;
+use crate::{Failure, out};
 
 /// The custom sections that are a text, as the tools of the component model write them.
 const TEXTS: [&str; 7] = ["version", "description", "authors", "licenses", "revision", "source", "homepage"];
-/// The longest text shown, characters.
+/// The longest text shown, bytes.
 const LONGEST: usize = 300;
 /// The interface that makes a component a plugin.
 const HOOKS: &str = "xmpp:roster/hooks@";
@@ -48,11 +48,10 @@ struct Found {
 pub(super) async fn inspect(arguments: Arguments) -> Result<bool, Failure> {
     let bytes = PluginSource::File(arguments.file).read().await?;
     let found = look(&bytes).map_err(|error| format!("{}: {error}", bytes.name))?;
-    let mut out = std::io::stdout();
     if arguments.json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&found)?)?;
+        out::json(&found)?
     } else {
-        write!(out, "{found}")?;
+        out::text(&found.to_string())?
     }
     Ok(found.xmpp_roster.is_some())
 }
@@ -117,15 +116,16 @@ fn custom(name: &str, data: &[u8], found: &mut Found) {
     }
 }
 
-/// Fit for a terminal.
+/// Fit for one line.
 fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST).collect()
+    escaped(text.get(..text.floor_char_boundary(LONGEST)).unwrap_or(text)).into_owned()
 }
 
 impl Display for Found {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.file)?;
-        let mut line = |key: &str, value: &str| writeln!(f, "  {key:<13}{value}");
+        writeln!(f, "{}", escaped(&self.file))?;
+        // Each is one line, whatever the file says.
+        let mut line = |key: &str, value: &str| writeln!(f, "  {:<13}{}", escaped(key), escaped(value));
         line("kind", self.kind)?;
         line("xmpp:roster", self.xmpp_roster.as_deref().unwrap_or("no: it exports no xmpp:roster/hooks"))?;
         line("size", &format!("{} bytes", self.bytes))?;

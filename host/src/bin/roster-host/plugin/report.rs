@@ -3,6 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use roster_host::conformance::CaseResult;
+use roster_host::text::escaped;
 use serde::Serialize;
 
 /// Failed cases shown; the rest is counted.
@@ -65,17 +66,18 @@ impl Report {
 
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.plugin)?;
+        writeln!(f, "{}", escaped(&self.plugin))?;
         for Row { step, ok, skipped, detail } in &self.steps {
             let how = match (ok, skipped) {
                 (true, true) => "skipped",
                 (true, false) => "ok",
                 (false, _) => "FAILED",
             };
-            writeln!(f, "  {step:<10} {how:<7} {detail}")?;
+            writeln!(f, "  {step:<10} {how:<7} {}", escaped(detail))?;
         }
         for CaseResult { file, name, failure } in self.failed_cases.iter().take(MOST_SHOWN) {
-            writeln!(f, "  {file}: {name}\n      {}", failure.as_deref().unwrap_or_default())?;
+            let failure = failure.as_deref().unwrap_or_default();
+            writeln!(f, "  {}: {}\n      {}", escaped(file), escaped(name), escaped(failure))?;
         }
         match self.failed_cases.len().saturating_sub(MOST_SHOWN) {
             0 => Ok(()),

@@ -1,6 +1,5 @@
 //! `roster-host plugin run`: one call of one hook against a real web application, and what it did.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,11 +10,12 @@ use roster_host::conformance;
 use roster_host::metrics::Metrics;
 use roster_host::model::{Contacts, Snapshot, Username, read_text_file};
 use roster_host::plugin::{Network, Refreshed, RosterPlugin as _, WasmPlugin};
+use roster_host::text::escaped;
 
 use super::setup::{Setup, engine};
 use crate::Failure;
-use crate::shown;
 use crate::wire::Wire;
+use crate::{out, shown};
 
 /// The longest roster file that is read, bytes.
 const LONGEST_ROSTER: u64 = 64 << 20;
@@ -60,25 +60,24 @@ pub(super) async fn run(arguments: Arguments) -> Result<bool, Failure> {
     };
     let took = began.elapsed();
     let figures = stage.stats().figures();
-    let mut out = std::io::stdout();
     for exchange in wire.exchanges() {
-        write!(out, "{}", exchange.in_short())?;
+        out::text(&exchange.in_short())?;
     }
     match &said {
-        Ok(said) => write!(out, "{said}")?,
-        Err(error) => writeln!(out, "error: {error}")?,
+        Ok(said) => out::text(said)?,
+        Err(error) => out::text(&format!("error: {}\n", escaped(error)))?,
     }
-    writeln!(
-        out,
-        "{} ms in all, {:.1} ms of them computing; {} KiB of memory; {} bytes fetched",
+    out::text(&format!(
+        "{} ms in all, {:.1} ms of them computing; {} KiB of memory; {} bytes fetched\n",
         took.as_millis(),
         figures.cpu_seconds * 1000.0,
         figures.peak_memory / 1024,
         figures.bytes_fetched,
-    )?;
+    ))?;
     if !allowed.is_empty() {
         let allowed: Vec<String> = allowed.iter().map(|origin| format!("\"{origin}\"")).collect();
-        writeln!(out, "note: a host lets it ask there only with client.allow_origins = [{}]", allowed.join(", "))?;
+        let allowed = allowed.join(", ");
+        out::text(&format!("note: a host lets it ask there only with client.allow_origins = [{allowed}]\n"))?;
     }
     Ok(said.is_ok())
 }
