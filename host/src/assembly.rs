@@ -87,7 +87,7 @@ impl Host {
         }
         sinks.iter().for_each(|sink| metrics.sink(sink.name()));
         let engine = PluginEngine::new(EngineSize::of(&config.hosts)).map_err(StartError::Engine)?;
-        let mut engine = engine.with_limits(&config.limits);
+        let mut engine = engine.with_limits(&config.limits).with_compiler(&config.compile);
         if let Some(cache) = &config.plugin_cache {
             engine = engine.with_cache(cache);
         }
@@ -163,7 +163,7 @@ impl Host {
     /// Serves until `stop` ends, then accepts nothing new and gives what runs `shutdown_timeout` to finish. True if
     /// everything did.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> bool {
-        let Self { server, xmpp, rosters, sinks, writers, shutdown_timeout, .. } = self;
+        let Self { server, xmpp, rosters, swappers, sinks, writers, shutdown_timeout } = self;
         let (stop_sender, stopped) = watch::channel(false);
         let mut goodbye = stopped.clone();
         let clients = xmpp.map(|xmpp| {
@@ -179,6 +179,8 @@ impl Host {
         }
         info!(deadline = ?shutdown_timeout, "stopping: running refreshes may finish");
         stop_sender.send_replace(true);
+        // A plugin that is being compiled is for nobody any more.
+        swappers.iter().for_each(|swapper| swapper.stop());
         let finish = async move {
             // A server task that panicked has nothing left to finish.
             let _ = serving.await;

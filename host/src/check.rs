@@ -15,7 +15,7 @@ use crate::plugin::{EngineSize, PluginEngine, WasmPlugin};
 /// one, whatever may stand in for it); binds nothing and sends nothing.
 pub async fn everything(config: &Config) -> Result<(), StartError> {
     let engine = PluginEngine::new(EngineSize::of(&config.hosts)).map_err(StartError::Engine)?;
-    let engine = engine.with_limits(&config.limits);
+    let engine = engine.with_limits(&config.limits).with_compiler(&config.compile);
     for warning in crate::tls::check(config).map_err(ServeError::from)? {
         warn!("{warning}");
     }

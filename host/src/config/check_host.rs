@@ -173,6 +173,7 @@ fn swap(raw: RawSwap, at: &At<'_>) -> SwapConfig {
     let d = SwapConfig::default();
     SwapConfig {
         watch: at.get("watch", raw.watch).unwrap_or(d.watch),
+        queue_timeout: at.wait("queue_timeout", raw.queue_timeout, d.queue_timeout),
         keep: at.count("keep", raw.keep, d.keep, 0..=100),
         shadow_calls: at.count("shadow_calls", raw.shadow_calls, d.shadow_calls, 0..=1000),
         refuse_different: at.get("refuse_different", raw.refuse_different).unwrap_or(d.refuse_different),

@@ -14,8 +14,7 @@ use super::given::Given;
 use super::lines::{Lines, line_of};
 use super::raw::RawConfig;
 use super::report::{At, Report};
-use super::value::Size;
-use super::{Config, ConfigError, PluginCacheConfig, check_host, check_limits, check_listeners, check_xmpp};
+use super::{Config, ConfigError, check_compile, check_host, check_limits, check_listeners, check_xmpp};
 
 /// The longest configuration file, bytes.
 const MAX_FILE: u64 = 1 << 20;
@@ -114,19 +113,6 @@ fn refuse_dates_inside(value: &mut Value, at: &At<'_>) {
     }
 }
 
-fn plugin_cache(folder: Given<PathBuf>, size: Given<Size>, at: &At<'_>) -> Option<PluginCacheConfig> {
-    const SIZES: std::ops::RangeInclusive<u64> = 1 << 20..=1 << 40;
-    if folder.is_absent() && !size.is_absent() {
-        at.key("plugin_cache_size").warn("there is no plugin_cache");
-    }
-    let off = matches!(&folder, Given::Good(folder) if folder.as_os_str() == "off");
-    let defaults = PluginCacheConfig::new(at.path("plugin_cache", folder).unwrap_or_default());
-    let default = usize::try_from(defaults.size).unwrap_or(usize::MAX);
-    let size = at.size("plugin_cache_size", size, default, SIZES) as u64;
-    let folder = defaults.folder;
-    (!off && !folder.as_os_str().is_empty()).then_some(PluginCacheConfig { folder, size })
-}
-
 fn plugin_state(folder: Given<PathBuf>, at: &At<'_>) -> Option<PathBuf> {
     let off = matches!(&folder, Given::Good(folder) if folder.as_os_str() == "off");
     at.path("plugin_state", folder).filter(|_| !off)
@@ -137,6 +123,7 @@ fn convert(raw: RawConfig, report: &Report<'_>) -> Config {
     let defaults = Config::default();
     let (log, http, admin, sinks) = check_listeners::all(raw.log, raw.http, raw.admin, raw.sinks, &at);
     let plugin_state = plugin_state(raw.plugin_state, &at);
+    let at_compile = at.key("compile");
     let at_xmpp = at.key("xmpp");
     let xmpp = at_xmpp.section(raw.xmpp).map(|raw| check_xmpp::xmpp(raw, &http, &at_xmpp));
     let at_limits = at.key("limits");
@@ -152,7 +139,8 @@ fn convert(raw: RawConfig, report: &Report<'_>) -> Config {
         http,
         admin,
         sinks,
-        plugin_cache: plugin_cache(raw.plugin_cache, raw.plugin_cache_size, &at),
+        plugin_cache: check_compile::cache(raw.plugin_cache, raw.plugin_cache_size, &at),
+        compile: check_compile::compile(at_compile.section(raw.compile).unwrap_or_default(), &at_compile),
         hosts,
         plugin_state,
         warnings: Vec::new(),

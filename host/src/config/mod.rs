@@ -11,6 +11,7 @@
 
 mod check_accounts;
 mod check_client;
+mod check_compile;
 mod check_host;
 mod check_limits;
 mod check_listeners;
@@ -22,6 +23,7 @@ mod given;
 mod lines;
 mod load;
 mod model;
+mod model_compile;
 mod model_process;
 mod model_xmpp;
 mod origin;
@@ -35,6 +37,7 @@ mod value;
 
 pub use error::{ConfigError, Problem};
 pub use model::*;
+pub use model_compile::*;
 pub use model_process::*;
 pub use model_xmpp::*;
 pub use origin::{Origin, OriginError, Scheme};

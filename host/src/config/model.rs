@@ -7,7 +7,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{AccountsConfig, Origin, OriginError, ProcessLimits, Secret, XmppCertificate, XmppConfig};
+use super::{
+    AccountsConfig, CompileConfig, Origin, OriginError, PluginCacheConfig, ProcessLimits, Secret, XmppCertificate,
+    XmppConfig,
+};
 
 /// Everything the operator can set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +34,8 @@ pub struct Config {
     pub shutdown_timeout: Duration,
     /// `plugin_cache` and `plugin_cache_size`: where compiled plugins are kept. `None`, the default: nowhere.
     pub plugin_cache: Option<PluginCacheConfig>,
+    /// `[compile]`: what compiling a plugin may cost.
+    pub compile: CompileConfig,
     /// `plugin_state`: a folder where the plugin that served well last is kept, one for each virtual host, for a start at which
     /// the configured one cannot be used. `None`, the default: nowhere.
     pub plugin_state: Option<PathBuf>,
@@ -50,6 +55,7 @@ impl Default for Config {
             hosts: Vec::new(),
             shutdown_timeout: Duration::from_secs(30),
             plugin_cache: None,
+            compile: CompileConfig::default(),
             plugin_state: None,
             warnings: Vec::new(),
         }
@@ -65,24 +71,6 @@ impl Config {
         {
             xmpp.certificate = XmppCertificate::Files { certificate: tls.certificate, key: tls.key };
         }
-    }
-}
-
-/// Compiled plugins on disk, for a faster start.
-///
-/// Off unless it is set: what is in the folder is run as machine code, so which one that is, is for the operator to say.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PluginCacheConfig {
-    /// `plugin_cache`: a folder that nobody else can write to. It is made if it is not there.
-    pub folder: PathBuf,
-    /// `plugin_cache_size`: what its files may take together, bytes, default 256 MiB. Those not used for longest go first.
-    pub size: u64,
-}
-
-impl PluginCacheConfig {
-    /// `folder` with the default size.
-    pub fn new(folder: PathBuf) -> Self {
-        Self { folder, size: 256 << 20 }
     }
 }
 
@@ -455,6 +443,8 @@ impl Default for StoreConfig {
 pub struct SwapConfig {
     /// `watch`: swap by itself when the file of `plugin` changes. Default true.
     pub watch: bool,
+    /// `queue_timeout`: how long a swap waits for another of the same virtual host to end before it is refused, default 60 s.
+    pub queue_timeout: Duration,
     /// `keep`: generations kept beside the one that serves, for a rollback; default 3.
     pub keep: usize,
     /// `shadow_calls`: the latest calls of each hook that are remembered, to be made again in a new module before it takes
@@ -474,6 +464,7 @@ impl Default for SwapConfig {
     fn default() -> Self {
         Self {
             watch: true,
+            queue_timeout: Duration::from_secs(60),
             keep: 3,
             shadow_calls: 8,
             refuse_different: false,

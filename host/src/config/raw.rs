@@ -27,6 +27,7 @@ pub(super) struct RawConfig {
     pub(super) plugin_cache: Given<PathBuf>,
     pub(super) plugin_cache_size: Given<Size>,
     pub(super) plugin_state: Given<PathBuf>,
+    pub(super) compile: Table<RawCompile>,
     pub(super) log: Table<RawLog>,
     pub(super) http: Table<RawHttp>,
     pub(super) admin: Table<RawAdmin>,
@@ -53,6 +54,17 @@ impl FromValue for Hosts {
             _ => Err("expected tables that begin with [[host]]".into()),
         }
     }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawCompile {
+    pub(super) memory: Given<Size>,
+    pub(super) cpu_time: Given<Duration>,
+    pub(super) timeout: Given<Duration>,
+    pub(super) max_component: Given<Size>,
+    pub(super) max_code: Given<Size>,
+    pub(super) max_concurrent: Given<Whole>,
 }
 
 #[derive(Default, Deserialize)]
@@ -185,6 +197,7 @@ pub(super) struct RawStore {
 #[serde(default)]
 pub(super) struct RawSwap {
     pub(super) watch: Given<bool>,
+    pub(super) queue_timeout: Given<Duration>,
     pub(super) keep: Given<Whole>,
     pub(super) shadow_calls: Given<Whole>,
     pub(super) refuse_different: Given<bool>,

@@ -28,8 +28,8 @@ const LINGER_TIME: Duration = Duration::from_secs(5);
 /// A request body that could not be had.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BodyError {
-    #[error("the request body is longer than {limit} bytes (http.max_body)")]
-    TooLarge { limit: usize },
+    #[error("the request body is longer than {limit} bytes ({setting})")]
+    TooLarge { limit: usize, setting: &'static str },
     #[error("the request body did not arrive in time (http.header_timeout, http.request_timeout)")]
     TooSlow,
     #[error("the request body broke off: {0}")]
@@ -64,6 +64,8 @@ pub(super) struct BodyLimits {
     pub(super) size: usize,
     /// The longest wait for the next piece.
     pub(super) pause: Duration,
+    /// The key that sets the size.
+    pub(super) setting: &'static str,
 }
 
 /// Reads the body of `request` whole, if it comes as it is and not compressed. See [`read_whole`].
@@ -85,7 +87,7 @@ fn content_coding(headers: &HeaderMap) -> Option<String> {
 /// The whole body, at most `limits.size` bytes long, and complete by `deadline`. A body that announces more is refused
 /// before any of it is read.
 async fn read_whole(mut body: Body, limits: BodyLimits, deadline: Instant) -> Result<Bytes, BodyError> {
-    let too_large = BodyError::TooLarge { limit: limits.size };
+    let too_large = BodyError::TooLarge { limit: limits.size, setting: limits.setting };
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limits.size {
         return Err(too_large);
@@ -186,7 +188,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_is_read_whole_or_refused_by_its_length() {
-        let limits = BodyLimits { size: 6, pause: Duration::from_secs(1) };
+        let limits = BodyLimits { size: 6, pause: Duration::from_secs(1), setting: "a" };
         let deadline = Instant::now() + Duration::from_secs(5);
         for (body, expected) in [
             (Body::empty(), Some("")),
@@ -198,14 +200,14 @@ mod tests {
             let read = read_whole(body, limits, deadline).await;
             match expected {
                 Some(text) => assert_eq!(read.unwrap(), text),
-                None => assert!(matches!(read, Err(BodyError::TooLarge { limit: 6 })), "{read:?}"),
+                None => assert!(matches!(read, Err(BodyError::TooLarge { limit: 6, setting: "a" })), "{read:?}"),
             }
         }
     }
 
     #[tokio::test]
     async fn a_body_that_pauses_or_takes_too_long_is_given_up() {
-        let limits = BodyLimits { size: 1 << 20, pause: Duration::from_millis(200) };
+        let limits = BodyLimits { size: 1 << 20, pause: Duration::from_millis(200), setting: "a" };
         for (pause, least) in [(Duration::from_secs(9), 200), (Duration::from_millis(20), 600)] {
             let drip = stream::repeat(()).then(move |()| async move {
                 tokio::time::sleep(pause).await;

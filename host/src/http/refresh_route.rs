@@ -47,7 +47,7 @@ pub(super) fn router(config: &HttpConfig, hosts: VirtualHosts) -> Router {
         hosts,
         cors: Cors::new(&config.cors_origins),
         token: config.token.clone(),
-        body: BodyLimits { size: config.max_body, pause: config.header_timeout },
+        body: BodyLimits { size: config.max_body, pause: config.header_timeout, setting: "http.max_body" },
         request_timeout: config.request_timeout,
         places: Semaphore::new(config.max_requests),
         max_requests: config.max_requests,

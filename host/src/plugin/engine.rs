@@ -11,7 +11,7 @@ use super::budget::{Account, Budget};
 use super::compile::{CompiledPlugin, Compiler, Urgency};
 use super::processor::{Processor, Share};
 use super::{LoadError, PluginBytes};
-use crate::config::{HostConfig, PluginCacheConfig, ProcessLimits};
+use crate::config::{CompileConfig, HostConfig, PluginCacheConfig, ProcessLimits};
 
 /// How often a plugin that computes is interrupted, to let other tasks run and to look at its CPU limit: the moment for which a
 /// call computes without a turn (see [`super::processor`]), and for which others wait at most. Limits are precise to this much.
@@ -56,7 +56,7 @@ impl EngineSize {
 pub struct PluginEngine {
     engine: Engine,
     ticker: Arc<Ticker>,
-    compiler: Arc<Compiler>,
+    compiler: Compiler,
     budget: Arc<Budget>,
     processor: Arc<Processor>,
 }
@@ -66,7 +66,7 @@ impl PluginEngine {
     pub fn new(size: EngineSize) -> Result<Self, LoadError> {
         let engine = Engine::new(&config(size)).map_err(|error| LoadError::Engine { reason: format!("{error:#}") })?;
         let ticker = Arc::new(Ticker::start(engine.clone())?);
-        let compiler = Arc::new(Compiler::new(engine.clone()));
+        let compiler = Compiler::new(engine.clone(), CompileConfig::default());
         let budget = Budget::new(ProcessLimits::default().total_memory);
         Ok(Self { engine, ticker, compiler, budget, processor: Processor::new() })
     }
@@ -92,14 +92,26 @@ impl PluginEngine {
         self.budget.account(domain)
     }
 
+    /// The same engine with other limits for compiling, and the program that does it: without one
+    /// ([`CompileConfig::program`]) plugins are compiled in this process, which bounds neither memory nor time.
+    #[must_use]
+    pub fn with_compiler(self, config: &CompileConfig) -> Self {
+        Self { compiler: self.compiler.limited(config.clone()), ..self }
+    }
+
     /// The same engine, which keeps what it compiles in a folder.
+    #[must_use]
     pub fn with_cache(self, cache: &PluginCacheConfig) -> Self {
-        let compiler = Arc::new(Compiler::cached(self.engine.clone(), cache));
-        Self { compiler, ..self }
+        Self { compiler: self.compiler.cached(cache), ..self }
+    }
+
+    /// What compiling a plugin may cost.
+    pub fn compile_config(&self) -> &CompileConfig {
+        self.compiler.config()
     }
 
     /// Machine code for a component, compiled only if this process does not run it and no cache has it. Must be called
-    /// within a Tokio runtime, whose other tasks go on meanwhile.
+    /// within a Tokio runtime, whose other tasks go on meanwhile. Dropping the future ends a compiler that runs as a process.
     pub async fn compile(&self, plugin: &PluginBytes, urgency: Urgency) -> Result<CompiledPlugin, LoadError> {
         self.compiler.compile(plugin, urgency).await
     }
@@ -112,6 +124,19 @@ impl PluginEngine {
     pub(super) fn tick_while(&self) -> Ticking<'_> {
         self.ticker.begin()
     }
+}
+
+/// What machine code depends on: the same for an engine that runs plugins and for a process that only compiles them, which has
+/// no use for the address space of the pool.
+pub(super) fn compile_settings() -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        // Plugins are WASI 0.2; what wasmtime prepares in every store for concurrent ones is not needed.
+        .concurrency_support(false)
+        .wasm_component_model(true)
+        .max_wasm_stack(512 << 10);
+    config
 }
 
 fn config(size: EngineSize) -> Config {
@@ -129,15 +154,10 @@ fn config(size: EngineSize) -> Config {
         .max_tables_per_component(TABLES)
         .max_core_instances_per_component(CORE_INSTANCES)
         .max_memory_size(size.memory);
-    let mut config = Config::new();
+    let mut config = compile_settings();
     config
-        .epoch_interruption(true)
-        // Plugins are WASI 0.2; what wasmtime prepares in every store for concurrent ones is not needed.
-        .concurrency_support(false)
-        .wasm_component_model(true)
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(8))
         .async_stack_size(1 << 20)
-        .max_wasm_stack(512 << 10)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config
 }

@@ -15,7 +15,7 @@ pub enum LoadError {
         source: io::Error,
     },
     /// The file is longer than any plugin.
-    #[error("plugin {plugin}: longer than {limit} bytes")]
+    #[error("plugin {plugin}: longer than {limit} bytes (compile.max_component)")]
     TooLarge {
         /// The plugin's name.
         plugin: String,
@@ -30,13 +30,13 @@ pub enum LoadError {
         /// The compiler's complaint.
         reason: String,
     },
-    /// It is a component, and cannot be compiled or does not fit the limits.
-    #[error("plugin {plugin}: the component cannot be used: {reason}")]
+    /// It is a component, and cannot be compiled, or not within what that may cost.
+    #[error("plugin {plugin}: {source}")]
     Compile {
         /// The plugin's name.
         plugin: String,
-        /// The compiler's complaint.
-        reason: String,
+        /// Why not.
+        source: super::CompileError,
     },
     /// It imports what this host does not grant.
     #[error("plugin {plugin}: it needs something this host does not grant: {reason}")]

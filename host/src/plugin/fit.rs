@@ -30,7 +30,7 @@ pub(super) fn fit(engine: &PluginEngine, compiled: &CompiledPlugin, plugin: &str
     let pre = pre.map_err(|error| {
         // wasmtime stops at the first.
         let missing = grants::missing(engine.engine(), component);
-        let reason = if missing.is_empty() { reason(error) } else { missing.join(", ") };
+        let reason = if missing.is_empty() { reason(error) } else { one_line(&missing.join(", ")) };
         LoadError::Imports { plugin: plugin(), reason }
     })?;
     let misfit = |reason| LoadError::Exports { plugin: plugin(), version: version.number().to_owned(), reason };
@@ -61,6 +61,6 @@ fn no_version(plugin: String, none: NoVersion) -> LoadError {
         NoVersion::NoHooks => {
             LoadError::Exports { plugin, version: served, reason: "it exports no xmpp:roster/hooks".to_owned() }
         }
-        NoVersion::Other(found) => LoadError::Version { plugin, found, served },
+        NoVersion::Other(found) => LoadError::Version { plugin, found: one_line(&found), served },
     }
 }

@@ -57,7 +57,7 @@ mod wasm_plugin;
 
 pub use builtin::BUILT_IN;
 pub use collector::PluginMemory;
-pub use compile::{CodeFrom, CompiledPlugin, Urgency};
+pub use compile::{COMPILER_COMMAND, CodeFrom, CompileError, CompiledPlugin, CompilerTask, Urgency};
 pub use contract::{
     Answer, BadRequest, CallError, Delta, FetchError, FetchFailure, FetchedRoster, Outcome, Refreshed, RosterPlugin,
 };
@@ -68,4 +68,5 @@ pub(crate) use recorder::{Call, RecordedCall};
 pub use source::{Digest, LONGEST_PLUGIN, PluginBytes, PluginSource};
 pub use tape::Replay;
 pub(crate) use tape::Requests;
+pub(crate) use tidy::one_line;
 pub use wasm_plugin::{LoadOptions, WasmPlugin};

@@ -1,5 +1,5 @@
 //! A file that the host keeps for itself, in the compile cache or in `plugin_state`: how it is written, and when it is
-//! believed.
+//! believed. What a compiler hands over is in the same form.
 //!
 //! ```text
 //! offset 0   24 bytes  "roster-host compiled 1\n\0"
@@ -16,9 +16,9 @@ use crate::plugin::Digest;
 
 /// What a file begins with; the number changes with the layout.
 const MAGIC: &[u8; 24] = b"roster-host compiled 1\n\0";
-const HEADER: usize = MAGIC.len() + 32;
+pub(crate) const HEADER: usize = MAGIC.len() + 32;
 /// The longest file that is read, bytes. The code is some three times as long as the component.
-const LONGEST: u64 = 1 << 30;
+const LONGEST: u64 = (1 << 30) + HEADER as u64;
 /// Who may write: only the owner.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
@@ -103,14 +103,20 @@ pub(crate) fn read(folder: &Path, name: &str) -> Result<Option<Image>, Distrust>
     private(&found)?;
     let mut bytes = Vec::with_capacity(usize::try_from(found.len().min(LONGEST)).unwrap_or(0));
     (&file).take(LONGEST).read_to_end(&mut bytes)?;
-    let whole = bytes.strip_prefix(MAGIC).and_then(|rest| rest.split_first_chunk::<32>());
-    match whole {
-        Some((digest, content)) if digest == seal(name, content).as_bytes() => {}
-        _ => return Err(Distrust::Damaged),
-    }
+    let image = received(bytes, name)?;
     // Used last: the oldest are removed first. Only a hint.
     let _ = file.set_modified(std::time::SystemTime::now());
-    Ok(Some(Image(bytes)))
+    Ok(Some(image))
+}
+
+/// What was sealed under `name`, whole and unchanged. The caller knows that this host has made it, or a process that it has
+/// started for the purpose.
+pub(crate) fn received(bytes: Vec<u8>, name: &str) -> Result<Image, Distrust> {
+    let whole = bytes.strip_prefix(MAGIC).and_then(|rest| rest.split_first_chunk::<32>());
+    match whole {
+        Some((digest, content)) if digest == seal(name, content).as_bytes() => Ok(Image(bytes)),
+        _ => Err(Distrust::Damaged),
+    }
 }
 
 /// Writes the file `name` in `folder`, whole or not at all: under another name first, `temporary`.
@@ -125,10 +131,15 @@ pub(crate) fn write(folder: &Path, name: &str, temporary: &str, content: &[u8], 
 
 fn write_as(path: &Path, name: &str, content: &[u8], durable: Durable) -> io::Result<()> {
     let mut file: File = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(MAGIC)?;
-    file.write_all(seal(name, content).as_bytes())?;
-    file.write_all(content)?;
+    write_sealed(&mut file, name, content)?;
     if durable == Durable::Yes { file.sync_all() } else { Ok(()) }
+}
+
+/// Writes `content` as the file `name` has it.
+pub(crate) fn write_sealed(to: &mut impl Write, name: &str, content: &[u8]) -> io::Result<()> {
+    to.write_all(MAGIC)?;
+    to.write_all(seal(name, content).as_bytes())?;
+    to.write_all(content)
 }
 
 fn seal(name: &str, content: &[u8]) -> Digest {

@@ -1,5 +1,6 @@
 //! The types of hooks, in the words of WIT: for the author of a module whose hooks are others than the host's.
 
+use std::cell::Cell;
 use std::fmt::Write;
 
 use wasmtime::Engine;
@@ -10,6 +11,10 @@ use super::version::{self, Version};
 
 /// Types inside types that are written out; more would be a page.
 const DEEPEST: usize = 4;
+/// Types that are written out in all, and names that are looked at for each: comparing two types of a component that means harm
+/// takes a while.
+const MOST_TYPES: usize = 200;
+const MOST_NAMES: usize = 200;
 
 /// The hooks of a version of the world, as its WIT has them: name and type.
 pub(super) fn expected(wit: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -28,7 +33,7 @@ pub(super) fn misfit(engine: &Engine, component: &Component, version: &dyn Versi
         None => Some(format!("the hook {name} is missing; expected {name}: {wanted}")),
         Some((_, ComponentItem::ComponentFunc(func))) => {
             let wrong = version.typecheck(name, func, &ty).err()?;
-            Some(both(name, wanted, &Names(&items).func(func), &format!("{wrong:#}")))
+            Some(both(name, wanted, &Names::new(&items).func(func), &format!("{wrong:#}")))
         }
         Some(_) => Some(format!("{name} is no function; expected {name}: {wanted}")),
     })
@@ -45,7 +50,7 @@ pub(super) fn misfit_of_refresh(
     let (name, wanted) = expected(version.wit()).find(|(name, _)| *name == "refresh")?;
     items.iter().find_map(|(export, item)| match item {
         ComponentItem::ComponentFunc(func) if export == name => {
-            Some(both(name, wanted, &Names(&items).func(func), wrong))
+            Some(both(name, wanted, &Names::new(&items).func(func), wrong))
         }
         _ => None,
     })
@@ -63,9 +68,17 @@ fn both(name: &str, wanted: &str, found: &str, wrong: &str) -> String {
 }
 
 /// The names that an interface gives to types.
-struct Names<'a>(&'a [(String, ComponentItem)]);
+struct Names<'a> {
+    items: &'a [(String, ComponentItem)],
+    /// Types that may still be written out.
+    left: Cell<usize>,
+}
 
-impl Names<'_> {
+impl<'a> Names<'a> {
+    fn new(items: &'a [(String, ComponentItem)]) -> Self {
+        Self { items: items.get(..MOST_NAMES).unwrap_or(items), left: Cell::new(MOST_TYPES) }
+    }
+
     fn func(&self, func: &ComponentFunc) -> String {
         let params: Vec<_> = func.params().map(|(name, ty)| format!("{name}: {}", self.ty(&ty, 0))).collect();
         let mut text = format!("func({})", params.join(", "));
@@ -76,7 +89,9 @@ impl Names<'_> {
     }
 
     fn ty(&self, ty: &Type, depth: usize) -> String {
-        let named = self.0.iter().find(|(_, item)| match (item, ty) {
+        let Some(left) = self.left.get().checked_sub(1) else { return "...".to_owned() };
+        self.left.set(left);
+        let named = self.items.iter().find(|(_, item)| match (item, ty) {
             (ComponentItem::Type(known), ty) => known == ty,
             (ComponentItem::Resource(known), Type::Own(found)) => known == found,
             _ => false,

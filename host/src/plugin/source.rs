@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::{BUILT_IN, LoadError, metadata};
 use crate::model::read_file;
 
-/// The longest component that is read, bytes. Components with an interpreter inside have some 10 MiB.
+/// The longest component that is read where no configuration says otherwise (`compile.max_component`), bytes.
 pub const LONGEST_PLUGIN: u64 = 64 << 20;
 
 /// Where a plugin's bytes come from.
@@ -112,25 +112,33 @@ impl PluginSource {
         }
     }
 
-    /// Reads all of it.
+    /// Reads all of it, if it is not longer than [`LONGEST_PLUGIN`].
     pub async fn read(&self) -> Result<PluginBytes, LoadError> {
-        let bytes: Arc<[u8]> = match self {
-            Self::BuiltIn => BUILT_IN.into(),
-            Self::Bytes { bytes, .. } => Arc::clone(bytes),
-            Self::File(path) => {
-                let failed = |source| LoadError::Read { path: path.clone(), source };
-                let reading = path.clone();
-                let read = tokio::task::spawn_blocking(move || read_file(&reading, LONGEST_PLUGIN));
-                match read.await.unwrap_or_else(|stopped| Err(io::Error::other(stopped))) {
-                    Ok(bytes) => bytes.into(),
-                    Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
-                        return Err(LoadError::TooLarge { plugin: self.name(), limit: LONGEST_PLUGIN });
-                    }
-                    Err(error) => return Err(failed(error)),
-                }
+        self.read_within(LONGEST_PLUGIN).await
+    }
+
+    /// Reads all of it, if it is not longer than `limit` bytes. Must be called within a Tokio runtime.
+    pub async fn read_within(&self, limit: u64) -> Result<PluginBytes, LoadError> {
+        let source = self.clone();
+        // Long ones take a moment, to read and for their digest.
+        let read = tokio::task::spawn_blocking(move || {
+            let bytes: io::Result<Arc<[u8]>> = match &source {
+                Self::BuiltIn => Ok(BUILT_IN.into()),
+                Self::Bytes { bytes, .. } => Ok(Arc::clone(bytes)),
+                Self::File(path) => read_file(path, limit).map(Into::into),
+            };
+            bytes.map(|bytes| PluginBytes::new(source.name(), bytes))
+        });
+        match (read.await.unwrap_or_else(|stopped| Err(io::Error::other(stopped))), self) {
+            (Ok(plugin), _) if plugin.bytes.len() as u64 <= limit => Ok(plugin),
+            (Err(error), Self::File(path)) if error.kind() != io::ErrorKind::FileTooLarge => {
+                Err(LoadError::Read { path: path.clone(), source: error })
             }
-        };
-        Ok(PluginBytes::new(self.name(), bytes))
+            (Err(error), Self::BuiltIn | Self::Bytes { .. }) => {
+                Err(LoadError::Read { path: self.name().into(), source: error })
+            }
+            (Ok(_) | Err(_), _) => Err(LoadError::TooLarge { plugin: self.name(), limit }),
+        }
     }
 }
 

@@ -32,7 +32,7 @@ fn warnings(mut warnings: Vec<String>) -> Vec<String> {
 }
 
 /// What a plugin says, fit for one line of the log.
-pub(super) fn one_line(said: &str) -> String {
+pub(crate) fn one_line(said: &str) -> String {
     let clean = |c: char| if text::is_plain(c) { c } else { ' ' };
     said.chars().map(clean).take(LONGEST_WARNING).collect()
 }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use super::receipt::{Module, Receipt, Step, millis};
 use super::shadow::Shadow;
 use super::{Swapper, rehearsal, shadow};
-use crate::plugin::{LoadError, LoadOptions, PluginBytes, Urgency, WasmPlugin};
+use crate::plugin::{LoadError, LoadOptions, PluginBytes, Urgency, WasmPlugin, one_line};
+
+/// Imports that a receipt names.
+const MOST_IMPORTS: usize = 50;
 
 /// Why a module does not take over.
 pub(super) enum Refusal {
@@ -37,7 +40,7 @@ pub(super) async fn prepare(
     }
 
     receipt.step = Step::Compile;
-    let compiled = engine.compile(&bytes, Urgency::Swap).await?;
+    let compiled = engine.compile(&bytes, Urgency::Swap).await.inspect_err(|error| receipt.step = Step::of(error))?;
     receipt.code_from = Some(compiled.code_from());
     receipt.compile_ms = Some(millis(compiled.took()));
 
@@ -75,6 +78,11 @@ pub(super) async fn prepare(
     Ok((Arc::new(new), bytes))
 }
 
+/// Those of `of` that are not in `from`, but not more than an operator would read: a receipt is kept and logged.
 fn missing(of: &[String], from: &[String]) -> Vec<String> {
-    of.iter().filter(|import| !from.contains(import)).cloned().collect()
+    let mut missing: Vec<_> = of.iter().filter(|import| !from.contains(import)).map(|name| one_line(name)).collect();
+    let more = missing.len().saturating_sub(MOST_IMPORTS);
+    missing.truncate(MOST_IMPORTS);
+    missing.extend((more > 0).then(|| format!("and {more} more")));
+    missing
 }

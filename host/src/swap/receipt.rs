@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::rehearsal::Rehearsed;
 use super::shadow::Shadow;
 use crate::metrics::Figures;
-use crate::plugin::{CodeFrom, Digest, LoadError, PluginBytes, WasmPlugin};
+use crate::plugin::{CodeFrom, CompileError, Digest, LoadError, PluginBytes, WasmPlugin};
 
 /// One attempt to swap, from its trigger to its end.
 #[derive(Clone, Debug, Serialize)]
@@ -133,6 +133,8 @@ impl Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
+    /// Waiting for other swaps.
+    Wait,
     /// Reading the module.
     Read,
     /// Compiling it.
@@ -155,6 +157,7 @@ impl Step {
     /// The step at which a module is found to be wrong in this way.
     pub(super) fn of(error: &LoadError) -> Self {
         match error {
+            LoadError::Compile { source: CompileError::Busy { .. }, .. } => Self::Wait,
             LoadError::Read { .. } | LoadError::TooLarge { .. } | LoadError::Engine { .. } => Self::Read,
             LoadError::NotAComponent { .. } | LoadError::Compile { .. } => Self::Compile,
             LoadError::Imports { .. } | LoadError::Exports { .. } | LoadError::Version { .. } => Self::Check,
@@ -165,6 +168,7 @@ impl Step {
     /// As in JSON.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Wait => "wait",
             Self::Read => "read",
             Self::Compile => "compile",
             Self::Check => "check",
@@ -178,6 +182,11 @@ impl Step {
 }
 
 impl Receipt {
+    /// Refused because others were at work, and not for what it is: the same may be taken another time.
+    pub fn is_busy(&self) -> bool {
+        self.outcome == Outcome::Refused && self.step == Step::Wait
+    }
+
     pub(super) fn new(id: u64, domain: &str, trigger: &'static str, old: &WasmPlugin) -> Self {
         let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         Self {
@@ -186,7 +195,7 @@ impl Receipt {
             trigger,
             at,
             outcome: Outcome::Refused,
-            step: Step::Read,
+            step: Step::Wait,
             reason: None,
             old: Module::of(old),
             new: None,

@@ -1,4 +1,8 @@
 //! Swaps, one at a time: the transaction in its order, and what is remembered of it.
+//!
+//! Two locks, in this order. [`Swapper::turn`] is held by whoever prepares a module, which may take as long as a compilation
+//! may. [`Swapper::moment`] is held while one module takes over from another. A rollback has all it needs and takes only the
+//! second, so it waits for no compilation; what was being prepared meanwhile does not undo it.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +11,8 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use serde::Serialize;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::candidate::{self, Refusal};
@@ -22,6 +27,13 @@ use crate::http_client::HttpClient;
 use crate::metrics::{Figures, Metrics};
 use crate::plugin::{LoadError, LoadOptions, PluginBytes, PluginEngine, PluginSource, WasmPlugin};
 
+/// Uploads for one virtual host at once, waiting ones included.
+const MOST_UPLOADS: usize = 2;
+/// Why nothing takes over.
+const STOPPING: &str = "the host is stopping";
+const ROLLED_BACK_MEANWHILE: &str =
+    "a rollback was asked for meanwhile; swap again if this module is to serve nonetheless";
+
 /// Swaps the plugin of one virtual host, one swap at a time.
 pub struct Swapper {
     pub(super) host: HostConfig,
@@ -30,8 +42,16 @@ pub struct Swapper {
     pub(super) metrics: Arc<Metrics>,
     pub(super) slot: Arc<PluginSlot>,
     pub(super) generations: Mutex<Generations>,
-    /// One swap after another.
+    /// One preparation after another.
     turn: tokio::sync::Mutex<()>,
+    /// One module takes over after another.
+    moment: tokio::sync::Mutex<()>,
+    /// Generations that were put back by hand, to see whether one was while a module was prepared.
+    rollbacks: AtomicU64,
+    /// Uploads that may be on their way or wait: each holds a whole component.
+    uploads: Arc<Semaphore>,
+    /// The host stops: nothing is prepared any more.
+    stop: CancellationToken,
     history: Mutex<History>,
     ids: AtomicU64,
     /// What is kept for the next start, if anything is.
@@ -87,7 +107,8 @@ impl Swapper {
             let options = LoadOptions { host, plugin: bytes, client: client.clone(), metrics: Arc::clone(metrics) };
             WasmPlugin::load(engine, options).await
         };
-        let (first, instead) = first(host, last_good.as_ref(), load).await?;
+        let longest = engine.compile_config().max_component;
+        let (first, instead) = first(host, longest, last_good.as_ref(), load).await?;
         let generations = Mutex::new(Generations::new(&first, host.swap.keep));
         let (slot, failures) = PluginSlot::new(first, host.swap.clone(), host.store.max_contacts);
         let swapper = Arc::new(Self {
@@ -98,6 +119,10 @@ impl Swapper {
             slot: Arc::new(slot),
             generations,
             turn: tokio::sync::Mutex::default(),
+            moment: tokio::sync::Mutex::default(),
+            rollbacks: AtomicU64::new(0),
+            uploads: Arc::new(Semaphore::new(MOST_UPLOADS)),
+            stop: CancellationToken::new(),
             history: Mutex::default(),
             ids: AtomicU64::new(1),
             last_good,
@@ -142,12 +167,37 @@ impl Swapper {
 
     /// Puts the module from `source` in the place of the one that serves, or says why not.
     pub async fn swap(&self, trigger: &'static str, source: PluginSource) -> Receipt {
-        self.transaction(trigger, source.read()).await
+        self.transaction(trigger, source.read_within(self.longest_plugin())).await
     }
 
     /// The same with a module that was read already.
     pub(super) async fn swap_to(&self, trigger: &'static str, bytes: PluginBytes) -> Receipt {
         self.transaction(trigger, async { Ok(bytes) }).await
+    }
+
+    /// The longest component that is taken, bytes.
+    pub fn longest_plugin(&self) -> u64 {
+        self.engine.compile_config().max_component
+    }
+
+    /// Leave to send a component, for as long as what is returned lives; `None` if others are at it.
+    pub fn upload_place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.uploads).try_acquire_owned().ok()
+    }
+
+    /// Ends what is being prepared, its compiler included, and prepares nothing more: the host stops.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// The host stops.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    /// Ends when the host stops.
+    pub async fn stopped(&self) {
+        self.stop.cancelled().await;
     }
 
     async fn transaction(
@@ -156,15 +206,28 @@ impl Swapper {
         read: impl Future<Output = Result<PluginBytes, LoadError>>,
     ) -> Receipt {
         let began = Instant::now();
-        let _turn = self.turn.lock().await;
+        let mut receipt = self.new_receipt(trigger, &self.slot.plugin());
+        let Some(_turn) = self.turn(&mut receipt).await else { return self.remember(receipt) };
+        let rollbacks = self.rollbacks.load(Ordering::SeqCst);
         let old = self.slot.plugin();
-        let mut receipt = self.new_receipt(trigger, &old);
-        match candidate::prepare(self, read, &old, &mut receipt).await {
+        receipt.old = Module::of(&old);
+        receipt.step = Step::Read;
+        let prepared = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Refusal::Because(STOPPING.to_owned())),
+            prepared = candidate::prepare(self, read, &old, &mut receipt) => prepared,
+        };
+        match prepared {
             Ok((new, bytes)) => {
-                take_over::take_over(self, new, true, began, &mut receipt).await;
-                *self.instead.lock() = None;
-                if let Some(last_good) = &self.last_good {
-                    last_good.serves(bytes);
+                let _moment = self.moment.lock().await;
+                if self.rollbacks.load(Ordering::SeqCst) == rollbacks {
+                    take_over::take_over(self, new, true, began, &mut receipt).await;
+                    *self.instead.lock() = None;
+                    if let Some(last_good) = &self.last_good {
+                        last_good.serves(bytes);
+                    }
+                } else {
+                    receipt.reason = Some(ROLLED_BACK_MEANWHILE.to_owned());
                 }
             }
             Err(Refusal::Unchanged) => receipt.outcome = Outcome::Unchanged,
@@ -173,19 +236,38 @@ impl Swapper {
         self.remember(receipt)
     }
 
-    /// Puts back the generation that served before, or the one with the number `to`.
+    /// Waits until nobody else prepares a module, but not for long.
+    async fn turn(&self, receipt: &mut Receipt) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        let deadline = self.host.swap.queue_timeout;
+        let turn = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(STOPPING.to_owned()),
+            turn = tokio::time::timeout(deadline, self.turn.lock()) => turn.map_err(|_| {
+                let deadline = humantime::format_duration(deadline);
+                format!("another swap of {} has not ended within {deadline} (swap.queue_timeout); try again", self.domain())
+            }),
+        };
+        turn.map_err(|reason| receipt.reason = Some(reason)).ok()
+    }
+
+    /// Puts back the generation that served before, or the one with the number `to`. What is being prepared meanwhile does
+    /// not hold it up, and does not take over after it.
     pub async fn roll_back(&self, to: Option<u64>) -> Receipt {
         let began = Instant::now();
-        let _turn = self.turn.lock().await;
+        let _moment = self.moment.lock().await;
         let old = self.slot.plugin();
         let mut receipt = self.new_receipt("rollback", &old);
         let found = self.generations.lock().find(to);
         match found {
             Ok(new) => {
+                self.rollbacks.fetch_add(1, Ordering::SeqCst);
                 receipt.new = Some(Module::of(&new));
                 take_over::take_over(self, new, false, began, &mut receipt).await;
             }
-            Err(reason) => receipt.reason = Some(reason),
+            Err(reason) => {
+                receipt.step = Step::Swap;
+                receipt.reason = Some(reason);
+            }
         }
         self.remember(receipt)
     }
@@ -239,11 +321,12 @@ impl Kept {
 /// The module to begin with: the configured one, or the last good one and why.
 async fn first(
     host: &HostConfig,
+    longest: u64,
     last_good: Option<&LastGood>,
     load: impl AsyncFn(&PluginBytes) -> Result<WasmPlugin, LoadError>,
 ) -> Result<(Arc<WasmPlugin>, Option<Instead>), LoadError> {
     let source = PluginSource::configured(host.plugin.as_deref());
-    let (reason, refused) = match source.read().await {
+    let (reason, refused) = match source.read_within(longest).await {
         Err(error) => (error, None),
         Ok(bytes) => match load(&bytes).await {
             Ok(plugin) => {

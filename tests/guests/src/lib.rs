@@ -1,5 +1,7 @@
-//! Where the components are that only tests use. A crate of its own, without dependencies, so that the tests of every
-//! crate can have them.
+//! Where the components are that only tests use, and [`shapes`] of components that nobody would build. A crate of its own, so
+//! that the tests of every crate can have them.
+
+pub mod shapes;
 
 /// A plugin that misbehaves in every way a test asks for: `tests/guests/hostile`.
 pub const HOSTILE: &str = env!("HOSTILE_GUEST");

@@ -21,11 +21,14 @@ pub(super) async fn serve(
     demo_listen: SocketAddr,
     plugin: Option<PathBuf>,
 ) -> Result<bool, Failure> {
-    let stop = stop_signal()?;
+    let mut stop = std::pin::pin!(stop_signal()?);
     let web_app = WebApp::bind(demo_listen).await?;
     let address = web_app.address();
     demo::configure(&mut config, address, plugin)?;
-    let host = Host::start(&config, vec![Arc::new(Narrator) as Arc<dyn RosterSink>]).await?;
+    let host = tokio::select! {
+        host = Host::start(&config, vec![Arc::new(Narrator) as Arc<dyn RosterSink>]) => host?,
+        () = &mut stop => return Ok(true),
+    };
     let listening = host.listening();
     let xmpp = config.xmpp.as_ref().zip(host.xmpp());
     let (Some(refresh), Some(greeting)) =

@@ -14,7 +14,7 @@ use roster_host::text::escaped;
 use serde::Serialize;
 
 use super::wire::{Exchange, Wire};
-use super::{Failure, out, shown};
+use super::{Failure, out, shown, this_program};
 
 /// There is no roster: the application, the plugin or a limit of the host is why.
 const EXIT_NO_ROSTER: u8 = 1;
@@ -52,12 +52,13 @@ struct Report {
 /// Exit code 0: there is a roster; 1: there is none. What keeps the host from starting is an error.
 pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let user = Username::new(&arguments.user)?;
-    let config = Config::load(&arguments.config)?;
+    let mut config = Config::load(&arguments.config)?;
+    config.compile.program = Some(this_program()?);
     for warning in &config.warnings {
         out::complaint(&format!("warning: {warning}"))?;
     }
     let host = find(&config, arguments.host.as_deref())?;
-    let engine = PluginEngine::new(EngineSize::of(std::slice::from_ref(host)))?;
+    let engine = PluginEngine::new(EngineSize::of(std::slice::from_ref(host)))?.with_compiler(&config.compile);
     let (plugin, client) = check::load_plugin(&engine, host, &Metrics::new()).await?;
     let wire = Wire::new(client, &host.client);
     let fetched = plugin.staged(Network::Own(Arc::clone(&wire) as _)).fetch(&user).await;

@@ -13,13 +13,14 @@ mod shown;
 mod wire;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use roster_host::config::{Config, LogFormat};
+use roster_host::plugin::{COMPILER_COMMAND, CompilerTask};
 use roster_host::{check, descriptors, logging};
 
 // glibc's keeps what a burst has taken. jemalloc gives what is free back after ten seconds, by a thread of its own.
@@ -102,6 +103,9 @@ enum Command {
     /// Say who may log in to the XMPP endpoint.
     #[command(subcommand)]
     Account(account::Command),
+    /// Compile the plugin on standard input: what a host starts another of itself for.
+    #[command(name = COMPILER_COMMAND, hide = true)]
+    Compile(CompilerTask),
 }
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -120,12 +124,18 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     if let Some(command) = arguments.command {
+        let command = match command {
+            // Its limits are to hold from the beginning, so nothing is started before.
+            Command::Compile(task) => return Ok(task.run()),
+            command => command,
+        };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let code = runtime.block_on(async {
             match command {
                 Command::Account(command) => account::run(command),
                 Command::Fetch(arguments) => fetch::run(arguments).await,
                 Command::Plugin(command) => plugin::run(command).await,
+                Command::Compile(task) => Ok(task.run()),
             }
         });
         runtime.shutdown_timeout(Duration::from_millis(100));
@@ -136,6 +146,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         None => demo_defaults()?,
     };
     overrides(&mut config, &arguments)?;
+    config.compile.program = Some(this_program()?);
     // Keeps the log's writer: what is still queued is written when it is dropped.
     let _log = logging::start(&config.log)?;
     for warning in &config.warnings {
@@ -167,6 +178,12 @@ fn demo_defaults() -> Result<Config, Failure> {
     config.xmpp = Some(roster_host::demo::xmpp()?);
     config.admin.upload_token = Some(roster_host::demo::upload_token()?);
     Ok(config)
+}
+
+/// What compiles plugins: this program, even if another file has been put in the place of its own since it was started.
+fn this_program() -> std::io::Result<PathBuf> {
+    let own = Path::new("/proc/self/exe");
+    if own.exists() { Ok(own.to_owned()) } else { std::env::current_exe() }
 }
 
 fn overrides(config: &mut Config, arguments: &Arguments) -> Result<(), Failure> {

@@ -1,10 +1,12 @@
 //! The program with a configuration, and what ends any form of it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use roster_host::config::Config;
 use roster_host::{Host, descriptors};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 
 use super::{EXIT_UNFINISHED, Failure};
 
@@ -32,13 +34,23 @@ pub(super) async fn serve(config: &Config) -> Result<bool, Failure> {
 fn reload_on_hangup(host: &Host) -> Result<(), Failure> {
     let mut hangup = signal(SignalKind::hangup())?;
     let (swappers, sinks) = (host.swappers().to_vec(), host.sinks().to_vec());
-    tokio::spawn(async move {
-        while hangup.recv().await.is_some() {
-            // A plugin takes its time.
-            sinks.iter().for_each(|sink| sink.reopen());
-            for swapper in &swappers {
+    // A plugin takes its time, and nobody is to wait for another's. What is asked for meanwhile is one reload more.
+    let reloads = swappers.into_iter().map(|swapper| {
+        let wanted = Arc::new(Notify::new());
+        let told = Arc::clone(&wanted);
+        tokio::spawn(async move {
+            loop {
+                told.notified().await;
                 swapper.reload().await;
             }
+        });
+        wanted
+    });
+    let reloads: Vec<_> = reloads.collect();
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            sinks.iter().for_each(|sink| sink.reopen());
+            reloads.iter().for_each(|reload| reload.notify_one());
         }
     });
     Ok(())

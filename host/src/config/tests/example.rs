@@ -29,6 +29,7 @@ fn uncommented(marks: &[&str]) -> String {
 fn tables() -> Vec<(&'static str, &'static [&'static str])> {
     vec![
         ("", keys_of::<RawConfig>()),
+        ("compile", keys_of::<RawCompile>()),
         ("log", keys_of::<RawLog>()),
         ("http", keys_of::<RawHttp>()),
         ("http.tls", keys_of::<RawTls>()),

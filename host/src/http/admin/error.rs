@@ -43,6 +43,10 @@ pub(super) enum AdminError {
     TooManyStreams { limit: usize },
     #[error("a plugin is only taken where a token is configured (admin.token)")]
     TokenNeeded,
+    #[error("other components are being uploaded for this virtual host; try again")]
+    Uploads,
+    #[error("the host is stopping")]
+    Stopping,
     #[error("the swap ended in an internal error, see the log")]
     Swap,
     #[error("the metrics could not be written")]
@@ -66,7 +70,7 @@ impl AdminError {
             Self::Roster(RosterError::Store(_)) => StatusCode::INSUFFICIENT_STORAGE,
             Self::Roster(RosterError::Internal) | Self::Metrics | Self::Swap => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Roster(_) => StatusCode::BAD_GATEWAY,
-            Self::TooManyStreams { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManyStreams { .. } | Self::Uploads | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
@@ -88,7 +92,7 @@ impl IntoResponse for AdminError {
         match self {
             Self::Body(error) => error.headers(response),
             Self::Unauthorized => json::with_header(response, WWW_AUTHENTICATE, "Bearer"),
-            Self::TooManyStreams { .. } => json::with_header(response, RETRY_AFTER, "5"),
+            Self::TooManyStreams { .. } | Self::Uploads => json::with_header(response, RETRY_AFTER, "5"),
             _ => response,
         }
     }

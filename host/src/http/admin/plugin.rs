@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::{Admin, AdminError};
 use crate::http::body::{self, BodyLimits};
 use crate::http::{auth, json};
-use crate::plugin::{LONGEST_PLUGIN, PluginSource};
+use crate::plugin::PluginSource;
 use crate::swap::{Outcome, Receipt, Swapper};
 
 /// How long a component may take to arrive, in all and between two pieces.
@@ -84,15 +84,30 @@ pub(super) async fn upload(
         _ => {}
     }
     let swapper = which.swapper(&admin)?;
-    let limits = BodyLimits { size: usize::try_from(LONGEST_PLUGIN).unwrap_or(usize::MAX), pause: UPLOAD_PAUSE };
-    let bytes = body::read(request, limits, Instant::now() + UPLOAD_TIME).await?;
-    let source = PluginSource::Bytes { name: "(uploaded)".to_owned(), bytes: bytes.to_vec().into() };
-    detached(async move { swapper.swap("upload", source).await }).await
+    // Before the body is read, so that those who wait hold no memory.
+    let place = swapper.upload_place().ok_or(AdminError::Uploads)?;
+    let size = usize::try_from(swapper.longest_plugin()).unwrap_or(usize::MAX);
+    let limits = BodyLimits { size, pause: UPLOAD_PAUSE, setting: "compile.max_component" };
+    let bytes = tokio::select! {
+        bytes = body::read(request, limits, Instant::now() + UPLOAD_TIME) => bytes?,
+        () = swapper.stopped() => return Err(AdminError::Stopping),
+    };
+    let source = PluginSource::Bytes { name: "(uploaded)".to_owned(), bytes: bytes[..].into() };
+    drop(bytes);
+    detached(async move {
+        let _place = place;
+        swapper.swap("upload", source).await
+    })
+    .await
 }
 
 /// A swap that has begun ends, also if whoever asked for it goes away.
 async fn detached(swap: impl Future<Output = Receipt> + Send + 'static) -> Result<Response, AdminError> {
     let receipt = tokio::spawn(swap).await.map_err(|_| AdminError::Swap)?;
-    let status = if receipt.outcome == Outcome::Refused { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let status = match receipt.outcome {
+        Outcome::Refused if receipt.is_busy() => StatusCode::SERVICE_UNAVAILABLE,
+        Outcome::Refused => StatusCode::UNPROCESSABLE_ENTITY,
+        Outcome::Swapped | Outcome::Unchanged | Outcome::RolledBack => StatusCode::OK,
+    };
     Ok(json::answer(status, &receipt))
 }

@@ -5,23 +5,21 @@
 //! never the start.
 
 use std::fs;
-use std::hash::{Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use sha2::{Digest as _, Sha256};
 use tracing::{debug, warn};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::trusted;
+use super::{file_name, trusted};
 use crate::plugin::Digest;
 use crate::plugin::private_file::{self, Durable};
 
 /// The ends of our files' names, whole ones and those being written.
-const WHOLE: &str = ".code";
+pub(super) const WHOLE: &str = ".code";
 const PARTIAL: &str = ".part";
 /// A file that has been written for so long was left behind by a process that was killed.
 const ABANDONED: Duration = Duration::from_secs(60);
@@ -29,7 +27,7 @@ const ABANDONED: Duration = Duration::from_secs(60);
 /// Compiled plugins of one engine.
 pub(super) struct Cache {
     folder: PathBuf,
-    /// What the code was compiled for, shortened.
+    /// The fingerprint of what the code was compiled for.
     engine: String,
     most_bytes: u64,
     written: AtomicU64,
@@ -37,11 +35,8 @@ pub(super) struct Cache {
 
 impl Cache {
     /// Nothing is touched yet.
-    pub(super) fn new(folder: &Path, engine: &Engine, most_bytes: u64) -> Self {
-        let mut hasher = Stable(Sha256::new());
-        engine.precompile_compatibility_hash().hash(&mut hasher);
-        let engine = format!("{:016x}", hasher.finish());
-        Self { folder: folder.to_owned(), engine, most_bytes, written: AtomicU64::new(0) }
+    pub(super) fn new(folder: &Path, engine: &str, most_bytes: u64) -> Self {
+        Self { folder: folder.to_owned(), engine: engine.to_owned(), most_bytes, written: AtomicU64::new(0) }
     }
 
     /// The code of the component with this digest. Blocks for as long as reading takes.
@@ -50,7 +45,7 @@ impl Cache {
             warn!(folder = %self.folder.display(), %reason, "the compile cache is not used");
             return None;
         }
-        let name = self.name(digest);
+        let name = file_name(digest, &self.engine);
         let not_used = |reason: &dyn std::fmt::Display| {
             let file = self.folder.join(&name);
             warn!(file = %file.display(), %reason, "a compiled plugin is not used; it is compiled again");
@@ -60,27 +55,22 @@ impl Cache {
     }
 
     /// Keeps the code of the component with this digest, and removes what was not used for longest if it is too much.
-    pub(super) fn put(&self, digest: Digest, component: &Component) {
+    pub(super) fn put(&self, digest: Digest, code: Result<&[u8], &wasmtime::Error>) {
         // The folder was looked at when the component was looked for, and what is wrong with it said.
         if private_file::folder(&self.folder).is_err() {
             return;
         }
-        let name = self.name(digest);
+        let name = file_name(digest, &self.engine);
         let number = self.written.fetch_add(1, Ordering::Relaxed);
         let temporary = format!("{name}.{}-{number}{PARTIAL}", std::process::id());
-        let code = component.serialize();
         let code = code.map_err(|error| io::Error::other(error.to_string()));
-        match code.and_then(|code| private_file::write(&self.folder, &name, &temporary, &code, Durable::No)) {
+        match code.and_then(|code| private_file::write(&self.folder, &name, &temporary, code, Durable::No)) {
             Ok(()) => debug!(folder = %self.folder.display(), file = name, "plugin kept in the compile cache"),
             Err(error) => warn!(folder = %self.folder.display(), %error, "a compiled plugin cannot be kept"),
         }
         if let Err(error) = self.tidy() {
             warn!(folder = %self.folder.display(), %error, "the compile cache cannot be tidied");
         }
-    }
-
-    fn name(&self, digest: Digest) -> String {
-        format!("{digest}-{}{WHOLE}", self.engine)
     }
 
     /// Removes the oldest files beyond what the folder may hold, and what killed processes left.
@@ -116,19 +106,5 @@ fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
-    }
-}
-
-/// A hash that is the same in every process. The standard library does not promise that of its own.
-struct Stable(Sha256);
-
-impl Hasher for Stable {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    fn finish(&self) -> u64 {
-        let digest: [u8; 32] = self.0.clone().finalize().into();
-        digest.first_chunk().map_or(0, |beginning| u64::from_be_bytes(*beginning))
     }
 }

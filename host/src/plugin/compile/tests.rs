@@ -19,6 +19,11 @@ fn component(stamp: u8) -> PluginBytes {
     PluginBytes { name: format!("component {stamp}"), bytes: bytes.into(), digest, version: None }
 }
 
+/// Compiles in this process, as the tests of a library can.
+fn unlimited(engine: Engine) -> Compiler {
+    Compiler::new(engine, CompileConfig::default())
+}
+
 struct Folder {
     _parent: TempDir,
     path: PathBuf,
@@ -37,7 +42,7 @@ impl Folder {
     }
 
     fn compiler_with(&self, size: u64) -> Compiler {
-        Compiler::cached(Engine::default(), &PluginCacheConfig { folder: self.path.clone(), size })
+        unlimited(Engine::default()).cached(&PluginCacheConfig { folder: self.path.clone(), size })
     }
 
     /// The files, once there are as many as expected and none is being written.
@@ -77,13 +82,13 @@ async fn a_component_is_compiled_once_per_machine_and_loaded_once_per_process() 
     assert_eq!(from(&folder.compiler(), 1).await, CodeFrom::Cache);
     assert_eq!(from(&folder.compiler(), 2).await, CodeFrom::Compiler, "another component");
     let other = wasmtime::Config::new().epoch_interruption(true).to_owned();
-    let other = Compiler::cached(Engine::new(&other).unwrap(), &PluginCacheConfig::new(folder.path.clone()));
+    let other = unlimited(Engine::new(&other).unwrap()).cached(&PluginCacheConfig::new(folder.path.clone()));
     assert_eq!(from(&other, 1).await, CodeFrom::Compiler, "another engine");
 }
 
 #[tokio::test]
 async fn two_who_want_the_same_wait_for_one_compilation() {
-    let compiler = Compiler::new(Engine::default());
+    let compiler = unlimited(Engine::default());
     let component = component(1);
     let both = tokio::join!(compiler.compile(&component, Urgency::Swap), compiler.compile(&component, Urgency::Swap));
     let mut from = [both.0.unwrap().code_from(), both.1.unwrap().code_from()];
@@ -200,7 +205,7 @@ async fn what_was_not_used_for_longest_goes_first_and_leftovers_go_too() {
 
 #[tokio::test]
 async fn what_is_no_component_is_refused_by_name() {
-    let compiler = Compiler::new(Engine::default());
+    let compiler = unlimited(Engine::default());
     for (bytes, expected) in [
         (&b""[..], "plugin it: not a WebAssembly component: it is not WebAssembly"),
         (b"\0asm\x01\0\0\0", "plugin it: not a WebAssembly component: it is a core module"),

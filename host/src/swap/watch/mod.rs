@@ -33,6 +33,8 @@ use crate::plugin::{Digest, PluginSource};
 const LOOK: Duration = Duration::from_secs(1);
 /// Modules that were refused and are remembered.
 const MOST_REFUSED: usize = 16;
+/// How often a module is tried again when others are at work for so long that it is turned away.
+const MOST_WAITS: usize = 10;
 
 /// Swaps when `path` changes, until the swapper is dropped; not to what was `tried` already. Must be called within a Tokio runtime.
 pub(super) fn start(swapper: &Arc<Swapper>, path: PathBuf, tried: Digest) {
@@ -75,7 +77,7 @@ struct Tried {
 
 /// Tries what is in the file, unless that was tried before.
 async fn swap(swapper: &Swapper, path: &Path, tried: &mut Tried) {
-    match PluginSource::File(path.to_owned()).read().await {
+    match PluginSource::File(path.to_owned()).read_within(swapper.longest_plugin()).await {
         Ok(bytes) if bytes.digest == tried.last => {}
         Ok(bytes) if tried.refused.contains(&bytes.digest) => {
             info!(file = %path.display(), digest = %bytes.digest, "the plugin's file has what was refused before; it is left alone");
@@ -83,7 +85,14 @@ async fn swap(swapper: &Swapper, path: &Path, tried: &mut Tried) {
         }
         Ok(bytes) => {
             tried.last = bytes.digest;
-            if swapper.swap_to("watch", bytes).await.outcome == Outcome::Refused {
+            let mut receipt = swapper.swap_to("watch", bytes.clone()).await;
+            for _ in 0..MOST_WAITS {
+                if !receipt.is_busy() || swapper.is_stopping() {
+                    break;
+                }
+                receipt = swapper.swap_to("watch", bytes.clone()).await;
+            }
+            if receipt.outcome == Outcome::Refused && !receipt.is_busy() {
                 if tried.refused.len() == MOST_REFUSED {
                     tried.refused.pop_front();
                 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use roster_host::config::HostConfig;
+use roster_host::config::{CompileConfig, HostConfig};
 use roster_host::conformance::{self, Suite};
 use roster_host::http_client::HttpClient;
 use roster_host::metrics::Metrics;
@@ -43,7 +43,7 @@ pub(super) enum Checked {
 
 /// Checks a component.
 pub(super) async fn check(arguments: Arguments) -> Result<Checked, Failure> {
-    let host = arguments.setup.host()?;
+    let (host, compile) = arguments.setup.host()?;
     let own_cases = arguments.cases.as_deref().map(Suite::read).transpose()?;
     let named = match arguments.protocol.as_deref() {
         None | Some("none") => None,
@@ -54,7 +54,7 @@ pub(super) async fn check(arguments: Arguments) -> Result<Checked, Failure> {
     };
     let mut report = Report::new(arguments.file.display().to_string());
     let mut unknown = false;
-    if let Some((engine, bytes, compiled)) = fits(&arguments, &host, &mut report).await? {
+    if let Some((engine, bytes, compiled)) = fits(&arguments, &host, &compile, &mut report).await? {
         let suite = match own_cases.or(named) {
             Some(suite) => Some(suite),
             None if arguments.protocol.is_some() => None,
@@ -98,11 +98,12 @@ pub(super) async fn check(arguments: Arguments) -> Result<Checked, Failure> {
 async fn fits(
     arguments: &Arguments,
     host: &HostConfig,
+    compile: &CompileConfig,
     report: &mut Report,
 ) -> Result<Option<(PluginEngine, PluginBytes, CompiledPlugin)>, Failure> {
-    let engine = engine(&host.limits)?;
+    let engine = engine(&host.limits, compile)?;
     // A file that is not there says nothing about a plugin.
-    let bytes = PluginSource::File(arguments.file.clone()).read().await?;
+    let bytes = PluginSource::File(arguments.file.clone()).read_within(compile.max_component).await?;
     report.good("read", format!("{} bytes, SHA-256 {}", bytes.bytes.len(), bytes.digest));
     let compiled = match engine.compile(&bytes, Urgency::Start).await {
         Ok(compiled) => compiled,
@@ -119,7 +120,7 @@ async fn fits(
             return Ok(None);
         }
     }
-    let other = PluginSource::configured(arguments.against.as_deref()).read().await?;
+    let other = PluginSource::configured(arguments.against.as_deref()).read_within(compile.max_component).await?;
     let others = engine.compile(&other, Urgency::Start).await?;
     let more = missing(compiled.imports(), others.imports());
     let fewer = missing(others.imports(), compiled.imports());

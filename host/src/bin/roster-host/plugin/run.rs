@@ -42,13 +42,13 @@ pub(crate) struct Arguments {
 pub(super) async fn run(arguments: Arguments) -> Result<bool, Failure> {
     let user = Username::new(&arguments.user)?;
     let is_configured = arguments.setup.is_configured();
-    let mut host = arguments.setup.host()?;
+    let (mut host, compile) = arguments.setup.host()?;
     host.settings.extend(arguments.url.map(|url| ("http_roster_url".to_owned(), url)));
     host.plugin = Some(arguments.file);
     let allowed = allow(&mut host, is_configured);
     let known = arguments.roster.map(|path| known(path, host.store.max_contacts)).transpose()?;
 
-    let engine = engine(&host.limits)?;
+    let engine = engine(&host.limits, &compile)?;
     let (plugin, client) = check::load_plugin(&engine, &host, &Metrics::new()).await?;
     let wire = Wire::new(client, &host.client);
     let stage = plugin.staged(Network::Own(Arc::clone(&wire) as _));

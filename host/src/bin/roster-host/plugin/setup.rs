@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use roster_host::config::{Config, HostConfig, LimitsConfig};
+use roster_host::config::{CompileConfig, Config, HostConfig, LimitsConfig};
 use roster_host::plugin::{EngineSize, LoadError, PluginEngine};
 use roster_jid::DomainName;
 
-use crate::Failure;
+use crate::{Failure, this_program};
 
 /// Where settings and limits come from.
 #[derive(clap::Args)]
@@ -28,29 +28,30 @@ impl Setup {
         self.config.is_some()
     }
 
-    /// The virtual host that the plugin is tried for.
-    pub(super) fn host(&self) -> Result<HostConfig, Failure> {
-        let mut host = match &self.config {
+    /// The virtual host that the plugin is tried for, and what compiling it may cost.
+    pub(super) fn host(&self) -> Result<(HostConfig, CompileConfig), Failure> {
+        let (mut host, mut compile) = match &self.config {
             Some(path) => {
                 let config = Config::load(path)?;
                 let wanted =
                     |host: &HostConfig| self.domain.as_ref().is_none_or(|domain| domain.as_str() == host.domain);
                 let found = config.hosts.into_iter().find(wanted);
-                found.ok_or_else(|| format!("{}: no such [[host]]", path.display()))?
+                (found.ok_or_else(|| format!("{}: no such [[host]]", path.display()))?, config.compile)
             }
-            None => HostConfig {
-                domain: self.domain.as_ref().map_or("example.com", DomainName::as_str).to_owned(),
-                ..HostConfig::default()
-            },
+            None => {
+                let domain = self.domain.as_ref().map_or("example.com", DomainName::as_str).to_owned();
+                (HostConfig { domain, ..HostConfig::default() }, CompileConfig::default())
+            }
         };
         host.settings.extend(self.settings.iter().cloned());
-        Ok(host)
+        compile.program = Some(this_program()?);
+        Ok((host, compile))
     }
 }
 
 /// An engine for a few calls at a time.
-pub(super) fn engine(limits: &LimitsConfig) -> Result<PluginEngine, LoadError> {
-    PluginEngine::new(EngineSize { instances: 8, memory: limits.max_memory })
+pub(super) fn engine(limits: &LimitsConfig, compile: &CompileConfig) -> Result<PluginEngine, LoadError> {
+    Ok(PluginEngine::new(EngineSize { instances: 8, memory: limits.max_memory })?.with_compiler(compile))
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
