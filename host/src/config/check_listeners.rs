@@ -41,14 +41,49 @@ fn http(raw: RawHttp, at: &At<'_>) -> HttpConfig {
     let no_token = raw.token.is_absent() && raw.token_file.is_absent();
     let no_tls = raw.tls.is_absent();
     let at_tls = at.key("tls");
+    let max_body = at.size("max_body", raw.max_body, defaults.max_body, 1..=GIB);
+    let body_memory = defaults.body_memory.max(max_body.saturating_mul(2));
+    let least = u64::try_from(max_body).unwrap_or(GIB);
     let http = HttpConfig {
         listen: at.get("listen", raw.listen).map_or(defaults.listen, |listen| listen.0),
         token: at.secret("token", raw.token, raw.token_file, Kind::BearerToken),
-        max_body: at.size("max_body", raw.max_body, defaults.max_body, 1..=GIB),
+        max_body,
         request_timeout: at.wait("request_timeout", raw.request_timeout, defaults.request_timeout),
         header_timeout: at.wait("header_timeout", raw.header_timeout, defaults.header_timeout),
         max_connections: at.count("max_connections", raw.max_connections, defaults.max_connections, 1..=MANY),
+        max_connections_per_address: at.count(
+            "max_connections_per_address",
+            raw.max_connections_per_address,
+            defaults.max_connections_per_address,
+            1..=MANY,
+        ),
+        connections_per_second: at.count(
+            "connections_per_second",
+            raw.connections_per_second,
+            defaults.connections_per_second,
+            0..=MANY,
+        ),
+        handshakes_per_second: at.count(
+            "handshakes_per_second",
+            raw.handshakes_per_second,
+            defaults.handshakes_per_second,
+            0..=MANY,
+        ),
+        max_handshakes: at.count("max_handshakes", raw.max_handshakes, defaults.max_handshakes, 1..=MANY),
         max_requests: at.count("max_requests", raw.max_requests, defaults.max_requests, 1..=MANY),
+        max_requests_per_address: at.count(
+            "max_requests_per_address",
+            raw.max_requests_per_address,
+            defaults.max_requests_per_address,
+            1..=MANY,
+        ),
+        body_memory: at.size("body_memory", raw.body_memory, body_memory, least..=64 * GIB),
+        overhead_per_second: at.count(
+            "overhead_per_second",
+            raw.overhead_per_second,
+            defaults.overhead_per_second,
+            0..=MANY,
+        ),
         cors_origins: at.list("cors_origins", raw.cors_origins).unwrap_or(defaults.cors_origins),
         tls: at_tls.section(raw.tls).and_then(|raw| tls(raw, &at_tls)),
     };

@@ -30,6 +30,13 @@ pub(super) fn limits(raw: RawClientLimits, at: &At<'_>) -> ClientLimits {
             d.connections_per_address,
             1..=MANY,
         ),
+        connections_per_second: at.count(
+            "connections_per_second",
+            raw.connections_per_second,
+            d.connections_per_second,
+            0..=MANY,
+        ),
+        handshakes: at.count("max_handshakes", raw.max_handshakes, d.handshakes, 1..=MANY),
         stanza_before_login: stanza("max_stanza_before_login", raw.max_stanza_before_login, d.stanza_before_login),
         stanza: stanza("max_stanza", raw.max_stanza, d.stanza),
         bytes_per_second: bytes("bytes_per_second", raw.bytes_per_second, d.bytes_per_second, 0),

@@ -3,13 +3,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    AccountsConfig, CompileConfig, Origin, OriginError, PluginCacheConfig, ProcessLimits, Secret, XmppCertificate,
-    XmppConfig,
+    AccountsConfig, AdminConfig, CompileConfig, HttpConfig, Origin, OriginError, PluginCacheConfig, ProcessLimits,
+    Secret, XmppCertificate, XmppConfig,
 };
 
 /// Everything the operator can set.
@@ -96,102 +95,6 @@ pub struct LogConfig {
 impl Default for LogConfig {
     fn default() -> Self {
         Self { filter: "info".into(), format: LogFormat::Text }
-    }
-}
-
-/// `[http]`: where the application posts its refreshes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpConfig {
-    /// `listen`: plain HTTP. `None` when the operator set it to `"off"`.
-    pub listen: Option<SocketAddr>,
-    /// `[http.tls]`
-    pub tls: Option<TlsConfig>,
-    /// `token` or `token_file`: the bearer token the application must send.
-    pub token: Option<Secret>,
-    /// `max_body`: the longest request body, bytes, default 4 MiB: what a plugin can read within the default of its
-    /// `max_memory`.
-    pub max_body: usize,
-    /// `request_timeout`: every request is answered within it; users not done by then count as errors.
-    pub request_timeout: Duration,
-    /// `header_timeout`: how long a client may take to send a request's head, and how long a connection may idle.
-    pub header_timeout: Duration,
-    /// `max_connections`: open at once, on all listeners of the refresh route together.
-    pub max_connections: usize,
-    /// `max_requests`: refresh requests worked on at once; one more is answered 503 with `Retry-After`.
-    pub max_requests: usize,
-    /// `cors_origins`: browser origins that may call the route, such as `https://app.example.org`.
-    pub cors_origins: Vec<Origin>,
-}
-
-impl Default for HttpConfig {
-    fn default() -> Self {
-        Self {
-            listen: Some(SocketAddr::from(([127, 0, 0, 1], 5280))),
-            tls: None,
-            token: None,
-            max_body: 4 << 20,
-            request_timeout: Duration::from_secs(60),
-            header_timeout: Duration::from_secs(15),
-            max_connections: 1024,
-            max_requests: 64,
-            cors_origins: Vec::new(),
-        }
-    }
-}
-
-/// `[http.tls]`: HTTPS for the refresh route.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsConfig {
-    /// `listen`, default 127.0.0.1:5281.
-    pub listen: SocketAddr,
-    /// `certificate`: PEM file, the chain with the leaf first.
-    pub certificate: PathBuf,
-    /// `key`: PEM file.
-    pub key: PathBuf,
-    /// `reload_interval`: how often the two files are looked at for a change, default 5 s.
-    pub reload_interval: Duration,
-}
-
-impl TlsConfig {
-    /// HTTPS with these two files and the defaults for the rest.
-    pub fn new(certificate: PathBuf, key: PathBuf) -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 5281)),
-            certificate,
-            key,
-            reload_interval: Duration::from_secs(5),
-        }
-    }
-}
-
-/// `[admin]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AdminConfig {
-    /// `listen`, default 127.0.0.1:5282. `None` when the operator set it to `"off"`.
-    pub listen: Option<SocketAddr>,
-    /// `token` or `token_file`: asked for on every route but `/healthz` and `/readyz`. Needed when `listen` is not
-    /// a loopback address.
-    pub token: Option<Secret>,
-    /// Asked for by the upload of a plugin where there is no `token`. There is no key for it: for the demo.
-    pub upload_token: Option<Secret>,
-    /// `event_buffer`: how many roster events are remembered for readers of `/events` that are slow or come back.
-    pub event_buffer: usize,
-    /// `event_buffer_bytes`: what these may take together, default 16 MiB; the newest is always remembered.
-    pub event_buffer_bytes: usize,
-    /// `max_streams`: readers of `/events` at once.
-    pub max_streams: usize,
-}
-
-impl Default for AdminConfig {
-    fn default() -> Self {
-        Self {
-            listen: Some(SocketAddr::from(([127, 0, 0, 1], 5282))),
-            token: None,
-            upload_token: None,
-            event_buffer: 1024,
-            event_buffer_bytes: 16 << 20,
-            max_streams: 32,
-        }
     }
 }
 

@@ -84,7 +84,14 @@ pub(super) struct RawHttp {
     pub(super) request_timeout: Given<Duration>,
     pub(super) header_timeout: Given<Duration>,
     pub(super) max_connections: Given<Whole>,
+    pub(super) max_connections_per_address: Given<Whole>,
+    pub(super) connections_per_second: Given<Whole>,
+    pub(super) handshakes_per_second: Given<Whole>,
+    pub(super) max_handshakes: Given<Whole>,
     pub(super) max_requests: Given<Whole>,
+    pub(super) max_requests_per_address: Given<Whole>,
+    pub(super) body_memory: Given<Size>,
+    pub(super) overhead_per_second: Given<Whole>,
     pub(super) cors_origins: List<Origin>,
     pub(super) tls: Table<RawTls>,
 }
@@ -229,6 +236,8 @@ pub(super) struct RawXmpp {
 pub(super) struct RawClientLimits {
     pub(super) max_connections: Given<Whole>,
     pub(super) max_connections_per_address: Given<Whole>,
+    pub(super) connections_per_second: Given<Whole>,
+    pub(super) max_handshakes: Given<Whole>,
     pub(super) max_stanza: Given<Size>,
     pub(super) max_stanza_before_login: Given<Size>,
     pub(super) bytes_per_second: Given<Size>,

@@ -33,6 +33,8 @@ pub(super) enum Fault {
     LongTarget(usize),
     #[error("the head of the request has more than {bytes} bytes or {fields} headers")]
     LongHead { bytes: usize, fields: usize },
+    #[error("{0} requests of this address are not answered yet, no more are taken now (http.max_requests_per_address)")]
+    TooManyRequests(usize),
 }
 
 impl Fault {
@@ -54,6 +56,7 @@ impl Fault {
             Self::Parent => StatusCode::NOT_FOUND,
             Self::LongTarget(_) => StatusCode::URI_TOO_LONG,
             Self::LongHead { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::TooManyRequests(_) => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_REQUEST,
         }
     }

@@ -3,13 +3,13 @@
 //! The map, from the socket inwards:
 //!
 //! - [`server`]: binds every address or says which one it cannot have; starts and stops everything;
-//! - [`listener`]: accepts connections, no more than allowed; over TLS with what [`crate::tls`] has; [`connection`]: one
-//!   connection, its timeouts, its graceful end;
-//! - [`wire`]: a body for what hyper answers by itself; [`well_formed`] and [`target`]: what holds for every request, and
-//!   one spelling for each path; [`fault`]: what can be wrong with one;
+//! - [`connection`]: accepts connections, no more than allowed; over TLS with what [`crate::tls`] has; one connection, its
+//!   timeouts, its share of everything, its graceful end, and a body for what hyper answers by itself;
+//! - [`well_formed`] and [`target`]: what holds for every request, and one spelling for each path; [`fault`]: what can be
+//!   wrong with one;
 //! - [`request_log`]: one log line, one count and one id for every request;
 //! - [`refresh_route`]: `POST /roster_admin/refresh` and `GET /roster_admin/refresh/{user}`, with [`cors`], [`auth`],
-//!   [`body`] (size and time) and [`refusal`] (every answer the plugin does not write);
+//!   [`body`] (size, time and memory) and [`refusal`] (every answer the plugin does not write);
 //! - [`admin`]: health, metrics, cached rosters, sessions, events;
 //! - [`virtual_hosts`]: which domain a request is for.
 //!
@@ -23,7 +23,6 @@ mod connection;
 mod cors;
 mod fault;
 mod json;
-mod listener;
 mod paths;
 mod refresh_route;
 mod refusal;
@@ -32,7 +31,6 @@ mod server;
 mod target;
 mod virtual_hosts;
 mod well_formed;
-mod wire;
 
 #[cfg(test)]
 mod tests;

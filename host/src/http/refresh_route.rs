@@ -3,6 +3,7 @@
 //! What a request means and what is answered is the plugin's business ([`crate::rosters`] asks it). The host's business is
 //! here: who may ask, how much at once, how long it may take, and that every answer is JSON.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,13 +14,14 @@ use axum::extract::{Path, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderValue, ORIGIN};
 use http::{Method, StatusCode};
-use tokio::sync::Semaphore;
+use roster_xmpp::peers::{Share, Shares};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, warn};
 
-use super::body::{self, BodyLimits};
+use super::body::{self, BodyLimits, BodyMemory};
 use super::cors::Cors;
 use super::refusal::Refusal;
 use super::{VirtualHosts, auth, paths};
@@ -39,6 +41,8 @@ struct RefreshRoute {
     /// One permit for every request that is worked on.
     places: Semaphore,
     max_requests: usize,
+    /// Of these, how many one address may have: the others are left for others.
+    shares: Arc<Shares>,
 }
 
 /// The service of the refresh listeners, but for the log and the counts of its requests.
@@ -47,10 +51,16 @@ pub(super) fn router(config: &HttpConfig, hosts: VirtualHosts) -> Router {
         hosts,
         cors: Cors::new(&config.cors_origins),
         token: config.token.clone(),
-        body: BodyLimits { size: config.max_body, pause: config.header_timeout, setting: "http.max_body" },
+        body: BodyLimits {
+            size: config.max_body,
+            pause: config.header_timeout,
+            setting: "http.max_body",
+            memory: BodyMemory::new(config.body_memory, config.max_body),
+        },
         request_timeout: config.request_timeout,
         places: Semaphore::new(config.max_requests),
         max_requests: config.max_requests,
+        shares: Shares::new(config.max_requests - config.max_requests / 4),
     });
     // `any`, and the method looked at by hand: axum answers HEAD with what it has for GET, and here a GET does something.
     Router::new()
@@ -64,8 +74,13 @@ pub(super) fn router(config: &HttpConfig, hosts: VirtualHosts) -> Router {
 /// Token and CORS. A preflight request never carries a token; it does nothing either.
 async fn gate(State(route): State<Arc<RefreshRoute>>, request: Request, next: Next) -> Response {
     let origin = route.cors.allowed(request.headers());
-    let passes = request.method() == Method::OPTIONS || auth::passes(route.token.as_ref(), request.headers());
-    let mut response = if passes { next.run(request).await } else { Refusal::Unauthorized.into_response() };
+    let mut response = match request.method() == &Method::OPTIONS {
+        true => next.run(request).await,
+        false if !auth::passes(route.token.as_ref(), request.headers()) => Refusal::Unauthorized.into_response(),
+        // A browser keeps the answer from a page of another site, but it sends the request.
+        false if origin.is_none() && request.headers().contains_key(ORIGIN) => Refusal::Origin.into_response(),
+        false => next.run(request).await,
+    };
     route.cors.mark(&mut response, origin);
     response
 }
@@ -77,12 +92,14 @@ async fn batch(State(route): State<Arc<RefreshRoute>>, request: Request) -> Resp
     }
     let rosters = Arc::clone(route.hosts.for_request(&request));
     let times = Times::from_now(route.request_timeout);
-    route
-        .work(times, async {
-            let body = body::read(request, route.body, times.body).await?;
-            Ok(rosters.refresh_request(body, times.refresh).await?)
-        })
-        .await
+    let peer = body::peer(&request);
+    let work = async {
+        // Whoever sends slowly takes no place from others.
+        let body = body::read(request, &route.body, times.body).await?;
+        let _place = route.place(peer)?;
+        Ok(rosters.refresh_request(body.bytes.clone(), times.refresh).await?)
+    };
+    route.answer(times, work).await
 }
 
 /// `GET /roster_admin/refresh/{user}`; axum has percent-decoded the name, once.
@@ -97,7 +114,12 @@ async fn single(
     let Ok(Path(user)) = user else { return Refusal::Path.into_response() };
     let rosters = Arc::clone(route.hosts.for_request(&request));
     let times = Times::from_now(route.request_timeout);
-    route.work(times, async { Ok(rosters.refresh_request_for(&user, times.refresh).await?) }).await
+    let peer = body::peer(&request);
+    let work = async {
+        let _place = route.place(peer)?;
+        Ok(rosters.refresh_request_for(&user, times.refresh).await?)
+    };
+    route.answer(times, work).await
 }
 
 /// When what has to be done.
@@ -129,14 +151,18 @@ impl RefreshRoute {
         Some(preflight.flatten().unwrap_or_else(|| Refusal::Method(method).into_response()))
     }
 
-    /// Does `work` if there is a free place, for as long as a request may take.
-    async fn work(&self, times: Times, work: impl Future<Output = Result<Answer, Refusal>>) -> Response {
-        let result = match self.places.try_acquire() {
-            Err(_) => Err(Refusal::Busy { limit: self.max_requests }),
-            Ok(_place) => match timeout_at(times.answer, work).await {
-                Err(_) => Err(Refusal::Deadline(self.request_timeout)),
-                Ok(result) => result.and_then(response),
-            },
+    /// A free place for a request of `peer`.
+    fn place(&self, peer: IpAddr) -> Result<(SemaphorePermit<'_>, Share), Refusal> {
+        let busy = || Refusal::Busy { limit: self.max_requests };
+        let share = self.shares.take(peer).ok_or_else(busy)?;
+        Ok((self.places.try_acquire().map_err(|_| busy())?, share))
+    }
+
+    /// The answer that `work` comes to in the time that a request may take.
+    async fn answer(&self, times: Times, work: impl Future<Output = Result<Answer, Refusal>>) -> Response {
+        let result = match timeout_at(times.answer, work).await {
+            Err(_) => Err(Refusal::Deadline(self.request_timeout)),
+            Ok(result) => result.and_then(response),
         };
         result.unwrap_or_else(|refusal| {
             match &refusal {

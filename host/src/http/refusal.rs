@@ -21,11 +21,15 @@ pub(super) enum Refusal {
     Method(&'static str),
     #[error("the header \"Authorization: Bearer ...\" with the configured token is needed (http.token)")]
     Unauthorized,
+    #[error("web pages of this origin may not call here (the request has an Origin header; http.cors_origins)")]
+    Origin,
     #[error("the username in the path is not UTF-8 once percent-decoded")]
     Path,
     #[error(transparent)]
     Body(#[from] BodyError),
-    #[error("{limit} refresh requests are being worked on, no more are taken now (http.max_requests)")]
+    #[error(
+        "{limit} refresh requests are being worked on, or three quarters of so many of this address; no more are taken now (http.max_requests)"
+    )]
     Busy { limit: usize },
     #[error("the request was not done within {0:?} (http.request_timeout)")]
     Deadline(Duration),
@@ -54,6 +58,7 @@ impl Refusal {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Origin => StatusCode::FORBIDDEN,
             Self::Path => StatusCode::BAD_REQUEST,
             Self::Body(error) => error.status(),
             Self::Busy { .. } | Self::Call(CallError::Busy { .. } | CallError::NoRoom { .. }) => {

@@ -8,20 +8,19 @@ use axum::{Router, middleware};
 use prometheus_client::collector::Collector;
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::admin::{self, Readiness};
-use super::connection::{Connections, Service};
+use super::connection::{Connections, Crowd, Listener, Service};
 use super::json::{self, ErrorBody};
-use super::listener::Listener;
 use super::request_log::{self, Recorder};
 use super::{VirtualHosts, body, refresh_route, refusal, well_formed};
 use crate::config::{AdminConfig, HttpConfig};
-use crate::descriptors::{ADMIN_CONNECTIONS, For};
+use crate::descriptors::For;
 use crate::metrics::Metrics;
 use crate::sinks::EventStream;
 use crate::swap::Swapper;
@@ -182,14 +181,14 @@ impl Server {
 
         let idle = http.header_timeout;
         let refresh_stop = CancellationToken::new();
-        let places = Arc::new(Semaphore::new(http.max_connections));
+        let crowd = Crowd::new(&http, &app.metrics);
         let refresh = refresh_route::router(&http, app.hosts.clone());
         let recorder = Recorder { metrics: Arc::clone(&app.metrics), quiet: false };
         let mut open = |socket: TcpListener, tls: Option<TlsAcceptor>, others: Router| {
             let others = others.layer(middleware::from_fn_with_state(refusal::body as ErrorBody, json::only));
             let service = service(refresh.clone().merge(others), refusal::body, recorder.clone());
-            let connections = Arc::new(Connections::new(service, tls, idle, true));
-            let listener = Listener { socket, connections, places: Arc::clone(&places), wants: Some(For::Refresh) };
+            let connections = Arc::new(Connections::new(service, tls, idle, true, Arc::clone(&crowd)));
+            let listener = Listener { socket, connections, wants: Some(For::Refresh) };
             refresh_listeners.spawn(listener.run(refresh_stop.clone()));
         };
         if let Some(socket) = plain {
@@ -203,13 +202,13 @@ impl Server {
         let admin_stop = CancellationToken::new();
         let readiness = app.readiness.clone();
         if let Some(socket) = admin_socket {
-            let places = Arc::new(Semaphore::new(ADMIN_CONNECTIONS + admin_config.max_streams));
+            let crowd = Crowd::of_admin(&http, admin_config.max_streams, &app.metrics);
             let recorder = Recorder { metrics: Arc::clone(&app.metrics), quiet: true };
             let router: Router = admin::router(&admin_config, app, admin_stop.clone());
             let router = router.layer(middleware::from_fn_with_state(admin::error_body as ErrorBody, json::only));
             let service = service(router, admin::error_body, recorder);
-            let connections = Arc::new(Connections::new(service, None, idle, false));
-            admin_listener.spawn(Listener { socket, connections, places, wants: None }.run(admin_stop.clone()));
+            let connections = Arc::new(Connections::new(service, None, idle, false, crowd));
+            admin_listener.spawn(Listener { socket, connections, wants: None }.run(admin_stop.clone()));
         }
 
         // An error says that the sender is gone.

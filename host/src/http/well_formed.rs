@@ -9,7 +9,7 @@ use std::net::Ipv6Addr;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::header::{HOST, TRANSFER_ENCODING};
+use http::header::{HOST, RETRY_AFTER, TRANSFER_ENCODING};
 use http::{HeaderMap, Version};
 
 use super::fault::{Fault, shortened};
@@ -31,7 +31,13 @@ pub(super) fn examine(request: &mut Request) {
 pub(super) async fn refuse(State(body): State<json::ErrorBody>, request: Request, next: Next) -> Response {
     match request.extensions().get::<Fault>() {
         None => next.run(request).await,
-        Some(fault) => json::error(fault.status(), body, &fault.to_string()),
+        Some(fault) => {
+            let response = json::error(fault.status(), body, &fault.to_string());
+            match fault {
+                Fault::TooManyRequests(_) => json::with_header(response, RETRY_AFTER, "1"),
+                _ => response,
+            }
+        }
     }
 }
 

@@ -36,6 +36,7 @@ pub struct Metrics {
     instances: Family<InstanceLabels, Counter>,
     events_lost: Family<SinkLabels, Counter>,
     requests: Family<RequestLabels, Counter>,
+    connections_refused: Family<LimitLabels, Counter>,
     swaps: Family<SwapLabels, Counter>,
     certificates: Family<ListenerLabels, Gauge>,
     generations: Generations,
@@ -84,6 +85,11 @@ struct RequestLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LimitLabels {
+    limit: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SwapLabels {
     domain: String,
     trigger: &'static str,
@@ -112,6 +118,7 @@ impl Metrics {
             instances: Family::default(),
             events_lost: Family::default(),
             requests: Family::default(),
+            connections_refused: Family::default(),
             swaps: Family::default(),
             certificates: Family::default(),
             generations: Generations::default(),
@@ -137,6 +144,11 @@ impl Metrics {
             self.events_lost.clone(),
         );
         registry.register("http_requests", "HTTP requests answered", self.requests.clone());
+        registry.register(
+            "http_connections_refused",
+            "HTTP connections closed because of a limit for one address (the key)",
+            self.connections_refused.clone(),
+        );
         registry.register("plugin_swaps", "Attempts to swap the plugin, by outcome and last step", self.swaps.clone());
         registry.register_with_unit(
             "certificate_expiry_timestamp",
@@ -200,5 +212,10 @@ impl Metrics {
     /// A request was answered.
     pub fn request(&self, route: &'static str, status: u16) {
         self.requests.get_or_create(&RequestLabels { route, status }).inc();
+    }
+
+    /// A connection was closed because of the limit with this key.
+    pub fn connection_refused(&self, limit: &'static str) {
+        self.connections_refused.get_or_create(&LimitLabels { limit }).inc();
     }
 }

@@ -84,6 +84,7 @@ async fn serve() {
         ..EndpointConfig::default()
     };
     config.limits.connections_per_address = 100_000;
+    config.limits.connections_per_second = 0;
     config.timeouts.login = Duration::from_secs(300);
     let made = rcgen::generate_simple_self_signed(vec!["example.com".to_owned()]).unwrap();
     let certificate = CertificateDer::from(made.cert.der().to_vec());

@@ -54,6 +54,12 @@ pub struct ClientLimits {
     pub connections: usize,
     /// Connections at once from one address (of IPv6, from one /64). Default: 200.
     pub connections_per_address: usize,
+    /// Connections from one address (of IPv6, from one /64) per second in the long run, and ten times as many at once; more are
+    /// closed unread. Zero: as many as it likes. Default: 50.
+    pub connections_per_second: u32,
+    /// TLS handshakes under way at once, of which one address may have a quarter; more wait, and one that takes long makes room.
+    /// Default: 256.
+    pub handshakes: usize,
     /// One stanza before login. Default: 10 kB, 16 deep.
     pub stanza_before_login: StanzaLimits,
     /// One stanza. Default: 256 kB, 64 deep.
@@ -92,6 +98,8 @@ impl Default for ClientLimits {
         Self {
             connections: 10_000,
             connections_per_address: 200,
+            connections_per_second: 50,
+            handshakes: 256,
             stanza_before_login: StanzaLimits { bytes: 10_000, depth: 16 },
             stanza: StanzaLimits { bytes: 256_000, depth: 64 },
             bytes_per_second: 64_000,

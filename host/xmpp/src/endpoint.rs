@@ -20,7 +20,7 @@ use crate::client_log::ClientLog;
 use crate::config::EndpointConfig;
 use crate::counters::Counters;
 use crate::memory::Memory;
-use crate::net::listen::{Places, accept};
+use crate::net::listen::{Handshakes, Places, accept};
 use crate::net::websocket::{self, Web};
 use crate::sasl::Throttle;
 use crate::session::connection::{Hosted, Shared, Tls};
@@ -108,6 +108,7 @@ impl Endpoint {
             domains: domains.into_iter().map(by_name).collect::<HashMap<_, _>>(),
             counters,
             client_log,
+            handshakes: Handshakes::new(&config.limits),
             throttle: Arc::new(Throttle::new(&config.login, &config.timeouts)),
             resumables: Arc::<Resumables>::default(),
             decoys: Arc::new(Decoys::new(&random::<32>())),

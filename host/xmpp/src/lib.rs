@@ -7,7 +7,7 @@
 //! The map, from the socket inwards:
 //!
 //! - [`endpoint`]: listeners, and the whole's beginning and end; [`config`] and [`counters`] for it
-//! - `net`: connections: TCP, TLS, WebSocket
+//! - `net`: connections: TCP, TLS, WebSocket; [`peers`]: how much one at the other end may have, for other listeners too
 //! - [`stream`]: bytes to elements and back
 //! - `session`: one client's stream, from its first byte to its last
 //! - [`sasl`]: logging in; [`accounts`]: who may
@@ -25,6 +25,7 @@ pub mod endpoint;
 pub mod memory;
 mod net;
 pub mod outbound;
+pub mod peers;
 pub mod rosters;
 pub mod sasl;
 mod session;

@@ -25,6 +25,7 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::body::BodyMemory;
 use super::{App, VirtualHosts, json, paths};
 use crate::config::{AdminConfig, Secret};
 use crate::sinks::EventStream;
@@ -48,6 +49,8 @@ struct Admin {
     /// One permit for every reader of events.
     streams: Arc<Semaphore>,
     max_streams: usize,
+    /// What uploads take.
+    bodies: Arc<BodyMemory>,
     /// Ends the event streams.
     stop: CancellationToken,
 }
@@ -59,6 +62,7 @@ pub(super) fn router(config: &AdminConfig, app: App, stop: CancellationToken) ->
     let admin = Arc::new(Admin {
         hosts,
         events,
+        bodies: plugin::upload_memory(&swappers),
         swappers,
         readiness,
         registry,

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::{Admin, AdminError};
-use crate::http::body::{self, BodyLimits};
+use crate::http::body::{self, BodyLimits, BodyMemory};
 use crate::http::{auth, json};
 use crate::plugin::PluginSource;
 use crate::swap::{Outcome, Receipt, Swapper};
@@ -19,6 +19,16 @@ use crate::swap::{Outcome, Receipt, Swapper};
 /// How long a component may take to arrive, in all and between two pieces.
 const UPLOAD_TIME: Duration = Duration::from_secs(120);
 const UPLOAD_PAUSE: Duration = Duration::from_secs(15);
+
+fn longest(swapper: &Swapper) -> usize {
+    usize::try_from(swapper.longest_plugin()).unwrap_or(usize::MAX)
+}
+
+/// What uploads may take together.
+pub(super) fn upload_memory(swappers: &[Arc<Swapper>]) -> Arc<BodyMemory> {
+    let longest = swappers.iter().map(|swapper| longest(swapper)).max().unwrap_or_default();
+    BodyMemory::new(longest.saturating_mul(2), longest)
+}
 
 /// `?domain=`
 #[derive(Deserialize)]
@@ -86,14 +96,18 @@ pub(super) async fn upload(
     let swapper = which.swapper(&admin)?;
     // Before the body is read, so that those who wait hold no memory.
     let place = swapper.upload_place().ok_or(AdminError::Uploads)?;
-    let size = usize::try_from(swapper.longest_plugin()).unwrap_or(usize::MAX);
-    let limits = BodyLimits { size, pause: UPLOAD_PAUSE, setting: "compile.max_component" };
-    let bytes = tokio::select! {
-        bytes = body::read(request, limits, Instant::now() + UPLOAD_TIME) => bytes?,
+    let limits = BodyLimits {
+        size: longest(&swapper),
+        pause: UPLOAD_PAUSE,
+        setting: "compile.max_component",
+        memory: Arc::clone(&admin.bodies),
+    };
+    let body = tokio::select! {
+        body = body::read(request, &limits, Instant::now() + UPLOAD_TIME) => body?,
         () = swapper.stopped() => return Err(AdminError::Stopping),
     };
-    let source = PluginSource::Bytes { name: "(uploaded)".to_owned(), bytes: bytes[..].into() };
-    drop(bytes);
+    let source = PluginSource::Bytes { name: "(uploaded)".to_owned(), bytes: body.bytes[..].into() };
+    drop(body);
     detached(async move {
         let _place = place;
         swapper.swap("upload", source).await

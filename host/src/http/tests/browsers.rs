@@ -29,6 +29,7 @@ async fn only_listed_origins_may_call_from_a_browser() {
         setup.http.token = secret("s3cret");
     })
     .await;
+    host.connect("john").await;
     let token = ("Authorization", "Bearer s3cret");
     for (origin, listed) in [
         (Some("https://app.example.org"), true),
@@ -54,9 +55,13 @@ async fn only_listed_origins_may_call_from_a_browser() {
             assert_eq!(preflight.header("access-control-max-age").is_some(), listed);
             assert_eq!(preflight.header("vary"), Some("Origin"));
 
-            for (headers, status) in [([headers.clone(), vec![token]].concat(), 200), (headers.clone(), 401)] {
-                let reply = call(host.http(), method, path, &headers, "[]").await;
+            // Where there is an origin it has to be listed: what a browser sends is done, whether it shows the answer or not.
+            let with_token = if listed || origin.is_none() { 200 } else { 403 };
+            for (headers, status) in [([headers.clone(), vec![token]].concat(), with_token), (headers.clone(), 401)] {
+                let before = host.plugin.asked().len();
+                let reply = call(host.http(), method, path, &headers, r#"["john"]"#).await;
                 assert_eq!(reply.status, status, "{origin:?}");
+                assert_eq!(host.plugin.asked().len() > before, status == 200, "{origin:?}: nothing runs");
                 assert_eq!(reply.header("access-control-allow-origin"), allowed);
                 assert_eq!(reply.header("vary"), Some("Origin"));
             }
@@ -65,11 +70,15 @@ async fn only_listed_origins_may_call_from_a_browser() {
 }
 
 #[tokio::test]
-async fn without_listed_origins_there_is_no_trace_of_cors() {
+async fn without_listed_origins_there_is_no_trace_of_cors_and_no_page_may_call() {
     let host = Host::start().await;
-    for method in ["OPTIONS", "POST"] {
-        let reply = call(host.http(), method, ROUTE, &[("Origin", "https://app.example.org")], "[]").await;
-        assert_eq!(reply.status, if method == "POST" { 200 } else { 405 });
-        assert_eq!((reply.header("access-control-allow-origin"), reply.header("vary")), (None, None));
+    host.connect("john").await;
+    for origin in ["https://app.example.org", "null", "", "http://localhost:5280"] {
+        for (method, path, status) in [("OPTIONS", ROUTE, 405), ("POST", ROUTE, 403), ("GET", USER, 403)] {
+            let reply = call(host.http(), method, path, &[("Origin", origin)], r#"["john"]"#).await;
+            reply.refuses(status, if status == 403 { "http.cors_origins" } else { "" });
+            assert_eq!((reply.header("access-control-allow-origin"), reply.header("vary")), (None, None));
+        }
     }
+    assert_eq!(host.plugin.asked(), ["john"], "nothing but the first fetch");
 }

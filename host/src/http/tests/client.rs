@@ -1,10 +1,10 @@
 //! An HTTP/1.1 client that sends exactly what the test says.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use super::HANGS;
@@ -50,6 +50,13 @@ pub(super) struct Client<IO = TcpStream> {
 impl Client {
     pub(super) async fn open(address: SocketAddr) -> Self {
         Self::over(TcpStream::connect(address).await.unwrap())
+    }
+
+    /// As the client with the address 127.0.0.`number`.
+    pub(super) async fn open_as(number: u8, address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((Ipv4Addr::new(127, 0, 0, number), 0).into()).unwrap();
+        Self::over(socket.connect(address).await.unwrap())
     }
 }
 

@@ -173,15 +173,3 @@ async fn a_client_that_leaves_gives_its_place_back() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
-
-#[tokio::test]
-async fn one_connection_more_than_allowed_waits() {
-    let host = Host::with(|setup| setup.http.max_connections = 1).await;
-    let mut first = Client::open(host.http()).await;
-    assert_eq!(first.call("POST", ROUTE, &[], "[]").await.status, 200);
-    let mut second = Client::open(host.http()).await;
-    second.send(request("POST", ROUTE, &[], "[]")).await;
-    assert!(tokio::time::timeout(Duration::from_millis(300), second.until("\r\n")).await.is_err(), "it waits");
-    drop(first);
-    assert_eq!(second.reply().await.status, 200);
-}

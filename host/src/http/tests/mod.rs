@@ -4,7 +4,9 @@
 mod admin;
 mod browsers;
 mod client;
+mod crowds;
 mod events;
+mod floods;
 mod limits;
 mod log;
 mod plugin;

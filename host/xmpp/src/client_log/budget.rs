@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 
-use crate::sasl::network;
+use crate::peers::network;
 
 /// Lines of one kind of event: so many for each source, and so many in all. Remembers no more sources than there are lines.
 pub(super) struct Budget {

@@ -1,12 +1,12 @@
 //! Accepting connections, within bounds.
+//!
+//! Whoever connects too often is not even read from; of the others each network has so many connections at once, and so many TLS
+//! handshakes.
 
-use std::collections::HashMap;
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::TaskTracker;
@@ -17,7 +17,7 @@ use super::wire::Wire;
 use crate::client_log::{Client, ClientLog, Detail, What};
 use crate::config::ClientLimits;
 use crate::counters::Counters;
-use crate::sasl::network;
+use crate::peers::{self, Rates, Share, Shares};
 use crate::session::connection::{Shared, serve};
 
 /// How long accepting rests when the system has no file descriptors or memory left.
@@ -25,60 +25,75 @@ const REST: Duration = Duration::from_millis(100);
 /// How often it is said.
 const REMINDER: Duration = Duration::from_secs(60);
 
+/// A handshake that takes longer makes room for others when all places are taken.
+const LONG_HANDSHAKE: Duration = Duration::from_secs(2);
+
 /// Open connections, all and by address.
 pub(crate) struct Places {
     most: usize,
-    most_per_address: usize,
     counters: Arc<Counters>,
     log: Arc<ClientLog>,
-    taken: Mutex<HashMap<IpAddr, usize>>,
+    rates: Rates,
+    shares: Arc<Shares>,
 }
 
 /// One connection's place.
 pub(crate) struct Place {
-    address: IpAddr,
-    places: Arc<Places>,
+    counters: Arc<Counters>,
+    _share: Share,
 }
 
 impl Places {
     pub(crate) fn new(limits: &ClientLimits, counters: Arc<Counters>, log: Arc<ClientLog>) -> Self {
-        let ClientLimits { connections: most, connections_per_address: most_per_address, .. } = *limits;
-        Self { most, most_per_address, counters, log, taken: Mutex::default() }
+        let rates = Rates::new(limits.connections_per_second);
+        let shares = Shares::new(limits.connections_per_address);
+        Self { most: limits.connections, counters, log, rates, shares }
     }
 
     /// A place for a connection of `client`, if there is one.
-    pub(crate) fn take(self: &Arc<Self>, client: &Client) -> Option<Place> {
-        let address = network(client.address);
-        let mut taken = self.taken.lock();
-        let here = taken.get(&address).copied().unwrap_or(0);
-        let limit = match () {
-            () if here >= self.most_per_address => Some("max_connections_per_address"),
-            () if self.counters.connections.get() >= self.most as u64 => Some("max_connections"),
-            () => None,
+    pub(crate) fn take(&self, client: &Client) -> Option<Place> {
+        let taken = match () {
+            () if !self.rates.take(client.address, 1) => Err("connections_per_second"),
+            () if self.counters.connections.get() >= self.most as u64 => Err("max_connections"),
+            () => self.shares.take(client.address).ok_or("max_connections_per_address"),
         };
-        if limit.is_some() {
-            drop(taken);
-            self.counters.connections_refused.increase();
-            self.log.note(What::ConnectionRefused, client, Detail { limit, ..Detail::default() });
-            return None;
+        match taken {
+            Ok(share) => {
+                self.counters.connections.increase();
+                self.counters.connections_total.increase();
+                Some(Place { counters: Arc::clone(&self.counters), _share: share })
+            }
+            Err(limit) => {
+                self.counters.connections_refused.increase();
+                self.log.note(What::ConnectionRefused, client, Detail { limit: Some(limit), ..Detail::default() });
+                None
+            }
         }
-        taken.insert(address, here + 1);
-        self.counters.connections.increase();
-        self.counters.connections_total.increase();
-        Some(Place { address, places: Arc::clone(self) })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut taken = self.places.taken.lock();
-        if let Some(here) = taken.get_mut(&self.address) {
-            *here -= 1;
-            if *here == 0 {
-                taken.remove(&self.address);
-            }
+        self.counters.connections.decrease();
+    }
+}
+
+/// TLS handshakes that are under way.
+pub(crate) struct Handshakes(Arc<peers::Places>);
+
+impl Handshakes {
+    pub(crate) fn new(limits: &ClientLimits) -> Self {
+        let most = limits.handshakes.max(1);
+        Self(peers::Places::new(most, most.div_ceil(4), LONG_HANDSHAKE))
+    }
+
+    /// Does `handshake`, whose client has sent something, as soon as there is a place.
+    pub(crate) async fn run(&self, client: &Client, handshake: impl Future<Output = io::Result<()>>) -> io::Result<()> {
+        let place = self.0.take(client.address).await;
+        tokio::select! {
+            done = handshake => done,
+            () = place.lost() => Err(io::Error::other("the handshake took long, and others waited (max_handshakes)")),
         }
-        self.places.counters.connections.decrease();
     }
 }
 
@@ -124,8 +139,13 @@ async fn begin(shared: Arc<Shared>, stream: TcpStream, client: Client, direct: b
     let mut transport = Transport::Tcp(stream);
     if direct {
         let Some(tls) = &shared.tls else { return };
+        // Who says nothing takes no place from others.
+        let handshake = async {
+            transport.readable().await?;
+            shared.handshakes.run(&client, transport.start_tls(&tls.direct)).await
+        };
         let begun = tokio::select! {
-            begun = timeout(shared.config.timeouts.login, transport.start_tls(&tls.direct)) => begun,
+            begun = timeout(shared.config.timeouts.login, handshake) => begun,
             () = shared.stopped() => return,
         };
         match begun {

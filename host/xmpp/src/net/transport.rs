@@ -92,6 +92,14 @@ impl Transport {
         }
     }
 
+    /// Waits until something has come, of TCP only.
+    pub(crate) async fn readable(&mut self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.readable().await,
+            _ => Ok(()),
+        }
+    }
+
     /// Reads what is of no interest any more, without a look at it. How many bytes; 0 at the end.
     pub(crate) async fn drain(&mut self) -> io::Result<usize> {
         let mut bin = Vec::new();

@@ -323,6 +323,11 @@ impl Wire {
         }
     }
 
+    /// Waits until something has come that was not read.
+    pub(crate) async fn readable(&mut self) -> io::Result<()> {
+        self.transport.readable().await
+    }
+
     /// TLS from here on. What came with the request is no part of the encrypted stream (RFC 6120 section 5.4.3.3).
     pub(crate) async fn start_tls(&mut self, acceptor: &TlsAcceptor, limits: StanzaLimits) -> io::Result<()> {
         self.transport.start_tls(acceptor).await?;

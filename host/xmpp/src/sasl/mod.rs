@@ -12,4 +12,4 @@ mod throttle;
 
 pub use failure::SaslFailure;
 pub(crate) use login::{Login, Step, Surroundings};
-pub(crate) use throttle::{Throttle, network};
+pub(crate) use throttle::Throttle;

@@ -23,7 +23,7 @@ use crate::config::EndpointConfig;
 use crate::counters::Counters;
 use crate::domain::Domain;
 use crate::memory::Memory;
-use crate::net::listen::Place;
+use crate::net::listen::{Handshakes, Place};
 use crate::net::wire::Wire;
 use crate::sasl::Throttle;
 use crate::stream::StreamCondition;
@@ -50,6 +50,7 @@ pub(crate) struct Shared {
     pub(crate) domains: HashMap<String, Arc<Hosted>>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) client_log: Arc<ClientLog>,
+    pub(crate) handshakes: Handshakes,
     pub(crate) throttle: Arc<Throttle>,
     pub(crate) resumables: Arc<Resumables>,
     /// Makes up credentials of those who do not exist, where the accounts do not.

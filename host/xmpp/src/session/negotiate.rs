@@ -199,12 +199,15 @@ impl<'a> Negotiation<'a> {
         self.wire.put(&Element::bare("proceed", ns::TLS));
         self.wire.flush().await.map_err(|_| End::Lost)?;
         // Nothing can be said to a client whose handshake has failed (RFC 6120 section 5.4.3.2).
-        self.wire.start_tls(&tls.after_starttls, self.shared.config.limits.stanza_before_login).await.map_err(
-            |error| {
-                self.shared.client_log.tls_failed(self.client, &error.to_string());
-                End::Lost
-            },
-        )?;
+        let handshake = async {
+            self.wire.readable().await?;
+            let begun = self.wire.start_tls(&tls.after_starttls, self.shared.config.limits.stanza_before_login);
+            self.shared.handshakes.run(self.client, begun).await
+        };
+        handshake.await.map_err(|error| {
+            self.shared.client_log.tls_failed(self.client, &error.to_string());
+            End::Lost
+        })?;
         self.encrypted = true;
         self.client.transport = "tls";
         self.answered = false;

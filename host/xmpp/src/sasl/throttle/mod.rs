@@ -24,6 +24,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::config::{LoginLimits, Timeouts};
+use crate::peers::network;
 use table::{Room, Table};
 
 /// Buckets in each table that nobody uses now; about 200 bytes each.
@@ -165,16 +166,5 @@ impl Drop for Attempt {
         let mut tables = self.throttle.tables.lock();
         // With the lock held, so that the tables see time pass in one direction.
         tables.end(self.keys, self.number, self.failed, Instant::now());
-    }
-}
-
-/// Whoever has an IPv6 address has 2^64 of them.
-pub(crate) fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-            Some(v4) => IpAddr::V4(v4),
-            None => IpAddr::V6((u128::from(v6) >> 64 << 64).into()),
-        },
-        v4 => v4,
     }
 }

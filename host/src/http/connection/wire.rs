@@ -17,9 +17,9 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Sleep, sleep, timeout};
 
-use super::fault::Fault;
-use super::json::ErrorBody;
-use super::request_log::Recorder;
+use crate::http::fault::Fault;
+use crate::http::json::ErrorBody;
+use crate::http::request_log::Recorder;
 
 /// What is kept of the first bytes: the longest sign of another protocol has 12.
 const FIRST: usize = 12;

@@ -2,47 +2,73 @@
 //!
 //! Whatever the other end does or leaves undone, a connection does not last for ever: the TLS handshake, a request's
 //! head, the pause between two requests and a write that makes no progress each have a limit here; bodies have theirs in
-//! [`super::body`], answers in the routes.
+//! [`super::body`], answers in the routes. Nor does it take more than its share:
+//!
+//! - [`listener`]: accepts connections, as many as there are places for
+//! - [`crowd`]: what all of them may have, and each address
+//! - [`activity`]: whether a connection works or waits; one that waits makes room for others
+//! - [`patient`], [`metered`] (with [`frames`]), [`wire`]: what is between TCP and hyper, from below
+//! - [`received`]: the body of a request, as it comes
+
+mod activity;
+mod crowd;
+mod frames;
+mod listener;
+mod metered;
+mod patient;
+mod received;
+mod wire;
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use bytes::Bytes;
 use http::Request;
-use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body::Body as HttpBody;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use roster_xmpp::peers::Place;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::debug;
 
+use super::fault::Fault;
 use super::json::ErrorBody;
 use super::request_log::Recorder;
 use super::well_formed;
-use super::wire::{Unreadable, Wire};
+use activity::{Activity, Answer};
+use crowd::Limit;
+use metered::Metered;
+use patient::Patient;
+use received::Received;
+use wire::{Unreadable, Wire};
+
+pub(super) use crowd::Crowd;
+pub(super) use listener::Listener;
 
 /// A request's head may have this many bytes and headers; a longer one is answered 431.
 const MAX_HEAD: usize = 64 << 10;
 const MAX_HEADERS: usize = 100;
-/// A write that makes no progress for this long ends the connection: the client does not read.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// HTTP/2: requests at once on one connection, and how often a silent client is asked whether it is still there.
 const MAX_STREAMS: u32 = 100;
+/// HTTP/2: what may come of one body, and of all on one connection, before somebody wants it; and what may wait to be written of
+/// one answer, beside the answer itself.
+const STREAM_WINDOW: u32 = 128 << 10;
+const CONNECTION_WINDOW: u32 = 512 << 10;
+const SEND_BUFFER: usize = 64 << 10;
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// When the host stops, a connection without a request may take this long to write out its last answer.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -54,6 +80,7 @@ pub(super) struct Connections {
     idle: Duration,
     http: Builder<TokioExecutor>,
     unreadable: Unreadable,
+    pub(super) crowd: Arc<Crowd>,
 }
 
 /// What is served on the connections of one listener.
@@ -70,7 +97,13 @@ impl Connections {
     /// Connections served by `service`, over TLS if there is an acceptor. `idle` is how long a handshake, a request's
     /// head, or the pause between two requests may take. `half_close`: a client may close its sending side and still be
     /// answered; the host then learns of a client that is gone only when it writes to it.
-    pub(super) fn new(service: Service, tls: Option<TlsAcceptor>, idle: Duration, half_close: bool) -> Self {
+    pub(super) fn new(
+        service: Service,
+        tls: Option<TlsAcceptor>,
+        idle: Duration,
+        half_close: bool,
+        crowd: Arc<Crowd>,
+    ) -> Self {
         let Service { router, error, recorder } = service;
         let mut http = Builder::new(TokioExecutor::new());
         http.http1()
@@ -83,31 +116,36 @@ impl Connections {
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
             .max_header_list_size(MAX_HEAD as u32)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buf_size(SEND_BUFFER)
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_INTERVAL);
         let unreadable = Unreadable { body: error, recorder, max_head: MAX_HEAD, max_headers: MAX_HEADERS };
-        Self { router, tls, idle, http, unreadable }
+        Self { router, tls, idle, http, unreadable, crowd }
     }
 
-    /// Serves one connection until it ends, or, once `stop` says so, until its running requests are answered.
-    pub(super) async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, stop: CancellationToken) {
+    /// Serves one connection until it ends, or loses its place, or, once `stop` says so, until its running requests are
+    /// answered.
+    pub(super) async fn serve(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        place: Place,
+        stop: CancellationToken,
+    ) {
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%peer, %error, "TCP_NODELAY cannot be set");
         }
+        let activity = Activity::new(place);
         let Some(tls) = &self.tls else {
-            return self.converse(patient(stream), peer, stop).await;
-        };
-        let shaken = async {
-            if speaks_plainly(&stream).await? {
-                self.unreadable.answer_without_tls(stream, peer).await;
-                return Ok(None);
-            }
-            tls.accept(patient(stream)).await.map(Some)
+            return self.converse(Patient::new(stream), peer, &activity, stop).await;
         };
         tokio::select! {
             () = stop.cancelled() => {}
-            shaken = timeout(self.idle, shaken) => match shaken {
-                Ok(Ok(Some(stream))) => self.converse(stream, peer, stop).await,
+            () = activity.lost() => {}
+            shaken = timeout(self.idle, self.shake_hands(tls, stream, peer)) => match shaken {
+                Ok(Ok(Some(stream))) => self.converse(stream, peer, &activity, stop).await,
                 Ok(Ok(None)) => {}
                 Ok(Err(error)) => debug!(%peer, %error, "a TLS handshake failed"),
                 Err(_) => debug!(%peer, "a TLS handshake took too long (http.header_timeout)"),
@@ -115,26 +153,57 @@ impl Connections {
         }
     }
 
+    /// `None` if there is to be no TLS. Nothing is read of a client that began too many handshakes, and one that says nothing
+    /// takes no place from others.
+    async fn shake_hands(
+        &self,
+        tls: &TlsAcceptor,
+        stream: TcpStream,
+        peer: SocketAddr,
+    ) -> io::Result<Option<TlsStream<Patient<TcpStream>>>> {
+        let plain = speaks_plainly(&stream).await?;
+        if !self.crowd.handshakes.take(peer.ip(), 1) {
+            self.crowd.refused(peer, Limit::HandshakeRate);
+            return Ok(None);
+        }
+        if plain {
+            self.unreadable.answer_without_tls(stream, peer).await;
+            return Ok(None);
+        }
+        let place = self.crowd.shaking.take(peer.ip()).await;
+        tokio::select! {
+            shaken = tls.accept(Patient::new(stream)) => shaken.map(Some),
+            () = place.lost() => Err(io::Error::other("it took long, and others waited (http.max_handshakes)")),
+        }
+    }
+
     /// Returns too when the connection has become another protocol's: whoever took it over sees to its end, and it no
     /// longer counts as a connection here.
-    async fn converse<IO>(&self, stream: IO, peer: SocketAddr, stop: CancellationToken)
+    async fn converse<IO>(&self, stream: IO, peer: SocketAddr, activity: &Arc<Activity>, stop: CancellationToken)
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (open, mut watched) = watch::channel(0_usize);
-        let open = Arc::new(open);
+        let mut watched = activity.open();
         let service = service_fn(|request: Request<Incoming>| {
-            let exchange = Exchange::begin(&open);
+            let share = self.crowd.requests.take(peer.ip());
+            let too_many = share.is_none().then_some(Fault::TooManyRequests(self.crowd.most_requests));
+            let exchange = activity.begin(share);
             let router = self.router.clone();
-            let mut request = request.map(Body::new);
+            let receiving = (!request.body().is_end_stream()).then(|| activity.receive());
+            let overhead = Arc::clone(&self.crowd.overhead);
+            let mut request = request.map(|body| Body::new(Received::new(body, receiving, peer.ip(), overhead)));
             request.extensions_mut().insert(ConnectInfo(peer));
             well_formed::examine(&mut request);
+            if let Some(too_many) = too_many {
+                request.extensions_mut().insert(too_many);
+            }
             async move {
                 let answer = router.oneshot(request).await;
                 answer.map(|answer| answer.map(|inner| Answer { inner, _exchange: exchange }))
             }
         });
-        let wire = Wire::new(stream, peer, self.unreadable.clone(), watched.clone());
+        let metered = Metered::new(stream, peer, Arc::clone(&self.crowd), activity.begun());
+        let wire = Wire::new(metered, peer, self.unreadable.clone(), watched.clone());
         let mut connection = pin!(self.http.serve_connection_with_upgrades(TokioIo::new(wire), service));
         let (mut idle, mut ending) = (self.idle, false);
         loop {
@@ -145,6 +214,7 @@ impl Connections {
                     }
                     return;
                 }
+                () = activity.lost() => return debug!(%peer, "an idle connection made room for another"),
                 () = stop.cancelled(), if !ending => {
                     connection.as_mut().graceful_shutdown();
                     (idle, ending) = (LAST_WORDS, true);
@@ -163,13 +233,6 @@ impl Connections {
     }
 }
 
-/// `stream`, on which a write that makes no progress fails.
-fn patient(stream: TcpStream) -> Pin<Box<TimeoutStream<TcpStream>>> {
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(WRITE_TIMEOUT));
-    Box::pin(stream)
-}
-
 /// Whether a connection that should begin with TLS begins with text.
 async fn speaks_plainly(stream: &TcpStream) -> io::Result<bool> {
     let mut first = [0];
@@ -183,47 +246,5 @@ async fn unused(open: &mut watch::Receiver<usize>, limit: Duration) {
         if timeout(limit, open.changed()).await.is_err() {
             return;
         }
-    }
-}
-
-/// One request, until its answer is written out.
-struct Exchange(Arc<watch::Sender<usize>>);
-
-impl Exchange {
-    fn begin(open: &Arc<watch::Sender<usize>>) -> Self {
-        open.send_modify(|open| *open += 1);
-        Self(Arc::clone(open))
-    }
-}
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        self.0.send_modify(|open| *open -= 1);
-    }
-}
-
-/// A response body that keeps its exchange open.
-struct Answer {
-    inner: Body,
-    _exchange: Exchange,
-}
-
-impl HttpBody for Answer {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.inner).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
     }
 }

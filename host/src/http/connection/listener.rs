@@ -1,41 +1,41 @@
 //! Accepts the connections of one address, no more at once than allowed.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::connection::Connections;
+use super::Connections;
 use crate::descriptors::For;
 
 /// After an error of `accept` (too many open files, as a rule): time for others to close some.
 const PAUSE: Duration = Duration::from_millis(100);
+/// A connection that was told to end needs less.
+const BREATH: Duration = Duration::from_millis(5);
 /// How often the same error is told.
 const REMINDER: Duration = Duration::from_secs(60);
 
 /// An address that is listened on.
-pub(super) struct Listener {
+pub(in crate::http) struct Listener {
     /// The socket.
-    pub(super) socket: TcpListener,
+    pub(in crate::http) socket: TcpListener,
     /// What is done with a connection.
-    pub(super) connections: Arc<Connections>,
-    /// One permit for every open connection; listeners may share them.
-    pub(super) places: Arc<Semaphore>,
+    pub(in crate::http) connections: Arc<Connections>,
     /// What the connections are for, if they have to leave descriptors for others.
-    pub(super) wants: Option<For>,
+    pub(in crate::http) wants: Option<For>,
 }
 
 impl Listener {
     /// Accepts until `stop`, then waits for the connections to end. Dropping this future cuts them off.
     ///
-    /// When all places or nearly all descriptors are taken, one more connection is accepted and waits for a place, unread; the others wait in the
-    /// system's queue.
-    pub(super) async fn run(self, stop: CancellationToken) {
+    /// When all places or nearly all descriptors are taken, a connection whose client is waited for makes room. If there is none,
+    /// one more is accepted and waits, unread; the others wait in the system's queue.
+    pub(in crate::http) async fn run(self, stop: CancellationToken) {
         let mut open = JoinSet::new();
         let mut complained: Option<Instant> = None;
         loop {
@@ -56,32 +56,33 @@ impl Listener {
             };
             let place = tokio::select! {
                 () = stop.cancelled() => break,
-                place = Arc::clone(&self.places).acquire_owned() => place,
+                place = self.connections.crowd.admit(peer) => match place {
+                    Some(place) => place,
+                    None => continue,
+                },
             };
             let stream = tokio::select! {
                 () = stop.cancelled() => break,
-                stream = self.with_room(stream) => match stream {
+                stream = self.with_room(stream, peer) => match stream {
                     Ok(stream) => stream,
                     // It has gone.
                     Err(_) => continue,
                 },
             };
             let (connections, stop) = (Arc::clone(&self.connections), stop.clone());
-            open.spawn(async move {
-                connections.serve(stream, peer, stop).await;
-                drop(place);
-            });
+            open.spawn(connections.serve(stream, peer, place, stop));
         }
         drop(self.socket);
         while open.join_next().await.is_some() {}
     }
 
     /// Waits until there is a descriptor for `stream` that its kind may have.
-    async fn with_room(&self, stream: TcpStream) -> io::Result<TcpStream> {
+    async fn with_room(&self, stream: TcpStream, peer: SocketAddr) -> io::Result<TcpStream> {
         let Some(wants) = self.wants.filter(|wants| !wants.may_keep(&stream)) else { return Ok(stream) };
         let stream = stream.into_std()?;
         loop {
-            tokio::time::sleep(PAUSE).await;
+            let room = self.connections.crowd.places.end_one(peer.ip());
+            tokio::time::sleep(if room { BREATH } else { PAUSE }).await;
             // The lowest that is free. There may be none at all.
             match stream.try_clone() {
                 Ok(lower) if wants.may_keep(&lower) => return TcpStream::from_std(lower),

@@ -1,0 +1,110 @@
+//! What all connections of some listeners may have, and each address of them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use roster_xmpp::peers::{Place, Places, Rates, Shares};
+use tracing::warn;
+
+use crate::config::HttpConfig;
+use crate::descriptors::ADMIN_CONNECTIONS;
+use crate::metrics::Metrics;
+
+/// A handshake that takes longer makes room for others when all places are taken.
+const LONG_HANDSHAKE: Duration = Duration::from_secs(2);
+/// How often the same refusal is told.
+const REMINDER: Duration = Duration::from_secs(60);
+
+/// What a connection came up against: a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Limit {
+    Connections,
+    ConnectionRate,
+    HandshakeRate,
+    Overhead,
+}
+
+impl Limit {
+    fn key(self) -> &'static str {
+        match self {
+            Self::Connections => "max_connections_per_address",
+            Self::ConnectionRate => "connections_per_second",
+            Self::HandshakeRate => "handshakes_per_second",
+            Self::Overhead => "overhead_per_second",
+        }
+    }
+}
+
+/// See the module.
+pub(in crate::http) struct Crowd {
+    pub(super) places: Arc<Places>,
+    pub(super) connections: Rates,
+    pub(super) handshakes: Rates,
+    /// TLS handshakes that are under way.
+    pub(super) shaking: Arc<Places>,
+    /// Requests that have begun and are not answered.
+    pub(super) requests: Arc<Shares>,
+    pub(super) most_requests: usize,
+    pub(super) overhead: Arc<Rates>,
+    metrics: Arc<Metrics>,
+    told: Mutex<Vec<(Limit, Instant)>>,
+}
+
+impl Crowd {
+    /// The limits of the refresh listeners.
+    pub(in crate::http) fn new(config: &HttpConfig, metrics: &Arc<Metrics>) -> Arc<Self> {
+        let shaking = config.max_handshakes.max(1);
+        Arc::new(Self {
+            places: Places::new(config.max_connections, config.max_connections_per_address, Duration::ZERO),
+            connections: Rates::new(config.connections_per_second),
+            handshakes: Rates::new(config.handshakes_per_second),
+            shaking: Places::new(shaking, shaking.div_ceil(4), LONG_HANDSHAKE),
+            requests: Shares::new(config.max_requests_per_address),
+            most_requests: config.max_requests_per_address,
+            overhead: Arc::new(Rates::new(config.overhead_per_second)),
+            metrics: Arc::clone(metrics),
+            told: Mutex::default(),
+        })
+    }
+
+    /// Those of the admin listener, whose clients come from few addresses, as a rule from this machine; the rates are those of
+    /// the refresh listeners.
+    pub(in crate::http) fn of_admin(config: &HttpConfig, streams: usize, metrics: &Arc<Metrics>) -> Arc<Self> {
+        let connections = ADMIN_CONNECTIONS + streams;
+        Self::new(
+            &HttpConfig {
+                max_connections: connections,
+                max_connections_per_address: connections,
+                max_requests_per_address: connections.max(config.max_requests_per_address),
+                ..config.clone()
+            },
+            metrics,
+        )
+    }
+
+    /// A place for a connection of `peer`, as soon as there is one; `None` if it is refused.
+    pub(super) async fn admit(&self, peer: SocketAddr) -> Option<Place> {
+        if !self.connections.take(peer.ip(), 1) {
+            self.refused(peer, Limit::ConnectionRate);
+            return None;
+        }
+        let place = self.places.take_in_share(peer.ip()).await;
+        if place.is_none() {
+            self.refused(peer, Limit::Connections);
+        }
+        place
+    }
+
+    /// A connection of `peer` is closed because of `limit`.
+    pub(super) fn refused(&self, peer: SocketAddr, limit: Limit) {
+        self.metrics.connection_refused(limit.key());
+        let mut told = self.told.lock();
+        told.retain(|(_, at)| at.elapsed() < REMINDER);
+        if !told.iter().any(|(of, _)| *of == limit) {
+            told.push((limit, Instant::now()));
+            warn!(address = %peer.ip(), limit = limit.key(), "connections of one address are closed: there are too many, or they send too much");
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! So many in a second, for each network.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::network;
+
+/// What may come at once, as seconds of what may come in the long run.
+const BURST: u32 = 10;
+/// Buckets that are kept; about 100 bytes each.
+const MOST_BUCKETS: usize = 20_000;
+
+/// Leaking buckets, one for each network. Their number is bounded: where there are too many, the emptiest is forgotten, so
+/// whoever wants to have a full one forgotten has to fill all others.
+pub struct Rates {
+    /// In this time one is forgotten; zero: there is no limit.
+    period: Duration,
+    full: Duration,
+    most: usize,
+    buckets: Mutex<Buckets>,
+}
+
+#[derive(Default)]
+struct Buckets {
+    /// When a bucket is empty. The order of these times is the order of the levels, whenever it is looked at.
+    empty_at: HashMap<IpAddr, Instant>,
+    order: BTreeSet<(Instant, IpAddr)>,
+}
+
+impl Rates {
+    /// `per_second` in the long run and ten times as many at once. Zero: as many as they like.
+    pub fn new(per_second: u32) -> Self {
+        Self::with(per_second, MOST_BUCKETS)
+    }
+
+    fn with(per_second: u32, most: usize) -> Self {
+        let period = match per_second {
+            0 => Duration::ZERO,
+            per_second => (Duration::from_secs(1) / per_second).max(Duration::from_nanos(1)),
+        };
+        let full = period.saturating_mul(per_second.saturating_mul(BURST));
+        Self { period, full, most, buckets: Mutex::default() }
+    }
+
+    /// Whether `address` may have `amount` more now. If so, they are taken; if not, none is.
+    pub fn take(&self, address: IpAddr, amount: u32) -> bool {
+        self.period.is_zero() || self.buckets.lock().take(network(address), amount, Instant::now(), self)
+    }
+}
+
+impl Buckets {
+    fn take(&mut self, network: IpAddr, amount: u32, now: Instant, rates: &Rates) -> bool {
+        let before = self.empty_at.get(&network).copied();
+        let empty_at = before.unwrap_or(now).max(now) + rates.period.saturating_mul(amount);
+        if empty_at.duration_since(now) > rates.full {
+            return false;
+        }
+        if let Some(before) = before {
+            self.order.remove(&(before, network));
+        }
+        self.empty_at.insert(network, empty_at);
+        self.order.insert((empty_at, network));
+        while let Some((emptiest, of)) = self.order.first().copied() {
+            if emptiest > now && self.order.len() <= rates.most {
+                break;
+            }
+            self.order.pop_first();
+            self.empty_at.remove(&of);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_network_has_ten_seconds_worth_at_once_and_then_so_many_a_second() {
+        let rates = Rates::new(10);
+        let (mut buckets, start) = (Buckets::default(), Instant::now());
+        let [office, other] = ["192.0.2.1", "2001:db8::"].map(|address| address.parse().unwrap());
+        for (at, network, amount, expected) in [
+            (0, office, 99, true),
+            (0, office, 2, false),
+            (0, office, 1, true),
+            (0, office, 1, false),
+            (0, other, 100, true),
+            (99, office, 1, false),
+            (100, office, 1, true),
+            (100, office, 1, false),
+            (1100, office, 10, true),
+            (1100, office, 1, false),
+            (60_000, office, 101, false),
+            (60_000, office, 100, true),
+        ] {
+            let now = start + Duration::from_millis(at);
+            assert_eq!(buckets.take(network, amount, now, &rates), expected, "{at} ms: {network} {amount}");
+        }
+        assert_eq!(buckets.empty_at.len(), 1, "an empty one is forgotten");
+        assert!(Rates::new(0).take(office, u32::MAX), "no limit");
+    }
+
+    #[test]
+    fn a_network_is_an_address_of_ipv4_or_a_64_of_ipv6() {
+        let rates = Rates::new(1);
+        let take = |address: &str| rates.take(address.parse().unwrap(), 10);
+        for (address, expected) in [
+            ("192.0.2.1", true),
+            ("::ffff:192.0.2.1", false),
+            ("192.0.2.2", true),
+            ("2001:db8::1", true),
+            ("2001:db8::ffff:ffff:ffff:ffff", false),
+            ("2001:db8:0:1::1", true),
+        ] {
+            assert_eq!(take(address), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn very_many_networks_do_not_have_a_full_one_forgotten() {
+        let rates = Rates::with(10, 100);
+        let (mut buckets, now) = (Buckets::default(), Instant::now());
+        let full = "192.0.2.1".parse().unwrap();
+        assert!(buckets.take(full, 100, now, &rates));
+        for n in 0..1000_u32 {
+            assert!(
+                buckets.take(IpAddr::from((0x0a00_0000 + n).to_be_bytes()), 50, now, &rates),
+                "who is new is let in"
+            );
+            assert!(buckets.order.len() <= 100 && buckets.empty_at.len() <= 100);
+        }
+        assert!(!buckets.take(full, 1, now, &rates));
+    }
+}
