@@ -124,7 +124,7 @@ impl Rosters {
             next_flight: AtomicU64::new(1),
             spread: RandomState::new(),
             turns: Semaphore::new(limits.max_concurrent_calls),
-            starts: Semaphore::new(tokio::runtime::Handle::current().metrics().num_workers()),
+            starts: Semaphore::new(tokio::runtime::Handle::current().metrics().num_workers().max(1)),
             concurrency: limits.max_concurrent_calls,
             queue_timeout: limits.queue_timeout,
             max_contacts: store.max_contacts,
@@ -175,6 +175,13 @@ impl Rosters {
         let mut online = 0;
         self.users.for_each(|_, known| online += usize::from(!known.is_away()));
         online
+    }
+
+    /// Users of whom anything is known: they are connected, are being asked for, or have a roster in the store.
+    pub fn known(&self) -> usize {
+        let mut known = 0;
+        self.users.for_each(|_, _| known += 1);
+        known
     }
 
     /// Users with a session whose roster is missing or known to be old, and for whom the application is asked again.

@@ -14,7 +14,7 @@ use crate::model::{Snapshot, Username};
 /// connecting.
 const MAX_SESSIONS: usize = 100;
 
-/// A flight may have landed for nobody because all other sessions left; the next one is for this one.
+/// A flight may have ended without a roster because all other sessions left; the next one is for this one.
 const CONNECT_ATTEMPTS: usize = 3;
 
 /// Names one session of a user, such as the resource part of its address. Unique per user, not beyond.

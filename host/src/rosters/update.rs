@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::sync::{Mutex, MutexGuard};
 use tracing::{debug, warn};
 
 use super::user::Outcome;
@@ -126,9 +127,6 @@ impl Rosters {
         };
         let Delta { changes, tag, warnings } = delta;
         warn_of(&warnings);
-        if changes.is_empty() {
-            return Ok(Update::Unchanged(self.store.retag(user, known.version(), tag)?));
-        }
         let (contacts, changes) = known.contacts().apply(changes, self.max_contacts)?;
         if changes.is_empty() {
             return Ok(Update::Unchanged(self.store.retag(user, known.version(), tag)?));
@@ -153,8 +151,8 @@ impl Rosters {
     ) -> Result<Option<Arc<Snapshot>>, RosterError> {
         let mut attempts = MAKE_ROOM_ATTEMPTS;
         loop {
-            let Some(commit) = self.with_known(user, |known| Arc::clone(&known.commit)) else { return Ok(None) };
-            let turn = commit.lock().await;
+            let Some(commit) = self.commit(user) else { return Ok(None) };
+            let turn = commit.turn().await;
             // Under the user's lock: a roster stored after its owner has left would never be dropped.
             let stored = self.with_known(user, |known| {
                 (!known.is_away() && known.flights.commit(number))
@@ -180,6 +178,12 @@ impl Rosters {
         }
     }
 
+    /// What orders whoever stores or drops the roster of `user`. None: nothing is known of the user.
+    pub(super) fn commit<'a>(&'a self, user: &'a Username) -> Option<Commit<'a>> {
+        let lock = self.with_known(user, |known| Arc::clone(&known.commit))?;
+        Some(Commit { rosters: self, user, lock })
+    }
+
     /// Tells every sink. A sink that fails loses the event, and nobody else anything.
     pub(super) async fn tell(&self, user: &Username, kind: EventKind) {
         if self.sinks.is_empty() {
@@ -193,6 +197,29 @@ impl Rosters {
                 self.metrics.event_lost(sink.name());
             }
         }
+    }
+}
+
+/// A user is known for as long as anybody has this. When it is let go, also by a flight that is ended while it waits, the user is
+/// forgotten if there is nothing left to know.
+pub(super) struct Commit<'a> {
+    rosters: &'a Rosters,
+    user: &'a Username,
+    lock: Arc<Mutex<()>>,
+}
+
+impl Commit<'_> {
+    /// Waits for whoever stores or drops the roster now.
+    pub(super) async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.lock.lock().await
+    }
+}
+
+impl Drop for Commit<'_> {
+    fn drop(&mut self) {
+        // Before anybody counts who has it.
+        drop(std::mem::take(&mut self.lock));
+        self.rosters.with_known(self.user, |_| ());
     }
 }
 

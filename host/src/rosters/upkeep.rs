@@ -115,8 +115,8 @@ impl Rosters {
         user: &Username,
         only_if: impl FnOnce(&User, Instant) -> bool + Send,
     ) -> bool {
-        let Some(commit) = self.with_known(user, |known| Arc::clone(&known.commit)) else { return true };
-        let turn = commit.lock().await;
+        let Some(commit) = self.commit(user) else { return true };
+        let _turn = commit.turn().await;
         // Under the user's lock, so that a user who connects meanwhile either keeps the roster or fetches a new one.
         let dropped = self.with_known(user, |known| {
             if !known.is_away() {
@@ -135,9 +135,6 @@ impl Rosters {
         if let Some(version) = version {
             self.tell(user, EventKind::Dropped { version }).await;
         }
-        drop(turn);
-        drop(commit);
-        self.with_known(user, |_| ());
         away
     }
 

@@ -356,7 +356,9 @@ async fn first(
 async fn note_failures(swapper: Weak<Swapper>, mut failures: mpsc::Receiver<Failed>) {
     while let Some(Failed { module, previous }) = failures.recv().await {
         let Some(swapper) = swapper.upgrade() else { return };
-        swapper.generations.lock().put_back(&previous);
+        let mut generations = swapper.generations.lock();
+        generations.put_back(&swapper.slot.plugin());
+        drop(generations);
         let mut receipt = swapper.new_receipt("probation", &module);
         receipt.step = Step::Probation;
         receipt.outcome = Outcome::RolledBack;

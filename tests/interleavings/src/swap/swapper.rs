@@ -1,0 +1,103 @@
+//! Swaps one after another, as `host/src/swap/swapper.rs` does.
+
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+
+use super::generations::Generations;
+use super::receipt::{Module, Outcome, Receipt, Step};
+use super::slot::{Failed, PluginSlot};
+use super::take_over;
+use crate::config::{LimitsConfig, SwapConfig};
+use crate::plugin::WasmPlugin;
+
+pub(super) struct Host {
+    pub(super) limits: LimitsConfig,
+}
+
+/// See the module.
+pub struct Swapper {
+    pub(super) host: Host,
+    pub(super) slot: Arc<PluginSlot>,
+    pub(super) generations: Mutex<Generations>,
+    turn: tokio::sync::Mutex<()>,
+    /// Modules that failed their probation, in the order in which they were noted.
+    failed: Mutex<Vec<Arc<WasmPlugin>>>,
+}
+
+impl Swapper {
+    /// `first` serves.
+    pub fn new(first: Arc<WasmPlugin>, config: &SwapConfig) -> Arc<Self> {
+        let generations = Mutex::new(Generations::new(&first, config.keep));
+        let (slot, failures) = PluginSlot::new(first, config.clone(), 10);
+        let swapper = Arc::new(Self {
+            host: Host { limits: LimitsConfig::default() },
+            slot: Arc::new(slot),
+            generations,
+            turn: tokio::sync::Mutex::new(()),
+            failed: Mutex::default(),
+        });
+        tokio::spawn(note_failures(Arc::downgrade(&swapper), failures));
+        swapper
+    }
+
+    pub(super) fn domain(&self) -> &str {
+        "example.com"
+    }
+
+    /// What calls go through.
+    pub fn slot(&self) -> &Arc<PluginSlot> {
+        &self.slot
+    }
+
+    /// Those that failed their probation.
+    pub fn failed(&self) -> Vec<Arc<WasmPlugin>> {
+        self.failed.lock().clone()
+    }
+
+    /// Those that can be put back, the latest first.
+    pub fn kept(&self) -> Vec<Arc<WasmPlugin>> {
+        self.generations.lock().kept().cloned().collect()
+    }
+
+    /// `new` takes over.
+    pub async fn swap(&self, new: Arc<WasmPlugin>) {
+        let _turn = self.turn.lock().await;
+        self.take_over(new, true).await;
+    }
+
+    /// The generation before serves again; the one that was put away, and the one that serves. None: there is none to go back to.
+    pub async fn roll_back(&self) -> Option<(Arc<WasmPlugin>, Arc<WasmPlugin>)> {
+        let _turn = self.turn.lock().await;
+        let old = self.slot.plugin();
+        let found = self.generations.lock().find(None).ok()?;
+        self.take_over(Arc::clone(&found), false).await;
+        Some((old, found))
+    }
+
+    async fn take_over(&self, new: Arc<WasmPlugin>, probation: bool) {
+        let old = Module::of(&self.slot.plugin());
+        let mut receipt = Receipt {
+            step: Step::Swap,
+            outcome: Outcome::Refused,
+            took_over_ms: None,
+            in_flight: None,
+            drain_ms: None,
+            old,
+            new: None,
+        };
+        take_over::take_over(self, new, probation, Instant::now(), &mut receipt).await;
+    }
+}
+
+async fn note_failures(swapper: Weak<Swapper>, mut failures: mpsc::Receiver<Failed>) {
+    while let Some(Failed { module, previous: _ }) = failures.recv().await {
+        let Some(swapper) = swapper.upgrade() else { return };
+        let mut generations = swapper.generations.lock();
+        generations.put_back(&swapper.slot.plugin());
+        drop(generations);
+        swapper.failed.lock().push(module);
+    }
+}
