@@ -198,3 +198,34 @@ fn what_a_plugin_spells_wrong_is_said_as_the_host_takes_it() {
         assert!(!ended.stdout.contains("Marie"), "{}", ended.stdout);
     }
 }
+
+#[test]
+fn what_a_file_says_of_itself_does_nothing_to_a_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("odd.wasm");
+    for (version, shown) in [
+        (&b"\x1b[2Jx"[..], "\\u{1b}[2Jx"),
+        (b"\nkind", "\\nkind"),
+        ("\u{202e}ab".as_bytes(), "\\u{202e}ab"),
+        ("\u{2028}ab".as_bytes(), "\\u{2028}ab"),
+        ("\u{9b}2Jx".as_bytes(), "\\u{9b}2Jx"),
+    ] {
+        let (name, odd) = (b"xmpp:roster/hooks@0.1.0".as_slice(), [b"xmpp:roster/hooks@".as_slice(), version].concat());
+        let mut bytes = BUILT_IN.to_vec();
+        let places = bytes.windows(name.len()).enumerate().filter(|(_, found)| *found == name);
+        for at in places.map(|(at, _)| at).collect::<Vec<_>>() {
+            bytes[at..at + odd.len()].copy_from_slice(&odd);
+        }
+        fs::write(&path, bytes).unwrap();
+        for (command, more) in [("inspect", &[][..]), ("inspect", &["--json"]), ("check", &[]), ("check", &["--json"])]
+        {
+            let Ended { stdout, stderr, .. } = plugin(command, &path, more);
+            let odd = |c: char| c != '\n' && (c.is_control() || matches!(c, '\u{2028}'..='\u{202e}'));
+            assert!(!(stdout.clone() + &stderr).contains(odd), "{command} {more:?}: {stdout:?} {stderr:?}");
+            if more.is_empty() && command == "inspect" {
+                let line = stdout.lines().find(|line| line.trim_start().starts_with("xmpp:roster ")).unwrap();
+                assert!(line.ends_with(shown), "{line:?}");
+            }
+        }
+    }
+}

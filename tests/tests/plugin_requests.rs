@@ -50,3 +50,21 @@ async fn a_request_is_on_its_way_before_anybody_waits_for_it() {
     host.connect("ask-and-look-away").await;
     assert_eq!(app.seen("looked-away").len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_in_chunks_of_a_byte_is_no_computing_of_the_plugins() {
+    let app = WebApp::start().await;
+    let mut config = roster_tests::host::config(&app);
+    let host = &mut config.hosts[0];
+    host.limits.cpu_time = Duration::from_secs(1);
+    (host.client.first_byte_timeout, host.client.total_timeout) = (Duration::from_secs(20), Duration::from_secs(20));
+    host.limits.call_timeout = Duration::from_secs(30);
+    let host = TestHost::with(config).await;
+    let contacts: Vec<String> = (0..10_000).map(|n| format!("\"contact-{n}@example.com\":{{}}")).collect();
+    let body = format!("{{{}}}", contacts.join(","));
+    let chunks: String = body.chars().map(|c| format!("1\r\n{c}\r\n")).collect();
+    let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
+    app.set("john", Reply::Raw(format!("{head}{chunks}0\r\n\r\n").into_bytes()));
+    host.connect("john").await;
+    assert_eq!(host.jids("john").await.len(), 10_000);
+}

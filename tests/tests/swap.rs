@@ -120,6 +120,35 @@ async fn a_module_that_fails_real_calls_is_rolled_back_and_no_call_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_module_before_it_cannot_do_either_is_not_held_against_a_new_one() {
+    for (what, body, user) in [
+        ("a body that no module can read", Some("trap!"), None),
+        ("a body that takes all the time there is", Some("loop!"), None),
+        ("more users than can be counted", Some("many!2000000"), None),
+        ("an answer on which it traps", None, Some("trap")),
+        ("an answer that is more than it can hold", None, Some("bomb")),
+    ] {
+        let file = PluginFile::new("innocent");
+        file.write(&hostile());
+        let (_app, host) = host(&file, |config| config.hosts[0].swap.shadow_calls = 0).await;
+        file.write(&stamped(&hostile(), 7));
+        assert_eq!(host.swapper.reload().await.outcome, Outcome::Swapped);
+        let new = host.swapper.status().serves.digest;
+        // One failure more than a new module may have, and some.
+        for _ in 0..6 {
+            if let Some(body) = body {
+                assert!(host.post(body).await.status >= 400, "{what}");
+            }
+            if let Some(user) = user {
+                assert_eq!(host.try_connect(user).await.status, 502, "{what}");
+            }
+        }
+        let status = host.swapper.status();
+        assert_eq!((status.serves.digest, &*status.history[0].trigger), (new, "reload"), "{what}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_modules_tag_is_not_believed() {
     let file = PluginFile::new("tags");
     let (app, host) = host(&file, |_| {}).await;

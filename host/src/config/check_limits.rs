@@ -37,8 +37,8 @@ pub(super) fn instances_fit(limits: &ProcessLimits, hosts: &[HostConfig], at: &A
     for (index, host) in hosts.iter().enumerate() {
         let (one, all) = (host.limits.max_memory, limits.total_memory);
         if one > all {
-            at.key("host").index(index).key("limits").key("max_memory").problem(format!(
-                "{one} bytes for one instance are more than all may have together: limits.total_memory is {all}"
+            at.key("host").index(index).key("limits").key("max_memory").warn(format!(
+                "{one} bytes for one instance are more than all may have together, which is {all} (limits.total_memory)"
             ));
         }
     }

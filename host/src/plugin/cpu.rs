@@ -165,7 +165,7 @@ impl<T> Future for Metered<'_, T> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         let this = &mut *self;
         if this.waiting.is_none() && (this.meter.takes_turn() || (!this.begun && this.share.is_exhausted())) {
-            this.waiting = Some(this.share.turn());
+            this.waiting = Some(this.share.turn(this.meter.used()));
         }
         let turn = match &mut this.waiting {
             Some(turn) => Some(ready!(turn.as_mut().poll(context))),
@@ -228,8 +228,8 @@ mod tests {
             compute(Duration::from_millis(20));
         };
         // All turns there are, for a while.
-        let mut turns = vec![share.turn().await];
-        while let Some(turn) = share.turn().now_or_never() {
+        let mut turns = vec![share.turn(Duration::ZERO).await];
+        while let Some(turn) = share.turn(Duration::ZERO).now_or_never() {
             turns.push(turn);
         }
         let metered = tokio::spawn(Metered::new(call.boxed(), meter.clone(), share));

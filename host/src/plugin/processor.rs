@@ -4,9 +4,10 @@
 //! compute. So a call computes where it is for a moment, until the engine's clock interrupts it. From then on it needs a turn for
 //! each further moment, and there is one turn fewer than there are threads: one is always left for everybody else.
 //!
-//! Turns are given in the order in which they are asked for, to the calls of one virtual host and to the virtual hosts: a host
-//! has never more calls in the common queue than there are turns. A host whose calls compute for a moment each, but all the
-//! time, needs turns from the beginning.
+//! Of the calls of one virtual host those go first that have computed little: most are about to end. Of the others the one that has
+//! computed most, so that it ends or has used up its limit, and makes room: to give all of them the same would keep all of
+//! them until they are late. Among the virtual hosts turns go round: a host has never more calls in the common queue than there
+//! are turns. A host whose calls compute for a moment each, but all the time, needs turns from the beginning.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,12 +18,15 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// A host may compute for half of one thread's time without turns, ...
 const COST: u64 = 2;
 /// ... and for so long at once.
 const BURST: Duration = Duration::from_millis(50);
+
+/// A call that has computed for less goes first.
+const LITTLE: Duration = Duration::from_millis(20);
 
 /// The turns of all virtual hosts.
 pub(super) struct Processor {
@@ -48,7 +52,7 @@ impl Processor {
         let found = shares.iter().find(|(of, _)| of == domain).and_then(|(_, share)| share.upgrade());
         found.unwrap_or_else(|| {
             let share = Arc::new(Share {
-                first: Arc::new(Semaphore::new(self.count)),
+                queue: Arc::new(Queue { free: self.count.into(), waiting: Mutex::default() }),
                 turns: Arc::clone(&self.turns),
                 zero: Instant::now(),
                 paid_until: AtomicU64::new(0),
@@ -61,8 +65,8 @@ impl Processor {
 
 /// What the calls of one virtual host compute.
 pub(super) struct Share {
-    /// Taken before one of the turns that all hosts want.
-    first: Arc<Semaphore>,
+    /// Who of this host may ask for one of the turns that all hosts want.
+    queue: Arc<Queue>,
     turns: Arc<Semaphore>,
     /// What the other time counts from.
     zero: Instant,
@@ -71,12 +75,12 @@ pub(super) struct Share {
 }
 
 impl Share {
-    /// Waits for a turn.
-    pub(super) fn turn(&self) -> BoxFuture<'static, Turn> {
-        let (first, turns) = (Arc::clone(&self.first), Arc::clone(&self.turns));
+    /// Waits for a turn of a call that has computed for so long.
+    pub(super) fn turn(&self, used: Duration) -> BoxFuture<'static, Turn> {
+        let (queue, turns) = (Arc::clone(&self.queue), Arc::clone(&self.turns));
         async move {
-            // The semaphores are never closed.
-            let first = first.acquire_owned().await.ok();
+            let first = queue.enter(used).await;
+            // The semaphore is never closed.
             Turn { _all: turns.acquire_owned().await.ok(), _first: first }
         }
         .boxed()
@@ -103,7 +107,61 @@ impl Share {
 /// Leave to compute for a moment.
 pub(super) struct Turn {
     _all: Option<OwnedSemaphorePermit>,
-    _first: Option<OwnedSemaphorePermit>,
+    _first: Option<Place>,
+}
+
+/// The calls of one virtual host that wait for turns.
+struct Queue {
+    /// Places in the common queue that nobody has.
+    free: Mutex<usize>,
+    /// Locked with [`free`](Self::free) held.
+    waiting: Mutex<Vec<(Duration, oneshot::Sender<Place>)>>,
+}
+
+impl Queue {
+    /// `None` only if the queue is no more.
+    async fn enter(self: Arc<Self>, used: Duration) -> Option<Place> {
+        let place = {
+            let mut free = self.free.lock();
+            if let Some(fewer) = free.checked_sub(1) {
+                *free = fewer;
+                return Some(Place(Some(Arc::clone(&self))));
+            }
+            let (sender, place) = oneshot::channel();
+            self.waiting.lock().push((used, sender));
+            place
+        };
+        place.await.ok()
+    }
+
+    /// Who is next; if nobody is, a place is free.
+    fn next(&self) -> Option<oneshot::Sender<Place>> {
+        let mut free = self.free.lock();
+        let mut waiting = self.waiting.lock();
+        let rank = |used: Duration| if used < LITTLE { (0, used) } else { (1, Duration::MAX - used) };
+        let next = waiting.iter().enumerate().min_by_key(|(_, (used, _))| rank(*used)).map(|(at, _)| at);
+        if next.is_none() {
+            *free += 1;
+        }
+        // In order, so that of equals the first is next.
+        next.map(|at| waiting.remove(at).1)
+    }
+}
+
+/// A place in the common queue. Dropping it gives it to the next call of the host.
+struct Place(Option<Arc<Queue>>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let Some(queue) = self.0.take() else { return };
+        while let Some(next) = queue.next() {
+            match next.send(Self(Some(Arc::clone(&queue)))) {
+                Ok(()) => return,
+                // That one has gone. The place is offered to the next one, here and not by dropping it.
+                Err(mut place) => place.0 = None,
+            }
+        }
+    }
 }
 
 fn nanos(time: Duration) -> u64 {
@@ -120,11 +178,11 @@ mod tests {
         let processor = Processor::with_turns(1);
         let (many, few) = (processor.share(&"many".into()), processor.share(&"few".into()));
         let order = Arc::new(Mutex::new(Vec::new()));
-        let running = many.turn().await;
+        let running = many.turn(Duration::ZERO).await;
         let calls = (0..20).map(|n| if n < 18 { ("many", &many) } else { ("few", &few) });
         let calls: Vec<_> = calls
             .map(|(name, share)| {
-                let (turn, order) = (share.turn(), Arc::clone(&order));
+                let (turn, order) = (share.turn(Duration::from_secs(1)), Arc::clone(&order));
                 tokio::spawn(async move {
                     let turn = turn.await;
                     order.lock().push(name);
@@ -142,6 +200,33 @@ mod tests {
         let last_of_few = order.iter().rposition(|name| *name == "few").unwrap();
         assert!(last_of_few < 5, "{order:?}");
         assert_eq!(order.len(), 20);
+    }
+
+    #[tokio::test]
+    async fn who_has_computed_little_goes_first_and_then_who_is_nearest_to_the_end() {
+        let share = Processor::with_turns(1).share(&"a".into());
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let running = share.turn(Duration::ZERO).await;
+        let calls: Vec<_> = [100, 5, 1900, 0, 700, 19]
+            .map(|used| {
+                let (turn, order) = (share.turn(Duration::from_millis(used)), Arc::clone(&order));
+                tokio::spawn(async move {
+                    let _turn = turn.await;
+                    order.lock().push(used);
+                })
+            })
+            .into();
+        // One that is given up while it waits keeps nobody from theirs.
+        let given_up = tokio::spawn(share.turn(Duration::ZERO));
+        tokio::task::yield_now().await;
+        given_up.abort();
+        let _ = given_up.await;
+        drop(running);
+        for call in calls {
+            call.await.unwrap();
+        }
+        assert_eq!(*order.lock(), [0, 5, 19, 1900, 700, 100]);
+        drop(share.turn(Duration::ZERO).await);
     }
 
     #[test]

@@ -182,6 +182,8 @@ mod component {
                 let found = "localhost:80".to_socket_addrs().map(|found| found.count());
                 return Err(FetchError::Malformed(format!("{connected:?} {bound:?} {}", found.is_ok())));
             }
+            // Many users, each in a call of their own.
+            how if how.starts_with("loop-") => spin(),
             // `filler-1`, `filler-2`, ...: uses memory that the instance then keeps. `holder-...`: for two seconds.
             how if how.starts_with("filler") => drop(std::hint::black_box(vec![1_u8; 16 << 20])),
             how if how.starts_with("holder") => {
