@@ -79,6 +79,11 @@ impl CpuMeter {
         Duration::from_nanos(self.0.before.load(Ordering::Relaxed).saturating_add(self.current()))
     }
 
+    /// Computed in the current stretch.
+    pub(super) fn stretch(&self) -> Duration {
+        Duration::from_nanos(self.current())
+    }
+
     /// Does something that is not charged, such as the network's work.
     pub(super) fn uncharged<T>(&self, work: impl FnOnce() -> T) -> T {
         if self.0.began.load(Ordering::Relaxed) == IDLE {
@@ -127,8 +132,12 @@ impl CpuMeter {
         self.0.ended.store(self.now(), Ordering::Relaxed);
     }
 
+    fn needs_turn(&self) -> bool {
+        self.0.needs_turn.load(Ordering::Relaxed)
+    }
+
     fn takes_turn(&self) -> bool {
-        self.0.needs_turn.load(Ordering::Relaxed) && self.0.needs_turn.swap(false, Ordering::Relaxed)
+        self.needs_turn() && self.0.needs_turn.swap(false, Ordering::Relaxed)
     }
 }
 
@@ -151,11 +160,13 @@ pub(super) struct Metered<'a, T> {
     /// The call has computed.
     begun: bool,
     waiting: Option<BoxFuture<'static, Turn>>,
+    /// The turn of the moment before, if the call has only let others run.
+    kept: Option<Turn>,
 }
 
 impl<'a, T> Metered<'a, T> {
     pub(super) fn new(call: BoxFuture<'a, T>, meter: CpuMeter, share: Arc<Share>) -> Self {
-        Self { call, meter, share, begun: false, waiting: None }
+        Self { call, meter, share, begun: false, waiting: None, kept: None }
     }
 }
 
@@ -164,13 +175,15 @@ impl<T> Future for Metered<'_, T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         let this = &mut *self;
+        let mut turn = this.kept.take();
         if this.waiting.is_none() && (this.meter.takes_turn() || (!this.begun && this.share.is_exhausted())) {
-            this.waiting = Some(this.share.turn(this.meter.used()));
+            let used = this.meter.used();
+            turn = turn.filter(|_| this.share.may_keep(used));
+            this.waiting = turn.is_none().then(|| this.share.turn(used));
         }
-        let turn = match &mut this.waiting {
-            Some(turn) => Some(ready!(turn.as_mut().poll(context))),
-            None => None,
-        };
+        if let Some(waiting) = &mut this.waiting {
+            turn = Some(ready!(waiting.as_mut().poll(context)));
+        }
         (this.waiting, this.begun) = (None, true);
         let before = this.meter.used();
         this.meter.begin();
@@ -179,6 +192,7 @@ impl<T> Future for Metered<'_, T> {
         if turn.is_none() {
             this.share.charge(this.meter.used().saturating_sub(before));
         }
+        this.kept = turn.filter(|_| result.is_pending() && this.meter.needs_turn());
         result
     }
 }

@@ -10,7 +10,7 @@
 //! are turns. A host whose calls compute for a moment each, but all the time, needs turns from the beginning.
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
@@ -32,6 +32,8 @@ const LITTLE: Duration = Duration::from_millis(20);
 pub(super) struct Processor {
     turns: Arc<Semaphore>,
     count: usize,
+    /// Calls in the common queue.
+    waiting: Arc<AtomicUsize>,
     shares: Mutex<Vec<(Arc<str>, Weak<Share>)>>,
 }
 
@@ -42,7 +44,12 @@ impl Processor {
     }
 
     fn with_turns(count: usize) -> Arc<Self> {
-        Arc::new(Self { turns: Arc::new(Semaphore::new(count)), count, shares: Mutex::default() })
+        Arc::new(Self {
+            turns: Arc::new(Semaphore::new(count)),
+            count,
+            waiting: Arc::default(),
+            shares: Mutex::default(),
+        })
     }
 
     /// The share of a virtual host, and of all generations of its plugin.
@@ -52,8 +59,9 @@ impl Processor {
         let found = shares.iter().find(|(of, _)| of == domain).and_then(|(_, share)| share.upgrade());
         found.unwrap_or_else(|| {
             let share = Arc::new(Share {
-                queue: Arc::new(Queue { free: self.count.into(), waiting: Mutex::default() }),
+                queue: Arc::new(Queue(Mutex::new(Places { free: self.count, wanted: Vec::new() }))),
                 turns: Arc::clone(&self.turns),
+                waiting: Arc::clone(&self.waiting),
                 zero: Instant::now(),
                 paid_until: AtomicU64::new(0),
             });
@@ -68,6 +76,7 @@ pub(super) struct Share {
     /// Who of this host may ask for one of the turns that all hosts want.
     queue: Arc<Queue>,
     turns: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
     /// What the other time counts from.
     zero: Instant,
     /// When what has been computed without a turn is paid off, nanoseconds.
@@ -77,13 +86,19 @@ pub(super) struct Share {
 impl Share {
     /// Waits for a turn of a call that has computed for so long.
     pub(super) fn turn(&self, used: Duration) -> BoxFuture<'static, Turn> {
-        let (queue, turns) = (Arc::clone(&self.queue), Arc::clone(&self.turns));
+        let (queue, turns, waiting) = (Arc::clone(&self.queue), Arc::clone(&self.turns), Arc::clone(&self.waiting));
         async move {
             let first = queue.enter(used).await;
+            let _waiting = Waiting::begin(waiting);
             // The semaphore is never closed.
             Turn { _all: turns.acquire_owned().await.ok(), _first: first }
         }
         .boxed()
+    }
+
+    /// Nobody has more right to the turn of a call that has computed for so long.
+    pub(super) fn may_keep(&self, used: Duration) -> bool {
+        self.waiting.load(Ordering::Relaxed) == 0 && !self.queue.has_better(used)
     }
 
     /// A call has computed without a turn.
@@ -111,40 +126,65 @@ pub(super) struct Turn {
 }
 
 /// The calls of one virtual host that wait for turns.
-struct Queue {
-    /// Places in the common queue that nobody has.
-    free: Mutex<usize>,
-    /// Locked with [`free`](Self::free) held.
-    waiting: Mutex<Vec<(Duration, oneshot::Sender<Place>)>>,
+struct Queue(Mutex<Places>);
+
+/// Places in the common queue.
+struct Places {
+    /// Nobody has so many.
+    free: usize,
+    /// Who waits for one, and has computed for how long.
+    wanted: Vec<(Duration, oneshot::Sender<Place>)>,
 }
 
 impl Queue {
     /// `None` only if the queue is no more.
     async fn enter(self: Arc<Self>, used: Duration) -> Option<Place> {
         let place = {
-            let mut free = self.free.lock();
-            if let Some(fewer) = free.checked_sub(1) {
-                *free = fewer;
+            let mut places = self.0.lock();
+            if let Some(fewer) = places.free.checked_sub(1) {
+                places.free = fewer;
                 return Some(Place(Some(Arc::clone(&self))));
             }
             let (sender, place) = oneshot::channel();
-            self.waiting.lock().push((used, sender));
+            places.wanted.push((used, sender));
             place
         };
         place.await.ok()
     }
 
+    fn has_better(&self, used: Duration) -> bool {
+        self.0.lock().wanted.iter().any(|(other, _)| rank(*other) < rank(used))
+    }
+
     /// Who is next; if nobody is, a place is free.
     fn next(&self) -> Option<oneshot::Sender<Place>> {
-        let mut free = self.free.lock();
-        let mut waiting = self.waiting.lock();
-        let rank = |used: Duration| if used < LITTLE { (0, used) } else { (1, Duration::MAX - used) };
-        let next = waiting.iter().enumerate().min_by_key(|(_, (used, _))| rank(*used)).map(|(at, _)| at);
+        let mut places = self.0.lock();
+        let next = places.wanted.iter().enumerate().min_by_key(|(_, (used, _))| rank(*used)).map(|(at, _)| at);
         if next.is_none() {
-            *free += 1;
+            places.free += 1;
         }
         // In order, so that of equals the first is next.
-        next.map(|at| waiting.remove(at).1)
+        next.map(|at| places.wanted.remove(at).1)
+    }
+}
+
+/// Less goes first.
+fn rank(used: Duration) -> (u8, Duration) {
+    if used < LITTLE { (0, used) } else { (1, Duration::MAX.saturating_sub(used)) }
+}
+
+struct Waiting(Arc<AtomicUsize>);
+
+impl Waiting {
+    fn begin(waiting: Arc<AtomicUsize>) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

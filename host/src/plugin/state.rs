@@ -11,7 +11,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::budget::Held;
 use super::cpu::CpuMeter;
-use super::engine::PluginEngine;
+use super::engine::{PluginEngine, TICK};
 use super::guest_log::GuestLog;
 use super::outgoing::{Network, Outgoing};
 use crate::config::LimitsConfig;
@@ -116,6 +116,10 @@ impl State {
     fn tick(&mut self) -> Result<UpdateDeadline> {
         if self.cpu.used() > self.cpu_time {
             return Err(CpuTimeExceeded(self.cpu_time).into());
+        }
+        // While it waited for its turn the clock went on.
+        if self.cpu.stretch() < TICK / 2 {
+            return Ok(UpdateDeadline::Continue(1));
         }
         self.cpu.interrupt();
         Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
