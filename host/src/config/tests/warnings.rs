@@ -75,3 +75,20 @@ fn each_doubt_has_its_warning() {
         assert_eq!(good(top, host).warnings, warnings, "{top} {host}");
     }
 }
+
+#[test]
+fn limits_that_do_not_fit_each_other_are_told_and_the_defaults_fit() {
+    for (top, host, says) in [
+        ("", "", &[] as &[&str]),
+        ("http.max_body = '8MiB'", "", &["http.max_body", "host[0].limits.max_memory", "for bodies of 4194304 bytes"]),
+        ("", "limits.max_memory = '32MiB'", &["http.max_body", "for bodies of 1048576 bytes and not for 4194304"]),
+        ("http.max_body = '8MiB'", "limits.max_memory = '256MiB'", &[]),
+        ("", "limits.max_memory = '2GiB'", &["host[0].limits.max_memory", "limits.total_memory"]),
+        ("limits.total_memory = '4GiB'", "limits.max_memory = '2GiB'", &[]),
+        ("limits.total_memory = '64MiB'", "", &["host[0].limits.max_memory", "67108864 (limits.total_memory)"]),
+    ] {
+        let warnings = good(top, host).warnings;
+        assert_eq!(warnings.len(), usize::from(!says.is_empty()), "{top} {host}: {warnings:?}");
+        assert!(says.iter().all(|word| warnings.iter().any(|line| line.contains(word))), "{top} {host}: {warnings:?}");
+    }
+}
