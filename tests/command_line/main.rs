@@ -12,16 +12,20 @@
 //! - [`descriptors`]: few files to open, and many who connect
 //! - [`stopping`]: SIGTERM and SIGINT; [`killed`]: SIGKILL
 //! - [`plugin_files`], [`plugin_swaps`]: the subcommands `plugin ...`; [`fetch`]; [`accounts`]: `account ...`
+//! - [`compiler`]: the process that compiles plugins, and its limits; [`compiling`]: what goes on in the host meanwhile
 //! - [`digests`]: the SHA-256 that they and the host print
 //!
-//! Shared: [`program`] (a running process and its output), [`setup`] (a folder with a configuration), [`web_app`],
+//! Shared: [`children`] (what a process has started), [`program`] (a running process and its output), [`setup`] (a folder with a configuration), [`web_app`],
 //! [`client`] and [`stream`].
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod accounts;
 mod check_config;
+mod children;
 mod client;
 mod client_log;
+mod compiler;
+mod compiling;
 mod demo;
 mod descriptors;
 mod digests;

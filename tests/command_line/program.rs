@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -88,6 +89,11 @@ impl Program {
         Self::start_by_shell(&format!("ulimit -S -n {limit}"), arguments)
     }
 
+    /// The same by a shell that has this file open.
+    pub(crate) fn start_with_open<A: AsRef<OsStr>>(file: &Path, arguments: impl IntoIterator<Item = A>) -> Self {
+        Self::start_by_shell(&format!("exec 9<'{}'", file.display()), arguments)
+    }
+
     /// After a command of the shell, in the same process.
     fn start_by_shell<A: AsRef<OsStr>>(before: &str, arguments: impl IntoIterator<Item = A>) -> Self {
         let mut command = Command::new("sh");
@@ -118,6 +124,11 @@ impl Program {
                 xmpp: address_after(line, &["xmpp=", "\"xmpp\":"]),
             })
         })
+    }
+
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends a signal: `TERM` or `INT`. By way of the shell: the standard library cannot.

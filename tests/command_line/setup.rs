@@ -43,6 +43,12 @@ impl Setup {
         ))
     }
 
+    /// The same by somebody who has left this file open.
+    pub(crate) fn start_with_open(&self, file: &Path) -> Program {
+        let listen = ["--http-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+        Program::start_with_open(file, with_config(&self.config(), &listen, &[]))
+    }
+
     /// Runs the program with the configuration and these arguments until it ends by itself.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
         run(with_config(&self.config(), arguments, &[]))

@@ -26,8 +26,10 @@ pub(super) async fn serve(
     let address = web_app.address();
     demo::configure(&mut config, address, plugin)?;
     let host = tokio::select! {
-        host = Host::start(&config, vec![Arc::new(Narrator) as Arc<dyn RosterSink>]) => host?,
+        // First: if all processes of a service are told to stop, a compiler may have heard it already.
+        biased;
         () = &mut stop => return Ok(true),
+        host = Host::start(&config, vec![Arc::new(Narrator) as Arc<dyn RosterSink>]) => host?,
     };
     let listening = host.listening();
     let xmpp = config.xmpp.as_ref().zip(host.xmpp());

@@ -111,6 +111,8 @@ enum Command {
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> ExitCode {
+    // What whoever started this has left open is not for the compilers that it starts; what it opens itself never is.
+    close_fds::set_fds_cloexec(3, &[]);
     let arguments = Arguments::parse();
     match run(arguments) {
         Ok(code) => code,

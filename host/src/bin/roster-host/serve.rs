@@ -17,8 +17,10 @@ pub(super) async fn serve(config: &Config) -> Result<bool, Failure> {
         tracing::warn!("{warning}");
     }
     let host = tokio::select! {
-        host = Host::start(config, Vec::new()) => host?,
+        // First: if all processes of a service are told to stop, a compiler may have heard it already.
+        biased;
         () = &mut stop => return Ok(true),
+        host = Host::start(config, Vec::new()) => host?,
     };
     let listening = host.listening();
     let shown = |address: Option<SocketAddr>| address.map_or_else(|| "off".to_owned(), |address| address.to_string());

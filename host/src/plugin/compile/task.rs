@@ -26,19 +26,19 @@ pub const COMPILER_COMMAND: &str = "compile-plugin";
 /// The exit code of a Rust program that panicked.
 pub(super) const PANICKED: i32 = 101;
 
-/// How the process ends, beside 0: the code is on standard output.
+/// How the process ends, beside 0: the code is on standard output. No numbers that a shell or another program has too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It is no good.
-    Invalid = 1,
+    Invalid = 10,
     /// An engine that is not the parent's.
-    OtherEngine = 3,
+    OtherEngine = 11,
     /// It cannot limit itself, or has no input.
-    Unable = 4,
+    Unable = 12,
     /// Out of memory, and it could still say so.
-    Memory = 5,
+    Memory = 13,
     /// The parent is gone, or does not want it any more.
-    Abandoned = 6,
+    Abandoned = 14,
 }
 
 impl Verdict {
