@@ -89,7 +89,7 @@ pub fn exports(count: u32) -> Vec<u8> {
     let (mut types, mut exports) = (ComponentTypeSection::new(), ComponentExportSection::new());
     types.defined_type().primitive(PrimitiveValType::U32);
     for n in 0..count {
-        exports.export(&format!("export-{n}"), ComponentExportKind::Type, 0, None);
+        exports.export(format!("export-{n}"), ComponentExportKind::Type, 0, None);
     }
     let mut component = Component::new();
     component.section(&types).section(&exports);

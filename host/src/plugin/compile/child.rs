@@ -38,6 +38,22 @@ struct Ended {
     said: String,
 }
 
+/// What a compiler handed over, not looked at yet.
+pub(super) struct Delivered {
+    bytes: Vec<u8>,
+    name: String,
+    program: String,
+}
+
+impl Delivered {
+    /// The code, if it is whole. Blocks for as long as its digest takes.
+    pub(super) fn image(self) -> Result<Image, CompileError> {
+        let Self { bytes, name, program } = self;
+        private_file::received(bytes, &name)
+            .map_err(|error| CompileError::Compiler { program, what: format!("gave no code: {error}") })
+    }
+}
+
 /// The code of `plugin` as `program` compiles it for the engine with this fingerprint.
 pub(super) async fn compile(
     program: &Path,
@@ -45,11 +61,11 @@ pub(super) async fn compile(
     engine: &str,
     plugin: &PluginBytes,
     urgency: Urgency,
-) -> Result<Image, CompileError> {
+) -> Result<Delivered, CompileError> {
     let broken = |what: String| CompileError::Compiler { program: program.display().to_string(), what };
     let task = CompilerTask {
         memory: config.memory,
-        cpu_time: config.cpu_time.as_secs().max(1),
+        cpu_time: u64::try_from(config.cpu_time.as_millis().div_ceil(1000)).unwrap_or(u64::MAX),
         max_component: config.max_component,
         engine: engine.to_owned(),
         give_way: urgency == Urgency::Swap,
@@ -72,8 +88,7 @@ pub(super) async fn compile(
     if let Some(error) = fault(program, config, status, &said) {
         return Err(error);
     }
-    let name = file_name(plugin.digest, engine);
-    private_file::received(code, &name).map_err(|error| broken(format!("gave no code: {error}")))
+    Ok(Delivered { bytes: code, name: file_name(plugin.digest, engine), program: program.display().to_string() })
 }
 
 fn start(program: &Path, task: &CompilerTask) -> io::Result<Child> {

@@ -9,8 +9,9 @@ use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
 use super::*;
-use crate::config::PluginCacheConfig;
+use crate::config::{CompileConfig, PluginCacheConfig};
 use crate::plugin::private_file::{self, Durable};
+use crate::plugin::source::{Digest, PluginBytes};
 
 /// The smallest component there is, with a custom section so that there are several.
 fn component(stamp: u8) -> PluginBytes {
