@@ -23,6 +23,7 @@ pub mod config;
 pub mod conformance;
 pub mod demo;
 pub mod descriptors;
+mod frames;
 pub mod http;
 pub mod http_client;
 pub mod logging;

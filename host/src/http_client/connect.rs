@@ -63,11 +63,11 @@ impl Connector {
             let tls = self.handshake(site, tcp.into_inner()).await?;
             progress.enter(Phase::Http);
             let http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
-            let (io, open) = (TokioIo::new(tls), Arc::clone(&self.stats).opened());
+            let open = Arc::clone(&self.stats).opened();
             if http2 {
-                Connection::http2(io, self.limits, open).await
+                Connection::http2(tls, self.limits, open).await
             } else {
-                Connection::http1(io, self.limits, open).await
+                Connection::http1(TokioIo::new(tls), self.limits, open).await
             }
         } else {
             Connection::http1(tcp, self.limits, Arc::clone(&self.stats).opened()).await

@@ -1,6 +1,7 @@
 //! One open connection, HTTP/1.1 or HTTP/2.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,8 +10,10 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper::rt::{Read, Write};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::interim::{Metered, Sent};
 use super::stats::OpenGuard;
 
 /// How long the head of a response may be.
@@ -46,9 +49,9 @@ pub(super) enum Sender {
     Http2(SharedSender),
 }
 
-/// A handle on an HTTP/2 connection. The second field counts who holds one.
+/// A handle on an HTTP/2 connection. The second field counts who holds one, the third what was sent.
 #[derive(Clone, Debug)]
-pub(super) struct SharedSender(pub(super) http2::SendRequest<RequestBody>, pub(super) Arc<()>);
+pub(super) struct SharedSender(pub(super) http2::SendRequest<RequestBody>, pub(super) Arc<()>, pub(super) Sent);
 
 /// A request that got no response.
 #[derive(Debug)]
@@ -79,8 +82,10 @@ impl Connection {
     /// The same for HTTP/2.
     pub(super) async fn http2<I>(io: I, limits: HeadLimits, open: OpenGuard) -> hyper::Result<Self>
     where
-        I: Read + Write + Unpin + Send + 'static,
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let sent = Sent::default();
+        let io = TokioIo::new(Metered::new(io, Arc::clone(&sent)));
         let (sender, driver) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_header_list_size(u32::try_from(limits.bytes).unwrap_or(u32::MAX))
@@ -89,7 +94,7 @@ impl Connection {
             .handshake(io)
             .await?;
         tokio::spawn(drive(driver, open));
-        Ok(Self { sender: Sender::Http2(SharedSender(sender, Arc::new(()))), reused: false })
+        Ok(Self { sender: Sender::Http2(SharedSender(sender, Arc::new(()), sent)), reused: false })
     }
 
     /// Is this HTTP/2?
@@ -104,7 +109,7 @@ impl Connection {
     pub(super) async fn ready(&mut self) -> bool {
         match &mut self.sender {
             Sender::Http1(sender) => sender.ready().await.is_ok(),
-            Sender::Http2(SharedSender(sender, _)) => sender.ready().await.is_ok(),
+            Sender::Http2(SharedSender(sender, ..)) => sender.ready().await.is_ok(),
         }
     }
 
@@ -112,7 +117,7 @@ impl Connection {
     pub(super) fn is_ready(&self) -> bool {
         match &self.sender {
             Sender::Http1(sender) => sender.is_ready(),
-            Sender::Http2(SharedSender(sender, _)) => sender.is_ready(),
+            Sender::Http2(SharedSender(sender, ..)) => sender.is_ready(),
         }
     }
 
@@ -120,7 +125,10 @@ impl Connection {
     pub(super) async fn send(&mut self, request: Request<RequestBody>) -> Result<Response<Incoming>, SendFailure> {
         let result = match &mut self.sender {
             Sender::Http1(sender) => sender.try_send_request(request).await,
-            Sender::Http2(SharedSender(sender, _)) => sender.try_send_request(request).await,
+            Sender::Http2(SharedSender(sender, _, sent)) => {
+                sent.fetch_add(1, Relaxed);
+                sender.try_send_request(request).await
+            }
         };
         result.map_err(|mut failure| SendFailure {
             unsent: failure.take_message().is_some(),

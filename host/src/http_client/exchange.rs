@@ -12,6 +12,7 @@ use super::body::{BodyFailure, collect};
 use super::connect::Connector;
 use super::connection::{Connection, HeadLimits, SendFailure};
 use super::error::{ErrorKind, Failure, SendError, cause, chain};
+use super::interim::{Informational, MOST_INFORMATIONAL};
 use super::progress::Progress;
 use super::request::Outgoing;
 use super::site::Site;
@@ -57,8 +58,28 @@ impl Exchange<'_> {
                 Ok(Err(failure)) => return Err(failure.of(&outgoing.uri)),
                 Err(late) => return Err(self.no_connection(late, &progress).of(&outgoing.uri)),
             };
-            let request = outgoing.to_wire(site, connection.is_shared());
-            match self.timer.within(Some(self.limits.first_byte.after), connection.send(request)).await {
+            let mut request = outgoing.to_wire(site, connection.is_shared());
+            let informational = Informational::default();
+            informational.count(&mut request);
+            let sending = async {
+                tokio::select! {
+                    biased;
+                    () = informational.too_many() => None,
+                    sent = connection.send(request) => Some(sent),
+                }
+            };
+            let sent = match self.timer.within(Some(self.limits.first_byte.after), sending).await {
+                Ok(Some(sent)) => Ok(sent),
+                Ok(None) => {
+                    site.pool.retire(&connection);
+                    let detail = format!(
+                        "more than {MOST_INFORMATIONAL} informational responses (1xx) came before the response"
+                    );
+                    return Err(Failure::new(ErrorKind::Protocol, detail).of(&outgoing.uri));
+                }
+                Err(late) => Err(late),
+            };
+            match sent {
                 // Some servers say goodbye to an idle connection with a 408, meant for no request of ours.
                 Ok(Ok(response))
                     if response.status() == StatusCode::REQUEST_TIMEOUT

@@ -11,7 +11,7 @@
 //!    checked after the name was looked up, by the code that then connects to it, so a name that changes its
 //!    mind between check and use (DNS rebinding) gains nothing.
 //! 4. `exchange`: the request goes out, the head comes back, within the deadlines of `timer`; `progress` tells which phase of
-//!    a new connection did not end.
+//!    a new connection did not end; `interim` bounds what comes before the response.
 //! 5. `body`: the body is collected whole, up to the cap.
 //!
 //! Why a pool of our own on top of `hyper::client::conn` and not `hyper_util`'s `legacy::Client`: a deadline for
@@ -35,6 +35,7 @@ mod connect;
 mod connection;
 mod error;
 mod exchange;
+mod interim;
 mod pool;
 mod progress;
 mod redirect;

@@ -14,7 +14,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::crowd::{Crowd, Limit};
-use super::frames::{Frames, PREFACE};
+use crate::frames::{Frames, PREFACE, of_client};
 
 /// What is free with each request, at first, and at most.
 const FREE: u64 = 8;
@@ -66,7 +66,7 @@ impl<IO> Metered<IO> {
                 if *same < PREFACE.len() {
                     return tiny;
                 }
-                let mut frames = Frames::default();
+                let mut frames = Frames::new(of_client);
                 let cost = frames.cost(new.get(common..).unwrap_or_default());
                 self.protocol = Protocol::Http2(frames);
                 cost

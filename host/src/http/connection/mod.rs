@@ -7,12 +7,11 @@
 //! - [`listener`]: accepts connections, as many as there are places for
 //! - [`crowd`]: what all of them may have, and each address
 //! - [`activity`]: whether a connection works or waits; one that waits makes room for others
-//! - [`patient`], [`metered`] (with [`frames`]), [`wire`]: what is between TCP and hyper, from below
+//! - [`patient`], [`metered`], [`wire`]: what is between TCP and hyper, from below
 //! - [`received`]: the body of a request, as it comes
 
 mod activity;
 mod crowd;
-mod frames;
 mod listener;
 mod metered;
 mod patient;
@@ -28,7 +27,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use http::Request;
+use axum::response::Response;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{Request, StatusCode};
 use http_body::Body as HttpBody;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -198,7 +199,7 @@ impl Connections {
                 request.extensions_mut().insert(too_many);
             }
             async move {
-                let answer = router.oneshot(request).await;
+                let answer = router.oneshot(request).await.map(bodiless);
                 answer.map(|answer| answer.map(|inner| Answer { inner, _exchange: exchange }))
             }
         });
@@ -231,6 +232,20 @@ impl Connections {
             }
         }
     }
+}
+
+/// `answer`, with neither a body nor the length of one where its status allows none (RFC 9110 sections 8.6 and 15.4.5). axum adds
+/// a length to every answer.
+fn bodiless(mut answer: Response) -> Response {
+    let status = answer.status();
+    if status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        *answer.body_mut() = Body::empty();
+        answer.headers_mut().remove(CONTENT_LENGTH);
+        if status == StatusCode::NO_CONTENT {
+            answer.headers_mut().remove(CONTENT_TYPE);
+        }
+    }
+    answer
 }
 
 /// Whether a connection that should begin with TLS begins with text.

@@ -11,6 +11,7 @@ use http_body_util::Full;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -156,4 +157,54 @@ async fn a_handshake_that_does_not_go_on_is_cut_off() {
     }
     let mut idle = Client::over(connect(&host, &pair, b"http/1.1").await.unwrap());
     assert_eq!(idle.closed().await, "");
+}
+
+/// The first record of a handshake.
+fn client_hello() -> Vec<u8> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth();
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut hello = Vec::new();
+    rustls::ClientConnection::new(Arc::new(config), name).unwrap().write_tls(&mut hello).unwrap();
+    hello
+}
+
+#[tokio::test]
+async fn an_address_begins_so_many_handshakes_and_no_more() {
+    let (files, pair) = (Files::new(), pair());
+    files.write(&pair.certificate, &pair.key);
+    let host = Host::with(|setup| {
+        setup.http.tls = Some(files.config.clone());
+        setup.http.handshakes_per_second = 1;
+    })
+    .await;
+    let mut answered = 0;
+    for _ in 0..20 {
+        let mut client = Client::open_as(2, host.https()).await;
+        client.send(client_hello()).await;
+        answered += usize::from(client.stream.read_u8().await.is_ok());
+    }
+    assert!((10..=15).contains(&answered), "{answered} of ten at once and one each second");
+    connect(&host, &pair, b"http/1.1").await.expect("another address");
+}
+
+#[tokio::test]
+async fn handshakes_that_do_not_go_on_make_room_for_those_that_do() {
+    let (files, pair) = (Files::new(), pair());
+    files.write(&pair.certificate, &pair.key);
+    let host = Host::with(|setup| {
+        setup.http.tls = Some(files.config.clone());
+        setup.http.max_handshakes = 4;
+    })
+    .await;
+    let mut stuck = Vec::new();
+    for number in 2..12 {
+        let mut client = Client::open_as(number, host.https()).await;
+        client.send(&client_hello()[..20]).await;
+        stuck.push(client);
+    }
+    let began = Instant::now();
+    connect(&host, &pair, b"http/1.1").await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(12), "not after http.header_timeout: {:?}", began.elapsed());
 }

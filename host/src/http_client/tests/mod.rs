@@ -5,6 +5,7 @@
 mod auth;
 mod body;
 mod deadlines;
+mod interim;
 mod pool;
 mod reach;
 mod redirects;

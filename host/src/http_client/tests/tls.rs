@@ -53,7 +53,7 @@ impl Authority {
     }
 
     /// A server's side of TLS, with a certificate for `names`.
-    fn acceptor(&self, names: &[&str], alpn: &[&str], expired: bool) -> TlsAcceptor {
+    pub(super) fn acceptor(&self, names: &[&str], alpn: &[&str], expired: bool) -> TlsAcceptor {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         if expired {

@@ -1,7 +1,7 @@
-//! What the frames of HTTP/2 cost (RFC 9113 section 4.1), without a look at what is in them.
+//! The frames of HTTP/2 (RFC 9113 section 4.1), counted on their way to a library that has no limit for them.
 
 /// What a client sends first.
-pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const HEADER: usize = 9;
 
 const DATA: u8 = 0;
@@ -11,9 +11,26 @@ const TINY: usize = 256;
 /// A stream that is begun and given up costs more than is free for a request.
 const GIVEN_UP: u32 = 12;
 
+/// What frames cost, by their type and length.
+pub(crate) type Price = fn(u8, usize) -> u32;
+
+/// Of a client.
+pub(crate) fn of_client(kind: u8, length: usize) -> u32 {
+    match kind {
+        DATA if length >= TINY => 0,
+        RST_STREAM => GIVEN_UP,
+        _ => 1,
+    }
+}
+
+/// Of a server, whose bodies are looked at as they come.
+pub(crate) fn of_server(kind: u8, length: usize) -> u32 {
+    u32::from(kind != DATA || length == 0)
+}
+
 /// Where frames begin.
-#[derive(Default)]
-pub(super) struct Frames {
+pub(crate) struct Frames {
+    price: Price,
     header: [u8; HEADER],
     /// Bytes of the header that were seen.
     seen: usize,
@@ -22,8 +39,12 @@ pub(super) struct Frames {
 }
 
 impl Frames {
-    /// What the frames cost whose headers end in `bytes`.
-    pub(super) fn cost(&mut self, mut bytes: &[u8]) -> u32 {
+    pub(crate) fn new(price: Price) -> Self {
+        Self { price, header: [0; HEADER], seen: 0, left: 0 }
+    }
+
+    /// What the frames cost whose headers end in `bytes`, which are the next.
+    pub(crate) fn cost(&mut self, mut bytes: &[u8]) -> u32 {
         let mut cost: u32 = 0;
         loop {
             let skipped = self.left.min(bytes.len());
@@ -38,11 +59,7 @@ impl Frames {
                 self.seen = 0;
                 let [a, b, c, kind, ..] = self.header;
                 self.left = usize::try_from(u32::from_be_bytes([0, a, b, c])).unwrap_or(usize::MAX);
-                cost = cost.saturating_add(match kind {
-                    DATA if self.left >= TINY => 0,
-                    RST_STREAM => GIVEN_UP,
-                    _ => 1,
-                });
+                cost = cost.saturating_add((self.price)(kind, self.left));
             }
         }
     }
@@ -55,6 +72,13 @@ mod tests {
     fn frame(kind: u8, length: usize) -> Vec<u8> {
         let [_, _, _, _, _, a, b, c] = (length as u64).to_be_bytes();
         [&[a, b, c, kind, 0, 0, 0, 0, 1][..], &vec![0; length]].concat()
+    }
+
+    #[test]
+    fn of_a_server_all_but_its_data_costs() {
+        for (kind, length, expected) in [(0, 1, 0), (0, 0, 1), (1, 100, 1), (3, 4, 1), (6, 8, 1), (9, 0, 1)] {
+            assert_eq!(Frames::new(of_server).cost(&frame(kind, length)), expected, "{kind} {length}");
+        }
     }
 
     #[test]
@@ -73,9 +97,9 @@ mod tests {
             ("of no known type", frame(0xbe, 1000).repeat(3), 3),
             ("half a header", frame(6, 8).into_iter().take(8).collect(), 0),
         ] {
-            assert_eq!(Frames::default().cost(&bytes), expected, "{what}");
+            assert_eq!(Frames::new(of_client).cost(&bytes), expected, "{what}");
             for size in [1, 7, 4096] {
-                let mut frames = Frames::default();
+                let mut frames = Frames::new(of_client);
                 let sum: u32 = bytes.chunks(size).map(|piece| frames.cost(piece)).sum();
                 assert_eq!(sum, expected, "{what}, {size} bytes at once");
             }
