@@ -7,6 +7,7 @@ use std::time::Duration;
 use prometheus_client::collector::Collector;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
 use crate::config::{Config, HostConfig};
@@ -19,6 +20,9 @@ use crate::sinks::{EventStream, JsonLines, JsonLinesError, RosterSink};
 use crate::store::MemoryStore;
 use crate::swap::Swapper;
 use crate::xmpp::{XmppError, XmppServer, XmppSink};
+
+/// What is queued for the sinks may take so long to be written, if the deadline for refreshes is over.
+const LAST_WRITES: Duration = Duration::from_secs(3);
 
 /// The host cannot start. Each is one line.
 #[derive(Debug, thiserror::Error)]
@@ -125,7 +129,7 @@ impl Host {
             None => None,
             Some(xmpp) => {
                 let bound = XmppServer::bind(xmpp, config, &rosters, &xmpp_sink, server.tls()?, &metrics).await?;
-                if let Some((plain, secure)) = bound.websocket(xmpp) {
+                if let Some((plain, secure)) = bound.websocket(xmpp, server.listening()) {
                     server.serve_beside(plain, secure);
                 }
                 Some(bound)
@@ -190,17 +194,20 @@ impl Host {
             for one in &rosters {
                 one.idle().await;
             }
-            for sink in &sinks {
-                sink.close();
-            }
-            for writer in writers {
-                let _ = writer.await;
-            }
         };
-        let finished = tokio::time::timeout(shutdown_timeout, finish).await.is_ok();
+        let deadline = Instant::now() + shutdown_timeout;
+        let finished = timeout_at(deadline, finish).await.is_ok();
         if !finished {
             warn!("some refreshes did not finish in time (shutdown_timeout)");
             cut_off.abort();
+        }
+        for sink in &sinks {
+            sink.close();
+        }
+        // Each gives up by itself when nobody takes what it writes.
+        let written = timeout_at(deadline.max(Instant::now() + LAST_WRITES), futures::future::join_all(writers)).await;
+        if written.is_err() {
+            warn!("some roster events were not written in time (sinks, shutdown_timeout)");
         }
         finished
     }

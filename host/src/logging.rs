@@ -1,8 +1,11 @@
 //! Where log lines go and what they look like.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{LevelFilter, ParseError};
 use tracing_subscriber::util::TryInitError;
@@ -30,6 +33,39 @@ pub enum LogError {
 /// wait.
 const QUEUE: usize = 16_384;
 
+/// How long what is queued may take to be written at the end: a pipe that nobody reads must not keep the process.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Writes what is queued when it is dropped, for as long as somebody takes it.
+pub struct LogGuard(Option<WorkerGuard>);
+
+impl Drop for LogGuard {
+    fn drop(&mut self) {
+        if let Some(guard) = self.0.take() {
+            // It may itself want to print, and so wait for ever.
+            within(LAST_WORDS, move || drop(guard));
+        }
+    }
+}
+
+/// Does `work`, which may wait for ever, in a thread of its own, and waits no longer than `limit` for it.
+pub fn within(limit: Duration, work: impl FnOnce() + Send + 'static) {
+    let (done, ended) = mpsc::channel();
+    let thread = thread::Builder::new().name("last words".into()).spawn(move || {
+        work();
+        let _ = done.send(());
+    });
+    if thread.is_ok() {
+        let _ = ended.recv_timeout(limit);
+    }
+}
+
+/// Writes to `output` in a thread of its own. Whoever writes does not wait; when `output` does not keep up, lines are lost.
+pub(crate) fn patient(output: impl Write + Send + 'static) -> (NonBlocking, LogGuard) {
+    let (writer, guard) = NonBlockingBuilder::default().buffered_lines_limit(QUEUE).finish(output);
+    (writer, LogGuard(Some(guard)))
+}
+
 /// What the targets of this project's crates begin with.
 const OURS: &str = "roster_";
 
@@ -45,11 +81,11 @@ fn of_ours(filter: &str) -> String {
 
 /// Sends log lines to standard error: standard output belongs to roster events. What is queued is written when the result
 /// is dropped.
-pub fn start(config: &LogConfig) -> Result<WorkerGuard, LogError> {
+pub fn start(config: &LogConfig) -> Result<LogGuard, LogError> {
     use tracing_subscriber::util::SubscriberInitExt;
     let filter = EnvFilter::try_new(of_ours(&config.filter))
         .map_err(|source| LogError::Filter { filter: config.filter.clone(), source })?;
-    let (writer, guard) = NonBlockingBuilder::default().buffered_lines_limit(QUEUE).finish(std::io::stderr());
+    let (writer, guard) = patient(std::io::stderr());
     let ansi = std::io::stderr().is_terminal();
     let format = config.format;
     let writer = move || Escaping { inner: writer.clone(), format, ansi };

@@ -47,4 +47,5 @@ mod setup;
 mod sinks;
 mod stopping;
 mod stream;
+mod stuck;
 mod web_app;

@@ -95,7 +95,7 @@ impl Program {
     }
 
     /// After a command of the shell, in the same process.
-    fn start_by_shell<A: AsRef<OsStr>>(before: &str, arguments: impl IntoIterator<Item = A>) -> Self {
+    pub(crate) fn start_by_shell<A: AsRef<OsStr>>(before: &str, arguments: impl IntoIterator<Item = A>) -> Self {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("{before} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_roster-host")]);
         Self::spawn(command, arguments, Stdio::null())

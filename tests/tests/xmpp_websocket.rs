@@ -153,8 +153,8 @@ async fn clients_find_out_where_to_connect() {
     let app = WebApp::start().await;
     let given = "wss://chat.example.org/here";
     for (behind_tls, url, expected) in [
-        (false, None, "ws://chat.example.com/xmpp-websocket"),
-        (true, None, "wss://chat.example.com/xmpp-websocket"),
+        (false, None, "ws://example.com/xmpp-websocket"),
+        (true, None, "wss://example.com/xmpp-websocket"),
         (false, Some(given), given),
     ] {
         let websocket_url = url.map(str::to_owned);

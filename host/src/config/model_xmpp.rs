@@ -80,8 +80,8 @@ pub struct XmppConfig {
     /// `websocket_behind_tls`: whoever reaches `http.listen` comes through a proxy that ends TLS, so that a WebSocket there
     /// counts as encrypted, and as coming from the last address in `X-Forwarded-For`. Default false.
     pub websocket_behind_tls: bool,
-    /// `websocket_url`: what `/.well-known/host-meta` says (XEP-0156). `None`, the default: the address the question was
-    /// sent to.
+    /// `websocket_url`: what `/.well-known/host-meta` says (XEP-0156). `None`, the default: the domain, the one that was asked if
+    /// it is one of the virtual hosts, else the first.
     pub websocket_url: Option<String>,
     /// What proves to clients that this is their server.
     pub certificate: XmppCertificate,

@@ -5,12 +5,32 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tracing_appender::non_blocking::NonBlocking;
 
+use crate::logging::{LogGuard, patient};
 use crate::model::{Change, Contact, ContactRef, Subscription};
 use crate::sinks::{EventKind, RosterEvent, RosterSink, Undelivered};
 
-/// A sink that prints one paragraph per event to standard output.
-pub struct Narrator;
+/// A sink that prints one paragraph per event to standard output. It does not wait for whoever reads that.
+pub struct Narrator {
+    output: NonBlocking,
+    _rest: LogGuard,
+}
+
+impl Narrator {
+    /// Prints to standard output.
+    #[expect(clippy::new_without_default, reason = "it starts a thread")]
+    pub fn new() -> Self {
+        let (output, rest) = patient(std::io::stdout());
+        Self { output, _rest: rest }
+    }
+
+    /// Prints `text`.
+    pub fn say(&self, text: &str) {
+        // The demo talks to a terminal; if that is gone, there is nobody to tell.
+        let _ = self.output.clone().write_all(text.as_bytes());
+    }
+}
 
 #[async_trait]
 impl RosterSink for Narrator {
@@ -19,8 +39,7 @@ impl RosterSink for Narrator {
     }
 
     async fn deliver(&self, event: Arc<RosterEvent>) -> Result<(), Undelivered> {
-        // The demo talks to a terminal; if that is gone, there is nobody to tell.
-        let _ = std::io::stdout().write_all(tell(&event).as_bytes());
+        self.say(&tell(&event));
         Ok(())
     }
 }

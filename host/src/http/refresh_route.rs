@@ -31,6 +31,9 @@ use crate::plugin::Answer;
 /// What is kept back of `request_timeout` for the plugin's summary and the way back.
 const LARGEST_RESERVE: Duration = Duration::from_secs(1);
 
+/// The longest media type of a plugin's answer, bytes.
+const LONGEST_CONTENT_TYPE: usize = 256;
+
 /// What every request needs.
 struct RefreshRoute {
     hosts: VirtualHosts,
@@ -180,10 +183,21 @@ fn response(answer: Answer) -> Result<Response, Refusal> {
         .ok()
         .filter(|status| (200..600).contains(&status.as_u16()))
         .ok_or_else(|| Refusal::Answer(format!("the status {}", answer.status)))?;
-    let content_type = HeaderValue::from_str(&answer.content_type)
-        .map_err(|_| Refusal::Answer("a Content-Type with control characters".into()))?;
+    let content_type = content_type(&answer.content_type)?;
     let mut response = Response::new(Body::from(answer.body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     Ok(response)
+}
+
+/// What the plugin says its answer is. Refused like everything else of an answer that HTTP cannot carry: nothing is made of it.
+fn content_type(text: &str) -> Result<HeaderValue, Refusal> {
+    if text.len() > LONGEST_CONTENT_TYPE {
+        let longer = format!("a Content-Type of {} bytes; at most {LONGEST_CONTENT_TYPE} are sent", text.len());
+        return Err(Refusal::Answer(longer));
+    }
+    let kind =
+        text.parse::<mime::Mime>().ok().filter(|kind| kind.type_() != mime::STAR && kind.subtype() != mime::STAR);
+    let value = kind.and_then(|_| HeaderValue::from_str(text).ok());
+    value.ok_or_else(|| Refusal::Answer(format!("the Content-Type {text:?}, which is no media type")))
 }

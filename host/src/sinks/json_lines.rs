@@ -10,6 +10,8 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::outage::Outage;
@@ -23,6 +25,8 @@ const NAME: &str = "json-lines";
 const BATCH: usize = 256;
 /// After a failed write.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How long a write may take once the sink is closed: nobody reads the pipe, or the disk hangs.
+const LAST_WRITE: Duration = Duration::from_secs(2);
 
 /// Appends every event to a file, or prints it.
 ///
@@ -36,6 +40,13 @@ pub struct JsonLines {
     stuck: AtomicBool,
     outage: Arc<Outage>,
     reopen: Arc<Notify>,
+    closed: CancellationToken,
+}
+
+impl Drop for JsonLines {
+    fn drop(&mut self) {
+        self.closed.cancel();
+    }
 }
 
 /// The output cannot be opened.
@@ -47,8 +58,8 @@ pub struct JsonLinesError {
 }
 
 impl JsonLines {
-    /// Opens the output and starts the task that writes to it; the task ends, everything written, after [`close`](RosterSink::close)
-    /// or when the sink is dropped. `metrics` counts the lines that cannot be written.
+    /// Opens the output and starts the task that writes to it; the task ends, everything written that the output takes, after
+    /// [`close`](RosterSink::close) or when the sink is dropped. `metrics` counts the lines that cannot be written.
     pub async fn open(
         config: &JsonLinesConfig,
         metrics: &Arc<Metrics>,
@@ -58,8 +69,10 @@ impl JsonLines {
         let output = opened.map_err(|source| JsonLinesError { path: config.path.clone(), source })?;
         let (queue, events) = mpsc::channel(config.queue.max(1));
         let (outage, reopen) = (Arc::new(Outage::none(config.path.clone())), Arc::default());
+        let closed = CancellationToken::new();
         let writer = Writer {
             events,
+            closed: closed.clone(),
             reopen: Arc::clone(&reopen),
             outage: Arc::clone(&outage),
             metrics: Arc::clone(metrics),
@@ -68,7 +81,7 @@ impl JsonLines {
         };
         let writer = tokio::spawn(writer.run(output));
         let (queue, stuck) = (Mutex::new(Some(queue)), AtomicBool::new(false));
-        Ok((Self { queue, timeout: config.timeout, stuck, outage, reopen }, writer))
+        Ok((Self { queue, timeout: config.timeout, stuck, outage, reopen, closed }, writer))
     }
 }
 
@@ -76,6 +89,7 @@ impl JsonLines {
 struct Writer {
     events: mpsc::Receiver<Arc<RosterEvent>>,
     reopen: Arc<Notify>,
+    closed: CancellationToken,
     outage: Arc<Outage>,
     metrics: Arc<Metrics>,
     path: PathBuf,
@@ -101,8 +115,16 @@ impl Writer {
                 let written = output.write(&text);
                 (output, followed, written)
             });
+            let too_late = async {
+                self.closed.cancelled().await;
+                sleep(LAST_WRITE).await;
+            };
+            let done = tokio::select! {
+                done = work => done,
+                () = too_late => return self.gives_up(lines),
+            };
             // Only a runtime that shuts down does not come back.
-            let Ok((back, followed, (written, result))) = work.await else { return };
+            let Ok((back, followed, (written, result))) = done else { return };
             output = back;
             self.followed(followed);
             match result {
@@ -111,7 +133,7 @@ impl Writer {
                 Err(error) => {
                     self.lost((lines - written) as u64, &error);
                     // A full disk may be emptied again.
-                    tokio::time::sleep(PAUSE).await;
+                    sleep(PAUSE).await;
                 }
             }
         }
@@ -130,6 +152,17 @@ impl Writer {
             }
         }
         text
+    }
+
+    /// The host stops, and so many lines that are being written are not taken, nor would be those that wait.
+    fn gives_up(&mut self, lines: usize) {
+        let mut events = lines;
+        while self.events.try_recv().is_ok() {
+            events += 1;
+        }
+        self.metrics.events_lost(NAME, events as u64);
+        let path = self.path.display();
+        error!(%path, events, "roster events were not written before the end: nobody reads the output, or the disk hangs (sinks.json_lines)");
     }
 
     fn lost(&self, events: u64, reason: &dyn std::fmt::Display) {
@@ -182,6 +215,7 @@ impl RosterSink for JsonLines {
     }
 
     fn close(&self) {
+        self.closed.cancel();
         self.queue.lock().take();
     }
 }
@@ -289,7 +323,8 @@ mod tests {
         assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
         // Open for both, so that opening it to write waits for nobody; and full.
         let ours = fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
-        let (sink, writer) = JsonLines::open(&config(&path, 1), &Metrics::new()).await.unwrap();
+        let metrics = Metrics::new();
+        let (sink, writer) = JsonLines::open(&config(&path, 1), &metrics).await.unwrap();
         let began = std::time::Instant::now();
         while sink.deliver(event(&"john".repeat(200))).await.is_ok() {
             assert!(began.elapsed() < Duration::from_secs(60), "the pipe is never full");
@@ -299,10 +334,13 @@ mod tests {
             assert_eq!(sink.deliver(event("john")).await, Err(Undelivered::QueueFull));
         }
         assert!(began.elapsed() < Duration::from_secs(10), "only the first waits: {:?}", began.elapsed());
+        let began = std::time::Instant::now();
+        sink.close();
+        writer.await.unwrap();
+        assert!(began.elapsed() < 3 * LAST_WRITE, "the end does not wait for it: {:?}", began.elapsed());
+        assert!(lost(&metrics) > 0, "what was queued");
+        assert_eq!(sink.deliver(event("john")).await, Err(Undelivered::Closed));
         // The thread that writes comes back with an error.
         drop(ours);
-        writer.abort();
-        let _ = writer.await;
-        assert_eq!(sink.deliver(event("john")).await, Err(Undelivered::Closed));
     }
 }

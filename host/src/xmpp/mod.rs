@@ -30,7 +30,7 @@ use tokio::task::JoinSet;
 
 use crate::config::{AccountsConfig, Config, HostConfig, Secret, XmppConfig};
 use crate::descriptors::For;
-use crate::http::ServeError;
+use crate::http::{Listening, ServeError};
 use crate::http_client::ClientBuildError;
 use crate::metrics::Metrics;
 use crate::model::Username;
@@ -130,13 +130,15 @@ impl XmppServer {
     }
 
     /// What the listeners of `[http]` serve for clients that come over WebSocket: over plain HTTP, and over HTTPS.
-    pub(crate) fn websocket(&self, xmpp: &XmppConfig) -> Option<(Router, Router)> {
+    pub(crate) fn websocket(&self, xmpp: &XmppConfig, listening: &Listening) -> Option<(Router, Router)> {
+        let port = |address: Option<SocketAddr>| address.map(|address| address.port());
+        let (http, https) = (port(listening.refresh_http), port(listening.refresh_https));
         xmpp.websocket.then(|| {
             let plain = match xmpp.websocket_behind_tls {
-                false => self.endpoint.websocket(false),
-                true => websocket::behind_proxy(self.endpoint.websocket(true)),
+                false => self.endpoint.websocket(false, http),
+                true => websocket::behind_proxy(self.endpoint.websocket(true, None)),
             };
-            (plain, self.endpoint.websocket(true))
+            (plain, self.endpoint.websocket(true, https))
         })
     }
 

@@ -16,7 +16,8 @@ pub struct EndpointConfig {
     pub require_encryption: bool,
     /// Whether a password may cross a connection without TLS. Only of use where encryption is not required. Default: false.
     pub allow_unencrypted_plain_auth: bool,
-    /// The URL that `/.well-known/host-meta` gives (XEP-0156). Default: that of whoever asks, by its `Host` header.
+    /// The URL that `/.well-known/host-meta` gives (XEP-0156). Default: that of the domain, the one asked if it is
+    /// served here.
     pub websocket_url: Option<String>,
     /// Whether the process can do with one connection more; asked before each, and refused if not. Default: always.
     pub has_room: fn() -> bool,

@@ -77,9 +77,8 @@ impl Endpoint {
         tls: Option<Arc<ServerConfig>>,
         domains: Vec<Hosted>,
     ) -> Result<Self, EndpointError> {
-        if domains.is_empty() {
-            return Err(EndpointError::NoDomain);
-        }
+        let first = domains.first().ok_or(EndpointError::NoDomain)?;
+        let first_domain = first.domain.name().to_owned();
         if tls.is_none() && !config.listen_tls.is_empty() {
             return Err(EndpointError::NoCertificate { key: "listen_tls" });
         }
@@ -105,6 +104,7 @@ impl Endpoint {
         let by_name = |hosted: Hosted| (hosted.domain.name().to_owned(), Arc::new(hosted));
         let shared = Shared {
             tls: tls.map(acceptors),
+            first_domain,
             domains: domains.into_iter().map(by_name).collect::<HashMap<_, _>>(),
             counters,
             client_log,
@@ -135,15 +135,17 @@ impl Endpoint {
     }
 
     /// `/xmpp-websocket` (RFC 7395) and `/.well-known/host-meta` (XEP-0156), for an HTTP listener. `encrypted` says whether
-    /// that listener has TLS, or is behind something that has and that nobody can get around.
+    /// that listener has TLS, or is behind something that has and that nobody can get around; `port` where it listens, which
+    /// is part of the URL that those get who come there directly.
     ///
     /// The listener has to set `ConnectInfo<SocketAddr>`; else all of its clients are taken for one address.
-    pub fn websocket(&self, encrypted: bool) -> Router {
+    pub fn websocket(&self, encrypted: bool, port: Option<u16>) -> Router {
         websocket::router(Web {
             shared: Arc::clone(&self.shared),
             places: Arc::clone(&self.places),
             tasks: self.tasks.clone(),
             encrypted,
+            port,
         })
     }
 

@@ -188,28 +188,36 @@ async fn silence_in_either_direction_is_broken_before_a_proxy_cuts_off() {
 }
 
 #[tokio::test]
-async fn clients_find_the_url_where_they_asked() {
+async fn clients_find_the_url_of_the_domain_and_nothing_that_somebody_sent() {
     let server = Server::start().await;
-    for (address, path, kind, wanted) in [
-        (
-            server.web,
-            "/.well-known/host-meta",
-            "application/xrd+xml",
-            "href='ws://chat.example.com:5280/xmpp-websocket'",
-        ),
-        (
-            server.web_encrypted,
-            "/.well-known/host-meta.json",
-            "application/json",
-            r#"{"links":[{"rel":"urn:xmpp:alt-connections:websocket","href":"wss://chat.example.com:5280/xmpp-websocket"}]}"#,
-        ),
+    // The listeners are told that their ports are 5280 and 5281.
+    for (host, plain, secure) in [
+        ("example.com", "ws://example.com/xmpp-websocket", "wss://example.com/xmpp-websocket"),
+        ("EXAMPLE.com.:5280", "ws://example.com:5280/xmpp-websocket", "wss://example.com/xmpp-websocket"),
+        ("example.com:5281", "ws://example.com/xmpp-websocket", "wss://example.com:5281/xmpp-websocket"),
+        ("evil.example:5280", "ws://example.com:5280/xmpp-websocket", "wss://example.com/xmpp-websocket"),
+        ("evil.example:6666", "ws://example.com/xmpp-websocket", "wss://example.com/xmpp-websocket"),
+        ("192.0.2.1", "ws://example.com/xmpp-websocket", "wss://example.com/xmpp-websocket"),
     ] {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: chat.example.com:5280\r\nconnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        timeout(LONG, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
-        assert!(answer.contains(wanted) && answer.contains(kind), "{answer}");
-        assert!(answer.contains("access-control-allow-origin: *"), "{answer}");
+        for (address, url) in [(server.web, plain), (server.web_encrypted, secure)] {
+            for (path, kind, wanted) in [
+                ("/.well-known/host-meta", "application/xrd+xml", format!("href='{url}'")),
+                (
+                    "/.well-known/host-meta.json",
+                    "application/json",
+                    format!(r#"{{"links":[{{"rel":"urn:xmpp:alt-connections:websocket","href":"{url}"}}]}}"#),
+                ),
+            ] {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                let request = format!(
+                    "GET {path} HTTP/1.1\r\nhost: {host}\r\nx-forwarded-host: evil.example\r\nconnection: close\r\n\r\n"
+                );
+                stream.write_all(request.as_bytes()).await.unwrap();
+                let mut answer = String::new();
+                timeout(LONG, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+                assert!(answer.contains(&wanted) && answer.contains(kind), "{host}: {answer}");
+                assert!(answer.contains("access-control-allow-origin: *") && !answer.contains("evil"), "{answer}");
+            }
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! The program without a configuration.
 
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,11 +24,12 @@ pub(super) async fn serve(
     let web_app = WebApp::bind(demo_listen).await?;
     let address = web_app.address();
     demo::configure(&mut config, address, plugin)?;
+    let narrator = Arc::new(Narrator::new());
     let host = tokio::select! {
         // First: if all processes of a service are told to stop, a compiler may have heard it already.
         biased;
         () = &mut stop => return Ok(true),
-        host = Host::start(&config, vec![Arc::new(Narrator) as Arc<dyn RosterSink>]) => host?,
+        host = Host::start(&config, vec![Arc::clone(&narrator) as Arc<dyn RosterSink>]) => host?,
     };
     let listening = host.listening();
     let xmpp = config.xmpp.as_ref().zip(host.xmpp());
@@ -40,7 +40,7 @@ pub(super) async fn serve(
     };
     web_app.refresh_at(refresh);
     let web_app = tokio::spawn(web_app.serve());
-    writeln!(std::io::stdout(), "{greeting}")?;
+    narrator.say(&format!("{greeting}\n"));
     let rosters: Vec<_> = host.rosters().to_vec();
     tokio::spawn(async move {
         for one in &rosters {

@@ -117,8 +117,9 @@ fn main() -> ExitCode {
     match run(arguments) {
         Ok(code) => code,
         Err(error) => {
-            // Standard error may be closed; the exit code says it too.
-            let _ = out::complaint(&error.to_string());
+            // Standard error may be closed, or a pipe that nobody reads; the exit code says it too.
+            let text = error.to_string();
+            logging::within(Duration::from_secs(1), move || drop(out::complaint(&text)));
             ExitCode::from(EXIT_CONFIG)
         }
     }

@@ -287,8 +287,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_counts_from_its_first_piece_until_it_is_done_with() {
-        let limits =
-            BodyLimits { size: 100_000, pause: Duration::from_secs(5), setting: "a", memory: BodyMemory::new(150_000, 100_000) };
+        let limits = BodyLimits {
+            size: 100_000,
+            pause: Duration::from_secs(5),
+            setting: "a",
+            memory: BodyMemory::new(150_000, 100_000),
+        };
         let deadline = Instant::now() + Duration::from_secs(5);
         let request = |length: usize| {
             let pieces = stream::iter((0..length / 1000).map(|_| Ok::<_, std::io::Error>("x".repeat(1000))));

@@ -185,6 +185,14 @@ async fn a_plugin_that_fails_is_reported_in_json() {
         (answer(600, "text/plain"), "status 600"),
         (answer(1000, "text/plain"), "status 1000"),
         (answer(200, "text/plain\r\nX: y"), "Content-Type"),
+        (answer(200, ""), "no media type"),
+        (answer(200, "anything"), "no media type"),
+        (answer(200, "*/*"), "no media type"),
+        (answer(200, "text/html; <script>"), "no media type"),
+        (answer(200, "téxt/plain"), "no media type"),
+        (answer(200, &format!("text/plain; x={}", "y".repeat(300))), "a Content-Type of 314 bytes"),
+        (answer(200, &format!("text/{}", "x".repeat(1 << 20))), "a Content-Type of 1048581 bytes"),
+        (answer(204, "anything"), "no media type"),
     ] {
         *host.plugin.answer.lock() = Some(impossible);
         post(host.http(), "[]").await.refuses(500, hint);
@@ -192,6 +200,26 @@ async fn a_plugin_that_fails_is_reported_in_json() {
     *host.plugin.answer.lock() = Some(Answer { status: 299, content_type: "text/x".into(), body: b"hi".to_vec() });
     let reply = post(host.http(), "[]").await;
     assert_eq!((reply.status, reply.header("content-type"), &*reply.body), (299, Some("text/x"), "hi"));
+}
+
+#[tokio::test]
+async fn an_answer_that_may_have_no_body_has_none_nor_the_length_of_one() {
+    let host = Host::start().await;
+    for (status, body, typed) in [(204, "", false), (204, "hi", false), (304, "", true), (304, "hi", true)] {
+        *host.plugin.answer.lock() = Some(Answer { status, content_type: "text/x".into(), body: body.into() });
+        let mut client = Client::open(host.http()).await;
+        client.send(super::client::request("POST", ROUTE, &[("Connection", "close")], "[]")).await;
+        let said = client.closed().await.to_lowercase();
+        assert!(said.starts_with(&format!("http/1.1 {status}")) && said.ends_with("\r\n\r\n"), "{said}");
+        assert!(!said.contains("content-length") && !said.contains("transfer-encoding"), "{said}");
+        assert_eq!(said.contains("content-type"), typed, "{said}");
+        // And on a connection that goes on.
+        let mut client = Client::open(host.http()).await;
+        for _ in 0..2 {
+            client.send(super::client::request("POST", ROUTE, &[], "[]")).await;
+            assert!(client.until("\r\n\r\n").await.starts_with(&format!("HTTP/1.1 {status}")));
+        }
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -47,6 +48,8 @@ pub(crate) struct Web {
     pub(crate) tasks: TaskTracker,
     /// Whether the listener has TLS.
     pub(crate) encrypted: bool,
+    /// Where it listens.
+    pub(crate) port: Option<u16>,
 }
 
 pub(crate) fn router(web: Web) -> Router {
@@ -115,16 +118,20 @@ fn speaks_xmpp(headers: &HeaderMap) -> bool {
     offered.flat_map(|offered| offered.split(',')).any(|one| one.trim() == PROTOCOL)
 }
 
-/// The URL the operator gave, or as this client reaches it; the domain's name where it does not say how it came here.
+/// The URL the operator gave, or that of a domain that is served here: the one this client asked, else the first. Nothing of what
+/// the client sent is repeated, for what it is told may be kept by a cache and told to others.
 fn url(web: &Web, headers: &HeaderMap) -> String {
     if let Some(url) = &web.shared.config.websocket_url {
         return url.clone();
     }
     let scheme = if web.encrypted { "wss" } else { "ws" };
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let plain = |host: &&str| host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b));
-    let host = host.filter(plain).or_else(|| web.shared.domains.keys().next().map(String::as_str)).unwrap_or_default();
-    format!("{scheme}://{host}{PATH}")
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+    let asked = host.as_ref().and_then(|host| web.shared.hosted(host.host()));
+    let domain = asked.as_ref().map_or(&*web.shared.first_domain, |hosted| hosted.domain.name());
+    // Who came here directly cannot do without the port; who came through a proxy does not know it.
+    let port = host.and_then(|host| host.port_u16()).filter(|port| Some(*port) == web.port);
+    let port = port.map_or_else(String::new, |port| format!(":{port}"));
+    format!("{scheme}://{domain}{port}{PATH}")
 }
 
 async fn host_meta(State(web): State<Web>, headers: HeaderMap) -> Response {

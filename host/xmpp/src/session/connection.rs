@@ -48,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) config: EndpointConfig,
     pub(crate) tls: Option<Tls>,
     pub(crate) domains: HashMap<String, Arc<Hosted>>,
+    /// The one that stands for all where a client names none.
+    pub(crate) first_domain: String,
     pub(crate) counters: Arc<Counters>,
     pub(crate) client_log: Arc<ClientLog>,
     pub(crate) handshakes: Handshakes,
@@ -160,8 +162,7 @@ async fn say_goodbye(shared: &Shared, wire: &mut Wire, client: &Client, end: End
         shared.client_log.stream_ended(client, error);
         if !answered {
             // An error needs a stream to be in (RFC 6120 section 4.9.1.2).
-            let from = shared.domains.values().next().map(|hosted| hosted.domain.name()).unwrap_or_default();
-            wire.put_header(&Reply { from, to: None, id: &stream_id(), lang: "en" });
+            wire.put_header(&Reply { from: &shared.first_domain, to: None, id: &stream_id(), lang: "en" });
         }
     }
     if answered || error.is_some() {

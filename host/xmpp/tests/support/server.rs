@@ -80,6 +80,7 @@ pub fn config() -> EndpointConfig {
     config.timeouts.close = Duration::from_millis(300);
     config.limits.bytes_per_second = 0;
     config.limits.stanzas_per_second = 0;
+    config.limits.connections_per_second = 0;
     config
 }
 
@@ -134,8 +135,8 @@ impl Server {
         let address = |tls| listening.iter().find(|one| one.tls == tls).unwrap().address;
         let (stop, stopped) = oneshot::channel();
         let (counters, memory) = (endpoint.counters(), endpoint.memory());
-        let web = http(endpoint.websocket(false)).await;
-        let web_encrypted = http(endpoint.websocket(true)).await;
+        let web = http(endpoint.websocket(false, Some(5280))).await;
+        let web_encrypted = http(endpoint.websocket(true, Some(5281))).await;
         let (plain, tls) = (address(false), address(true));
         let serving = tokio::spawn(endpoint.serve(async {
             let _ = stopped.await;
