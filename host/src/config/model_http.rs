@@ -28,13 +28,13 @@ pub struct HttpConfig {
     /// `max_connections_per_address`: of them from one address (of IPv6, from one /64), default 256. With one more the one of
     /// that address ends whose client has been waited for longest; if none is waited for, it is refused.
     pub max_connections_per_address: usize,
-    /// `connections_per_second`: from one address in the long run, and ten times as many at once; more are closed unread. Default
-    /// 500; zero: as many as it likes.
+    /// `connections_per_second`: from one address in the long run, and ten times as many at once, or as many as it may have; more
+    /// are closed unread. Default 500; zero: as many as it likes.
     pub connections_per_second: u32,
     /// `handshakes_per_second`: TLS handshakes of one address in the long run, and ten times as many at once; more are not begun.
     /// Default 50; zero: as many as it likes.
     pub handshakes_per_second: u32,
-    /// `max_handshakes`: TLS handshakes under way at once, of which one address may have a quarter; more wait. Default 64.
+    /// `max_handshakes`: TLS handshakes under way at once, of which one address may have a quarter; more wait. Default 256.
     pub max_handshakes: usize,
     /// `max_requests`: refresh requests worked on at once, of which one address may have three quarters; one more is answered 503
     /// with `Retry-After`. The body of a request has arrived before it counts.
@@ -65,7 +65,7 @@ impl Default for HttpConfig {
             max_connections_per_address: 256,
             connections_per_second: 500,
             handshakes_per_second: 50,
-            max_handshakes: 64,
+            max_handshakes: 256,
             max_requests: 64,
             max_requests_per_address: 256,
             body_memory: 64 << 20,

@@ -55,11 +55,11 @@ pub struct ClientLimits {
     pub connections: usize,
     /// Connections at once from one address (of IPv6, from one /64). Default: 200.
     pub connections_per_address: usize,
-    /// Connections from one address (of IPv6, from one /64) per second in the long run, and ten times as many at once; more are
-    /// closed unread. Zero: as many as it likes. Default: 50.
+    /// Connections from one address (of IPv6, from one /64) per second in the long run, and ten times as many at once, or as
+    /// many as it may have; more are closed unread. Zero: as many as it likes. Default: 50.
     pub connections_per_second: u32,
     /// TLS handshakes under way at once, of which one address may have a quarter; more wait, and one that takes long makes room.
-    /// Default: 256.
+    /// Default: 512.
     pub handshakes: usize,
     /// One stanza before login. Default: 10 kB, 16 deep.
     pub stanza_before_login: StanzaLimits,
@@ -100,7 +100,7 @@ impl Default for ClientLimits {
             connections: 10_000,
             connections_per_address: 200,
             connections_per_second: 50,
-            handshakes: 256,
+            handshakes: 512,
             stanza_before_login: StanzaLimits { bytes: 10_000, depth: 16 },
             stanza: StanzaLimits { bytes: 256_000, depth: 64 },
             bytes_per_second: 64_000,

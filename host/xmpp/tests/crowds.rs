@@ -51,6 +51,7 @@ async fn before_tls(server: &Server, number: u8, direct: bool) -> TcpStream {
 async fn an_address_connects_so_often_and_its_hello_is_not_looked_at_after_that() {
     let mut config = config();
     config.limits.connections_per_second = 1;
+    config.limits.connections_per_address = 10;
     let server = Server::with(config).await;
     let hello = client_hello(&server);
     let mut answered = 0;

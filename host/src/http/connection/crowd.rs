@@ -58,12 +58,12 @@ impl Crowd {
         let shaking = config.max_handshakes.max(1);
         Arc::new(Self {
             places: Places::new(config.max_connections, config.max_connections_per_address, Duration::ZERO),
-            connections: Rates::new(config.connections_per_second),
-            handshakes: Rates::new(config.handshakes_per_second),
+            connections: Rates::new(config.connections_per_second, config.max_connections_per_address),
+            handshakes: Rates::new(config.handshakes_per_second, 0),
             shaking: Places::new(shaking, shaking.div_ceil(4), LONG_HANDSHAKE),
             requests: Shares::new(config.max_requests_per_address),
             most_requests: config.max_requests_per_address,
-            overhead: Arc::new(Rates::new(config.overhead_per_second)),
+            overhead: Arc::new(Rates::new(config.overhead_per_second, 0)),
             metrics: Arc::clone(metrics),
             told: Mutex::default(),
         })

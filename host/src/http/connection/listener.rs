@@ -61,6 +61,8 @@ impl Listener {
                     None => continue,
                 },
             };
+            // Not it, when others have to make room for it.
+            place.works();
             let stream = tokio::select! {
                 () = stop.cancelled() => break,
                 stream = self.with_room(stream, peer) => match stream {
@@ -69,6 +71,7 @@ impl Listener {
                     Err(_) => continue,
                 },
             };
+            place.waits();
             let (connections, stop) = (Arc::clone(&self.connections), stop.clone());
             open.spawn(connections.serve(stream, peer, place, stop));
         }

@@ -45,7 +45,7 @@ pub(crate) struct Place {
 
 impl Places {
     pub(crate) fn new(limits: &ClientLimits, counters: Arc<Counters>, log: Arc<ClientLog>) -> Self {
-        let rates = Rates::new(limits.connections_per_second);
+        let rates = Rates::new(limits.connections_per_second, limits.connections_per_address);
         let shares = Shares::new(limits.connections_per_address);
         Self { most: limits.connections, counters, log, rates, shares }
     }

@@ -31,17 +31,18 @@ struct Buckets {
 }
 
 impl Rates {
-    /// `per_second` in the long run and ten times as many at once. Zero: as many as they like.
-    pub fn new(per_second: u32) -> Self {
-        Self::with(per_second, MOST_BUCKETS)
+    /// `per_second` in the long run and ten times as many at once, or `at_once` if that is more. Zero: as many as they like.
+    pub fn new(per_second: u32, at_once: usize) -> Self {
+        Self::with(per_second, at_once, MOST_BUCKETS)
     }
 
-    fn with(per_second: u32, most: usize) -> Self {
+    fn with(per_second: u32, at_once: usize, most: usize) -> Self {
         let period = match per_second {
             0 => Duration::ZERO,
             per_second => (Duration::from_secs(1) / per_second).max(Duration::from_nanos(1)),
         };
-        let full = period.saturating_mul(per_second.saturating_mul(BURST));
+        let at_once = u32::try_from(at_once).unwrap_or(u32::MAX);
+        let full = period.saturating_mul(per_second.saturating_mul(BURST).max(at_once));
         Self { period, full, most, buckets: Mutex::default() }
     }
 
@@ -81,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_network_has_ten_seconds_worth_at_once_and_then_so_many_a_second() {
-        let rates = Rates::new(10);
+        let rates = Rates::new(10, 100);
         let (mut buckets, start) = (Buckets::default(), Instant::now());
         let [office, other] = ["192.0.2.1", "2001:db8::"].map(|address| address.parse().unwrap());
         for (at, network, amount, expected) in [
@@ -102,12 +103,14 @@ mod tests {
             assert_eq!(buckets.take(network, amount, now, &rates), expected, "{at} ms: {network} {amount}");
         }
         assert_eq!(buckets.empty_at.len(), 1, "an empty one is forgotten");
-        assert!(Rates::new(0).take(office, u32::MAX), "no limit");
+        let more = Rates::new(10, 1000);
+        assert!(Buckets::default().take(office, 1000, start, &more), "as many as there may be");
+        assert!(Rates::new(0, 1).take(office, u32::MAX), "no limit");
     }
 
     #[test]
     fn a_network_is_an_address_of_ipv4_or_a_64_of_ipv6() {
-        let rates = Rates::new(1);
+        let rates = Rates::new(1, 10);
         let take = |address: &str| rates.take(address.parse().unwrap(), 10);
         for (address, expected) in [
             ("192.0.2.1", true),
@@ -123,7 +126,7 @@ mod tests {
 
     #[test]
     fn very_many_networks_do_not_have_a_full_one_forgotten() {
-        let rates = Rates::with(10, 100);
+        let rates = Rates::with(10, 0, 100);
         let (mut buckets, now) = (Buckets::default(), Instant::now());
         let full = "192.0.2.1".parse().unwrap();
         assert!(buckets.take(full, 100, now, &rates));
