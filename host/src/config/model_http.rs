@@ -36,7 +36,7 @@ pub struct HttpConfig {
     pub handshakes_per_second: u32,
     /// `max_handshakes`: TLS handshakes under way at once, of which one address may have a quarter; more wait. Default 256.
     pub max_handshakes: usize,
-    /// `max_requests`: refresh requests worked on at once, of which one address may have three quarters; one more is answered 503
+    /// `max_requests`: refresh requests worked on at once, of which one address may have seven eighths; one more is answered 503
     /// with `Retry-After`. The body of a request has arrived before it counts.
     pub max_requests: usize,
     /// `max_requests_per_address`: requests of one address that have begun and are not answered, default 256; one more is answered

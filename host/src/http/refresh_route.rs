@@ -63,7 +63,7 @@ pub(super) fn router(config: &HttpConfig, hosts: VirtualHosts) -> Router {
         request_timeout: config.request_timeout,
         places: Semaphore::new(config.max_requests),
         max_requests: config.max_requests,
-        shares: Shares::new(config.max_requests - config.max_requests / 4),
+        shares: Shares::new(config.max_requests - config.max_requests / 8),
     });
     // `any`, and the method looked at by hand: axum answers HEAD with what it has for GET, and here a GET does something.
     Router::new()
