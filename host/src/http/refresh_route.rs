@@ -77,7 +77,7 @@ pub(super) fn router(config: &HttpConfig, hosts: VirtualHosts) -> Router {
 /// Token and CORS. A preflight request never carries a token; it does nothing either.
 async fn gate(State(route): State<Arc<RefreshRoute>>, request: Request, next: Next) -> Response {
     let origin = route.cors.allowed(request.headers());
-    let mut response = match request.method() == &Method::OPTIONS {
+    let mut response = match *request.method() == Method::OPTIONS {
         true => next.run(request).await,
         false if !auth::passes(route.token.as_ref(), request.headers()) => Refusal::Unauthorized.into_response(),
         // A browser keeps the answer from a page of another site, but it sends the request.

@@ -214,8 +214,8 @@ impl Metrics {
         self.requests.get_or_create(&RequestLabels { route, status }).inc();
     }
 
-    /// A connection was closed because of the limit with this key.
-    pub fn connection_refused(&self, limit: &'static str) {
-        self.connections_refused.get_or_create(&LimitLabels { limit }).inc();
+    /// So many connections were closed because of the limit with this key.
+    pub fn connections_refused(&self, limit: &'static str, connections: u64) {
+        self.connections_refused.get_or_create(&LimitLabels { limit }).inc_by(connections);
     }
 }

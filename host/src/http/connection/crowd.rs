@@ -27,6 +27,8 @@ pub(super) enum Limit {
 }
 
 impl Limit {
+    const ALL: [Self; 4] = [Self::Connections, Self::ConnectionRate, Self::HandshakeRate, Self::Overhead];
+
     fn key(self) -> &'static str {
         match self {
             Self::Connections => "max_connections_per_address",
@@ -55,6 +57,8 @@ pub(in crate::http) struct Crowd {
 impl Crowd {
     /// The limits of the refresh listeners.
     pub(in crate::http) fn new(config: &HttpConfig, metrics: &Arc<Metrics>) -> Arc<Self> {
+        // Shown from the start.
+        Limit::ALL.iter().for_each(|limit| metrics.connections_refused(limit.key(), 0));
         let shaking = config.max_handshakes.max(1);
         Arc::new(Self {
             places: Places::new(config.max_connections, config.max_connections_per_address, Duration::ZERO),
@@ -99,7 +103,7 @@ impl Crowd {
 
     /// A connection of `peer` is closed because of `limit`.
     pub(super) fn refused(&self, peer: SocketAddr, limit: Limit) {
-        self.metrics.connection_refused(limit.key());
+        self.metrics.connections_refused(limit.key(), 1);
         let mut told = self.told.lock();
         told.retain(|(_, at)| at.elapsed() < REMINDER);
         if !told.iter().any(|(of, _)| *of == limit) {
