@@ -157,7 +157,8 @@ mod tests {
     fn the_greediest_loses_what_has_not_arrived_and_nobody_has_more_than_a_share() {
         /// Network, bytes, and whether all of it arrives.
         type Body = (u8, usize, bool);
-        let cases: [(&str, &[Body], Body, bool, &[usize]); 8] = [
+        type Case = (&'static str, &'static [Body], Body, bool, &'static [usize]);
+        let cases: [Case; 8] = [
             ("there is room", &[(1, 40, false)], (2, 50, false), true, &[]),
             ("the one that has most", &[(1, 50, false), (2, 20, false), (2, 25, false)], (3, 10, false), true, &[0]),
             (

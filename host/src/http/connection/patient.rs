@@ -101,10 +101,12 @@ mod tests {
             let began = Instant::now();
             let reading = tokio::spawn(async move {
                 let mut space = vec![0; bytes];
-                while bytes > 0 {
-                    tokio::time::sleep(Duration::from_secs(pause)).await;
-                    if theirs.read_exact(&mut space).await.is_err() {
-                        return;
+                if bytes > 0 {
+                    loop {
+                        tokio::time::sleep(Duration::from_secs(pause)).await;
+                        if theirs.read_exact(&mut space).await.is_err() {
+                            return;
+                        }
                     }
                 }
                 tokio::time::sleep(Duration::from_secs(3600)).await;
