@@ -22,7 +22,9 @@ const HOST: &str = env!("CARGO_BIN_EXE_roster-host");
 const MIB: u64 = 1 << 20;
 
 fn limits() -> CompileConfig {
-    CompileConfig { program: Some(HOST.into()), ..CompileConfig::default() }
+    // Where others are busy, time is not what is to run out.
+    let timeout = Duration::from_secs(600);
+    CompileConfig { program: Some(HOST.into()), timeout, ..CompileConfig::default() }
 }
 
 fn engine(limits: &CompileConfig) -> PluginEngine {
@@ -149,7 +151,7 @@ async fn a_compiler_that_is_none_or_breaks_is_told_from_a_component_that_is_bad(
         ),
     ] {
         let (_folder, program) = script(text);
-        let timeout = if what == "hanging" || what == "talking" { second } else { 60 * second };
+        let timeout = if what == "hanging" || what == "talking" { second } else { limits().timeout };
         let limits = CompileConfig { program: Some(program), timeout, max_code: MIB, ..limits() };
         let error = compile(&limits, *b"\0asm\x0d\0\x01\0\x07\x09").await.err().unwrap().to_string();
         assert!(error.contains(expected) && error.len() < 1000, "{what}: {error}");

@@ -32,8 +32,11 @@ impl Hosts {
         app.set("john", "marie@example.com");
         let url = app.roster_url();
         let host = |domain| format!("[[host]]\ndomain = '{domain}'\n[host.settings]\nhttp_roster_url = '{url}'\n");
-        let setup =
-            Setup::with(&format!("admin.token = 'hunter2'\n{more}\n{}{}", host("a.example"), host("b.example")));
+        let setup = Setup::with(&format!(
+            "admin.token = 'hunter2'\ncompile.timeout = '10m'\n{more}\n{}{}",
+            host("a.example"),
+            host("b.example")
+        ));
         fs::write(setup.path("token"), "hunter2").unwrap();
         fs::write(setup.path("slow.wasm"), shapes::locals_and_loops(49_000, 1000)).unwrap();
         for stamp in 1..=2_u8 {
