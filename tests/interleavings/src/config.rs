@@ -12,6 +12,7 @@ pub struct LimitsConfig {
     pub retry_first: Duration,
     pub retry_longest: Duration,
     pub max_retries: usize,
+    pub max_users_per_request: usize,
 }
 
 /// Never overdue; retries at once.
@@ -25,6 +26,7 @@ impl Default for LimitsConfig {
             retry_first: Duration::ZERO,
             retry_longest: Duration::ZERO,
             max_retries: 1,
+            max_users_per_request: 100,
         }
     }
 }
