@@ -156,6 +156,11 @@ def one_byte_chunks(host, seconds):
     refresh_in_parallel(host, seconds, [f"bytes-{n}" for n in range(4)])
 
 
+def large_answers(host, seconds):
+    """The application answers many requests at once with 5 MB each."""
+    refresh_in_parallel(host, seconds, [f"large-{n}" for n in range(40)])
+
+
 def burst(host, seconds):
     """A burst of large rosters whose users leave at once: afterwards the host gives the memory back."""
     before = status(host.pid, "VmRSS")

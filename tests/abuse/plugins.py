@@ -60,7 +60,7 @@ def hoarding_calls(host, seconds):
     """All calls that one domain may make take 24 MB and keep it for a while."""
     def hoard(n):
         http = Http(host.ports["admin"], f"127.0.11.{1 + n}")
-        http.request("PUT", f"/sessions/hoard-{n}?domain=hostile.localhost", headers=TOKEN)
+        http.request("PUT", f"/sessions/hoarder-{n}?domain=hostile.localhost", headers=TOKEN)
 
     many_at_once(host, seconds, 64, hoard)
 

@@ -142,7 +142,11 @@ async fn wrong_methods_name_the_right_ones_and_run_nothing() {
         ("POST", "/roster_admin/refresh/john", "GET"),
         ("HEAD", "/roster_admin/refresh/john", "GET"),
     ] {
-        let response = client::request(host.http, method, path, &[("origin", "http://evil.example")], b"").await;
+        let foreign = client::request(host.http, method, path, &[("origin", "http://evil.example")], b"").await;
+        let refused = if method == "OPTIONS" { 405 } else { 403 };
+        assert_eq!(foreign.status, refused, "{method} {path}");
+        assert_eq!(foreign.header("access-control-allow-origin"), None, "{method} {path}");
+        let response = client::request(host.http, method, path, &[], b"").await;
         assert_eq!(response.status, 405, "{method} {path}");
         let allowed = response.header("allow").unwrap_or_default();
         assert!(allowed.split(", ").any(|one| one == allow), "{method} {path}: Allow is {allowed:?}");

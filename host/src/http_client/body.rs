@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http_body::Body;
 use http_body_util::BodyExt;
 
+use super::memory::{FREE, Memory};
 use super::timer::{Late, Timer};
 
 /// Memory set aside before the data has come: no more than this, or as much as has come already.
@@ -15,6 +16,7 @@ const AHEAD: usize = 1 << 20;
 #[derive(Debug)]
 pub(super) enum BodyFailure<E> {
     TooLarge,
+    NoMemory,
     Late(Late),
     Broken(E),
 }
@@ -25,6 +27,7 @@ pub(super) async fn collect<B>(
     cap: usize,
     between: Option<Duration>,
     timer: &mut Timer<'_>,
+    memory: Option<&dyn Memory>,
 ) -> (usize, Result<Bytes, BodyFailure<B::Error>>)
 where
     B: Body<Data = Bytes> + Unpin,
@@ -34,7 +37,7 @@ where
         return (0, Err(BodyFailure::TooLarge));
     }
     let most = hint.exact().and_then(|exact| usize::try_from(exact).ok()).unwrap_or(cap);
-    let mut gathered = Gathered { most, bytes: Bytes::new(), buffer: Vec::new() };
+    let mut gathered = Gathered::new(most, memory);
     let mut received = 0;
     // A body of known length is over with its last byte; asking for one frame more would cost a wake-up.
     while !body.is_end_stream() {
@@ -49,42 +52,75 @@ where
             if received > cap {
                 return (received, Err(BodyFailure::TooLarge));
             }
-            gathered.push(data);
+            if !gathered.push(data) {
+                return (received, Err(BodyFailure::NoMemory));
+            }
         }
     }
     (received, Ok(gathered.finish()))
 }
 
 /// One piece is kept as it is; more are copied together.
-struct Gathered {
+struct Gathered<'a> {
     /// The body is not longer than this.
     most: usize,
     bytes: Bytes,
     buffer: Vec<u8>,
+    memory: Option<&'a dyn Memory>,
+    /// What stands for the buffer in `memory`.
+    held: Vec<Box<dyn Send + Sync>>,
 }
 
-impl Gathered {
-    fn push(&mut self, data: Bytes) {
-        if self.bytes.is_empty() && self.buffer.is_empty() {
-            self.bytes = data;
-            return;
-        }
-        let first = std::mem::take(&mut self.bytes);
-        self.append(&first);
-        self.append(&data);
+/// A buffer, and what stands for it in the account that it is on.
+struct OnAccount {
+    buffer: Vec<u8>,
+    _held: Vec<Box<dyn Send + Sync>>,
+}
+
+impl AsRef<[u8]> for OnAccount {
+    fn as_ref(&self) -> &[u8] {
+        &self.buffer
+    }
+}
+
+impl<'a> Gathered<'a> {
+    fn new(most: usize, memory: Option<&'a dyn Memory>) -> Self {
+        Self { most, bytes: Bytes::new(), buffer: Vec::new(), memory, held: Vec::new() }
     }
 
-    fn append(&mut self, data: &[u8]) {
-        if self.buffer.capacity() - self.buffer.len() < data.len() {
+    /// False: there is no memory for it.
+    fn push(&mut self, data: Bytes) -> bool {
+        if self.bytes.is_empty() && self.buffer.is_empty() {
+            self.bytes = data;
+            return true;
+        }
+        let first = std::mem::take(&mut self.bytes);
+        self.append(&first) && self.append(&data)
+    }
+
+    fn append(&mut self, data: &[u8]) -> bool {
+        let had = self.buffer.capacity();
+        if had - self.buffer.len() < data.len() {
             let left = self.most.saturating_sub(self.buffer.len());
-            let ahead = left.min(AHEAD.max(self.buffer.len()));
-            self.buffer.reserve_exact(ahead.max(data.len()));
+            let ahead = left.min(AHEAD.max(self.buffer.len())).max(data.len());
+            if let Some(memory) = self.memory.filter(|_| self.buffer.len() + ahead > FREE) {
+                let more =
+                    if self.held.is_empty() { self.buffer.len() + ahead } else { self.buffer.len() + ahead - had };
+                let Some(held) = memory.hold(more) else { return false };
+                self.held.push(held);
+            }
+            self.buffer.reserve_exact(ahead);
         }
         self.buffer.extend_from_slice(data);
+        true
     }
 
     fn finish(self) -> Bytes {
-        if self.buffer.is_empty() { self.bytes } else { Bytes::from(self.buffer) }
+        match (self.buffer.is_empty(), self.held.is_empty()) {
+            (true, _) => self.bytes,
+            (false, true) => Bytes::from(self.buffer),
+            (false, false) => Bytes::from_owner(OnAccount { buffer: self.buffer, _held: self.held }),
+        }
     }
 }
 
@@ -92,10 +128,51 @@ impl Gathered {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::Ordering::Relaxed;
+
     use super::*;
 
-    fn gathered(most: usize) -> Gathered {
-        Gathered { most, bytes: Bytes::new(), buffer: Vec::new() }
+    fn gathered(most: usize) -> Gathered<'static> {
+        Gathered::new(most, None)
+    }
+
+    /// An account with so many bytes.
+    struct Account(Arc<AtomicUsize>);
+    struct Held(Arc<AtomicUsize>, usize);
+
+    impl Memory for Account {
+        fn hold(&self, bytes: usize) -> Option<Box<dyn Send + Sync>> {
+            let took = self.0.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(bytes));
+            took.ok().map(|_| Box::new(Held(Arc::clone(&self.0), bytes)) as _)
+        }
+    }
+
+    impl Drop for Held {
+        fn drop(&mut self) {
+            self.0.fetch_add(self.1, Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_long_body_is_on_the_account_as_long_as_somebody_has_it_and_a_short_one_is_not() {
+        for (pieces, fits, expected) in [(2, true, 0), (40, true, 4_000_000), (80, false, 0)] {
+            let left = Arc::new(AtomicUsize::new(5_000_000));
+            let account = Account(Arc::clone(&left));
+            let (size, most) = if pieces == 2 { (1000, 2000) } else { (100_000, pieces * 100_000) };
+            let mut body = Gathered::new(most, Some(&account));
+            let whole = (0..pieces).all(|_| body.push(Bytes::from(vec![1; size])));
+            assert_eq!(whole, fits, "{pieces}");
+            let bytes = body.finish();
+            let shared = bytes.slice(1..2);
+            drop(bytes);
+            if fits {
+                assert_eq!(5_000_000 - left.load(Relaxed), expected, "{pieces}");
+            }
+            drop(shared);
+            assert_eq!(left.load(Relaxed), 5_000_000, "{pieces}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use http::{Request, Response, Uri};
 use super::connect::Connector;
 use super::error::{ErrorKind, shown};
 use super::exchange::Exchange;
+use super::memory::Memory;
 use super::redirect::{self, Redirect};
 use super::request::Outgoing;
 use super::site::{self, Site};
@@ -40,6 +41,7 @@ use crate::config::ClientConfig;
 #[derive(Clone)]
 pub struct HttpClient {
     inner: Arc<Inner>,
+    memory: Option<Arc<dyn Memory>>,
 }
 
 pub(super) struct Inner {
@@ -52,7 +54,13 @@ pub(super) struct Inner {
 
 impl HttpClient {
     pub(super) fn from_inner(inner: Inner) -> Self {
-        Self { inner: Arc::new(inner) }
+        Self { inner: Arc::new(inner), memory: None }
+    }
+
+    /// The same client for somebody whose memory long bodies take.
+    #[must_use]
+    pub fn with_memory(self, memory: Arc<dyn Memory>) -> Self {
+        Self { memory: Some(memory), ..self }
     }
 
     /// Sends `request` and collects the whole response.
@@ -67,7 +75,7 @@ impl HttpClient {
     pub async fn send(&self, request: Request<Bytes>, deadlines: Deadlines) -> Result<Response<Bytes>, SendError> {
         let stats = &self.inner.stats;
         stats.request();
-        let result = self.inner.send(request, deadlines).await;
+        let result = self.inner.send(request, deadlines, self.memory.as_deref()).await;
         if let Err(error) = &result {
             stats.error(error.kind());
         }
@@ -87,7 +95,12 @@ impl fmt::Debug for HttpClient {
 }
 
 impl Inner {
-    async fn send(&self, request: Request<Bytes>, deadlines: Deadlines) -> Result<Response<Bytes>, SendError> {
+    async fn send(
+        &self,
+        request: Request<Bytes>,
+        deadlines: Deadlines,
+        memory: Option<&dyn Memory>,
+    ) -> Result<Response<Bytes>, SendError> {
         let mut outgoing = Outgoing::new(request)?;
         let denied = || {
             let detail = "its origin is not an allowed origin (client.allow_origins)";
@@ -102,6 +115,7 @@ impl Inner {
             connector: &self.connector,
             stats: &self.stats,
             max_response: self.config.max_response,
+            memory,
             limits,
             timer: Timer::start(sleep, limits.total.after),
         };

@@ -89,6 +89,7 @@ kinds! {
     Reset "reset" "The connection broke before there was a response.",
     Incomplete "incomplete" "The connection broke within the body.",
     TooLarge "too_large" "The body is longer than `max_response`.",
+    NoMemory "no_memory" "All bodies and plugins together take as much memory as they may.",
     HeadTooLarge "head_too_large" "The head has more header fields, or more bytes, than are taken.",
     Protocol "protocol" "What came is not HTTP.",
     Encoded "encoded" "The body is compressed, or encoded in another way that nobody asked for.",

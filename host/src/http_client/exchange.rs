@@ -13,6 +13,7 @@ use super::connect::Connector;
 use super::connection::{Connection, HeadLimits, SendFailure};
 use super::error::{ErrorKind, Failure, SendError, cause, chain};
 use super::interim::{Informational, MOST_INFORMATIONAL};
+use super::memory::Memory;
 use super::progress::Progress;
 use super::request::Outgoing;
 use super::site::Site;
@@ -31,6 +32,7 @@ pub(super) struct Exchange<'a> {
     pub(super) connector: &'a Connector,
     pub(super) stats: &'a ClientStats,
     pub(super) max_response: usize,
+    pub(super) memory: Option<&'a dyn Memory>,
     pub(super) limits: Limits,
     pub(super) timer: Timer<'a>,
 }
@@ -124,7 +126,8 @@ impl Exchange<'_> {
         let (mut head, incoming) = response.into_parts();
         let between = self.limits.between_bytes;
         let between_bytes = between.map(|limit| limit.after);
-        let (received, result) = collect(incoming, self.max_response, between_bytes, &mut self.timer).await;
+        let (received, result) =
+            collect(incoming, self.max_response, between_bytes, &mut self.timer, self.memory).await;
         self.stats.received(received);
         let body = match result {
             Ok(body) => body,
@@ -154,7 +157,7 @@ impl Exchange<'_> {
         if connection.is_shared() {
             return release(site, outgoing, connection);
         }
-        let work = collect(response.into_body(), REDIRECT_BODY, Some(REDIRECT_TIME), &mut self.timer);
+        let work = collect(response.into_body(), REDIRECT_BODY, Some(REDIRECT_TIME), &mut self.timer, self.memory);
         if let (received, Ok(_)) = work.await {
             self.stats.received(received);
             release(site, outgoing, connection);
@@ -175,6 +178,13 @@ impl Exchange<'_> {
                 let limit = self.max_response;
                 let detail = format!("the response body is longer than {limit} bytes (client.max_response)");
                 Failure::new(ErrorKind::TooLarge, detail)
+            }
+            BodyFailure::NoMemory => {
+                let detail = format!(
+                    "there was no memory left for more than {received} bytes of the response body; what plugins and \
+                     their responses take together is bounded (limits.total_memory)"
+                );
+                Failure::new(ErrorKind::NoMemory, detail)
             }
             BodyFailure::Late(late) => match (late, self.limits.between_bytes) {
                 (Late::Phase, Some(limit)) => {

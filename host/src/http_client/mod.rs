@@ -20,7 +20,7 @@
 //! neither. It is also 10 to 20 % cheaper (CPU per request over loopback, 32 at once, bodies of 500 B and 50 kB).
 //! The TCP connector (both address families side by side, keep-alive, no Nagle) is `hyper_util`'s.
 //!
-//! Bounds: a response body by `max_response`; a response head by `max_response_head` and `max_response_headers`. Connections: at most one
+//! Bounds: a response body by `max_response`, and long ones together by whoever has the `memory`; a response head by `max_response_head` and `max_response_headers`. Connections: at most one
 //! for every `send` in progress plus `max_idle_connections` for every origin, so the caller's own limit on
 //! concurrent sends is the limit on connections. Over HTTP/2 (`https` only, by ALPN) there is one connection for
 //! every origin.
@@ -36,6 +36,7 @@ mod connection;
 mod error;
 mod exchange;
 mod interim;
+mod memory;
 mod pool;
 mod progress;
 mod redirect;
@@ -55,5 +56,6 @@ pub use client::HttpClient;
 pub use collector::ClientCollector;
 pub(crate) use error::shown;
 pub use error::{ErrorKind, SendError};
+pub use memory::Memory;
 pub use stats::ClientStats;
 pub use timer::Deadlines;

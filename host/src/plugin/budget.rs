@@ -4,7 +4,7 @@
 //! its share always gets more. The other half is for whoever comes, so that a busy host has more than a share. With one
 //! virtual host all is its share.
 //!
-//! Counted is what a call can make grow: linear memory, and the bytes that are lent to a call. Idle instances count, and are the
+//! Counted is what a call can make grow: linear memory, and the bodies of responses that are long. Idle instances count, and are the
 //! first to go when there is no room. All generations of a plugin are one host's.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout_at;
 
 use super::pool::Pool;
+use crate::http_client::Memory;
 
 /// What an instance takes beside its linear memory: stack, tables, handles.
 pub(super) const INSTANCE: usize = 128 << 10;
@@ -200,6 +201,9 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// The account that the bodies of responses are on.
+pub(super) struct AccountOf(pub(super) Arc<Account>);
+
 /// Bytes of the budget; dropping it gives them back.
 pub(super) struct Held {
     account: Arc<Account>,
@@ -236,6 +240,12 @@ impl Held {
     /// What has been put to use.
     pub(super) fn used(&self) -> usize {
         self.used
+    }
+}
+
+impl Memory for AccountOf {
+    fn hold(&self, bytes: usize) -> Option<Box<dyn Send + Sync>> {
+        self.0.try_hold(bytes).map(|held| Box::new(held) as _)
     }
 }
 

@@ -279,6 +279,7 @@ fn as_wasi(error: &SendError) -> ErrorCode {
         ErrorKind::Reset => ErrorCode::ConnectionTerminated,
         ErrorKind::Incomplete => ErrorCode::HttpResponseIncomplete,
         ErrorKind::TooLarge => ErrorCode::HttpResponseBodySize(None),
+        ErrorKind::NoMemory => ErrorCode::ConnectionLimitReached,
         ErrorKind::HeadTooLarge => ErrorCode::HttpResponseHeaderSectionSize(None),
         ErrorKind::Protocol => ErrorCode::HttpProtocolError,
         ErrorKind::Encoded => ErrorCode::HttpResponseContentCoding(Some(error.detail().to_owned())),

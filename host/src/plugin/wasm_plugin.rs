@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use wasmtime::Store;
 
 use super::admit::Owner;
-use super::budget::{Account, INSTANCE};
+use super::budget::{Account, AccountOf, INSTANCE};
 use super::call::About;
 use super::compile::{Code, CompiledPlugin, Urgency};
 use super::contract::{Answer, BadRequest, CallError, FetchedRoster, Outcome, Refreshed, RosterPlugin};
@@ -124,13 +124,13 @@ impl WasmPlugin {
             prepared: fitted.prepared,
             pool: new_pool(capacity, &account),
             needed: AtomicUsize::new(INSTANCE),
+            network: Network::Live(client.with_memory(Arc::new(AccountOf(Arc::clone(&account))))),
             account,
             share: engine.share(&domain),
             metrics: metrics.calls_of(&domain),
             domain,
             settings,
             limits: host.limits.clone(),
-            network: Network::Live(client),
             max_response: host.client.max_response,
             code: Arc::clone(&compiled.code),
             stats,

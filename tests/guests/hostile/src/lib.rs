@@ -159,6 +159,12 @@ mod component {
             "handles" => std::mem::forget((0..100_000).map(|_| Fields::new()).collect::<Vec<_>>()),
             "leaker" => std::mem::forget(Fields::new()),
             "hoarder" => std::mem::forget(std::hint::black_box(vec![1_u8; 24 << 20])),
+            // Many of them at once.
+            how if how.starts_with("hoarder-") => {
+                let held = std::hint::black_box(vec![1_u8; 24 << 20]);
+                monotonic_clock::subscribe_duration(1_000_000_000).block();
+                drop(held);
+            }
             "chatter" => (0..2000).for_each(|n| eprintln!("line {n}")),
             "forbidden" => {
                 let origin = setting("forbidden").unwrap_or_default();
