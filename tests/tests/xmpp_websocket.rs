@@ -153,8 +153,9 @@ async fn clients_find_out_where_to_connect() {
     let app = WebApp::start().await;
     let given = "wss://chat.example.org/here";
     for (behind_tls, url, expected) in [
-        (false, None, "ws://example.com/xmpp-websocket"),
-        (true, None, "wss://example.com/xmpp-websocket"),
+        // The domain, and nothing that somebody sent.
+        (false, None, "ws://localhost/xmpp-websocket"),
+        (true, None, "wss://localhost/xmpp-websocket"),
         (false, Some(given), given),
     ] {
         let websocket_url = url.map(str::to_owned);

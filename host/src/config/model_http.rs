@@ -29,15 +29,15 @@ pub struct HttpConfig {
     /// that address ends whose client has been waited for longest; if none is waited for, it is refused.
     pub max_connections_per_address: usize,
     /// `connections_per_second`: from one address in the long run, and ten times as many at once, or as many as it may have; more
-    /// are closed unread. Default 500; zero: as many as it likes.
+    /// are closed unread. Default 5,000; zero: as many as it likes.
     pub connections_per_second: u32,
     /// `handshakes_per_second`: TLS handshakes of one address in the long run, and ten times as many at once; more are not begun.
     /// Default 50; zero: as many as it likes.
     pub handshakes_per_second: u32,
     /// `max_handshakes`: TLS handshakes under way at once, of which one address may have a quarter; more wait. Default 256.
     pub max_handshakes: usize,
-    /// `max_requests`: refresh requests worked on at once, of which one address may have seven eighths; one more is answered 503
-    /// with `Retry-After`. The body of a request has arrived before it counts.
+    /// `max_requests`: refresh requests of one address for one virtual host worked on at once; one more is answered 503 with
+    /// `Retry-After`. There are an eighth more places, for others. The body of a request has arrived before it counts.
     pub max_requests: usize,
     /// `max_requests_per_address`: requests of one address that have begun and are not answered, default 256; one more is answered
     /// 503. Each stream of HTTP/2 is one.
@@ -63,7 +63,7 @@ impl Default for HttpConfig {
             header_timeout: Duration::from_secs(15),
             max_connections: 1024,
             max_connections_per_address: 256,
-            connections_per_second: 500,
+            connections_per_second: 5_000,
             handshakes_per_second: 50,
             max_handshakes: 256,
             max_requests: 64,

@@ -24,6 +24,7 @@ mod cors;
 mod fault;
 mod json;
 mod paths;
+mod places;
 mod refresh_route;
 mod refusal;
 mod request_log;

@@ -3,7 +3,6 @@
 //! What a request means and what is answered is the plugin's business ([`crate::rosters`] asks it). The host's business is
 //! here: who may ask, how much at once, how long it may take, and that every answer is JSON.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,13 +15,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use http::header::{CONTENT_TYPE, HeaderValue, ORIGIN};
 use http::{Method, StatusCode};
-use roster_xmpp::peers::{Share, Shares};
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, warn};
 
 use super::body::{self, BodyLimits, BodyMemory};
 use super::cors::Cors;
+use super::places::Places;
 use super::refusal::Refusal;
 use super::{VirtualHosts, auth, paths};
 use crate::config::{HttpConfig, Secret};
@@ -42,15 +40,13 @@ struct RefreshRoute {
     body: BodyLimits,
     request_timeout: Duration,
     /// One permit for every request that is worked on.
-    places: Semaphore,
-    max_requests: usize,
-    /// Of these, how many one address may have: the others are left for others.
-    shares: Arc<Shares>,
+    places: Places,
 }
 
 /// The service of the refresh listeners, but for the log and the counts of its requests.
 pub(super) fn router(config: &HttpConfig, hosts: VirtualHosts) -> Router {
     let route = Arc::new(RefreshRoute {
+        places: Places::new(config.max_requests, &hosts),
         hosts,
         cors: Cors::new(&config.cors_origins),
         token: config.token.clone(),
@@ -61,9 +57,6 @@ pub(super) fn router(config: &HttpConfig, hosts: VirtualHosts) -> Router {
             memory: BodyMemory::new(config.body_memory, config.max_body),
         },
         request_timeout: config.request_timeout,
-        places: Semaphore::new(config.max_requests),
-        max_requests: config.max_requests,
-        shares: Shares::new(config.max_requests - config.max_requests / 8),
     });
     // `any`, and the method looked at by hand: axum answers HEAD with what it has for GET, and here a GET does something.
     Router::new()
@@ -99,7 +92,7 @@ async fn batch(State(route): State<Arc<RefreshRoute>>, request: Request) -> Resp
     let work = async {
         // Whoever sends slowly takes no place from others.
         let body = body::read(request, &route.body, times.body).await?;
-        let _place = route.place(peer)?;
+        let _place = route.places.take(rosters.domain(), peer)?;
         Ok(rosters.refresh_request(body.bytes.clone(), times.refresh).await?)
     };
     route.answer(times, work).await
@@ -119,7 +112,7 @@ async fn single(
     let times = Times::from_now(route.request_timeout);
     let peer = body::peer(&request);
     let work = async {
-        let _place = route.place(peer)?;
+        let _place = route.places.take(rosters.domain(), peer)?;
         Ok(rosters.refresh_request_for(&user, times.refresh).await?)
     };
     route.answer(times, work).await
@@ -152,13 +145,6 @@ impl RefreshRoute {
         }
         let preflight = (request.method() == Method::OPTIONS).then(|| self.cors.preflight(request.headers(), method));
         Some(preflight.flatten().unwrap_or_else(|| Refusal::Method(method).into_response()))
-    }
-
-    /// A free place for a request of `peer`.
-    fn place(&self, peer: IpAddr) -> Result<(SemaphorePermit<'_>, Share), Refusal> {
-        let busy = || Refusal::Busy { limit: self.max_requests };
-        let share = self.shares.take(peer).ok_or_else(busy)?;
-        Ok((self.places.try_acquire().map_err(|_| busy())?, share))
     }
 
     /// The answer that `work` comes to in the time that a request may take.

@@ -28,7 +28,7 @@ pub(super) enum Refusal {
     #[error(transparent)]
     Body(#[from] BodyError),
     #[error(
-        "{limit} refresh requests are being worked on, or seven eighths of so many of this address; no more are taken now (http.max_requests)"
+        "{limit} refresh requests are being worked on; no more are taken now (http.max_requests)"
     )]
     Busy { limit: usize },
     #[error("the request was not done within {0:?} (http.request_timeout)")]

@@ -155,9 +155,9 @@ async fn an_address_has_so_many_requests_at_once_whatever_they_wait_for() {
 }
 
 #[tokio::test]
-async fn an_address_leaves_an_eighth_of_the_places_to_others() {
+async fn an_eighth_of_the_places_is_for_others() {
     let host = Host::with(|setup| setup.http.max_requests = 8).await;
-    let hanging = several(&host, 7, 1, &refresh("!hang")).await;
+    let hanging = several(&host, 8, 1, &refresh("!hang")).await;
     let began = std::time::Instant::now();
     while answered(&host, 1).await != 503 {
         assert!(began.elapsed() < HANGS, "one address may have all");
