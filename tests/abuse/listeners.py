@@ -113,10 +113,10 @@ def http2_streams(host, seconds):
 
 def large_bodies(host, seconds):
     """Bodies as long as they may be, from many addresses, kept one byte short of their end."""
-    size = 10 << 20
+    size = 4 << 20  # http.max_body
     head = b"POST /roster_admin/refresh HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % size
     end, streams = time.monotonic() + seconds, []
-    for n in range(40):
+    for n in range(100):
         stream = connect(host.ports["http"], f"127.0.6.{1 + n}")
         send_all(stream, head + b" " * (size - 1), 1)
         streams.append(stream)

@@ -65,7 +65,8 @@ ATTACKS = [
     Attack(listeners.large_bodies, memory=160),
     Attack(listeners.informational_answers),
     Attack(listeners.one_byte_chunks),
-    Attack(listeners.large_answers, memory=300,
+    # What takes so long is the application, which is one thread of Python.
+    Attack(listeners.large_answers, memory=300, refresh=5,
            setup={"top": 'limits.total_memory = "128MiB"', "store": 'max_bytes = "64MiB"\ngrace = "0s"\nstale_if_error = "0s"'}),
     Attack(listeners.burst, memory=500, short=60, setup={"store": 'grace = "0s"\nstale_if_error = "0s"'}),
     Attack(plugins.spinning_calls, needs="hostile"),
@@ -119,7 +120,8 @@ def tried(attack, arguments, folder):
         asked = time.monotonic()
         code = host.close()
     took = time.monotonic() - asked
-    if code != 0 or took > 15:
+    # Refreshes that run may finish: limits.call_timeout is 20 s.
+    if code != 0 or took > 25:
         faults.append(f"the host ended with {code} after {took:.1f} s")
     if faults:
         told = [line for line in host.log if '"level":"INFO"' not in line]
