@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { after, before, beforeEach, test } from 'node:test';
-import { serve } from './server.js';
+import { serve } from './host.js';
 
 const COMPLETE = 'roster update complete';
 let app;
@@ -24,7 +24,7 @@ before(async () => {
   });
   await new Promise((resolve) => app.listen(0, '127.0.0.1', resolve));
   const settings = { domain: 'example.com', http_roster_url: `http://127.0.0.1:${app.address().port}/contacts/%s` };
-  host = await serve({ settings, instances: 2, deadlineMs: 5_000, told: (event) => events.push(event) });
+  host = await serve({ settings, told: (event) => events.push(event) });
 });
 
 after(async () => {
@@ -133,5 +133,5 @@ test('requests that make no sense are refused with a reason', async () => {
 
 test('settings that cannot work are told at start', async () => {
   const settings = { domain: 'example.com' };
-  await assert.rejects(serve({ settings, instances: 1 }), /setting http_roster_url/);
+  await assert.rejects(serve({ settings }), /setting http_roster_url/);
 });

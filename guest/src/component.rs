@@ -1,47 +1,72 @@
-//! The world `one-request-plugin` of `wit/`: translates between its types and the crate's, and decides nothing.
+//! The world `roster-plugin` of `wit/`: translates between its types and the crate's, and decides nothing.
 
 use std::sync::OnceLock;
 
 use crate::contact::{Contact, Subscription};
 use crate::diff::Change;
 use crate::packed::Packed;
-use crate::protocol::{Answer, Exchange, FetchError, Refreshed, Response};
+use crate::protocol::{ETAG, Fetch, FetchError, Fetched, Refreshed, Response};
 use crate::settings::{DOMAIN_KEY, SettingError, Settings, URL_KEY};
 use crate::summary::{self, Outcome};
-use crate::{users, wasi_http};
+use crate::users;
 
 /// What wit-bindgen makes of the WIT. Generated code is not held to the crate's lints.
 #[allow(missing_docs, unsafe_code, unreachable_pub, clippy::all, clippy::restriction)]
 pub(crate) mod bindings {
-    wit_bindgen::generate!({ path: "wit", world: "one-request-plugin", generate_all });
+    wit_bindgen::generate!({ path: "wit", world: "roster-plugin", generate_all });
 
     export!(Component with_types_in self);
 
     use super::Component;
 }
 
-use bindings::exports::xmpp::roster::exchange::{self, Request};
 use bindings::exports::xmpp::roster::hooks::{self, Snapshot};
 use bindings::wasi::config::store;
-use bindings::wasi::http::types::ErrorCode;
 use bindings::xmpp::roster::types as wit;
 
 pub(crate) struct Component;
 
 impl hooks::Guest for Component {
-    fn check() -> Result<(), wit::ConfigError> {
-        load_settings().map(drop).map_err(|error| wit::ConfigError { key: error.key.to_owned(), reason: error.reason })
+    fn check() -> Result<wit::Needs, wit::ConfigError> {
+        match load_settings() {
+            Ok(_) => Ok(wit::Needs { response_headers: vec![ETAG.to_owned()] }),
+            Err(error) => Err(wit::ConfigError { key: error.key.to_owned(), reason: error.reason }),
+        }
     }
 
-    fn fetch(user: String) -> Result<wit::Roster, wit::FetchError> {
-        let exchange = Exchange::first(settings()?, &user)?;
-        let received = wasi_http::get(settings()?.url(), &exchange)?;
-        let roster = exchange.roster(&&received)?;
-        Ok(wit::Roster {
-            contacts: roster.contacts.into_iter().map(Into::into).collect(),
-            tag: Some(roster.tag),
-            warnings: roster.warnings,
+    fn make_request(user: String, tag: Option<Vec<u8>>) -> Result<wit::Request, wit::FetchError> {
+        let fetch = Fetch::new(settings()?, &user, tag.as_deref());
+        let header = |(name, value): (&str, &str)| wit::Header { name: name.to_owned(), value: value.to_owned() };
+        Ok(wit::Request {
+            method: wit::Method::Get,
+            url: fetch.url()?,
+            headers: fetch.headers().map(header).collect(),
+            body: Vec::new(),
         })
+    }
+
+    fn read_response(
+        user: String,
+        tag: Option<Vec<u8>>,
+        known: Option<&Snapshot>,
+        response: wit::Response,
+        _state: Vec<u8>,
+    ) -> Result<wit::Step, wit::FetchError> {
+        let fetch = Fetch::new(settings()?, &user, tag.as_deref());
+        // Only the header that `check` names is passed; two say nothing.
+        let etag = match &response.headers[..] {
+            [etag] => Some(etag.value.as_str()),
+            _ => None,
+        };
+        let response = Response { status: response.status, etag, body: &response.body };
+        let Some(known) = known else { return Ok(wit::Step::Roster(fetch.roster(&response)?.into())) };
+        let mut held = None;
+        let slot = &mut held;
+        let refreshed = fetch.refreshed(&response, move || {
+            let packed = slot.insert(known.packed());
+            Packed::new(&packed.text, &packed.layout)
+        })?;
+        Ok(refreshed.into())
     }
 
     fn changed_users(body: Vec<u8>) -> Result<Vec<String>, wit::BadRequest> {
@@ -51,14 +76,7 @@ impl hooks::Guest for Component {
         }
     }
 
-    fn refresh(user: String, known: &Snapshot) -> Result<wit::Refreshed, wit::FetchError> {
-        let tag = known.tag();
-        let exchange = Exchange::again(settings()?, &user, tag.as_deref())?;
-        let received = wasi_http::get(settings()?.url(), &exchange)?;
-        refreshed(&exchange, &&received, known)
-    }
-
-    fn summary(outcome: wit::Outcome) -> wit::Answer {
+    fn summary(outcome: wit::Outcome) -> wit::Reply {
         let answer = summary::answer(match &outcome {
             wit::Outcome::Batch(wit::Counts { updated, errors, invalid }) => {
                 Outcome::Batch { updated: *updated, errors: *errors, invalid: *invalid }
@@ -66,47 +84,8 @@ impl hooks::Guest for Component {
             wit::Outcome::Single(done) => Outcome::Single(*done),
             wit::Outcome::Refused(refused) => Outcome::Refused(&refused.message),
         });
-        wit::Answer { status: answer.status, content_type: answer.content_type.to_owned(), body: answer.body }
+        wit::Reply { status: answer.status, content_type: answer.content_type.to_owned(), body: answer.body }
     }
-}
-
-impl exchange::Guest for Component {
-    fn ask(user: String, tag: Option<Vec<u8>>) -> Result<Request, wit::FetchError> {
-        let settings = settings()?;
-        let exchange = Exchange::again(settings, &user, tag.as_deref())?;
-        let url = settings.url();
-        let url = [url.scheme().as_str(), "://", url.authority(), exchange.path_with_query()].concat();
-        let headers = exchange.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Ok(Request { url, headers })
-    }
-
-    fn answer(
-        user: String,
-        known: &Snapshot,
-        answered: Result<exchange::Response, ErrorCode>,
-    ) -> Result<wit::Refreshed, wit::FetchError> {
-        let settings = settings()?;
-        let tag = known.tag();
-        let exchange = Exchange::again(settings, &user, tag.as_deref())?;
-        let response = answered.map_err(|code| wasi_http::explain(&code, settings.url()))?;
-        let answer = Response { status: response.status, etag: response.etag.as_deref(), body: &response.body };
-        refreshed(&exchange, &answer, known)
-    }
-}
-
-/// What the answer means for the roster that the host holds.
-fn refreshed<'b>(
-    exchange: &Exchange<'_>,
-    answer: &impl Answer<'b>,
-    known: &Snapshot,
-) -> Result<wit::Refreshed, wit::FetchError> {
-    let mut held = None;
-    let slot = &mut held;
-    let refreshed = exchange.refreshed(answer, move || {
-        let packed = slot.insert(known.packed());
-        Packed::new(&packed.text, &packed.layout)
-    })?;
-    Ok(refreshed.into())
 }
 
 /// The settings, checked once per instance: they cannot change in its life. An error is not kept.
@@ -146,7 +125,17 @@ impl From<Contact<'_>> for wit::Contact {
     }
 }
 
-impl From<Refreshed<'_>> for wit::Refreshed {
+impl From<Fetched<'_>> for wit::Roster {
+    fn from(roster: Fetched<'_>) -> Self {
+        Self {
+            contacts: roster.contacts.into_iter().map(Into::into).collect(),
+            tag: Some(roster.tag),
+            warnings: roster.warnings,
+        }
+    }
+}
+
+impl From<Refreshed<'_>> for wit::Step {
     fn from(refreshed: Refreshed<'_>) -> Self {
         match refreshed {
             Refreshed::Unchanged => Self::Unchanged,

@@ -7,7 +7,7 @@
 //!
 //! From the outside in:
 //!
-//! - `component`, `wasi_http` (only on `wasm32`): the WIT world `roster-plugin` and its HTTP client. Thin.
+//! - `component` (only on `wasm32`): the WIT world `roster-plugin`. Thin.
 //! - [`protocol`]: one request to the application and what its answer means; the place to start reading.
 //! - [`settings`], [`url`]: what the operator wrote, checked.
 //! - [`users`]: the body of a refresh request. [`summary`]: what it is answered with.
@@ -16,7 +16,6 @@
 //! - [`document`]: what any body must be. `tolerate`: JSON that serde_json refuses.
 //! - [`packed`]: the roster as the host hands it over. `in_step` (with `cursor`, `shape`): what has
 //!   changed, the fast way; [`diff`]: the thorough way. [`contact`], [`groups`]: what both speak of.
-//! - `tag`: how an unchanged answer is recognised without reading it.
 
 pub mod contact;
 mod cursor;
@@ -35,7 +34,6 @@ pub mod roster;
 pub mod settings;
 mod shape;
 pub mod summary;
-mod tag;
 mod text;
 mod tolerate;
 pub mod url;
@@ -44,5 +42,3 @@ pub mod warnings;
 
 #[cfg(target_arch = "wasm32")]
 mod component;
-#[cfg(target_arch = "wasm32")]
-mod wasi_http;

@@ -1,27 +1,26 @@
-//! Asking the application for one user's roster, in two steps: what to send ([`Exchange`]), and what the answer means
-//! ([`Exchange::roster`], [`Exchange::refreshed`]). Who sends it and how is not decided here, so the same code runs
-//! behind `wasi:http` and behind a native client.
+//! Asking the application for one user's roster: what to send ([`Fetch::url`], [`Fetch::headers`]), and what the response
+//! means ([`Fetch::roster`], [`Fetch::refreshed`]). Who sends it and how is not decided here.
 //!
 //! ```
 //! use http_roster_admin::packed::{Packed, PackedBuf};
-//! use http_roster_admin::protocol::{Exchange, Refreshed, Response};
+//! use http_roster_admin::protocol::{Fetch, Refreshed, Response};
 //! use http_roster_admin::settings::Settings;
 //!
 //! let settings = Settings::new(Some("http://app.example.org/contacts/%s"), Some("example.com"))?;
 //!
 //! // A user connects.
-//! let exchange = Exchange::first(&settings, "john")?;
-//! assert_eq!(exchange.path_with_query(), "/contacts/john");
+//! let fetch = Fetch::new(&settings, "john", None);
+//! assert_eq!(fetch.url()?, "http://app.example.org/contacts/john");
 //! let body = br#"{"marie@example.com": {"name": "Marie"}}"#;
-//! let roster = exchange.roster(&Response { status: 200, etag: Some(b"\"v1\""), body })?;
+//! let roster = fetch.roster(&Response { status: 200, etag: Some("\"v1\""), body })?;
 //! assert_eq!(roster.contacts[0].name.as_deref(), Some("Marie"));
 //!
 //! // The application says that something has changed.
 //! let known = PackedBuf::pack(&roster.contacts)?;
-//! let exchange = Exchange::again(&settings, "john", Some(&roster.tag))?;
-//! assert_eq!(exchange.if_none_match(), Some(&b"\"v1\""[..]));
-//! let answer = exchange.refreshed(&Response { status: 304, etag: None, body: b"" }, || known.as_packed())?;
-//! assert_eq!(answer, Refreshed::Unchanged);
+//! let fetch = Fetch::new(&settings, "john", Some(&roster.tag));
+//! assert_eq!(fetch.if_none_match(), Some("\"v1\""));
+//! let refreshed = fetch.refreshed(&Response { status: 304, etag: None, body: b"" }, || known.as_packed())?;
+//! assert_eq!(refreshed, Refreshed::Unchanged);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -31,7 +30,6 @@ use crate::in_step;
 use crate::packed::{LayoutError, Packed};
 use crate::roster::{self, Malformed, Owner};
 use crate::settings::{SettingError, Settings, URL_KEY};
-use crate::tag::{Context, Tag};
 use crate::url::UserError;
 
 /// What the application is asked to send. As in the reference: Content-Type is not looked at either.
@@ -90,39 +88,36 @@ impl From<UserError> for FetchError {
     }
 }
 
-/// What the application answered, as whoever sent the request has it.
-pub trait Answer<'b> {
-    /// The HTTP status.
-    fn status(&self) -> u16;
-    /// The body, all of it.
-    fn body(&self) -> &'b [u8];
-    /// The value of the `ETag` header, if there is exactly one. Only asked for if it matters: over `wasi:http` a look at
-    /// a header is several calls to the host.
-    fn etag(&self) -> Option<&'b [u8]>;
-}
+/// The header that the plugin reads, in lower case.
+pub const ETAG: &str = "etag";
 
-/// An [`Answer`] of which everything is known.
+/// An `ETag` longer than this (in bytes) is not kept.
+const LONGEST_ETAG: usize = 1024;
+
+/// What the application answered.
 #[derive(Clone, Copy, Debug)]
 pub struct Response<'b> {
     /// The HTTP status.
     pub status: u16,
     /// The value of the `ETag` header, if there is exactly one.
-    pub etag: Option<&'b [u8]>,
+    pub etag: Option<&'b str>,
     /// The body, all of it.
     pub body: &'b [u8],
 }
 
-impl<'b> Answer<'b> for Response<'b> {
-    fn status(&self) -> u16 {
-        self.status
+impl<'b> Response<'b> {
+    /// The body, if it may be read.
+    fn readable(&self) -> Result<&'b [u8], FetchError> {
+        match self.status {
+            200 if self.body.len() > MAX_BODY => Err(FetchError::TooLarge),
+            200 => Ok(self.body),
+            status => Err(FetchError::Status(status)),
+        }
     }
 
-    fn body(&self) -> &'b [u8] {
-        self.body
-    }
-
-    fn etag(&self) -> Option<&'b [u8]> {
-        self.etag
+    /// The validator that the host keeps: the `ETag`, or nothing in it if there is none that can be sent back.
+    fn tag(&self) -> &'b [u8] {
+        self.etag.filter(|etag| is_etag(etag)).unwrap_or_default().as_bytes()
     }
 }
 
@@ -131,13 +126,13 @@ impl<'b> Answer<'b> for Response<'b> {
 pub struct Fetched<'b> {
     /// The contacts in the application's order, each JID once.
     pub contacts: Vec<Contact<'b>>,
-    /// What to hand back with the next refresh.
+    /// What to hand back with the next request.
     pub tag: Vec<u8>,
     /// What was left out or mended, one line each.
     pub warnings: Vec<String>,
 }
 
-/// The result of a refresh (`refreshed` of `wit/types.wit`).
+/// The result of a refresh (`unchanged` and `changed` of `step` in `wit/types.wit`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refreshed<'b> {
     /// Nothing to do; the tag stays.
@@ -146,130 +141,119 @@ pub enum Refreshed<'b> {
     Changed {
         /// At most one change per JID. Empty: the answer differs, the roster does not.
         changes: Vec<Change<'b>>,
-        /// What to hand back with the next refresh.
+        /// What to hand back with the next request.
         tag: Vec<u8>,
         /// What was left out or mended, one line each.
         warnings: Vec<String>,
     },
 }
 
-/// One request for one user's roster.
-#[derive(Clone, Debug)]
-pub struct Exchange<'a> {
+/// One request for one user's roster, and what its response means.
+#[derive(Clone, Copy, Debug)]
+pub struct Fetch<'a> {
     settings: &'a Settings,
     user: &'a str,
-    target: String,
-    known: Option<Tag<'a>>,
+    tag: Option<&'a [u8]>,
 }
 
-impl<'a> Exchange<'a> {
-    /// For a user of whom nothing is known.
+impl<'a> Fetch<'a> {
+    /// `tag`: that of the roster which the host holds, if this plugin has read it under these settings.
+    #[must_use]
+    pub const fn new(settings: &'a Settings, user: &'a str, tag: Option<&'a [u8]>) -> Self {
+        Self { settings, user, tag }
+    }
+
+    /// Where the request goes.
     ///
     /// # Errors
     /// [`FetchError::Misconfigured`]: the URL cannot address this user.
-    pub fn first(settings: &'a Settings, user: &'a str) -> Result<Self, FetchError> {
-        Self::again(settings, user, None)
-    }
-
-    /// For a user whose roster the host holds, with the tag that came with it. A tag that is not from this plugin
-    /// under these settings is left aside.
-    ///
-    /// # Errors
-    /// As [`Exchange::first`].
-    pub fn again(settings: &'a Settings, user: &'a str, tag: Option<&'a [u8]>) -> Result<Self, FetchError> {
-        let target = settings.url.path_with_query(user)?;
-        let known = tag.and_then(|tag| Tag::decode(tag, settings, user));
-        Ok(Self { settings, user, target, known })
-    }
-
-    /// Where the request goes, behind the scheme and the authority of [`Settings::url`].
-    #[must_use]
-    pub fn path_with_query(&self) -> &str {
-        &self.target
+    pub fn url(&self) -> Result<String, FetchError> {
+        let url = &self.settings.url;
+        Ok([url.scheme().as_str(), "://", url.authority(), &url.path_with_query(self.user)?].concat())
     }
 
     /// The value of `If-None-Match`, if the request is conditional.
     #[must_use]
-    pub const fn if_none_match(&self) -> Option<&'a [u8]> {
-        match &self.known {
-            Some(tag) => tag.etag(),
-            None => None,
-        }
+    pub fn if_none_match(&self) -> Option<&'a str> {
+        self.tag.and_then(|tag| std::str::from_utf8(tag).ok()).filter(|etag| is_etag(etag))
     }
 
     /// All headers of the request, the names in lower case.
-    pub fn headers(&self) -> impl Iterator<Item = (&'static str, &'a [u8])> {
-        [("accept", ACCEPT.as_bytes()), ("user-agent", USER_AGENT.as_bytes())]
-            .into_iter()
-            .chain(self.if_none_match().map(|etag| ("if-none-match", etag)))
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, &'a str)> {
+        let condition = self.if_none_match().map(|etag| ("if-none-match", etag));
+        [("accept", ACCEPT), ("user-agent", USER_AGENT)].into_iter().chain(condition)
     }
 
-    /// What the answer to a first request means.
+    /// What the response means for a user whose roster the host does not hold.
     ///
     /// # Errors
     /// [`FetchError::Status`], [`FetchError::TooLarge`] and [`FetchError::Malformed`].
-    pub fn roster<'b>(&self, answer: &impl Answer<'b>) -> Result<Fetched<'b>, FetchError> {
-        let body = check(answer)?;
-        let tag = self.context().tag(body, answer.etag()).encode();
-        let mut roster = roster::decode(body, self.owner())?;
+    pub fn roster<'b>(&self, response: &Response<'b>) -> Result<Fetched<'b>, FetchError> {
+        let mut roster = roster::decode(response.readable()?, self.owner())?;
         roster.dedup();
-        Ok(Fetched { contacts: roster.contacts, tag, warnings: roster.warnings.into_lines() })
+        Ok(Fetched { contacts: roster.contacts, tag: response.tag().to_vec(), warnings: roster.warnings.into_lines() })
     }
 
-    /// What the answer means for the roster that the host holds. `known` is only asked for if the bodies differ.
+    /// What the response means for the roster that the host holds. `known` is only asked for if it is not 304.
     ///
     /// # Errors
-    /// As [`Exchange::roster`].
+    /// As [`Fetch::roster`].
     pub fn refreshed<'b, 'k>(
         &self,
-        answer: &impl Answer<'b>,
+        response: &Response<'b>,
         known: impl FnOnce() -> Packed<'k>,
     ) -> Result<Refreshed<'b>, FetchError> {
-        if answer.status() == 304 && self.if_none_match().is_some() {
+        if response.status == 304 && self.if_none_match().is_some() {
             return Ok(Refreshed::Unchanged);
         }
-        let body = check(answer)?;
-        let context = self.context();
-        let digest = context.digest(body);
-        let is_same_body = self.known.is_some_and(|known| known.is_of_body(digest));
-        // An application that begins to send an ETag is noticed with the next change.
-        if is_same_body && self.if_none_match().is_none() {
+        let body = response.readable()?;
+        let known = known();
+        let (changes, warnings) = self.compare(body, known)?;
+        let tag = response.tag();
+        if changes.is_empty() && warnings.is_empty() && self.tag == Some(tag) {
             return Ok(Refreshed::Unchanged);
         }
-        let tag = context.tag_of_digest(digest, answer.etag());
-        if is_same_body {
-            return Ok(match self.known {
-                Some(known) if known == tag => Refreshed::Unchanged,
-                _ => Refreshed::Changed { changes: Vec::new(), tag: tag.encode(), warnings: Vec::new() },
-            });
-        }
-        let known_roster = known();
+        Ok(Refreshed::Changed { changes, tag: tag.to_vec(), warnings })
+    }
+
+    fn compare<'b>(&self, body: &'b [u8], known: Packed<'_>) -> Result<(Vec<Change<'b>>, Vec<String>), FetchError> {
         // Without a tag of ours, what the host has was read by other rules: decode everything.
-        if self.known.is_some()
-            && let Some((changes, warnings)) = in_step::compare(body, known_roster, self.owner())
+        if self.tag.is_some()
+            && let Some((changes, warnings)) = in_step::compare(body, known, self.owner())
         {
-            return Ok(Refreshed::Changed { changes, tag: tag.encode(), warnings: warnings.into_lines() });
+            return Ok((changes, warnings.into_lines()));
         }
         let mut new = roster::decode(body, self.owner())?;
-        let changes = diff(known_roster, &mut new)?;
-        Ok(Refreshed::Changed { changes, tag: tag.encode(), warnings: new.warnings.into_lines() })
+        let changes = diff(known, &mut new)?;
+        Ok((changes, new.warnings.into_lines()))
     }
 
     fn owner(&self) -> Owner<'_> {
         Owner { user: self.user, domain: &self.settings.domain }
     }
-
-    /// A known tag's seed is used again: it is what makes the digests comparable.
-    fn context(&self) -> Context {
-        self.known.map_or_else(|| Context::new(self.settings, self.user), |tag| tag.context())
-    }
 }
 
-/// The body, if it may be read.
-fn check<'b>(answer: &impl Answer<'b>) -> Result<&'b [u8], FetchError> {
-    match answer.status() {
-        200 if answer.body().len() > MAX_BODY => Err(FetchError::TooLarge),
-        200 => Ok(answer.body()),
-        status => Err(FetchError::Status(status)),
+/// An entity tag as RFC 9110 section 8.8.3 writes it. Nothing else may be sent back: a bare `*` matches everything,
+/// and a comma would make a list of it.
+fn is_etag(text: &str) -> bool {
+    let opaque = text.strip_prefix("W/").unwrap_or(text);
+    let opaque = opaque.strip_prefix('"').and_then(|opaque| opaque.strip_suffix('"'));
+    text.len() <= LONGEST_ETAG
+        && opaque.is_some_and(|opaque| opaque.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x7E | 0x80..)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_entity_tag_is_sent_back() {
+        let long = format!("\"{}\"", "x".repeat(1023));
+        for etag in ["", "*", "abc", "\"", "\"a\"b\"", "\"a\", \"b\"", "\"a\n\"", "w/\"a\"", &long] {
+            assert!(!is_etag(etag), "{etag}");
+        }
+        for etag in ["\"v1\"", "W/\"v1\"", "\"\"", "\"é\""] {
+            assert!(is_etag(etag), "{etag}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use http_roster_admin::contact::{Contact, Subscription};
 use http_roster_admin::diff::{Change, diff};
 use http_roster_admin::packed::{Packed, PackedBuf};
-use http_roster_admin::protocol::{Exchange, FetchError, Refreshed, Response};
+use http_roster_admin::protocol::{Fetch, FetchError, Refreshed, Response};
 use http_roster_admin::roster::{Owner, Roster, decode};
 use http_roster_admin::settings::Settings;
 use http_roster_admin::users;
@@ -213,11 +213,11 @@ fn in_one_style(contacts: &[Contact<'_>], style: u8) -> String {
 fn check_both_ways(old: &[u8], new: &[u8]) -> Result<(), TestCaseError> {
     let settings = Settings::new(Some("http://app/%s"), Some("example.com")).unwrap();
     let answer = |body| Response { status: 200, etag: None, body };
-    let fetched = Exchange::first(&settings, "john").unwrap().roster(&answer(old)).unwrap();
+    let fetched = Fetch::new(&settings, "john", None).roster(&answer(old)).unwrap();
     let known = PackedBuf::pack(&fetched.contacts).unwrap();
     // With the tag it may go in step; without, it never does.
     let [in_step, thorough] = [Some(&fetched.tag[..]), None].map(|tag| {
-        match Exchange::again(&settings, "john", tag).unwrap().refreshed(&answer(new), || known.as_packed())? {
+        match Fetch::new(&settings, "john", tag).refreshed(&answer(new), || known.as_packed())? {
             Refreshed::Unchanged => Ok((Vec::new(), None)),
             Refreshed::Changed { mut changes, warnings, .. } => {
                 changes.sort_by(|a, b| a.jid().cmp(b.jid()));

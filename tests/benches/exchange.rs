@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_roster_admin::packed::Packed;
-use http_roster_admin::protocol::{Exchange, Response as Answer};
+use http_roster_admin::protocol::{Fetch, Response as Answer};
 use http_roster_admin::settings::Settings;
 use roster_host::config::{Config, HostConfig};
 use roster_host::http_client::{Deadlines, HttpClient, SendError};
@@ -79,11 +79,10 @@ fn main() {
                 let settings = Settings::new(Some("http://127.0.0.1:1/contacts/%s"), Some("example.com")).unwrap();
                 let body = canned.0.lock().clone();
                 let began = Instant::now();
-                // The tag without the host's prefix.
-                let (_, tag) = known.tag().unwrap().split_at(8);
+                let tag = known.tag().unwrap().validator.as_deref();
                 let mut unchanged = false;
                 for _ in 0..rounds {
-                    let exchange = Exchange::again(&settings, user.as_str(), Some(tag)).unwrap();
+                    let exchange = Fetch::new(&settings, user.as_str(), tag);
                     let answer = Answer { status: 200, etag: None, body: &body };
                     let packed = || Packed::new(known.contacts().text(), known.contacts().layout());
                     let result = std::hint::black_box(exchange.refreshed(&answer, packed).unwrap());

@@ -2,6 +2,7 @@
 //!
 //! The same HTTP client, the same use cases and the same store serve both, so what differs is the plugin boundary.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,11 +11,11 @@ use http::Request;
 use http_roster_admin::contact as guest;
 use http_roster_admin::diff;
 use http_roster_admin::packed::Packed;
-use http_roster_admin::protocol::{Exchange, FetchError as GuestError, Refreshed as GuestRefreshed, Response};
+use http_roster_admin::protocol::{Fetch, FetchError as GuestError, Refreshed as GuestRefreshed, Response};
 use http_roster_admin::settings::Settings;
 use http_roster_admin::{summary, users};
 use roster_host::http_client::{Deadlines, HttpClient, SendError};
-use roster_host::model::{Change, Contact, Snapshot, Subscription, Username};
+use roster_host::model::{Change, Contact, Snapshot, Subscription, Tag, Username};
 use roster_host::plugin::{
     Answer, BadRequest, CallError, Delta, FetchError, FetchedRoster, Outcome, Refreshed, RosterPlugin,
 };
@@ -22,13 +23,13 @@ use roster_host::plugin::{
 /// The plugin `http-roster-admin` without WebAssembly.
 pub struct NativePlugin {
     settings: Settings,
-    origin: String,
     client: HttpClient,
+    digests: RandomState,
 }
 
 struct Received {
     status: u16,
-    etag: Option<Vec<u8>>,
+    etag: Option<String>,
     body: Bytes,
 }
 
@@ -42,18 +43,30 @@ impl NativePlugin {
     /// For the application at `origin` (`http://127.0.0.1:8000`), whose rosters are under `/contacts/`.
     pub fn new(origin: &str, domain: &str, client: HttpClient) -> Self {
         let settings = Settings::new(Some(&format!("{origin}/contacts/%s")), Some(domain)).unwrap();
-        Self { settings, origin: origin.to_owned(), client }
+        Self { settings, client, digests: RandomState::new() }
     }
 
-    async fn get(&self, exchange: &Exchange<'_>) -> Result<Received, CallError> {
-        let mut request = Request::get(format!("{}{}", self.origin, exchange.path_with_query()));
-        for (name, value) in exchange.headers() {
+    /// What the host does for a component: see its `plugin/digest.rs`. The standard library's hash is half as long and slower.
+    fn digest(&self, received: &Received) -> [u8; 16] {
+        let mut digest = [0; 16];
+        let hash = self.digests.hash_one((received.status, &received.etag, &received.body));
+        digest[..8].copy_from_slice(&hash.to_le_bytes());
+        digest
+    }
+
+    fn tag(&self, validator: Vec<u8>, received: &Received) -> Tag {
+        Tag { digest: Some(self.digest(received)), ..validator.into() }
+    }
+
+    async fn get(&self, fetch: &Fetch<'_>) -> Result<Received, CallError> {
+        let mut request = Request::get(fetch.url().map_err(failed)?);
+        for (name, value) in fetch.headers() {
             request = request.header(name, value);
         }
         let request = request.body(Bytes::new()).unwrap();
         let response = self.client.send(request, Deadlines::default()).await;
         let response = response.map_err(|error: SendError| FetchError::Unreachable(error.to_string()))?;
-        let etag = response.headers().get("etag").map(|etag| etag.as_bytes().to_vec());
+        let etag = response.headers().get("etag").and_then(|etag| Some(etag.to_str().ok()?.to_owned()));
         Ok(Received { status: response.status().as_u16(), etag, body: response.into_body() })
     }
 }
@@ -61,11 +74,11 @@ impl NativePlugin {
 #[async_trait]
 impl RosterPlugin for NativePlugin {
     async fn fetch(&self, user: &Username) -> Result<FetchedRoster, CallError> {
-        let exchange = Exchange::first(&self.settings, user.as_str()).map_err(failed)?;
-        let received = self.get(&exchange).await?;
-        let roster = exchange.roster(&received.response()).map_err(failed)?;
+        let fetch = Fetch::new(&self.settings, user.as_str(), None);
+        let received = self.get(&fetch).await?;
+        let roster = fetch.roster(&received.response()).map_err(failed)?;
         let contacts = roster.contacts.into_iter().map(contact).collect();
-        Ok(FetchedRoster { contacts, tag: Some(roster.tag.into()), warnings: roster.warnings })
+        Ok(FetchedRoster { contacts, tag: Some(self.tag(roster.tag, &received)), warnings: roster.warnings })
     }
 
     async fn changed_users(&self, body: Bytes) -> Result<Result<Vec<String>, BadRequest>, CallError> {
@@ -76,18 +89,24 @@ impl RosterPlugin for NativePlugin {
     }
 
     async fn refresh(&self, user: &Username, known: Arc<Snapshot>) -> Result<Refreshed, CallError> {
-        let exchange = Exchange::again(&self.settings, user.as_str(), known.tag()).map_err(failed)?;
-        let received = self.get(&exchange).await?;
+        let validator = known.tag().and_then(|tag| tag.validator.as_deref());
+        let fetch = Fetch::new(&self.settings, user.as_str(), validator);
+        let received = self.get(&fetch).await?;
+        let digest = self.digest(&received);
+        // As the host does.
+        if known.tag().and_then(|tag| tag.digest) == Some(digest) {
+            return Ok(Refreshed::Unchanged);
+        }
         let contacts = known.contacts();
         let packed = || Packed::new(contacts.text(), contacts.layout());
-        Ok(match exchange.refreshed(&received.response(), packed).map_err(failed)? {
+        Ok(match fetch.refreshed(&received.response(), packed).map_err(failed)? {
             GuestRefreshed::Unchanged => Refreshed::Unchanged,
             GuestRefreshed::Changed { changes, tag, warnings } => {
                 let changes = changes.into_iter().map(|change| match change {
                     diff::Change::Put(put) => Change::Put(contact(put)),
                     diff::Change::Remove(jid) => Change::Remove(jid),
                 });
-                Refreshed::Changed(Delta { changes: changes.collect(), tag: Some(tag.into()), warnings })
+                Refreshed::Changed(Delta { changes: changes.collect(), tag: Some(self.tag(tag, &received)), warnings })
             }
         })
     }

@@ -165,10 +165,14 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
             if_none_match = if_none_match.filter(|_| page.is_first());
             reply = Reply::Tagged(body, etag);
         }
-        shared.seen.lock().push(request);
+        let count = {
+            let mut seen = shared.seen.lock();
+            seen.push(request);
+            seen.len()
+        };
         let busy = shared.busy.fetch_add(1, Ordering::Relaxed) + 1;
         shared.most_busy.fetch_max(busy, Ordering::Relaxed);
-        let keep = write_reply(&mut stream, reply, if_none_match).await;
+        let keep = write_reply(&mut stream, reply, if_none_match, count).await;
         shared.busy.fetch_sub(1, Ordering::Relaxed);
         if !keep {
             return;
@@ -195,14 +199,15 @@ async fn read_head(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Seen>
     Some(Seen { path, headers, at: Instant::now() })
 }
 
-/// False: the connection is not to be used again.
-async fn write_reply(stream: &mut TcpStream, reply: Reply, if_none_match: Option<String>) -> bool {
+/// False: the connection is not to be used again. `count` is how many have been asked for, which makes each response another to
+/// a plugin that reads it.
+async fn write_reply(stream: &mut TcpStream, reply: Reply, if_none_match: Option<String>, count: usize) -> bool {
     let mut reply = reply;
     while let Reply::Late(delay, later) = reply {
         tokio::time::sleep(delay).await;
         reply = *later;
     }
-    let head = |status: u16, fields: &str| format!("HTTP/1.1 {status} X\r\n{fields}\r\n");
+    let head = |status: u16, fields: &str| format!("HTTP/1.1 {status} X\r\nx-count: {count}\r\n{fields}\r\n");
     let sized = |status: u16, more: &str, body: &str| {
         head(status, &format!("content-type: application/json\r\ncontent-length: {}\r\n{more}", body.len())) + body
     };

@@ -1,38 +1,36 @@
 // The five hooks of the world roster-plugin (wit/hooks.wit). What a hook throws is the error of its result.
 
-import { request } from './client.js';
-import { decode, diff, kind } from './roster.js';
-import { settings, target } from './settings.js';
+import { decode, kind } from './roster.js';
+import { settings, url } from './settings.js';
 
 const { parse, stringify } = JSON;
+const ACCEPT = { name: 'accept', value: 'application/json, text/plain, */*' };
+const USER_AGENT = { name: 'user-agent', value: 'roster-plugin-javascript' };
+const MAX_BODY = 10 * 1024 * 1024;
 
 function check() {
   settings();
+  return { responseHeaders: ['etag'] };
 }
 
-function fetch(user) {
-  const { contacts, tag, warnings } = ask(user);
-  return { contacts, tag, warnings };
+/** The tag is the ETag, if it is one that can be sent back. */
+function makeRequest(user, tag) {
+  const headers = [ACCEPT, USER_AGENT];
+  if (tag) headers.push({ name: 'if-none-match', value: new TextDecoder().decode(tag) });
+  return { method: { tag: 'get' }, url: url(settings('misconfigured'), user), headers, body: new Uint8Array() };
 }
 
-function refresh(user, known) {
-  const tag = known.tag();
-  const answer = ask(user, tag);
-  if (!answer) return { tag: 'unchanged' };
-  const { contacts, tag: next, warnings } = answer;
-  const changes = diff(known.contacts(), contacts);
-  if (changes.length === 0 && warnings.length === 0 && equal(tag, next)) return { tag: 'unchanged' };
-  return { tag: 'changed', val: { changes, tag: next, warnings } };
-}
-
-/** The user's roster, or nothing if it is still the one with this tag. The tag is the answer's ETag. */
-function ask(user, tag) {
-  const { url, domain } = settings('misconfigured');
-  const { status, etag, body } = request(url, target(url, user), tag);
-  if (status === 304 && tag) return undefined;
+/** The whole roster: the host works out what has changed. */
+function readResponse(user, tag, _known, { status, headers, body }) {
+  if (status === 304 && tag) return { tag: 'unchanged' };
   if (status !== 200) throw { tag: 'status', val: status };
-  return { ...decode(body, user, domain), tag: etag };
+  if (body.length > MAX_BODY) throw { tag: 'too-large' };
+  const etag = headers.length === 1 && isEtag(headers[0].value) ? new TextEncoder().encode(headers[0].value) : undefined;
+  return { tag: 'roster', val: { ...decode(body, user, settings('misconfigured').domain), tag: etag } };
 }
+
+/** An entity tag (RFC 9110 section 8.8.3). Nothing else may be sent back. */
+const isEtag = (text) => text.length <= 1024 && /^(W\/)?"[!#-~]*"$/.test(text);
 
 function changedUsers(body) {
   const refuse = (found) => ({ message: `expected a JSON array of usernames, such as ["john"]; ${found}` });
@@ -62,6 +60,4 @@ function answer(status, message, counts) {
   return { status, contentType: 'application/json', body: new TextEncoder().encode(body) };
 }
 
-const equal = (a, b) => a?.length === b?.length && (a ?? []).every((byte, at) => byte === b[at]);
-
-export const hooks = { check, fetch, changedUsers, refresh, summary };
+export const hooks = { check, makeRequest, readResponse, changedUsers, summary };

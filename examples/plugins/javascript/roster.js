@@ -1,4 +1,4 @@
-// The application's JSON to contacts, and two lists of contacts to the changes between them.
+// The application's JSON to contacts.
 
 import { bare } from './jid.js';
 
@@ -101,19 +101,6 @@ function readSubscription(subscription, odd) {
 }
 
 const mended = (text) => text.replace(CONTROL, ' ').replace(NOT_XML, '\ufffd');
-
-/** What turns `before` into `after`. The order of groups carries no meaning. */
-export function diff(before, after) {
-  const text = ({ name, subscription, ask, groups }) => JSON.stringify([name ?? null, subscription, ask, [...groups].sort()]);
-  const old = new Map(before.map((contact) => [contact.jid, text(contact)]));
-  const changes = [];
-  for (const contact of after) {
-    if (old.get(contact.jid) !== text(contact)) changes.push({ tag: 'put', val: contact });
-    old.delete(contact.jid);
-  }
-  for (const jid of old.keys()) changes.push({ tag: 'remove', val: jid });
-  return changes;
-}
 
 /** The kind of a JSON value, for people. */
 export function kind(value) {

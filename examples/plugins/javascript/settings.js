@@ -22,15 +22,15 @@ export function settings(as) {
   const template = (path.startsWith('/') ? path : `/${path}`).replaceAll('%%', '\0').split('%s');
   if (template.length < 2) throw wrong(URL_KEY, 'has no %s to put the username into');
   const pieces = template.map((piece) => piece.replaceAll('\0', '%'));
-  return { url: { scheme: scheme.toLowerCase(), authority, pieces }, domain: domain.toLowerCase() };
+  return { origin: `${scheme.toLowerCase()}://${authority}`, pieces, domain: domain.toLowerCase() };
 }
 
-/** The path and query for a user: all but RFC 3986's unreserved characters are encoded. */
-export function target({ pieces }, user) {
+/** The URL for a user: all but RFC 3986's unreserved characters are encoded. */
+export function url({ origin, pieces }, user) {
   const odd = (reason) => ({ tag: 'misconfigured', val: `${URL_KEY} has no address for this user: ${reason}` });
   if (user === '') throw odd('a username is missing');
   const encoded = encodeURIComponent(user).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
   const path = pieces.join(encoded);
   if (/(^|\/)(\.|%2e){1,2}($|[/?])/i.test(path.split('?')[0])) throw odd('it would be a dot segment of the path');
-  return path;
+  return origin + path;
 }

@@ -5,8 +5,23 @@ use std::time::{Duration, Instant};
 
 use super::Contacts;
 
-/// A validator the plugin chose; see `tag` in `wit/types.wit`.
-pub type Tag = Box<[u8]>;
+/// What is kept beside a roster, to find out soon whether it is still the application's. It means something only to whoever
+/// has read the roster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tag {
+    /// Who has read the roster: the module under its settings.
+    pub reader: u64,
+    /// A keyed digest of the one response that gave the roster; `None` if it took several.
+    pub digest: Option<[u8; 16]>,
+    /// The validator that the plugin chose; see `tag` in `wit/types.wit`.
+    pub validator: Option<Box<[u8]>>,
+}
+
+impl From<Vec<u8>> for Tag {
+    fn from(validator: Vec<u8>) -> Self {
+        Self { validator: Some(validator.into()), ..Self::default() }
+    }
+}
 
 /// One user's roster at one version. Never changes, but for the time it was last found to be current.
 #[derive(Debug)]
@@ -30,9 +45,9 @@ impl Snapshot {
         self.version
     }
 
-    /// The plugin's validator, if it gave one.
-    pub fn tag(&self) -> Option<&[u8]> {
-        self.tag.as_deref()
+    /// What tells whether it is still the application's.
+    pub fn tag(&self) -> Option<&Tag> {
+        self.tag.as_ref()
     }
 
     /// The contacts.
@@ -54,6 +69,8 @@ impl Snapshot {
 
     /// Memory taken, bytes.
     pub fn bytes(&self) -> usize {
-        size_of::<Self>() + self.contacts.bytes() + self.tag.as_ref().map_or(0, |tag| tag.len())
+        size_of::<Self>()
+            + self.contacts.bytes()
+            + self.tag.as_ref().and_then(|tag| tag.validator.as_ref()).map_or(0, |validator| validator.len())
     }
 }

@@ -138,6 +138,7 @@ fn limits(raw: RawLimits, total_timeout: Duration, at: &At<'_>) -> LimitsConfig 
             d.max_requests_per_call,
             1..=10_000,
         ),
+        max_state: at.size("max_state", raw.max_state, d.max_state, 0..=16 * MIB),
         max_handles: at.count("max_handles", raw.max_handles, d.max_handles, 1..=1_000_000),
         max_users_per_request: at.count(
             "max_users_per_request",

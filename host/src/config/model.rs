@@ -251,7 +251,7 @@ impl Default for ClientConfig {
 pub struct LimitsConfig {
     /// `max_concurrent_calls`: calls of the plugin at once, default 64.
     pub max_concurrent_calls: usize,
-    /// `call_timeout`: wall clock of one call, waiting for the application included; default 20 s.
+    /// `call_timeout`: wall clock of one call, all requests for a roster and waiting for the application included; default 20 s.
     pub call_timeout: Duration,
     /// `queue_timeout`: how long a user's update waits for its turn before it is given up, default 20 s.
     pub queue_timeout: Duration,
@@ -276,8 +276,10 @@ pub struct LimitsConfig {
     pub max_calls_per_instance: u32,
     /// `retire_memory`: a warm instance whose memory has grown past this many bytes is retired, default 16 MiB.
     pub retire_memory: usize,
-    /// `max_requests_per_call`: HTTP requests one call may make, default 16.
+    /// `max_requests_per_call`: HTTP requests for one roster, default 16.
     pub max_requests_per_call: u32,
+    /// `max_state`: what a plugin hands from one request for a roster to the next, bytes, default 1 MiB.
+    pub max_state: usize,
     /// `max_handles`: resources (streams, requests, ...) one instance may hold, default 256.
     pub max_handles: usize,
     /// `max_users_per_request`: users that the body of one refresh request may name, default 100,000.
@@ -302,6 +304,7 @@ impl Default for LimitsConfig {
             max_calls_per_instance: 1000,
             retire_memory: 16 << 20,
             max_requests_per_call: 16,
+            max_state: 1 << 20,
             max_handles: 256,
             max_users_per_request: 100_000,
             max_log_per_call: 8 << 10,

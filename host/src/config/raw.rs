@@ -184,6 +184,7 @@ pub(super) struct RawLimits {
     pub(super) max_calls_per_instance: Given<Whole>,
     pub(super) retire_memory: Given<Size>,
     pub(super) max_requests_per_call: Given<Whole>,
+    pub(super) max_state: Given<Size>,
     pub(super) max_handles: Given<Whole>,
     pub(super) max_users_per_request: Given<Whole>,
     pub(super) max_log_per_call: Given<Size>,

@@ -108,7 +108,7 @@ impl WasmPlugin {
             }
         };
         instance.store().data().log.begin_call(hook, user);
-        let result = instance.run(limits, call).await;
+        let result = instance.run(call).await;
         let state = instance.store().data();
         state.log.end_call();
         self.stats.used(state.used());
@@ -156,9 +156,8 @@ impl WasmPlugin {
         // Set aside already.
         held.grow(INSTANCE);
         let log = GuestLog::new(Arc::clone(&self.domain), self.limits.max_log_per_call);
-        let mut store =
-            new_store(&self.engine, &self.limits, &self.settings, self.network.clone(), log, self.max_response, held);
-        store.data_mut().begin_call(&LimitsConfig { max_requests_per_call: 0, ..self.limits.clone() });
+        let mut store = new_store(&self.engine, &self.limits, &self.settings, self.network.clone(), log, held);
+        store.data_mut().begin_call();
         Instance::new(store, &*self.prepared, self.most_calls(), Arc::clone(&self.share)).await
     }
 
@@ -220,6 +219,11 @@ impl Drop for Lost<'_> {
 impl<'a> About<'a> {
     pub(super) fn now(hook: &'static str, user: &'a str) -> Self {
         Self { hook, user, began: Instant::now() }
+    }
+
+    /// The hook of an exchange that is called now.
+    pub(super) fn within(self, hook: &'static str) -> Self {
+        Self { hook, began: Instant::now(), ..self }
     }
 }
 

@@ -84,17 +84,6 @@ impl CpuMeter {
         Duration::from_nanos(self.current())
     }
 
-    /// Does something that is not charged, such as the network's work.
-    pub(super) fn uncharged<T>(&self, work: impl FnOnce() -> T) -> T {
-        if self.0.began.load(Ordering::Relaxed) == IDLE {
-            return work();
-        }
-        self.end();
-        let done = work();
-        self.begin();
-        done
-    }
-
     fn current(&self) -> u64 {
         let began = self.0.began.load(Ordering::Relaxed);
         if began == IDLE {
@@ -220,8 +209,7 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(100)).await;
             compute(Duration::from_millis(30));
             assert!(inner.used() >= Duration::from_millis(30), "the current stretch counts: {:?}", inner.used());
-            // The network's work is nobody's computing.
-            inner.uncharged(|| std::thread::sleep(Duration::from_millis(300)));
+            tokio::time::sleep(Duration::from_millis(300)).await;
         };
         Metered::new(call.boxed(), meter.clone(), Processor::new().share(&"a".into())).await;
         assert!((30..300).contains(&meter.used().as_millis()), "{:?}", meter.used());

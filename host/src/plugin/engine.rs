@@ -9,6 +9,7 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConf
 
 use super::budget::{Account, Budget};
 use super::compile::{CompiledPlugin, Compiler, Urgency};
+use super::digest::DigestKey;
 use super::processor::{Processor, Share};
 use super::{LoadError, PluginBytes};
 use crate::config::{CompileConfig, HostConfig, PluginCacheConfig, ProcessLimits};
@@ -59,6 +60,7 @@ pub struct PluginEngine {
     compiler: Compiler,
     budget: Arc<Budget>,
     processor: Arc<Processor>,
+    digest_key: DigestKey,
 }
 
 impl PluginEngine {
@@ -68,7 +70,9 @@ impl PluginEngine {
         let ticker = Arc::new(Ticker::start(engine.clone())?);
         let compiler = Compiler::new(engine.clone(), CompileConfig::default());
         let budget = Budget::new(ProcessLimits::default().total_memory);
-        Ok(Self { engine, ticker, compiler, budget, processor: Processor::new() })
+        let no_key = |error: getrandom::Error| LoadError::Engine { reason: format!("no random numbers: {error}") };
+        let digest_key = DigestKey::new().map_err(no_key)?;
+        Ok(Self { engine, ticker, compiler, budget, processor: Processor::new(), digest_key })
     }
 
     /// The same engine with other limits for all instances together. Plugins that are loaded already keep theirs.
@@ -114,6 +118,11 @@ impl PluginEngine {
     /// within a Tokio runtime, whose other tasks go on meanwhile. Dropping the future ends a compiler that runs as a process.
     pub async fn compile(&self, plugin: &PluginBytes, urgency: Urgency) -> Result<CompiledPlugin, LoadError> {
         self.compiler.compile(plugin, urgency).await
+    }
+
+    /// What digests of responses are made with.
+    pub(super) fn digest_key(&self) -> &DigestKey {
+        &self.digest_key
     }
 
     pub(super) fn engine(&self) -> &Engine {

@@ -51,7 +51,7 @@ pub(super) fn misfit_of_instance(
 ) -> Option<LoadError> {
     // Of the types of hooks, only this one was not compared before.
     let wrong = reason.split_once("failed to convert function to given type: ")?.1;
-    let reason = one_line(&signature::misfit_of_refresh(engine.engine(), component, version, wrong)?);
+    let reason = one_line(&signature::misfit_of_read_response(engine.engine(), component, version, wrong)?);
     Some(LoadError::Exports { plugin: plugin.to_owned(), version: version.number().to_owned(), reason })
 }
 

@@ -99,11 +99,10 @@ impl Instance {
     /// Runs one call with fresh limits.
     pub(super) async fn run<R>(
         &mut self,
-        limits: &LimitsConfig,
         call: impl for<'a> FnOnce(&'a mut Store<State>, &'a dyn Hooks) -> BoxFuture<'a, Result<R>>,
     ) -> Result<R> {
         self.calls += 1;
-        self.store.data_mut().begin_call(limits);
+        self.store.data_mut().begin_call();
         self.store.set_epoch_deadline(1);
         let meter = self.store.data().cpu.clone();
         let result = Metered::new(call(&mut self.store, &*self.hooks), meter, Arc::clone(&self.share)).await;

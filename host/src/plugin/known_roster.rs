@@ -6,22 +6,11 @@ use wasmtime::component::{ComponentType, LinkerInstance, Lower, Resource, Resour
 use wasmtime::{Result, StoreContextMut};
 
 use super::state::State;
-use super::tidy::TagOwner;
 use crate::model::Snapshot;
 
-/// The resource `snapshot`. The plugin sees the tag only if the same code made it: another module's validator must not
-/// make this one believe that it has read the answer before.
+/// The resource `snapshot`.
 #[allow(unreachable_pub, reason = "the generated bindings re-export it")]
-pub struct KnownRoster {
-    pub(super) snapshot: Arc<Snapshot>,
-    pub(super) code: TagOwner,
-}
-
-impl KnownRoster {
-    pub(super) fn tag(&self) -> Option<&[u8]> {
-        self.snapshot.tag().and_then(|tag| tag.strip_prefix(&self.code))
-    }
-}
+pub struct KnownRoster(pub(super) Arc<Snapshot>);
 
 /// `packed-contacts`, lowered into the plugin's memory straight from the store: no copy is made on the way.
 #[derive(ComponentType, Lower)]
@@ -42,13 +31,6 @@ pub(super) fn add_methods(store: &mut LinkerInstance<'_, State>) -> Result<()> {
         Ok(())
     })?;
     store.func_wrap("[method]snapshot.version", |context, (known,)| Ok((snapshot(&context, &known)?.version(),)))?;
-    store.func_wrap(
-        "[method]snapshot.tag",
-        |context: StoreContextMut<'_, State>, (known,): (Resource<KnownRoster>,)| {
-            let known = context.data().table.get(&known)?;
-            Ok((known.tag().map(<[u8]>::to_vec),))
-        },
-    )?;
     store.func_wrap("[method]snapshot.packed", |context, (known,)| {
         let contacts = snapshot(&context, &known)?.contacts().clone();
         Ok((Packed { text: Arc::clone(contacts.text()), layout: Arc::clone(contacts.layout()) },))
@@ -57,5 +39,5 @@ pub(super) fn add_methods(store: &mut LinkerInstance<'_, State>) -> Result<()> {
 
 /// The roster behind a handle.
 pub(super) fn snapshot(context: &StoreContextMut<'_, State>, known: &Resource<KnownRoster>) -> Result<Arc<Snapshot>> {
-    Ok(Arc::clone(&context.data().table.get(known)?.snapshot))
+    Ok(Arc::clone(&context.data().table.get(known)?.0))
 }

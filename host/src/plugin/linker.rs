@@ -3,8 +3,9 @@
 //! Of WASI: clocks, random numbers, streams, standard output and error (to the log), an environment and a file system
 //! that are empty, sockets that are all refused. Of the network: `wasi:http` through the host's own client.
 
-use wasmtime::component::Linker;
+use wasmtime::component::{HasData, Linker, ResourceTable};
 use wasmtime::{Engine, Result};
+use wasmtime_wasi::WasiView;
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
@@ -12,9 +13,10 @@ use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random, sockets};
 use wasmtime_wasi::random::{WasiRandom, WasiRandomView};
 use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView};
 use wasmtime_wasi_config::WasiConfig;
+use wasmtime_wasi_io::bindings::wasi::io;
 
 use super::state::State;
-use super::{requests, streams, version};
+use super::version;
 
 /// A linker with everything this host grants.
 pub(super) fn linker(engine: &Engine) -> Result<Linker<State>> {
@@ -23,8 +25,9 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<State>> {
     version::add_to_linker(l)?;
     wasmtime_wasi_config::add_to_linker(l, |state| WasiConfig::from(&state.settings))?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(l)?;
-    requests::add_to_linker(l)?;
-    streams::add_to_linker(l)?;
+    io::error::add_to_linker::<State, Table>(l, |state| state.ctx().table)?;
+    io::poll::add_to_linker::<State, Table>(l, |state| state.ctx().table)?;
+    io::streams::add_to_linker::<State, Table>(l, |state| state.ctx().table)?;
     clocks::wall_clock::add_to_linker::<State, WasiClocks>(l, State::clocks)?;
     clocks::monotonic_clock::add_to_linker::<State, WasiClocks>(l, State::clocks)?;
     random::random::add_to_linker::<State, WasiRandom>(l, State::random)?;
@@ -44,6 +47,12 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<State>> {
     cli::terminal_stderr::add_to_linker::<State, WasiCli>(l, State::cli)?;
     add_refused_sockets(l)?;
     Ok(linker)
+}
+
+struct Table;
+
+impl HasData for Table {
+    type Data<'a> = &'a mut ResourceTable;
 }
 
 /// Some languages' libraries link sockets whether or not a program has a use for them (Python's does). They are there so

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::contract::{Answer, BadRequest, FetchError, FetchedRoster, Outcome, Refreshed};
-use super::tape::{Exchange, Tape};
+use super::recording::{Exchange, Recording};
 use crate::model::{Change, Contact, Snapshot, Username};
 
 /// Time from one recorded call of a hook to the next, when there are enough.
@@ -88,27 +88,27 @@ impl Recorder {
         Self { most, began: Instant::now(), hooks: Default::default(), kept: Mutex::default() }
     }
 
-    /// A tape for a call that begins `now`, if it is one to record.
-    pub(super) fn begin(&self, hook: Hook, now: Instant) -> Option<Arc<Tape>> {
+    /// For a call that begins `now`, if it is one to record.
+    pub(super) fn begin(&self, hook: Hook, now: Instant) -> Option<Recording> {
         if self.most == 0 {
             return None;
         }
         let sampling = self.hooks.get(hook as usize)?;
         if sampling.first.load(Ordering::Relaxed) < self.most {
             sampling.first.fetch_add(1, Ordering::Relaxed);
-            return Some(Arc::default());
+            return Some(Recording::default());
         }
         let now = u64::try_from(now.saturating_duration_since(self.began).as_millis()).unwrap_or(u64::MAX);
         let next = sampling.next.load(Ordering::Relaxed);
         let after = now.saturating_add(GAP.as_millis() as u64);
         let mine =
             now >= next && sampling.next.compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        mine.then(Arc::default)
+        mine.then(Recording::default)
     }
 
-    /// Keeps the call whose tape it is. `size`: of its texts, bytes, known before anything is copied.
-    pub(super) fn keep(&self, tape: &Tape, size: usize, call: impl FnOnce() -> Call) {
-        let Some((exchanges, answers)) = tape.end() else { return };
+    /// Keeps the call that it is of. `size`: of its texts, bytes, known before anything is copied.
+    pub(super) fn keep(&self, recording: &Recording, size: usize, call: impl FnOnce() -> Call) {
+        let Some((exchanges, answers)) = recording.end() else { return };
         let bytes = size.saturating_add(answers).saturating_add(OVERHEAD);
         if bytes > MOST_BYTES_OF_CALL {
             return;
@@ -188,9 +188,9 @@ mod tests {
     use super::*;
 
     fn record(recorder: &Recorder, hook: Hook, size: usize, status: u16) -> bool {
-        let Some(tape) = recorder.begin(hook, Instant::now()) else { return false };
+        let Some(recording) = recorder.begin(hook, Instant::now()) else { return false };
         let said = Answer { status, content_type: String::new(), body: Vec::new() };
-        recorder.keep(&tape, size, || Call::Summary { outcome: Outcome::Single(true), said });
+        recorder.keep(&recording, size, || Call::Summary { outcome: Outcome::Single(true), said });
         true
     }
 

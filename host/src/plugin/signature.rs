@@ -17,40 +17,43 @@ const MOST_TYPES: usize = 200;
 const MOST_NAMES: usize = 200;
 
 /// The hooks of a version of the world, as its WIT has them: name and type.
-pub(super) fn expected(wit: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
-    let lines = wit.lines().map(str::trim).filter(|line| !line.starts_with("//"));
-    lines.filter_map(|line| {
-        let (name, signature) = line.strip_suffix(';')?.split_once(": ")?;
-        signature.starts_with("func(").then_some((name, signature))
-    })
+pub(super) fn expected(wit: &str) -> impl Iterator<Item = (String, String)> {
+    let lines = wit.lines().map(str::trim).filter(|line| !line.starts_with("//") && !line.starts_with('@'));
+    let text = lines.collect::<Vec<_>>().join(" ");
+    // What comes before the first hook ends with the last `{` or `;`.
+    let hooks = text.split([';', '{', '}']).filter_map(|item| {
+        let (name, signature) = item.trim().split_once(": ")?;
+        signature.starts_with("func(").then(|| (name.to_owned(), signature.to_owned()))
+    });
+    hooks.collect::<Vec<_>>().into_iter()
 }
 
 /// What is wrong with the hooks of `component`: one that is missing, or one of another type, with both types.
 pub(super) fn misfit(engine: &Engine, component: &Component, version: &dyn Version) -> Option<String> {
     let ty = component.component_type();
     let items = hooks(engine, &ty)?;
-    expected(version.wit()).find_map(|(name, wanted)| match items.iter().find(|(export, _)| export == name) {
+    expected(version.wit()).find_map(|(name, wanted)| match items.iter().find(|(export, _)| *export == name) {
         None => Some(format!("the hook {name} is missing; expected {name}: {wanted}")),
         Some((_, ComponentItem::ComponentFunc(func))) => {
-            let wrong = version.typecheck(name, func, &ty).err()?;
-            Some(both(name, wanted, &Names::new(&items).func(func), &format!("{wrong:#}")))
+            let wrong = version.typecheck(&name, func, &ty).err()?;
+            Some(both(&name, &wanted, &Names::new(&items).func(func), &format!("{wrong:#}")))
         }
         Some(_) => Some(format!("{name} is no function; expected {name}: {wanted}")),
     })
 }
 
 /// What is wrong with the one hook that only the first instance compares whole, because of the resource it takes.
-pub(super) fn misfit_of_refresh(
+pub(super) fn misfit_of_read_response(
     engine: &Engine,
     component: &Component,
     version: &dyn Version,
     wrong: &str,
 ) -> Option<String> {
     let items = hooks(engine, &component.component_type())?;
-    let (name, wanted) = expected(version.wit()).find(|(name, _)| *name == "refresh")?;
+    let (name, wanted) = expected(version.wit()).find(|(name, _)| name == "read-response")?;
     items.iter().find_map(|(export, item)| match item {
-        ComponentItem::ComponentFunc(func) if export == name => {
-            Some(both(name, wanted, &Names::new(&items).func(func), wrong))
+        ComponentItem::ComponentFunc(func) if *export == name => {
+            Some(both(&name, &wanted, &Names::new(&items).func(func), wrong))
         }
         _ => None,
     })
@@ -163,15 +166,11 @@ mod tests {
     fn the_hooks_are_read_from_the_wit() {
         let hooks: Vec<_> = expected(include_str!("../../wit/hooks.wit")).collect();
         assert_eq!(
-            hooks.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
-            ["check", "fetch", "changed-users", "refresh", "summary"]
+            hooks.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+            ["check", "make-request", "read-response", "changed-users", "summary"]
         );
-        assert!(
-            hooks.contains(&(
-                "refresh",
-                "func(user: string, known: borrow<snapshot>) -> result<refreshed, fetch-error>"
-            )),
-            "{hooks:?}"
-        );
+        let read_response = "func(user: string, tag: option<tag>, known: option<borrow<snapshot>>, response: response, \
+                             state: list<u8>) -> result<step, fetch-error>";
+        assert!(hooks.contains(&("read-response".to_owned(), read_response.to_owned())), "{hooks:?}");
     }
 }

@@ -13,7 +13,8 @@ use super::budget::Held;
 use super::cpu::CpuMeter;
 use super::engine::{PluginEngine, TICK};
 use super::guest_log::GuestLog;
-use super::outgoing::{Network, Outgoing};
+use super::network::Network;
+use super::wasi_http::Outgoing;
 use crate::config::LimitsConfig;
 use crate::metrics::Used;
 
@@ -58,7 +59,6 @@ pub(super) fn new_store(
     settings: &BTreeMap<String, String>,
     network: Network,
     log: GuestLog,
-    max_response: usize,
     held: Held,
 ) -> Store<State> {
     let mut http = WasiHttpCtx::new();
@@ -69,7 +69,7 @@ pub(super) fn new_store(
     let state = State {
         table,
         settings: settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect(),
-        outgoing: Outgoing::new(network, max_response, cpu.clone()),
+        outgoing: Outgoing::new(network),
         memory: MemoryLimit { limit: limits.max_memory, used: 0, refused: None, wanted: 0, held },
         wasi: WasiCtx::builder()
             .stdout(log.clone())
@@ -100,9 +100,9 @@ pub(super) fn hostcall_bytes(limits: &LimitsConfig) -> usize {
 
 impl State {
     /// Renews what a call may use.
-    pub(super) fn begin_call(&mut self, limits: &LimitsConfig) {
+    pub(super) fn begin_call(&mut self) {
         self.cpu.reset();
-        self.outgoing.begin_call(limits.max_requests_per_call);
+        self.outgoing.begin_call(None);
         self.memory.refused = None;
     }
 

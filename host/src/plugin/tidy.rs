@@ -1,7 +1,7 @@
 //! What a plugin says, cut down to what the host keeps. The same for every version of the WIT.
 
 use super::admit::{self, Mended, Owner};
-use super::contract::{BadRequest, Delta, FetchError, FetchedRoster, Refreshed};
+use super::contract::{BadRequest, Delta, FetchError, FetchedRoster};
 use crate::model::Tag;
 use crate::text;
 
@@ -11,12 +11,10 @@ const LONGEST_TAG: usize = 4096;
 const MOST_WARNINGS: usize = 32;
 const LONGEST_WARNING: usize = 500;
 
-/// The beginning of the digest of the code that made a tag; kept in front of it.
-pub(super) type TagOwner = [u8; 8];
-
-fn tag(tag: Option<Tag>, code: TagOwner) -> Option<Tag> {
-    let tag = tag.filter(|tag| tag.len() <= LONGEST_TAG)?;
-    Some([&code[..], &tag].concat().into_boxed_slice())
+/// The tag of a roster. A validator that is too long is as none.
+pub(super) fn tag(mut tag: Tag) -> Tag {
+    tag.validator = tag.validator.filter(|validator| validator.len() <= LONGEST_TAG);
+    tag
 }
 
 fn warnings(mut warnings: Vec<String>) -> Vec<String> {
@@ -37,21 +35,16 @@ pub(crate) fn one_line(said: &str) -> String {
     said.chars().map(clean).take(LONGEST_WARNING).collect()
 }
 
-pub(super) fn roster(roster: FetchedRoster, code: TagOwner, owner: Owner<'_>) -> FetchedRoster {
+pub(super) fn roster(roster: FetchedRoster, owner: Owner<'_>) -> FetchedRoster {
     let mut mended = Mended::default();
     let contacts = admit::contacts(roster.contacts, owner, &mut mended);
-    FetchedRoster { contacts, tag: tag(roster.tag, code), warnings: warnings(mended.before(roster.warnings)) }
+    FetchedRoster { contacts, tag: roster.tag, warnings: warnings(mended.before(roster.warnings)) }
 }
 
-pub(super) fn refreshed(refreshed: Refreshed, code: TagOwner, owner: Owner<'_>) -> Refreshed {
-    match refreshed {
-        Refreshed::Unchanged => Refreshed::Unchanged,
-        Refreshed::Changed(Delta { changes, tag: new, warnings: lines }) => {
-            let mut mended = Mended::default();
-            let changes = admit::changes(changes, owner, &mut mended);
-            Refreshed::Changed(Delta { changes, tag: tag(new, code), warnings: warnings(mended.before(lines)) })
-        }
-    }
+pub(super) fn delta(delta: Delta, owner: Owner<'_>) -> Delta {
+    let mut mended = Mended::default();
+    let changes = admit::changes(delta.changes, owner, &mut mended);
+    Delta { changes, tag: delta.tag, warnings: warnings(mended.before(delta.warnings)) }
 }
 
 pub(super) fn fetch_error(error: FetchError) -> FetchError {

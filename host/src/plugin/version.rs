@@ -8,16 +8,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use http::HeaderName;
 use wasmtime::component::types::{self, ComponentFunc};
 use wasmtime::component::{InstancePre, Linker};
-use wasmtime::{Result, Store};
+use wasmtime::{Error, Result, Store};
 
-use super::contract::{Answer, BadRequest, FetchError, FetchedRoster, Outcome, Refreshed};
-use super::known_roster::KnownRoster;
-use super::requests::Answered;
+use super::contract::{Answer, BadRequest, Delta, FetchError, FetchedRoster, Outcome};
 use super::state::State;
 use super::v0_1;
-use crate::model::Username;
+use crate::model::{Snapshot, Username};
 
 /// The interface that makes a component a plugin, without its version.
 pub(super) const HOOKS: &str = "xmpp:roster/hooks";
@@ -105,17 +104,40 @@ pub(super) trait Version: Send + Sync {
 
 /// A component of one version, linked and type-checked.
 pub(super) trait Prepared: Send + Sync {
-    /// Do the instances have `refresh` in [`TwoHalves`]?
-    fn has_halves(&self) -> bool {
-        false
-    }
-
     /// An instance in `store`.
     fn instantiate<'a>(&'a self, store: &'a mut Store<State>) -> BoxFuture<'a, Result<Box<dyn Hooks>>>;
 }
 
+/// Most response headers that a plugin may name.
+const MOST_HEADERS: usize = 16;
+
 /// What `check` found.
-pub(super) type Checked = std::result::Result<(), SettingFault>;
+pub(super) type Checked = std::result::Result<Needs, SettingFault>;
+
+/// What a plugin needs of the host.
+#[derive(Debug, Default)]
+pub(super) struct Needs {
+    /// The response headers that it reads, in lower case, each once.
+    pub(super) response_headers: Vec<Arc<str>>,
+}
+
+impl Needs {
+    /// Of a plugin that reads the headers of these names.
+    pub(super) fn named(headers: &[String]) -> Result<Self> {
+        let mut response_headers: Vec<Arc<str>> = Vec::new();
+        for name in headers {
+            let known = HeaderName::from_bytes(name.as_bytes());
+            let known = known.map_err(|_| Error::msg("it reads a response header whose name is none"))?;
+            if !response_headers.iter().any(|seen| **seen == *known.as_str()) {
+                response_headers.push(known.as_str().into());
+            }
+        }
+        if response_headers.len() > MOST_HEADERS {
+            return Err(Error::msg(format!("it reads more than {MOST_HEADERS} response headers")));
+        }
+        Ok(Self { response_headers })
+    }
+}
 
 /// A setting that cannot work, as the plugin says it.
 pub(super) struct SettingFault {
@@ -129,11 +151,18 @@ pub(super) struct SettingFault {
 pub(super) trait Hooks: Send + Sync {
     fn check<'a>(&'a self, store: &'a mut Store<State>) -> BoxFuture<'a, Result<Checked>>;
 
-    fn fetch<'a>(
+    fn make_request<'a>(
         &'a self,
         store: &'a mut Store<State>,
         user: Username,
-    ) -> BoxFuture<'a, Result<std::result::Result<FetchedRoster, FetchError>>>;
+        tag: Option<Bytes>,
+    ) -> BoxFuture<'a, Result<std::result::Result<Wanted, FetchError>>>;
+
+    fn read_response<'a>(
+        &'a self,
+        store: &'a mut Store<State>,
+        received: Received,
+    ) -> BoxFuture<'a, Result<std::result::Result<Step, FetchError>>>;
 
     fn changed_users<'a>(
         &'a self,
@@ -141,44 +170,45 @@ pub(super) trait Hooks: Send + Sync {
         body: Bytes,
     ) -> BoxFuture<'a, Result<std::result::Result<Vec<String>, BadRequest>>>;
 
-    fn refresh<'a>(
-        &'a self,
-        store: &'a mut Store<State>,
-        user: Username,
-        known: KnownRoster,
-    ) -> BoxFuture<'a, Result<std::result::Result<Refreshed, FetchError>>>;
-
     fn summary<'a>(&'a self, store: &'a mut Store<State>, outcome: Outcome) -> BoxFuture<'a, Result<Answer>>;
-
-    /// `refresh` in two halves, if the plugin has it so.
-    fn halves(&self) -> Option<&dyn TwoHalves> {
-        None
-    }
 }
 
-/// A request that the plugin wants to be sent: a `GET`, unchecked.
+/// A request that the plugin wants to be sent, unchecked.
 #[derive(Debug)]
 pub(super) struct Wanted {
+    pub(super) method: String,
     pub(super) url: String,
-    pub(super) headers: Vec<(String, Vec<u8>)>,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
 }
 
-/// The hook `refresh` in two halves, between which the host sends the request.
-pub(super) trait TwoHalves: Send + Sync {
-    fn ask<'a>(
-        &'a self,
-        store: &'a mut Store<State>,
-        user: &Username,
-        tag: Option<Vec<u8>>,
-    ) -> BoxFuture<'a, Result<std::result::Result<Wanted, FetchError>>>;
+/// A header of a response.
+#[derive(Debug)]
+pub(super) struct Header {
+    pub(super) name: Arc<str>,
+    pub(super) value: String,
+}
 
-    fn answer<'a>(
-        &'a self,
-        store: &'a mut Store<State>,
-        user: &Username,
-        known: KnownRoster,
-        answered: Answered,
-    ) -> BoxFuture<'a, Result<std::result::Result<Refreshed, FetchError>>>;
+/// What `read-response` is given.
+pub(super) struct Received {
+    pub(super) user: Username,
+    /// The plugin's own.
+    pub(super) tag: Option<Bytes>,
+    pub(super) known: Option<Arc<Snapshot>>,
+    pub(super) status: u16,
+    /// Those that the plugin reads.
+    pub(super) headers: Vec<Header>,
+    pub(super) body: Bytes,
+    /// Of the follow-up.
+    pub(super) state: Bytes,
+}
+
+/// What `read-response` says. A tag in it is the plugin's.
+pub(super) enum Step {
+    Unchanged,
+    Roster(FetchedRoster),
+    Changed(Delta),
+    Next { request: Wanted, state: Vec<u8> },
 }
 
 #[cfg(test)]

@@ -8,31 +8,29 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::Semaphore;
-use wasmtime::Store;
+use tokio::sync::{OnceCell, Semaphore};
 
 use super::admit::Owner;
 use super::budget::{Account, AccountOf, INSTANCE};
 use super::call::About;
 use super::compile::{Code, CompiledPlugin, Urgency};
-use super::contract::{Answer, BadRequest, CallError, FetchedRoster, Outcome, Refreshed, RosterPlugin};
+use super::contract::{
+    Answer, BadRequest, CallError, Delta, FetchError, FetchedRoster, Outcome, Refreshed, RosterPlugin,
+};
 use super::engine::EXTRA_INSTANCES;
-use super::known_roster::KnownRoster;
-use super::last_exchange::LastExchange;
-use super::outgoing::{CannedAnswer, Network};
+use super::exchange::{self, Found, News};
+use super::network::{Network, Requests};
 use super::pool::Pool;
 use super::processor::Share;
 use super::recorder::{self, Call, Hook, RecordedCall, Recorder};
 use super::source::{Digest, PluginBytes};
-use super::state::State;
-use super::tape::Tape;
-use super::tidy::{self, TagOwner, one_line};
-use super::version::{Prepared, Version};
-use super::{LoadError, PluginEngine, fit, identity};
+use super::tidy::{self, one_line};
+use super::version::{Checked, Needs, Prepared, SettingFault, Version};
+use super::{LoadError, PluginEngine, compare, fit, identity};
 use crate::config::{HostConfig, LimitsConfig};
 use crate::http_client::HttpClient;
 use crate::metrics::{CallMetrics, GenerationStats, Metrics};
-use crate::model::{Snapshot, Username};
+use crate::model::{Snapshot, Tag, Username};
 
 /// How often a plugin that is being drained is looked at.
 const DRAIN_STEP: Duration = Duration::from_millis(2);
@@ -76,6 +74,8 @@ pub struct WasmPlugin {
     pub(super) domain: Arc<str>,
     pub(super) settings: BTreeMap<String, String>,
     pub(super) limits: LimitsConfig,
+    /// What its check of the settings said, once it has been asked.
+    needs: Arc<OnceCell<Needs>>,
     pub(super) network: Network,
     pub(super) max_response: usize,
     /// Keeps the machine code for others who want the same.
@@ -131,6 +131,7 @@ impl WasmPlugin {
             domain,
             settings,
             limits: host.limits.clone(),
+            needs: Arc::default(),
             max_response: host.client.max_response,
             code: Arc::clone(&compiled.code),
             stats,
@@ -152,13 +153,8 @@ impl WasmPlugin {
         self
     }
 
-    /// The same code for a rehearsal: instances of its own, one call at a time, no network but `answer`, and counted
+    /// The same code for a rehearsal: instances of its own, one call at a time, requests answered by `network`, and counted
     /// nowhere.
-    pub fn rehearsal(&self, answer: CannedAnswer) -> Self {
-        self.staged(Network::Canned(Arc::new(answer)))
-    }
-
-    /// The same with another network.
     pub fn staged(&self, network: Network) -> Self {
         Self {
             engine: self.engine.clone(),
@@ -176,6 +172,7 @@ impl WasmPlugin {
             domain: Arc::clone(&self.domain),
             settings: self.settings.clone(),
             limits: self.limits.clone(),
+            needs: Arc::clone(&self.needs),
             network,
             max_response: self.max_response,
             code: Arc::clone(&self.code),
@@ -236,8 +233,8 @@ impl WasmPlugin {
 
     /// `known` as this module may see it although `other` has made it: with its tag, or without.
     pub(crate) fn adopted(&self, known: &Snapshot, other: &Self, with_tag: bool) -> Arc<Snapshot> {
-        let tag = known.tag().filter(|_| with_tag).and_then(|tag| tag.strip_prefix(&other.tag_owner()));
-        let tag = tag.map(|tag| [&self.tag_owner()[..], tag].concat().into_boxed_slice());
+        let tag = known.tag().filter(|tag| with_tag && tag.reader == other.reader());
+        let tag = tag.map(|tag| Tag { reader: self.reader(), digest: None, validator: tag.validator.clone() });
         Arc::new(Snapshot::new(known.version(), tag, known.contacts().clone()))
     }
 
@@ -266,11 +263,12 @@ impl WasmPlugin {
     /// Asks the plugin whether its settings can work.
     pub async fn check_settings(&self) -> Result<(), LoadError> {
         let plugin = self.name.clone();
-        // Nothing is sent while the settings are looked at.
-        let offline = LimitsConfig { max_requests_per_call: 0, ..self.limits.clone() };
-        let checked = self.call_within(About::now("check", ""), &offline, |store, hooks| hooks.check(store));
-        match checked.await {
-            Ok(Ok(())) => Ok(()),
+        match self.check().await {
+            Ok(Ok(needs)) => {
+                // The same as before, if it has been asked before.
+                let _ = self.needs.set(needs);
+                Ok(())
+            }
             Ok(Err(wrong)) => {
                 Err(LoadError::Settings { plugin, key: one_line(&wrong.key), reason: one_line(&wrong.reason) })
             }
@@ -287,14 +285,54 @@ impl WasmPlugin {
         }
     }
 
+    async fn check(&self) -> Result<Checked, CallError> {
+        self.call(About::now("check", ""), |store, hooks| hooks.check(store)).await
+    }
+
+    /// What the plugin needs. Whoever has not checked the settings is told here that they are wrong.
+    async fn needs(&self) -> Result<Result<&Needs, FetchError>, CallError> {
+        if let Some(needs) = self.needs.get() {
+            return Ok(Ok(needs));
+        }
+        match self.check().await? {
+            Ok(needs) => Ok(Ok(self.needs.get_or_init(async || needs).await)),
+            Err(SettingFault { key, reason }) => Ok(Err(FetchError::Misconfigured(format!("{key}: {reason}")))),
+        }
+    }
+
+    /// The requests of a call that begins now.
+    fn requests(&self, hook: Hook, about: About<'_>) -> Requests {
+        let recording = self.recorder.begin(hook, about.began);
+        Requests::new(self.limits.max_requests_per_call, self.max_response, recording)
+    }
+
+    /// Asks the application for the roster of `user`, of which `known` is kept.
+    async fn ask(
+        &self,
+        about: About<'_>,
+        user: &Username,
+        known: Option<&Arc<Snapshot>>,
+        requests: &Requests,
+    ) -> Result<Result<Found, FetchError>, CallError> {
+        let needs = match self.needs().await? {
+            Ok(needs) => needs,
+            Err(error) => return Ok(Err(error)),
+        };
+        let context = exchange::Context { about, user, known, needs, requests };
+        let found = self.counted(about, &self.limits, self.exchange(&context)).await?;
+        let found = found.map(|found| Found { tag: tidy::tag(found.tag), ..found });
+        Ok(found.map_err(tidy::fetch_error))
+    }
+
     fn owner<'a>(&'a self, user: &'a Username) -> Owner<'a> {
         Owner { user, domain: &self.domain }
     }
 
-    fn tag_owner(&self) -> TagOwner {
-        let mut owner = TagOwner::default();
-        owner.iter_mut().zip(self.digest.as_bytes()).for_each(|(to, from)| *to = *from);
-        owner
+    /// Who reads rosters, for their tags: this code under these settings.
+    pub(super) fn reader(&self) -> u64 {
+        let mut reader = [0; 8];
+        reader.iter_mut().zip(self.identity.as_bytes()).for_each(|(to, from)| *to = *from);
+        u64::from_le_bytes(reader)
     }
 }
 
@@ -305,80 +343,66 @@ fn new_pool(capacity: usize, account: &Account) -> Arc<Pool> {
     pool
 }
 
-/// Records the exchanges of the call that begins.
-fn record(store: &mut Store<State>, tape: &Option<Arc<Tape>>, last_exchange: &Arc<LastExchange>) {
-    store.data_mut().outgoing.record(tape.clone(), Arc::clone(last_exchange));
-}
-
 #[async_trait]
 impl RosterPlugin for WasmPlugin {
     async fn fetch(&self, user: &Username) -> Result<FetchedRoster, CallError> {
         let about = About::now("fetch", user.as_str());
-        let (name, tape) = (user.clone(), self.recorder.begin(Hook::Fetch, about.began));
-        let last_exchange = Arc::default();
-        let roster = self.call(about, |store, hooks| {
-            record(store, &tape, &last_exchange);
-            hooks.fetch(store, name)
-        });
-        let roster = roster.await?.map_err(tidy::fetch_error);
-        let roster = roster.map(|roster| tidy::roster(roster, self.tag_owner(), self.owner(user)));
-        if let Some(tape) = tape {
+        let requests = self.requests(Hook::Fetch, about);
+        let roster = match self.ask(about, user, None, &requests).await? {
+            Ok(Found { news: News::Roster(roster), tag }) => {
+                Ok(FetchedRoster { tag: Some(tag), ..tidy::roster(roster, self.owner(user)) })
+            }
+            Ok(_) => return Err(exchange::nothing_to_compare()),
+            Err(error) => Err(error),
+        };
+        if let Some(recording) = requests.recording() {
             let size = recorder::size_of_roster(&roster);
-            self.recorder.keep(&tape, size, || Call::Fetch { user: user.clone(), said: roster.clone() });
+            self.recorder.keep(recording, size, || Call::Fetch { user: user.clone(), said: roster.clone() });
         }
-        roster.map_err(|error| last_exchange.explain(error).into())
+        roster.map_err(|error| requests.explain(error).into())
     }
 
     async fn changed_users(&self, body: Bytes) -> Result<Result<Vec<String>, BadRequest>, CallError> {
         let about = About::now("changed-users", "");
-        let (read, tape) = (body.clone(), self.recorder.begin(Hook::ChangedUsers, about.began));
-        let users = self.call(about, |store, hooks| {
-            record(store, &tape, &Arc::default());
-            hooks.changed_users(store, read)
-        });
-        let users = users.await?.map_err(tidy::bad_request);
-        if let Some(tape) = tape {
+        let (read, recording) = (body.clone(), self.recorder.begin(Hook::ChangedUsers, about.began));
+        let users = self.call(about, |store, hooks| hooks.changed_users(store, read)).await?.map_err(tidy::bad_request);
+        if let Some(recording) = recording {
             let call = || Call::ChangedUsers { body: Bytes::copy_from_slice(&body), said: users.clone() };
             // The names are in the body.
-            self.recorder.keep(&tape, 2 * body.len(), call);
+            self.recorder.keep(&recording, 2 * body.len(), call);
         }
         Ok(users)
     }
 
     async fn refresh(&self, user: &Username, known: Arc<Snapshot>) -> Result<Refreshed, CallError> {
         let about = About::now("refresh", user.as_str());
-        let (code, tape) = (self.tag_owner(), self.recorder.begin(Hook::Refresh, about.began));
-        let lent = KnownRoster { snapshot: Arc::clone(&known), code };
-        let last_exchange = Arc::<LastExchange>::default();
-        let refreshed = if self.prepared.has_halves() {
-            let halves = self.refresh_in_halves(about, user, lent, tape.clone(), &last_exchange);
-            self.counted(about, &self.limits, halves).await
-        } else {
-            let refreshed = self.call(about, |store, hooks| {
-                record(store, &tape, &last_exchange);
-                hooks.refresh(store, user.clone(), lent)
-            });
-            refreshed.await
-        };
-        let refreshed = refreshed?.map_err(tidy::fetch_error);
-        let refreshed = refreshed.map(|refreshed| tidy::refreshed(refreshed, code, self.owner(user)));
-        if let Some(tape) = tape {
+        let requests = self.requests(Hook::Refresh, about);
+        let refreshed = self.ask(about, user, Some(&known), &requests).await?.map(|Found { news, tag }| {
+            let delta = match news {
+                News::Unchanged if known.tag() == Some(&tag) => return Refreshed::Unchanged,
+                News::Unchanged => Delta { changes: Vec::new(), tag: None, warnings: Vec::new() },
+                News::Changed(delta) => tidy::delta(delta, self.owner(user)),
+                News::Roster(roster) => {
+                    let FetchedRoster { contacts, warnings, .. } = tidy::roster(roster, self.owner(user));
+                    Delta { changes: compare::changes(known.contacts(), contacts), tag: None, warnings }
+                }
+            };
+            Refreshed::Changed(Delta { tag: Some(tag), ..delta })
+        });
+        if let Some(recording) = requests.recording() {
             let size = known.bytes() + recorder::size_of_refreshed(&refreshed);
-            self.recorder.keep(&tape, size, || Call::Refresh { user: user.clone(), known, said: refreshed.clone() });
+            let call = || Call::Refresh { user: user.clone(), known, said: refreshed.clone() };
+            self.recorder.keep(recording, size, call);
         }
-        refreshed.map_err(|error| last_exchange.explain(error).into())
+        refreshed.map_err(|error| requests.explain(error).into())
     }
 
     async fn summary(&self, outcome: Outcome) -> Result<Answer, CallError> {
         let about = About::now("summary", "");
-        let (told, tape) = (outcome.clone(), self.recorder.begin(Hook::Summary, about.began));
-        let answer = self.call(about, |store, hooks| {
-            record(store, &tape, &Arc::default());
-            hooks.summary(store, told)
-        });
-        let answer = answer.await?;
-        if let Some(tape) = tape {
-            self.recorder.keep(&tape, answer.body.len(), || Call::Summary { outcome, said: answer.clone() });
+        let (told, recording) = (outcome.clone(), self.recorder.begin(Hook::Summary, about.began));
+        let answer = self.call(about, |store, hooks| hooks.summary(store, told)).await?;
+        if let Some(recording) = recording {
+            self.recorder.keep(&recording, answer.body.len(), || Call::Summary { outcome, said: answer.clone() });
         }
         Ok(answer)
     }

@@ -166,8 +166,11 @@ mod tests {
         let store = MemoryStore::new(&StoreConfig::default());
         let john = user("john");
         let version = store.replace(&john, None, roster(2), None).unwrap().version();
-        let tagged = store.retag(&john, version, Some(Box::from(*b"new"))).unwrap();
-        assert_eq!((tagged.version(), tagged.tag(), tagged.contacts().len()), (version, Some(&b"new"[..]), 2));
+        let tagged = store.retag(&john, version, Some(b"new".to_vec().into())).unwrap();
+        assert_eq!(
+            (tagged.version(), tagged.tag(), tagged.contacts().len()),
+            (version, Some(&b"new".to_vec().into()), 2)
+        );
     }
 
     #[test]

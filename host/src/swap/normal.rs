@@ -178,7 +178,7 @@ mod tests {
         let known = Contacts::pack(&[contact("a@x", "A", &[])], 10).unwrap();
         let known = Snapshot::new(1, None, known);
         let changed = |changes: Vec<Change>, tag: Option<&[u8]>| {
-            let delta = Delta { changes, tag: tag.map(Into::into), warnings: Vec::new() };
+            let delta = Delta { changes, tag: tag.map(|tag| tag.to_vec().into()), warnings: Vec::new() };
             Normal::refreshed(&Ok(Refreshed::Changed(delta)), &known, 10)
         };
         let unchanged = Normal::refreshed(&Ok(Refreshed::Unchanged), &known, 10);

@@ -6,17 +6,35 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Response};
 use serde::Serialize;
 
+use crate::http_client::{Deadlines, SendError};
 use crate::model::{Contact, Contacts, Snapshot, Subscription, Username};
-use crate::plugin::{BadRequest, CallError, CannedAnswer, FetchedRoster, Outcome, Refreshed, RosterPlugin, WasmPlugin};
+use crate::plugin::{
+    BadRequest, CallError, FetchedRoster, Network, Outbound, Outcome, Refreshed, RosterPlugin, WasmPlugin,
+};
 
 /// The user of the rehearsal.
 const USER: &str = "rehearsal";
 /// What the canned application answers.
 const BODY: &str =
     r#"{"marie@example.com":{"name":"Marie","groups":["Friends"]},"michael@example.com":{"name":"Michael"}}"#;
+
+/// The canned application.
+struct Application;
+
+#[async_trait]
+impl Outbound for Application {
+    async fn send(&self, _request: Request<Bytes>, _deadlines: Deadlines) -> Result<Response<Bytes>, SendError> {
+        let mut response = Response::new(Bytes::from_static(BODY.as_bytes()));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Ok(response)
+    }
+}
 
 /// How one hook did.
 #[derive(Clone, Debug, Serialize)]
@@ -31,7 +49,7 @@ pub struct Rehearsed {
 
 /// Runs every hook. The first that fails ends it.
 pub async fn run(plugin: &WasmPlugin, max_contacts: usize) -> Vec<Rehearsed> {
-    let stage = plugin.rehearsal(CannedAnswer { body: Bytes::from_static(BODY.as_bytes()) });
+    let stage = plugin.staged(Network::Own(Arc::new(Application)));
     let mut done = Vec::new();
     for hook in ["fetch", "changed-users", "refresh", "summary"] {
         let result = match Username::new(USER) {

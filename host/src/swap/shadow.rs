@@ -5,7 +5,8 @@
 //! something else is only counted, because doing something else is what most new modules are for; `swap.refuse_different`
 //! is for operators whose modules must not.
 //!
-//! The module does not see the tags of the one before, as it will not when it serves. Only where the application had
+//! What was recorded are values: the module says what it asks, and is given what the application answered that request then.
+//! It does not see the tags of the one before, as it will not when it serves. Only where the application had
 //! answered that nothing has changed is the tag lent: nobody else could ask that question.
 
 use std::collections::BTreeSet;
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::normal::Normal;
-use crate::plugin::{Call, CallError, Network, RecordedCall, Replay, Requests, RosterPlugin, WasmPlugin};
+use crate::plugin::{Call, CallError, Network, RecordedCall, Replay, Replayed, RosterPlugin, WasmPlugin};
 
 /// No further call begins after so long: a swap does not wait for a slow module.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -52,7 +53,7 @@ pub(super) async fn run(new: &WasmPlugin, old: &WasmPlugin, max_contacts: usize)
         return shadow;
     }
     let replay = Arc::new(Replay::default());
-    let stage = new.staged(Network::Replay(Arc::clone(&replay)));
+    let stage = new.staged(Network::Own(Arc::clone(&replay) as _));
     let began = Instant::now();
     let mut kinds = BTreeSet::new();
     for call in calls {
@@ -111,12 +112,12 @@ async fn perform(
     let asked = replay.end();
     match (asked, now) {
         // What it does without an answer is no test of it.
-        (Requests::Others(asked), _) => Verdict::Different(asked),
+        (Replayed::Others(asked), _) => Verdict::Different(asked),
         (_, Err(failure)) => Verdict::Failed(failure),
         (_, Ok(Normal::Impossible(why))) => Verdict::Failed(why),
-        (Requests::Fewer(missing), Ok(_)) => Verdict::Different(missing),
-        (Requests::Same, Ok(now)) if now == then => Verdict::Same,
-        (Requests::Same, Ok(now)) => Verdict::Different(now.against(&then)),
+        (Replayed::Fewer(missing), Ok(_)) => Verdict::Different(missing),
+        (Replayed::Same, Ok(now)) if now == then => Verdict::Same,
+        (Replayed::Same, Ok(now)) => Verdict::Different(now.against(&then)),
     }
 }
 

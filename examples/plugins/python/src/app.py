@@ -1,15 +1,24 @@
 """The five hooks of the world roster-plugin (wit/hooks.wit). A hook raises Err to return the error of its result."""
 
 import json
+import re
 
 from componentize_py_types import Err
 from wit_world import exports
-from wit_world.imports import xmpp_roster_types as wit
+from wit_world.imports import types as wit
 
-import client
 import document
 import roster
 import settings
+
+
+MAX_BODY = 10 * 1024 * 1024
+# An entity tag (RFC 9110 section 8.8.3). Nothing else may be sent back.
+ETAG = re.compile(r'(W/)?"[!#-~\x80-\U0010ffff]*"')
+HEADERS = [
+    wit.Header("accept", "application/json, text/plain, */*"),
+    wit.Header("user-agent", "roster-plugin-python"),
+]
 
 
 class Hooks(exports.Hooks):
@@ -18,19 +27,34 @@ class Hooks(exports.Hooks):
             settings.load()
         except settings.Wrong as wrong:
             raise Err(wit.ConfigError(wrong.key, wrong.reason)) from None
+        return wit.Needs(["etag"])
 
-    def fetch(self, user):
-        return ask(user, None)
+    def make_request(self, user, tag):
+        """The tag is the ETag, if it is one that can be sent back."""
+        condition = [wit.Header("if-none-match", tag.decode())] if tag else []
+        try:
+            url = settings.load().url_of(user)
+        except settings.Wrong as wrong:
+            raise Err(misconfigured(wrong)) from None
+        return wit.Request(wit.Method_Get(), url, HEADERS + condition, b"")
 
-    def refresh(self, user, known):
-        tag = known.tag()
-        answer = ask(user, tag)
-        if answer is None:
-            return wit.Refreshed_Unchanged()
-        changes = roster.diff(known.contacts(), answer.contacts)
-        if not changes and not answer.warnings and answer.tag == tag:
-            return wit.Refreshed_Unchanged()
-        return wit.Refreshed_Changed(wit.Delta(changes, answer.tag, answer.warnings))
+    def read_response(self, user, tag, known, response, state):
+        """The whole roster: the host works out what has changed."""
+        if response.status == 304 and tag:
+            return wit.Step_Unchanged()
+        if response.status != 200:
+            raise Err(wit.FetchError_Status(response.status))
+        if len(response.body) > MAX_BODY:
+            raise Err(wit.FetchError_TooLarge())
+        try:
+            contacts, warnings = roster.decode(response.body, f"{user}@{settings.load().domain}")
+        except settings.Wrong as wrong:
+            raise Err(misconfigured(wrong)) from None
+        except document.Malformed as reason:
+            raise Err(wit.FetchError_Malformed(f"{reason}; expected a JSON object whose keys are JIDs")) from None
+        etags = [header.value for header in response.headers]
+        etag = etags[0].encode() if len(etags) == 1 and len(etags[0]) <= 1024 and ETAG.fullmatch(etags[0]) else None
+        return wit.Step_Roster(wit.Roster(contacts, etag, warnings))
 
     def changed_users(self, body):
         expected = 'expected a JSON array of usernames, such as ["john"]'
@@ -56,23 +80,8 @@ class Hooks(exports.Hooks):
                 return outcome_of(updated > 0 or errors == invalid, {"updated": updated, "errors": errors})
 
 
-def ask(user, tag):
-    """The user's roster, or None if it is still the one with this tag. The tag is the answer's ETag."""
-    try:
-        loaded = settings.load()
-        path = loaded.url.target(user)
-    except settings.Wrong as wrong:
-        raise Err(wit.FetchError_Misconfigured(f"{wrong.key} {wrong.reason}")) from None
-    status, etag, body = client.get(loaded.url, path, tag)
-    if status == 304 and tag:
-        return None
-    if status != 200:
-        raise Err(wit.FetchError_Status(status))
-    try:
-        contacts, warnings = roster.decode(body, f"{user}@{loaded.domain}")
-    except document.Malformed as reason:
-        raise Err(wit.FetchError_Malformed(f"{reason}; expected a JSON object whose keys are JIDs")) from None
-    return wit.Roster(contacts, etag, warnings)
+def misconfigured(wrong):
+    return wit.FetchError_Misconfigured(f"{wrong.key} {wrong.reason}")
 
 
 def outcome_of(right, counts):
@@ -81,4 +90,4 @@ def outcome_of(right, counts):
 
 def answer(status, message, counts):
     body = {"status": "ok" if status == 200 else "error", "message": message, **counts}
-    return wit.Answer(status, "application/json", json.dumps(body, ensure_ascii=False).encode())
+    return wit.Reply(status, "application/json", json.dumps(body, ensure_ascii=False).encode())

@@ -1,9 +1,9 @@
-"""The application's JSON to contacts, and two lists of contacts to the changes between them."""
+"""The application's JSON to contacts."""
 
 import json
 import re
 
-from wit_world.imports.xmpp_roster_types import Change_Put, Change_Remove, Contact, Subscription
+from wit_world.imports.types import Contact, Subscription
 
 import jid
 from document import Malformed, Pairs, kind, parse, whole
@@ -110,17 +110,6 @@ def read_subscription(subscription, odd):
 
 def mended(text):
     return NOT_XML.sub("\ufffd", CONTROL.sub(" ", whole(text)))
-
-
-def diff(before, after):
-    """What turns `before` into `after`. The order of groups carries no meaning."""
-    def content(one):
-        return one.name, one.subscription, one.ask, sorted(one.groups)
-
-    old = {one.jid: content(one) for one in before}
-    changes = [Change_Put(one) for one in after if old.get(one.jid) != content(one)]
-    gone = old.keys() - {one.jid for one in after}
-    return changes + [Change_Remove(address) for address in sorted(gone)]
 
 
 def quoted(text):

@@ -20,25 +20,19 @@ class Wrong(Exception):
 
 
 @dataclass
-class Url:
-    scheme: str
-    authority: str
+class Settings:
+    origin: str
     pieces: list
+    domain: str
 
-    def target(self, user):
-        """The path and query for a user: all but RFC 3986's unreserved characters are encoded."""
+    def url_of(self, user):
+        """The URL for a user: all but RFC 3986's unreserved characters are encoded."""
         if not user:
             raise Wrong(URL_KEY, "has no address for this user: a username is missing")
         path = quote(user, safe="").join(self.pieces)
         if any(DOT_SEGMENT.fullmatch(segment) for segment in path.split("?")[0].split("/")):
             raise Wrong(URL_KEY, "has no address for this user: it would be a dot segment of the path")
-        return path
-
-
-@dataclass
-class Settings:
-    url: Url
-    domain: str
+        return self.origin + path
 
 
 def load():
@@ -50,7 +44,7 @@ def load():
         raise Wrong("domain", "is missing; expected the XMPP domain")
     if not re.fullmatch(r"[^\s@/]+", domain):
         raise Wrong("domain", "is not a domain such as example.com")
-    return Settings(parse(url), domain.lower())
+    return Settings(*parse(url), domain.lower())
 
 
 def parse(text):
@@ -71,4 +65,4 @@ def parse(text):
     pieces = [piece.replace("\0", "%") for piece in template.replace("%%", "\0").split("%s")]
     if len(pieces) < 2:
         raise Wrong(URL_KEY, "has no %s to put the username into")
-    return Url(scheme.lower(), authority, pieces)
+    return f"{scheme.lower()}://{authority}", pieces

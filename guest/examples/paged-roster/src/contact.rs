@@ -1,10 +1,11 @@
 //! One item of a page, and the contact that it stands for.
 
 use roster_jid::bare_jid;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// How two people stand to each other, as the application says it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Relation {
     /// Each follows the other.
     #[default]
@@ -18,7 +19,7 @@ pub enum Relation {
 }
 
 /// A contact as it goes to the host.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Contact {
     /// The normalised bare JID.
     pub jid: String,

@@ -3,9 +3,12 @@
 //! The first page carries the `ETag` of the whole list. With the one from the time before in `If-None-Match`, a list that
 //! has not changed costs one request and no body. Every later page has to carry the same one: if it does not, the list
 //! has changed while it was being read, and is read again from the start.
+//!
+//! The plugin keeps nothing between two pages: what has been read so far travels with the request for the next one.
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::contact::Contact;
@@ -15,27 +18,30 @@ use crate::settings::Settings;
 /// Pages of one list at most. The host has its own limit, `limits.max_requests_per_call`.
 pub const MOST_PAGES: usize = 64;
 /// How often a list that changes while it is read is begun.
-const TRIES: usize = 3;
+const TRIES: u32 = 3;
 /// Warnings at most; then they are counted.
 const MOST_WARNINGS: usize = 20;
 /// An `ETag` longer than this is not kept, bytes.
 const LONGEST_ETAG: usize = 1024;
 
-/// Why there is no list (`fetch-error` of the WIT).
+/// Why there is no list (`fetch-error` of the WIT; what came of no response, the host says itself).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FetchError {
-    /// No connection, or a broken one.
-    Unreachable(String),
-    /// No answer in time.
-    TimedOut,
     /// A status that is not a success.
     Status(u16),
-    /// Too long.
+    /// More pages than are read.
     TooLarge,
     /// Not what the protocol says.
     Malformed(String),
-    /// A setting is wrong.
-    Misconfigured(String),
+}
+
+/// What to ask: a `GET` of this URL, with this `If-None-Match` if there is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Absolute.
+    pub url: String,
+    /// The `ETag` of the list that the host holds.
+    pub if_none_match: Option<String>,
 }
 
 /// What the application answered to one request.
@@ -44,18 +50,9 @@ pub struct Response {
     /// The HTTP status.
     pub status: u16,
     /// The value of `ETag`, if there is exactly one.
-    pub etag: Option<Vec<u8>>,
+    pub etag: Option<String>,
     /// The body.
     pub body: Vec<u8>,
-}
-
-/// Whoever sends a `GET` to a path of the API. With `wasi:http` in the component, with a list of answers in tests.
-pub trait Get {
-    /// Sends the request, with `If-None-Match` if there is an `ETag`.
-    ///
-    /// # Errors
-    /// There is no answer.
-    fn get(&mut self, path: &str, etag: Option<&[u8]>) -> Result<Response, FetchError>;
 }
 
 /// All contacts of a user.
@@ -63,102 +60,119 @@ pub trait Get {
 pub struct List {
     /// In the application's order, each JID once.
     pub contacts: Vec<Contact>,
-    /// What to give back with the next request for this user: see [`known_etag`].
+    /// The `ETag`, if there is one that can be sent back.
     pub tag: Option<Vec<u8>>,
     /// What was left out, one line each.
     pub warnings: Vec<String>,
 }
 
-/// What came of asking.
+/// What a response means.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked {
-    /// The list is the one that `tag` came with.
+pub enum Step {
+    /// The list is the one that the tag came with.
     Unchanged,
     /// This is the list now.
     List(List),
+    /// There is more to ask, and what to hand back with the response.
+    Next(Request, Vec<u8>),
 }
 
-/// Asks for the contacts of `user`. `tag`: what came with the list that the host holds.
+/// What to ask first. `tag`: what came with the list that the host holds.
+pub fn first(settings: &Settings, user: &str, tag: Option<&[u8]>) -> Request {
+    let etag = tag.and_then(|tag| std::str::from_utf8(tag).ok()).filter(|etag| is_etag(etag));
+    Request { url: settings.url(user, None), if_none_match: etag.map(str::to_owned) }
+}
+
+/// What the response to the request for the next page means. `tag` as for [`first`]; `state`: what [`Step::Next`] said, at
+/// first nothing.
 ///
 /// # Errors
-/// There is no answer, or it is no list.
-pub fn ask(http: &mut impl Get, settings: &Settings, user: &str, tag: Option<&[u8]>) -> Result<Asked, FetchError> {
-    let mut etag = known_etag(tag, settings, user);
-    for _ in 0..TRIES {
-        let first = http.get(&settings.path(user, None), etag)?;
-        match (first.status, etag) {
-            (304, Some(_)) => return Ok(Asked::Unchanged),
-            (200, _) => {}
-            (status, _) => return Err(FetchError::Status(status)),
-        }
-        if let Some(list) = read(http, settings, user, first)? {
-            return Ok(Asked::List(list));
-        }
-        etag = None;
+/// It is no list.
+pub fn read(
+    settings: &Settings,
+    user: &str,
+    tag: Option<&[u8]>,
+    response: Response,
+    state: &[u8],
+) -> Result<Step, FetchError> {
+    let is_conditional = state.is_empty() && first(settings, user, tag).if_none_match.is_some();
+    match response.status {
+        200 => {}
+        304 if is_conditional => return Ok(Step::Unchanged),
+        status => return Err(FetchError::Status(status)),
     }
-    Err(FetchError::Malformed(format!("the list has changed {TRIES} times while it was being read")))
+    let mut reading = if state.is_empty() { Reading::default() } else { Reading::resume(state)? };
+    let etag = response.etag.filter(|etag| is_etag(etag));
+    if reading.cursors.is_empty() {
+        reading.etag = etag;
+    } else if reading.etag.is_some() && reading.etag != etag {
+        // It has changed meanwhile.
+        let tries = reading.tries + 1;
+        if tries >= TRIES {
+            return Err(FetchError::Malformed(format!("the list has changed {TRIES} times while it was being read")));
+        }
+        return next(settings, user, None, &Reading { tries, ..Reading::default() });
+    }
+    let owner = format!("{user}@{}", settings.domain);
+    match reading.take(&response.body, &owner)? {
+        None => Ok(Step::List(reading.finish())),
+        Some(cursor) if reading.cursors.contains(&cursor) => {
+            Err(FetchError::Malformed("a cursor leads back to a page that was read".to_owned()))
+        }
+        Some(_) if reading.cursors.len() + 1 >= MOST_PAGES => Err(FetchError::TooLarge),
+        Some(cursor) => {
+            reading.cursors.push(cursor.clone());
+            next(settings, user, Some(&cursor), &reading)
+        }
+    }
 }
 
-/// Reads the list that begins with `first`. `None`: it has changed meanwhile.
-fn read(http: &mut impl Get, settings: &Settings, user: &str, first: Response) -> Result<Option<List>, FetchError> {
-    let etag = first.etag.filter(|etag| is_etag(etag));
-    let mut reading = Reading::new(user, &settings.domain);
-    let mut next = reading.take(&first.body)?;
-    let mut cursors: Vec<String> = Vec::new();
-    while let Some(cursor) = next {
-        if cursors.contains(&cursor) {
-            return Err(FetchError::Malformed("a cursor leads back to a page that was read".to_owned()));
-        }
-        if cursors.len() + 1 >= MOST_PAGES {
-            return Err(FetchError::TooLarge);
-        }
-        let page = http.get(&settings.path(user, Some(&cursor)), None)?;
-        if page.status != 200 {
-            return Err(FetchError::Status(page.status));
-        }
-        if etag.is_some() && page.etag != etag {
-            return Ok(None);
-        }
-        cursors.push(cursor);
-        next = reading.take(&page.body)?;
-    }
-    let tag = etag.map(|etag| [settings.path(user, None).as_bytes(), b"\n", &etag].concat());
-    Ok(Some(List { tag, ..reading.finish() }))
-}
-
-/// The `ETag` within a tag, if the tag is of the same address: after a change of `api_url` it says nothing.
-fn known_etag<'t>(tag: Option<&'t [u8]>, settings: &Settings, user: &str) -> Option<&'t [u8]> {
-    tag?.strip_prefix(settings.path(user, None).as_bytes())?.strip_prefix(b"\n").filter(|etag| is_etag(etag))
+fn next(settings: &Settings, user: &str, cursor: Option<&str>, reading: &Reading) -> Result<Step, FetchError> {
+    let state = serde_json::to_vec(reading).map_err(|error| FetchError::Malformed(error.to_string()))?;
+    Ok(Step::Next(Request { url: settings.url(user, cursor), if_none_match: None }, state))
 }
 
 /// An entity tag as RFC 9110 section 8.8.3 writes it.
-fn is_etag(text: &[u8]) -> bool {
-    let opaque = text.strip_prefix(b"W/").unwrap_or(text);
-    let opaque = opaque.strip_prefix(b"\"").and_then(|opaque| opaque.strip_suffix(b"\""));
+fn is_etag(text: &str) -> bool {
+    let opaque = text.strip_prefix("W/").unwrap_or(text);
+    let opaque = opaque.strip_prefix('"').and_then(|opaque| opaque.strip_suffix('"'));
     text.len() <= LONGEST_ETAG
-        && opaque.is_some_and(|opaque| opaque.iter().all(|byte| matches!(byte, 0x21 | 0x23..=0x7E | 0x80..)))
+        && opaque.is_some_and(|opaque| opaque.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x7E | 0x80..)))
 }
 
 /// The list as far as it was read.
+#[derive(Default, Deserialize, Serialize)]
 struct Reading {
-    owner: String,
-    list: List,
-    places: HashMap<String, usize>,
+    /// How often it was begun again.
+    tries: u32,
+    etag: Option<String>,
+    /// Of the pages asked for.
+    cursors: Vec<String>,
+    contacts: Vec<Contact>,
+    warnings: Vec<String>,
+    /// Warnings that were only counted.
     more: usize,
+    /// Where each JID is among the contacts.
+    #[serde(skip)]
+    places: HashMap<String, usize>,
 }
 
 impl Reading {
-    fn new(user: &str, domain: &str) -> Self {
-        Self { owner: format!("{user}@{domain}"), list: List::default(), places: HashMap::new(), more: 0 }
+    fn resume(state: &[u8]) -> Result<Self, FetchError> {
+        let mut reading: Self =
+            serde_json::from_slice(state).map_err(|error| FetchError::Malformed(format!("the state: {error}")))?;
+        let jids = reading.contacts.iter().map(|contact| contact.jid.clone());
+        reading.places = jids.enumerate().map(|(at, jid)| (jid, at)).collect();
+        Ok(reading)
     }
 
     /// Adds one page; returns where the list goes on.
-    fn take(&mut self, body: &[u8]) -> Result<Option<String>, FetchError> {
+    fn take(&mut self, body: &[u8], owner: &str) -> Result<Option<String>, FetchError> {
         let page = Page::decode(body).map_err(FetchError::Malformed)?;
         for item in page.items {
             let address = item.get("address").and_then(Value::as_str).unwrap_or_default().escape_debug().to_string();
             let mut odd = Vec::new();
-            match Contact::of(&item, &self.owner, |field| odd.push(field)) {
+            match Contact::of(&item, owner, |field| odd.push(field)) {
                 Ok(contact) => self.keep(contact),
                 Err(fault) => self.warn(format!("left out the contact \"{address}\": {fault}")),
             }
@@ -171,22 +185,22 @@ impl Reading {
 
     /// The last of several items with one JID counts, in the place of the first.
     fn keep(&mut self, contact: Contact) {
-        match self.places.get(&contact.jid).and_then(|place| self.list.contacts.get_mut(*place)) {
+        match self.places.get(&contact.jid).and_then(|place| self.contacts.get_mut(*place)) {
             Some(earlier) => {
                 let warning = format!("the contact {} is there twice; the last counts", contact.jid);
                 *earlier = contact;
                 self.warn(warning);
             }
             None => {
-                self.places.insert(contact.jid.clone(), self.list.contacts.len());
-                self.list.contacts.push(contact);
+                self.places.insert(contact.jid.clone(), self.contacts.len());
+                self.contacts.push(contact);
             }
         }
     }
 
     fn warn(&mut self, line: String) {
-        if self.list.warnings.len() < MOST_WARNINGS {
-            self.list.warnings.push(line);
+        if self.warnings.len() < MOST_WARNINGS {
+            self.warnings.push(line);
         } else {
             self.more += 1;
         }
@@ -194,8 +208,8 @@ impl Reading {
 
     fn finish(mut self) -> List {
         if self.more > 0 {
-            self.list.warnings.push(format!("and {} more", self.more));
+            self.warnings.push(format!("and {} more", self.more));
         }
-        self.list
+        List { contacts: self.contacts, tag: self.etag.map(String::into_bytes), warnings: self.warnings }
     }
 }

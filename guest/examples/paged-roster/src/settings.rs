@@ -23,13 +23,9 @@ pub struct SettingError {
 /// Settings that can work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// True for `https`.
-    pub secure: bool,
-    /// Host and port of the API.
-    pub authority: String,
     /// The XMPP domain.
     pub domain: String,
-    /// The path of the API, without a slash at its end.
+    /// The URL of the API, without a slash at its end.
     base: String,
 }
 
@@ -42,30 +38,24 @@ impl Settings {
         let wrong = |reason| SettingError { key: URL_KEY, reason };
         let url = url.ok_or(wrong("is missing; expected a URL such as https://app.example.org/v1"))?;
         let domain = domain.ok_or(SettingError { key: DOMAIN_KEY, reason: "is missing" })?;
-        let (secure, rest) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
-            (Some(rest), _) => (true, rest),
-            (_, Some(rest)) => (false, rest),
-            _ => return Err(wrong("does not begin with http:// or https://")),
-        };
+        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        let rest = rest.ok_or(wrong("does not begin with http:// or https://"))?;
         if !rest.bytes().all(|byte| byte.is_ascii_graphic()) || rest.contains(['?', '#', '@', '\\', '"', '<', '>']) {
             return Err(wrong("has characters that an address with a path cannot have"));
         }
-        let (authority, base) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        if authority.is_empty() || authority.starts_with(':') {
+        if rest.is_empty() || rest.starts_with(['/', ':']) {
             return Err(wrong("has no host"));
         }
         Ok(Self {
-            secure,
-            authority: authority.to_owned(),
             domain: roster_jid::domainpart(domain)
                 .map_err(|_| SettingError { key: DOMAIN_KEY, reason: "is not a domain such as example.com" })?
                 .into_owned(),
-            base: base.trim_end_matches('/').to_owned(),
+            base: url.trim_end_matches('/').to_owned(),
         })
     }
 
-    /// Path and query of one page of a user's contacts. `None`: the first page.
-    pub fn path(&self, user: &str, cursor: Option<&str>) -> String {
+    /// The URL of one page of a user's contacts. `None`: the first page.
+    pub fn url(&self, user: &str, cursor: Option<&str>) -> String {
         let encode = |text| utf8_percent_encode(text, ENCODED).to_string();
         // A username of dots would be a step in the path, and servers take it.
         let user = if matches!(user, "." | "..") { user.replace('.', "%2E") } else { encode(user) };
@@ -80,14 +70,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_path_is_that_of_the_user_and_the_page() {
+    fn the_url_is_that_of_the_user_and_the_page() {
         for (url, user, cursor, expected) in [
-            ("http://app/v1", "john", None, "/v1/users/john/contacts"),
-            ("http://app/v1/", "john", Some("a=b&c"), "/v1/users/john/contacts?cursor=a%3Db%26c"),
-            ("https://app:8443", "a#b/é", None, "/users/a%23b%2F%C3%A9/contacts"),
-            ("http://app", "..", None, "/users/%2E%2E/contacts"),
+            ("http://app/v1", "john", None, "http://app/v1/users/john/contacts"),
+            ("http://app/v1/", "john", Some("a=b&c"), "http://app/v1/users/john/contacts?cursor=a%3Db%26c"),
+            ("https://app:8443", "a#b/é", None, "https://app:8443/users/a%23b%2F%C3%A9/contacts"),
+            ("http://app", "..", None, "http://app/users/%2E%2E/contacts"),
         ] {
-            assert_eq!(Settings::new(Some(url), Some("example.com")).unwrap().path(user, cursor), expected);
+            assert_eq!(Settings::new(Some(url), Some("example.com")).unwrap().url(user, cursor), expected);
         }
     }
 

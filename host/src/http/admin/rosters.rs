@@ -86,7 +86,7 @@ pub(super) fn show(domain: &str, user: &Username, snapshot: &Snapshot, sessions:
         version: snapshot.version(),
         age_seconds: (snapshot.age().as_secs_f64() * 1000.0).round() / 1000.0,
         sessions: sessions.iter().map(SessionId::as_str).collect(),
-        tag: snapshot.tag().map(hexadecimal),
+        tag: snapshot.tag().and_then(|tag| tag.validator.as_deref()).map(hexadecimal),
         contacts: snapshot.contacts().iter().collect(),
     };
     json::answer(StatusCode::OK, &shown)

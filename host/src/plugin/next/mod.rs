@@ -16,10 +16,10 @@ use wasmtime::component::{InstancePre, Linker, Resource};
 use wasmtime::{Result, Store};
 
 use self::bindings::xmpp::roster::types as wit;
-use super::contract::{Answer, BadRequest, Delta, FetchError, FetchedRoster, Outcome, Refreshed};
+use super::contract::{Answer, BadRequest, Delta, FetchError, FetchedRoster, Outcome};
 use super::known_roster::{self, KnownRoster};
 use super::state::State;
-use super::version::{Checked, Hooks, Prepared, Version};
+use super::version::{Checked, Hooks, Needs, Prepared, Received, Step, Version, Wanted};
 use crate::model::{Change, Contact, ContactRef, Subscription, Username};
 
 /// See the module.
@@ -54,21 +54,52 @@ impl Prepared for bindings::RosterPluginPre<State> {
 impl Hooks for bindings::RosterPlugin {
     /// This version has no such hook: its plugins have no settings.
     fn check<'a>(&'a self, _store: &'a mut Store<State>) -> BoxFuture<'a, Result<Checked>> {
-        async { Ok(Ok(())) }.boxed()
+        async { Ok(Ok(Needs::default())) }.boxed()
     }
 
-    fn fetch<'a>(
+    fn make_request<'a>(
         &'a self,
         store: &'a mut Store<State>,
         user: Username,
-    ) -> BoxFuture<'a, Result<std::result::Result<FetchedRoster, FetchError>>> {
+        _tag: Option<Bytes>,
+    ) -> BoxFuture<'a, Result<std::result::Result<Wanted, FetchError>>> {
         async move {
+            // It does not ask in another way for what it knows.
             let account = wit::Account { user: user.as_str().to_owned(), first: true };
-            let contacts = self.xmpp_roster_hooks().call_fetch(store, &account).await?;
-            Ok(match contacts {
-                Ok(contacts) => {
-                    let contacts = contacts.into_iter().map(contact).collect();
-                    Ok(FetchedRoster { contacts, tag: None, warnings: Vec::new() })
+            let url = self.xmpp_roster_hooks().call_ask(store, &account).await?;
+            Ok(Ok(Wanted { method: "GET".to_owned(), url, headers: Vec::new(), body: Vec::new() }))
+        }
+        .boxed()
+    }
+
+    fn read_response<'a>(
+        &'a self,
+        store: &'a mut Store<State>,
+        received: Received,
+    ) -> BoxFuture<'a, Result<std::result::Result<Step, FetchError>>> {
+        async move {
+            let Received { user, known, body, .. } = received;
+            let account = wit::Account { user: user.as_str().to_owned(), first: known.is_none() };
+            let known = known.map(|known| store.data_mut().table.push(KnownRoster(known))).transpose()?;
+            let lent = known.as_ref().map(|known| Resource::new_borrow(known.rep()));
+            let changes = self.xmpp_roster_hooks().call_read(&mut *store, &account, lent, &body).await?;
+            let is_first = known.is_none();
+            if let Some(known) = known {
+                store.data_mut().table.delete(known)?;
+            }
+            Ok(match changes {
+                Ok(changes) if is_first => {
+                    let contacts = changes.into_iter().filter_map(|change| match change {
+                        wit::Change::Put(put) => Some(contact(put)),
+                        wit::Change::Remove(_) => None,
+                    });
+                    let contacts = contacts.collect();
+                    Ok(Step::Roster(FetchedRoster { contacts, tag: None, warnings: Vec::new() }))
+                }
+                Ok(changes) if changes.is_empty() => Ok(Step::Unchanged),
+                Ok(changes) => {
+                    let changes = changes.into_iter().map(change).collect();
+                    Ok(Step::Changed(Delta { changes, tag: None, warnings: Vec::new() }))
                 }
                 Err(reason) => Err(FetchError::Malformed(reason)),
             })
@@ -86,30 +117,6 @@ impl Hooks for bindings::RosterPlugin {
                 return Ok(Err(BadRequest { message: "expected UTF-8".to_owned() }));
             };
             Ok(Ok(self.xmpp_roster_hooks().call_changed_users(store, body).await?))
-        }
-        .boxed()
-    }
-
-    fn refresh<'a>(
-        &'a self,
-        store: &'a mut Store<State>,
-        user: Username,
-        known: KnownRoster,
-    ) -> BoxFuture<'a, Result<std::result::Result<Refreshed, FetchError>>> {
-        async move {
-            let known = store.data_mut().table.push(known)?;
-            let lent = Resource::new_borrow(known.rep());
-            let account = wit::Account { user: user.as_str().to_owned(), first: false };
-            let changes = self.xmpp_roster_hooks().call_refresh(&mut *store, &account, lent).await?;
-            store.data_mut().table.delete(known)?;
-            Ok(match changes {
-                Ok(changes) if changes.is_empty() => Ok(Refreshed::Unchanged),
-                Ok(changes) => {
-                    let changes = changes.into_iter().map(change).collect();
-                    Ok(Refreshed::Changed(Delta { changes, tag: None, warnings: Vec::new() }))
-                }
-                Err(reason) => Err(FetchError::Malformed(reason)),
-            })
         }
         .boxed()
     }

@@ -1,17 +1,22 @@
 //! Modules of two versions in one host.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use bytes::Bytes;
+use http::{Request, Response};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use crate::config::HostConfig;
-use crate::http_client::HttpClient;
+use crate::http_client::{Deadlines, HttpClient, SendError};
 use crate::metrics::Metrics;
 use crate::model::{Change, Contact, Contacts, Snapshot, Subscription, Username};
 use crate::plugin::{
-    BUILT_IN, CannedAnswer, EngineSize, FetchError, LoadError, LoadOptions, Outcome, PluginEngine, PluginSource,
-    Refreshed, RosterPlugin, WasmPlugin,
+    BUILT_IN, CallError, EngineSize, FetchError, LoadError, LoadOptions, Network, Outbound, Outcome, PluginEngine,
+    PluginSource, Refreshed, RosterPlugin, WasmPlugin,
 };
 use crate::swap::{self, Swapper};
 
@@ -40,6 +45,35 @@ async fn load(engine: &PluginEngine, source: PluginSource) -> Result<WasmPlugin,
     WasmPlugin::load(engine, LoadOptions { host: &config, plugin: &plugin, client, metrics: Metrics::new() }).await
 }
 
+/// Answers everybody.
+struct Application;
+
+#[async_trait]
+impl Outbound for Application {
+    async fn send(&self, _request: Request<Bytes>, _deadlines: Deadlines) -> Result<Response<Bytes>, SendError> {
+        Ok(Response::new(Bytes::from_static(BODY.as_bytes())))
+    }
+}
+
+const BODY: &str = r#"{"old@localhost":{}}"#;
+
+/// The same behind a socket. Returns where.
+async fn listening() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let response = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{BODY}", BODY.len());
+                while stream.read(&mut [0; 4096]).await.is_ok_and(|read| read > 0) {
+                    stream.write_all(response.as_bytes()).await.unwrap();
+                }
+            });
+        }
+    });
+    address
+}
+
 fn contact(jid: &str, name: Option<&str>, subscription: Subscription) -> Contact {
     Contact { jid: jid.to_owned(), name: name.map(str::to_owned), subscription, ask: false, groups: Vec::new() }
 }
@@ -59,7 +93,7 @@ async fn modules_of_two_versions_serve_side_by_side() {
     let new = load(&engine, next()).await.unwrap();
     assert_eq!((old.wit_version(), new.wit_version()), ("0.1.0", "0.2.0-test"));
 
-    let old = old.rehearsal(CannedAnswer { body: Bytes::from_static(br#"{"old@localhost":{}}"#) });
+    let (old, new) = (old.staged(Network::Own(Arc::new(Application))), new.staged(Network::Own(Arc::new(Application))));
     let (from_old, from_new) = tokio::join!(old.fetch(&john), new.fetch(&john));
     assert_eq!(from_old.unwrap().contacts, [contact("old@localhost", None, Subscription::Both)]);
     assert_eq!(from_new.unwrap().contacts, [contact("next@localhost", None, Subscription::Both)]);
@@ -71,7 +105,8 @@ async fn modules_of_two_versions_serve_side_by_side() {
     assert_eq!(delta.changes, [Change::Remove("old@localhost".to_owned()), put]);
 
     let nobody = new.fetch(&Username::new("nobody").unwrap()).await.unwrap_err();
-    assert_eq!(nobody, FetchError::Malformed("there is no such user".to_owned()).into());
+    let CallError::Fetch(nobody) = nobody else { panic!("{nobody}") };
+    assert_eq!(nobody.error, FetchError::Malformed("there is no such user".to_owned()));
     let users = new.changed_users(Bytes::from_static(b"john marie")).await.unwrap();
     assert_eq!(users.unwrap(), ["john", "marie"]);
     let answer = new.summary(Outcome::Batch { updated: 2, errors: 1, invalid: 0 }).await.unwrap();
@@ -80,8 +115,10 @@ async fn modules_of_two_versions_serve_side_by_side() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_host_swaps_to_another_version_and_back() {
-    let config = config();
-    let (engine, client) = (engine(), HttpClient::new(&config.client).unwrap());
+    let application = listening().await;
+    let config = HostConfig::for_application("example.com", &format!("http://{application}/%s")).unwrap();
+    let engine = PluginEngine::new(EngineSize::of(std::slice::from_ref(&config))).unwrap();
+    let client = HttpClient::new(&config.client).unwrap();
     let john = Username::new("john").unwrap();
     let swapper = Swapper::start(&engine, &config, client, &Metrics::new(), None).await.unwrap();
     let receipt = swapper.swap("test", next()).await;

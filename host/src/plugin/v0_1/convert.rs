@@ -2,7 +2,8 @@
 
 use super::bindings::xmpp::roster::types as wit;
 use crate::model::{Change, Contact, ContactRef, Subscription};
-use crate::plugin::contract::{Answer, BadRequest, Delta, FetchError, FetchedRoster, Outcome, Refreshed};
+use crate::plugin::contract::{Answer, BadRequest, Delta, FetchError, FetchedRoster, Outcome};
+use crate::plugin::version::{Step, Wanted};
 
 pub(super) fn contact(contact: ContactRef<'_>) -> wit::Contact {
     wit::Contact {
@@ -30,7 +31,7 @@ fn owned_contact(contact: wit::Contact) -> Contact {
     Contact { jid, name, subscription, ask, groups }
 }
 
-pub(super) fn roster(roster: wit::Roster) -> FetchedRoster {
+fn roster(roster: wit::Roster) -> FetchedRoster {
     FetchedRoster {
         contacts: roster.contacts.into_iter().map(owned_contact).collect(),
         tag: roster.tag.map(Into::into),
@@ -38,14 +39,26 @@ pub(super) fn roster(roster: wit::Roster) -> FetchedRoster {
     }
 }
 
-pub(super) fn refreshed(refreshed: wit::Refreshed) -> Refreshed {
-    match refreshed {
-        wit::Refreshed::Unchanged => Refreshed::Unchanged,
-        wit::Refreshed::Changed(delta) => Refreshed::Changed(Delta {
+pub(super) fn request(request: wit::Request) -> Wanted {
+    let wit::Request { method, url, headers, body } = request;
+    let method = match method {
+        wit::Method::Get => "GET".to_owned(),
+        wit::Method::Post => "POST".to_owned(),
+        wit::Method::Other(method) => method,
+    };
+    Wanted { method, url, headers: headers.into_iter().map(|header| (header.name, header.value)).collect(), body }
+}
+
+pub(super) fn step(step: wit::Step) -> Step {
+    match step {
+        wit::Step::Unchanged => Step::Unchanged,
+        wit::Step::Roster(whole) => Step::Roster(roster(whole)),
+        wit::Step::Changed(delta) => Step::Changed(Delta {
             changes: delta.changes.into_iter().map(change).collect(),
             tag: delta.tag.map(Into::into),
             warnings: delta.warnings,
         }),
+        wit::Step::Next(wit::FollowUp { request: next, state }) => Step::Next { request: request(next), state },
     }
 }
 
@@ -79,6 +92,6 @@ pub(super) fn outcome(outcome: Outcome) -> wit::Outcome {
     }
 }
 
-pub(super) fn answer(answer: wit::Answer) -> Answer {
+pub(super) fn answer(answer: wit::Reply) -> Answer {
     Answer { status: answer.status, content_type: answer.content_type, body: answer.body }
 }

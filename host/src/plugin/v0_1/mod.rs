@@ -2,7 +2,7 @@
 
 mod bindings;
 mod convert;
-mod exchange;
+mod read_response;
 
 use std::sync::Arc;
 
@@ -10,14 +10,14 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use wasmtime::component::types::{self, ComponentFunc};
-use wasmtime::component::{InstancePre, Linker, Resource};
+use wasmtime::component::{InstancePre, Linker};
 use wasmtime::{Result, Store};
 
 use self::bindings::xmpp::roster::types as wit;
-use super::contract::{Answer, BadRequest, FetchError, FetchedRoster, Outcome, Refreshed};
-use super::known_roster::{self, KnownRoster};
+use super::contract::{Answer, BadRequest, FetchError, Outcome};
+use super::known_roster;
 use super::state::State;
-use super::version::{Checked, Hooks, Prepared, SettingFault, TwoHalves, Version};
+use super::version::{Checked, Hooks, Needs, Prepared, Received, SettingFault, Step, Version, Wanted};
 use crate::model::Username;
 
 /// See the module.
@@ -36,19 +36,18 @@ impl Version for V0_1 {
         type Or<T, E> = (std::result::Result<T, E>,);
         let types = &of.instance_type();
         match hook {
-            "check" => func.typecheck::<(), Or<(), wit::ConfigError>>(types),
-            "fetch" => func.typecheck::<(&str,), Or<wit::Roster, wit::FetchError>>(types),
+            "check" => func.typecheck::<(), Or<wit::Needs, wit::ConfigError>>(types),
+            "make-request" => func.typecheck::<(&str, Option<&[u8]>), Or<wit::Request, wit::FetchError>>(types),
             "changed-users" => func.typecheck::<(&[u8],), Or<Vec<String>, wit::BadRequest>>(types),
-            "refresh" => {
-                let checked =
-                    func.typecheck::<(&str, Resource<KnownRoster>), Or<wit::Refreshed, wit::FetchError>>(types);
+            read_response::NAME => {
+                let checked = func.typecheck::<read_response::Params, read_response::Returned>(types);
                 // A resource gets its identity with the first instance; what follows it in the type is compared then.
                 checked.or_else(|wrong| match wrong.root_cause().to_string().as_str() {
                     "resource type mismatch" => Ok(()),
                     _ => Err(wrong),
                 })
             }
-            "summary" => func.typecheck::<(&wit::Outcome,), (wit::Answer,)>(types),
+            "summary" => func.typecheck::<(&wit::Outcome,), (wit::Reply,)>(types),
             _ => Ok(()),
         }
     }
@@ -64,8 +63,8 @@ impl Version for V0_1 {
     }
 
     fn prepare(&self, pre: InstancePre<State>) -> Result<Arc<dyn Prepared>> {
-        let halves = exchange::Place::find(pre.engine(), pre.component())?;
-        Ok(Arc::new(Linked { hooks: bindings::HooksIndices::new(&pre)?, halves, pre }))
+        let read_response = read_response::Place::find(&pre)?;
+        Ok(Arc::new(Linked { hooks: bindings::HooksIndices::new(&pre)?, read_response, pre }))
     }
 }
 
@@ -73,20 +72,16 @@ impl Version for V0_1 {
 struct Linked {
     pre: InstancePre<State>,
     hooks: bindings::HooksIndices,
-    halves: Option<exchange::Place>,
+    read_response: read_response::Place,
 }
 
 impl Prepared for Linked {
-    fn has_halves(&self) -> bool {
-        self.halves.is_some()
-    }
-
     fn instantiate<'a>(&'a self, store: &'a mut Store<State>) -> BoxFuture<'a, Result<Box<dyn Hooks>>> {
         async move {
             let instance = self.pre.instantiate_async(&mut *store).await?;
             let hooks = self.hooks.load(&mut *store, &instance)?;
-            let halves = self.halves.as_ref().map(|place| place.of(&instance, store)).transpose()?;
-            Ok(Box::new(Loaded { hooks, halves }) as Box<dyn Hooks>)
+            let read_response = self.read_response.of(&instance, store)?;
+            Ok(Box::new(Loaded { hooks, read_response }) as Box<dyn Hooks>)
         }
         .boxed()
     }
@@ -95,7 +90,7 @@ impl Prepared for Linked {
 /// One instance.
 struct Loaded {
     hooks: bindings::Hooks,
-    halves: Option<exchange::Halves>,
+    read_response: read_response::ReadResponse,
 }
 
 impl Loaded {
@@ -105,26 +100,39 @@ impl Loaded {
 }
 
 impl Hooks for Loaded {
-    fn halves(&self) -> Option<&dyn TwoHalves> {
-        self.halves.as_ref().map(|halves| halves as &dyn TwoHalves)
-    }
-
     fn check<'a>(&'a self, store: &'a mut Store<State>) -> BoxFuture<'a, Result<Checked>> {
         async move {
             let checked = self.xmpp_roster_hooks().call_check(store).await?;
-            Ok(checked.map_err(|wrong| SettingFault { key: wrong.key, reason: wrong.reason }))
+            Ok(match checked {
+                Ok(needs) => Ok(Needs::named(&needs.response_headers)?),
+                Err(wrong) => Err(SettingFault { key: wrong.key, reason: wrong.reason }),
+            })
         }
         .boxed()
     }
 
-    fn fetch<'a>(
+    fn make_request<'a>(
         &'a self,
         store: &'a mut Store<State>,
         user: Username,
-    ) -> BoxFuture<'a, Result<std::result::Result<FetchedRoster, FetchError>>> {
+        tag: Option<Bytes>,
+    ) -> BoxFuture<'a, Result<std::result::Result<Wanted, FetchError>>> {
         async move {
-            let roster = self.xmpp_roster_hooks().call_fetch(store, user.as_str()).await?;
-            Ok(roster.map(convert::roster).map_err(convert::fetch_error))
+            let tag = tag.map(Vec::from);
+            let request = self.xmpp_roster_hooks().call_make_request(store, user.as_str(), tag.as_ref()).await?;
+            Ok(request.map(convert::request).map_err(convert::fetch_error))
+        }
+        .boxed()
+    }
+
+    fn read_response<'a>(
+        &'a self,
+        store: &'a mut Store<State>,
+        received: Received,
+    ) -> BoxFuture<'a, Result<std::result::Result<Step, FetchError>>> {
+        async move {
+            let step = self.read_response.call(store, received).await?;
+            Ok(step.map(convert::step).map_err(convert::fetch_error))
         }
         .boxed()
     }
@@ -137,22 +145,6 @@ impl Hooks for Loaded {
         async move {
             let users = self.xmpp_roster_hooks().call_changed_users(store, &body).await?;
             Ok(users.map_err(convert::bad_request))
-        }
-        .boxed()
-    }
-
-    fn refresh<'a>(
-        &'a self,
-        store: &'a mut Store<State>,
-        user: Username,
-        known: KnownRoster,
-    ) -> BoxFuture<'a, Result<std::result::Result<Refreshed, FetchError>>> {
-        async move {
-            let known = store.data_mut().table.push(known)?;
-            let lent = Resource::new_borrow(known.rep());
-            let refreshed = self.xmpp_roster_hooks().call_refresh(&mut *store, user.as_str(), lent).await?;
-            store.data_mut().table.delete(known)?;
-            Ok(refreshed.map(convert::refreshed).map_err(convert::fetch_error))
         }
         .boxed()
     }

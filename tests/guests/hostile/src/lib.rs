@@ -1,4 +1,4 @@
-//! A plugin that misbehaves: the name of the user says how. See `Hostile::fetch`.
+//! A plugin that misbehaves: the name of the user says how. See `misbehave`.
 //!
 //! Everybody else has one contact, `friend@localhost`, that no refresh changes.
 
@@ -14,7 +14,7 @@ mod component {
         wit_bindgen::generate!({ path: "../../../wit", inline: "
             package test:hostile;
             world hostile {
-                include xmpp:roster/roster-plugin@0.1.0;
+                include xmpp:roster/roster-plugin-with-http@0.1.0;
                 import wasi:random/random@0.2.12;
             }
         ", world: "test:hostile/hostile", generate_all });
@@ -28,7 +28,8 @@ mod component {
     use bindings::wasi::http::outgoing_handler;
     use bindings::wasi::http::types::{Fields, OutgoingRequest, Scheme};
     use bindings::xmpp::roster::types::{
-        Answer, BadRequest, Change, ConfigError, Contact, Delta, FetchError, Outcome, Refreshed, Roster, Subscription,
+        BadRequest, Change, ConfigError, Contact, Delta, FetchError, FollowUp, Header, Method, Needs, Outcome, Reply,
+        Request, Response, Roster, Step, Subscription,
     };
 
     struct Hostile;
@@ -38,8 +39,8 @@ mod component {
     }
 
     impl Guest for Hostile {
-        fn check() -> Result<(), ConfigError> {
-            match setting("check").as_deref() {
+        fn check() -> Result<Needs, ConfigError> {
+            let checked = match setting("check").as_deref() {
                 Some("loop") => spin(),
                 Some("trap") => panic!("asked to"),
                 Some("online") => match request("127.0.0.1:1") {
@@ -48,27 +49,61 @@ mod component {
                 },
                 Some(reason) => Err(ConfigError { key: "check".into(), reason: reason.into() }),
                 None => Ok(()),
-            }
+            };
+            // Of an application that counts its responses, each is another: none is taken for the one before.
+            let headers = if setting("deaf").is_some() { Vec::new() } else { vec!["x-count".into()] };
+            checked.map(|()| Needs { response_headers: headers })
         }
 
-        fn fetch(user: String) -> Result<Roster, FetchError> {
-            let calls = CALLS.get() + 1;
-            CALLS.set(calls);
-            match (user.as_str(), rehearsal()) {
-                ("rehearsal", Some(how)) => misbehave(&how)?,
-                _ => misbehave(&user)?,
+        /// `asks-NAME`: misbehaves as NAME before anything is asked, or asks for what nobody may.
+        fn make_request(user: String, _tag: Option<Vec<u8>>) -> Result<Request, FetchError> {
+            let how = user.strip_prefix("asks-").unwrap_or_default();
+            misbehave(how)?;
+            let mut request = get(&user);
+            match how {
+                "nowhere" => request.url = "contacts/john".into(),
+                "elsewhere" => request.url = format!("http://{}/", setting("forbidden").unwrap_or_default()),
+                "as-another" => request.headers.push(Header { name: "host".into(), value: "other".into() }),
+                "at-length" => request.body = vec![b'x'; 2 << 20],
+                "to-trace" => request.method = Method::Other("TRACE".into()),
+                _ => {}
             }
-            let contacts = match user.as_str() {
-                "counter" => vec![contact(&format!("call-{calls}@localhost"))],
-                "twins" => vec![contact("twin@localhost"), contact("twin@localhost")],
-                "bell" => vec![Contact { name: Some("\u{7}".into()), ..contact("ringer@localhost") }],
-                "nameless" => vec![contact("")],
-                "speller" => odd_spellings(),
-                "crowd" => (0..20_000).map(|n| contact(&format!("c{n}@localhost"))).collect(),
-                _ => vec![contact("friend@localhost")],
-            };
-            let warnings = if user == "warner" { vec!["beware\nof me".repeat(1000); 1000] } else { Vec::new() };
-            Ok(Roster { contacts, tag: Some(vec![0; if user == "tagger" { 1 << 20 } else { 8 }]), warnings })
+            Ok(request)
+        }
+
+        fn read_response(
+            user: String,
+            _tag: Option<Vec<u8>>,
+            known: Option<&Snapshot>,
+            response: Response,
+            state: Vec<u8>,
+        ) -> Result<Step, FetchError> {
+            match user.as_str() {
+                "endless" => return Ok(Step::Next(FollowUp { request: get(&user), state: Vec::new() })),
+                "bloated" => return Ok(Step::Next(FollowUp { request: get(&user), state: vec![0; 2 << 20] })),
+                // Three pages; the contact says which module has read them.
+                "pager" => {
+                    let state = [&state[..], &[mark()]].concat();
+                    if state.len() < 3 {
+                        return Ok(Step::Next(FollowUp { request: get(&format!("page-{}", state.len())), state }));
+                    }
+                    let read = format!("{}@localhost", String::from_utf8_lossy(&state));
+                    return Ok(Step::Roster(roster(vec![contact(&read)])));
+                }
+                "early-unchanged" => return Ok(Step::Unchanged),
+                "early-changed" => return changed(Vec::new()),
+                _ => {}
+            }
+            match known {
+                None => first(&user).map(Step::Roster),
+                // All of it again, for the host to compare.
+                Some(_) if user.starts_with("whole") => {
+                    let name = String::from_utf8_lossy(&response.body).into_owned();
+                    let named = Contact { name: Some(name), ..contact("friend@localhost") };
+                    Ok(Step::Roster(roster(vec![named, contact("new@localhost")])))
+                }
+                Some(known) => again(&user, known),
+            }
         }
 
         fn changed_users(body: Vec<u8>) -> Result<Vec<String>, BadRequest> {
@@ -85,44 +120,14 @@ mod component {
             }
         }
 
-        /// `then-NAME`: a quiet user whose refresh misbehaves as NAME.
-        fn refresh(user: String, known: &Snapshot) -> Result<Refreshed, FetchError> {
-            if let Some(how) = user.strip_prefix("then-") {
-                misbehave(how)?;
-            }
-            let simple = known.contacts();
-            let packed = known.packed();
-            let texts = |contact: &Contact| {
-                let Contact { jid, name, groups, .. } = contact;
-                [jid.as_str(), name.as_deref().unwrap_or_default()].concat() + &groups.concat()
-            };
-            let text: String = simple.iter().map(texts).collect();
-            assert_eq!(text, packed.text, "both views of the roster are the same");
-            let delta = |changes| Ok(Refreshed::Changed(Delta { changes, tag: None, warnings: Vec::new() }));
-            match user.as_str() {
-                "liar" => delta(vec![Change::Remove("stranger@localhost".into())]),
-                "twin-changes" => {
-                    let twin = || Change::Put(contact("twin@localhost"));
-                    delta(vec![twin(), twin()])
-                }
-                // As a plugin that compares the application's spelling with the host's does.
-                "speller" => {
-                    let gone = known.contacts().into_iter().map(|contact| Change::Remove(contact.jid));
-                    delta(gone.chain(odd_spellings().into_iter().map(Change::Put)).collect())
-                }
-                "grower" => delta(vec![Change::Put(contact(&format!("v{}@localhost", known.version())))]),
-                _ => Ok(Refreshed::Unchanged),
-            }
-        }
-
-        fn summary(outcome: Outcome) -> Answer {
+        fn summary(outcome: Outcome) -> Reply {
             let (status, text) = match outcome {
                 Outcome::Batch(counts) => (200, format!("{} {}", counts.updated, counts.errors)),
                 Outcome::Single(updated) => (200, updated.to_string()),
                 Outcome::Refused(bad) => (400, bad.message),
             };
             let odd = setting("summary");
-            Answer {
+            Reply {
                 status: if odd.as_deref() == Some("status") { 99 } else { status },
                 content_type: if odd.as_deref() == Some("header") { "a\r\nb: c".into() } else { "text/plain".into() },
                 body: text.into_bytes(),
@@ -130,14 +135,81 @@ mod component {
         }
     }
 
+    /// Of a user whose roster the host does not hold.
+    fn first(user: &str) -> Result<Roster, FetchError> {
+        let calls = CALLS.get() + 1;
+        CALLS.set(calls);
+        match (user, rehearsal()) {
+            ("rehearsal", Some(how)) => misbehave(&how)?,
+            _ => misbehave(user)?,
+        }
+        let contacts = match user {
+            "counter" => vec![contact(&format!("call-{calls}@localhost"))],
+            "twins" => vec![contact("twin@localhost"), contact("twin@localhost")],
+            "bell" => vec![Contact { name: Some("\u{7}".into()), ..contact("ringer@localhost") }],
+            "nameless" => vec![contact("")],
+            "speller" => odd_spellings(),
+            "crowd" => (0..20_000).map(|n| contact(&format!("c{n}@localhost"))).collect(),
+            _ => vec![contact("friend@localhost")],
+        };
+        let warnings = if user == "warner" { vec!["beware\nof me".repeat(1000); 1000] } else { Vec::new() };
+        Ok(Roster { contacts, tag: Some(vec![0; if user == "tagger" { 1 << 20 } else { 8 }]), warnings })
+    }
+
+    /// `then-NAME`: a quiet user whose refresh misbehaves as NAME.
+    fn again(user: &str, known: &Snapshot) -> Result<Step, FetchError> {
+        if let Some(how) = user.strip_prefix("then-") {
+            misbehave(how)?;
+        }
+        let simple = known.contacts();
+        let packed = known.packed();
+        let texts = |contact: &Contact| {
+            let Contact { jid, name, groups, .. } = contact;
+            [jid.as_str(), name.as_deref().unwrap_or_default()].concat() + &groups.concat()
+        };
+        let text: String = simple.iter().map(texts).collect();
+        assert_eq!(text, packed.text, "both views of the roster are the same");
+        match user {
+            "liar" => changed(vec![Change::Remove("stranger@localhost".into())]),
+            "twin-changes" => {
+                let twin = || Change::Put(contact("twin@localhost"));
+                changed(vec![twin(), twin()])
+            }
+            // As a plugin that compares the application's spelling with the host's does.
+            "speller" => {
+                let gone = known.contacts().into_iter().map(|contact| Change::Remove(contact.jid));
+                changed(gone.chain(odd_spellings().into_iter().map(Change::Put)).collect())
+            }
+            "grower" => changed(vec![Change::Put(contact(&format!("v{}@localhost", known.version())))]),
+            _ => Ok(Step::Unchanged),
+        }
+    }
+
+    fn changed(changes: Vec<Change>) -> Result<Step, FetchError> {
+        Ok(Step::Changed(Delta { changes, tag: None, warnings: Vec::new() }))
+    }
+
+    fn roster(contacts: Vec<Contact>) -> Roster {
+        Roster { contacts, tag: None, warnings: Vec::new() }
+    }
+
+    fn get(user: &str) -> Request {
+        let url = format!("http://{}/contacts/{user}", setting("allowed").unwrap_or_default());
+        Request { method: Method::Get, url, headers: Vec::new(), body: Vec::new() }
+    }
+
     /// How to misbehave in a rehearsal. A test that wants two modules that differ in this replaces the last letter of the
     /// mark in the component.
     fn rehearsal() -> Option<String> {
-        static MARK: [u8; 14] = *b"hostile-mark:a";
-        match std::hint::black_box(&MARK).last() {
-            Some(b'a') => setting("rehearsal"),
+        match mark() {
+            b'a' => setting("rehearsal"),
             _ => setting("rehearsal-b"),
         }
+    }
+
+    fn mark() -> u8 {
+        static MARK: [u8; 14] = *b"hostile-mark:a";
+        std::hint::black_box(&MARK).last().copied().unwrap_or_default()
     }
 
     fn misbehave(how: &str) -> Result<(), FetchError> {

@@ -5,24 +5,26 @@
 mod component {
     #[allow(clippy::all, unsafe_code, missing_docs, unreachable_pub)]
     mod bindings {
-        wit_bindgen::generate!({ path: "wit", world: "roster-plugin" });
+        wit_bindgen::generate!({ path: "wit", world: "roster-plugin", generate_all });
         export!(Next with_types_in self);
         use super::Next;
     }
 
     use bindings::exports::xmpp::roster::hooks::{Account, Change, Contact, Guest, Snapshot};
+    use bindings::wasi::config::store;
 
     struct Next;
 
     impl Guest for Next {
-        fn fetch(account: Account) -> Result<Vec<Contact>, String> {
-            match account.user.as_str() {
-                "nobody" => Err("there is no such user".into()),
-                _ => Ok(vec![contact(None, account.first)]),
-            }
+        fn ask(account: Account) -> String {
+            store::get("http_roster_url").ok().flatten().unwrap_or_default().replace("%s", &account.user)
         }
 
-        fn refresh(account: Account, known: &Snapshot) -> Result<Vec<Change>, String> {
+        fn read(account: Account, known: Option<&Snapshot>, _body: Vec<u8>) -> Result<Vec<Change>, String> {
+            if account.user == "nobody" {
+                return Err("there is no such user".into());
+            }
+            let Some(known) = known else { return Ok(vec![Change::Put(contact(None, account.first))]) };
             let others = known.contacts().into_iter().filter(|contact| contact.jid != "next@localhost");
             let mut changes: Vec<Change> = others.map(|contact| Change::Remove(contact.jid)).collect();
             changes.push(Change::Put(contact(Some(format!("after {}", known.version())), !account.first)));

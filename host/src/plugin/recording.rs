@@ -1,15 +1,16 @@
-//! The exchanges of one recorded call with the application, and the same answers again for another module.
+//! What one recorded call asked the application and what that answered, and the same responses again for another module.
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{HeaderName, SET_COOKIE};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use parking_lot::Mutex;
-use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 
+use super::network::Outbound;
 use super::recorder::{MOST_BYTES_OF_CALL, RecordedCall};
-use super::requests::Answered;
+use crate::http_client::{Deadlines, ErrorKind, SendError, shown};
 
 /// What a request may be conditional on (RFC 9110 section 13.1).
 const CONDITIONS: [HeaderName; 5] = [
@@ -50,14 +51,14 @@ impl Asked {
     /// For people: without the query, which may hold a key.
     fn shown(&self) -> String {
         let condition = if self.conditions.is_empty() { "" } else { " with a condition" };
-        format!("{} {}{condition}", self.method, crate::http_client::shown(&self.uri))
+        format!("{} {}{condition}", self.method, shown(&self.uri))
     }
 }
 
 /// A request and its answer.
 pub(super) struct Exchange {
     asked: Asked,
-    answer: Result<Recorded, ErrorCode>,
+    answer: Result<Recorded, SendError>,
 }
 
 struct Recorded {
@@ -71,8 +72,8 @@ impl Exchange {
         matches!(&self.answer, Ok(answer) if answer.status == StatusCode::NOT_MODIFIED)
     }
 
-    fn answer(&self) -> Answered {
-        let Recorded { status, headers, body } = self.answer.as_ref().map_err(ErrorCode::clone)?;
+    fn answer(&self) -> Result<Response<Bytes>, SendError> {
+        let Recorded { status, headers, body } = self.answer.as_ref().map_err(SendError::clone)?;
         let mut response = Response::new(body.clone());
         *response.status_mut() = *status;
         response.headers_mut().clone_from(headers);
@@ -80,19 +81,19 @@ impl Exchange {
     }
 }
 
-/// Records the exchanges of one call.
+/// What one call asks and is answered.
 #[derive(Default)]
-pub(crate) struct Tape(Mutex<Taping>);
+pub(crate) struct Recording(Mutex<UnderWay>);
 
 #[derive(Default)]
-struct Taping {
+struct UnderWay {
     /// Requests without an answer yet.
     open: usize,
     exchanges: Vec<Exchange>,
     bytes: usize,
 }
 
-impl Tape {
+impl Recording {
     /// A request is on its way.
     pub(super) fn asked(&self, request: &Request<Bytes>) -> Asked {
         self.0.lock().open += 1;
@@ -100,33 +101,33 @@ impl Tape {
     }
 
     /// It was answered. The body is copied: it may be a small part of a large buffer, and few calls are recorded.
-    pub(super) fn answered(&self, asked: Asked, answer: &Answered) {
+    pub(super) fn answered(&self, asked: Asked, answer: &Result<Response<Bytes>, SendError>) {
         let size = asked.body.len() + answer.as_ref().map_or(0, |answer| answer.body().len());
-        let mut taping = self.0.lock();
-        taping.bytes = taping.bytes.saturating_add(size);
-        if taping.bytes > MOST_BYTES_OF_CALL {
+        let mut recorded = self.0.lock();
+        recorded.bytes = recorded.bytes.saturating_add(size);
+        if recorded.bytes > MOST_BYTES_OF_CALL {
             // Never closed, so the call is not kept.
-            taping.exchanges.clear();
+            recorded.exchanges.clear();
             return;
         }
-        taping.open -= 1;
-        let answer = answer.as_ref().map_err(ErrorCode::clone).map(|answer| {
+        recorded.open -= 1;
+        let answer = answer.as_ref().map_err(SendError::clone).map(|answer| {
             let mut headers = answer.headers().clone();
             headers.remove(SET_COOKIE);
             Recorded { status: answer.status(), headers, body: Bytes::copy_from_slice(answer.body()) }
         });
-        taping.exchanges.push(Exchange { asked, answer });
+        recorded.exchanges.push(Exchange { asked, answer });
     }
 
     /// The exchanges and the bytes of their bodies; `None` if there were too many, or if the module did not wait for one.
     pub(super) fn end(&self) -> Option<(Vec<Exchange>, usize)> {
-        let mut taping = self.0.lock();
-        (taping.open == 0).then(|| (std::mem::take(&mut taping.exchanges), taping.bytes))
+        let mut recorded = self.0.lock();
+        (recorded.open == 0).then(|| (std::mem::take(&mut recorded.exchanges), recorded.bytes))
     }
 }
 
 /// How the requests of a call that was made again compare with those recorded.
-pub(crate) enum Requests {
+pub(crate) enum Replayed {
     Same,
     /// One got no answer.
     Others(String),
@@ -136,7 +137,7 @@ pub(crate) enum Requests {
 
 /// Stands in for the network when a recorded call is made again: who asks as was asked then gets the answer of then.
 #[derive(Default)]
-pub struct Replay(Mutex<Option<Playing>>);
+pub(crate) struct Replay(Mutex<Option<Playing>>);
 
 struct Playing {
     call: Arc<RecordedCall>,
@@ -155,22 +156,23 @@ impl Replay {
     }
 
     /// In what the requests differed from those recorded.
-    pub(crate) fn end(&self) -> Requests {
-        let Some(playing) = self.0.lock().take() else { return Requests::Same };
+    pub(crate) fn end(&self) -> Replayed {
+        let Some(playing) = self.0.lock().take() else { return Replayed::Same };
         if let Some(unknown) = playing.unknown {
-            return Requests::Others(format!("asks for {unknown}"));
+            return Replayed::Others(format!("asks for {unknown}"));
         }
         let mut exchanges = playing.call.exchanges.iter().zip(&playing.used);
         let missing = exchanges.find(|(_, used)| !**used);
-        missing.map_or(Requests::Same, |(exchange, _)| {
-            Requests::Fewer(format!("does not ask for {}", exchange.asked.shown()))
+        missing.map_or(Replayed::Same, |(exchange, _)| {
+            Replayed::Fewer(format!("does not ask for {}", exchange.asked.shown()))
         })
     }
 
-    /// The recorded answer to `request`, or that there is none.
-    pub(super) fn answer(&self, request: &Request<Bytes>) -> Answered {
+    /// The recorded response to `request`, or that there is none.
+    fn answer(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, SendError> {
+        let none = || SendError::new(ErrorKind::Denied, shown(request.uri()), "nothing of it was recorded");
         let mut playing = self.0.lock();
-        let Some(playing) = playing.as_mut() else { return Err(ErrorCode::HttpRequestDenied) };
+        let Some(playing) = playing.as_mut() else { return Err(none()) };
         let asked = Asked::of(request);
         let with_tag = playing.with_tag;
         let exchanges = playing.call.exchanges.iter().zip(&mut playing.used);
@@ -181,6 +183,13 @@ impl Replay {
             }
         }
         playing.unknown.get_or_insert_with(|| asked.shown());
-        Err(ErrorCode::HttpRequestDenied)
+        Err(none())
+    }
+}
+
+#[async_trait]
+impl Outbound for Replay {
+    async fn send(&self, request: Request<Bytes>, _deadlines: Deadlines) -> Result<Response<Bytes>, SendError> {
+        self.answer(&request)
     }
 }

@@ -1,0 +1,200 @@
+//! Asking the application for one user's roster, the first time or again: the plugin says what to ask, the host asks, the
+//! plugin says what the response means, and so on until it knows.
+//!
+//! No instance is held while the application thinks, and each hook may run on another one. All requests of an exchange have
+//! one allowance and one deadline. It stays with the module that began it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::Response;
+
+use super::call::About;
+use super::contract::{CallError, Delta, FetchError, FetchedRoster};
+use super::network::Requests;
+use super::request;
+use super::tidy::one_line;
+use super::version::{Header, Needs, Received, Step, Wanted};
+use super::wasm_plugin::WasmPlugin;
+use crate::http_client::{Deadlines, ErrorKind, SendError};
+use crate::model::{Snapshot, Tag, Username};
+
+/// The hooks of an exchange.
+const MAKE_REQUEST: &str = "make-request";
+const READ_RESPONSE: &str = "read-response";
+
+/// Whom an exchange is for, and with what.
+pub(super) struct Context<'a> {
+    pub(super) about: About<'a>,
+    pub(super) user: &'a Username,
+    pub(super) known: Option<&'a Arc<Snapshot>>,
+    pub(super) needs: &'a Needs,
+    pub(super) requests: &'a Requests,
+}
+
+/// What an exchange has found, and the tag for it.
+pub(super) struct Found {
+    pub(super) news: News,
+    pub(super) tag: Tag,
+}
+
+/// What has become of the roster.
+pub(super) enum News {
+    /// It is as it was. The tag may be another.
+    Unchanged,
+    Roster(FetchedRoster),
+    Changed(Delta),
+}
+
+/// What the plugin says, and when it said so.
+type Said<T> = Result<(Result<T, FetchError>, Instant), CallError>;
+
+impl WasmPlugin {
+    /// One exchange, within a call that has its turn and its deadline.
+    pub(super) async fn exchange(&self, context: &Context<'_>) -> Said<Found> {
+        let tag = context.known.and_then(|known| known.tag()).filter(|tag| tag.reader == self.reader());
+        let validator = tag.and_then(|tag| tag.validator.as_deref()).map(Bytes::copy_from_slice);
+
+        let (mut wanted, mut ended) = match self.make_request(context, validator.clone()).await? {
+            (Ok(wanted), ended) => (wanted, ended),
+            (Err(error), ended) => return Ok((Err(error), ended)),
+        };
+        let mut follow_up = None;
+        loop {
+            let hook = if follow_up.is_none() { MAKE_REQUEST } else { READ_RESPONSE };
+            let response = match self.respond(hook, wanted, context).await? {
+                Ok(response) => response,
+                Err(error) => return Ok((Err(error), ended)),
+            };
+            let (status, headers) = (response.status().as_u16(), passed(&context.needs.response_headers, &response));
+            let body = response.into_body();
+            // Only one response by itself stands for a roster.
+            let digest = follow_up.is_none().then(|| self.engine.digest_key().of(status, &headers, &body));
+            if let (Some(tag), Some(_)) = (tag, digest)
+                && tag.digest == digest
+            {
+                return Ok((Ok(Found { news: News::Unchanged, tag: tag.clone() }), Instant::now()));
+            }
+            let state = follow_up.take().unwrap_or_default();
+            let received = Received {
+                user: context.user.clone(),
+                tag: validator.clone(),
+                known: context.known.map(Arc::clone),
+                status,
+                headers,
+                body,
+                state,
+            };
+            let step;
+            (step, ended) = match self.read_response(context, received).await? {
+                (Ok(step), ended) => (step, ended),
+                (Err(error), ended) => return Ok((Err(error), ended)),
+            };
+            let tag = |validator| Tag { reader: self.reader(), digest, validator };
+            let found = match (step, context.known) {
+                (Step::Next { request, state }, _) => {
+                    self.check_state(&state)?;
+                    wanted = request;
+                    follow_up = Some(state.into());
+                    continue;
+                }
+                (Step::Unchanged, Some(_)) => {
+                    let kept = validator.map(|validator| validator.as_ref().into());
+                    Found { news: News::Unchanged, tag: tag(kept) }
+                }
+                (Step::Roster(mut roster), _) => {
+                    let validator = roster.tag.take().and_then(|tag| tag.validator);
+                    Found { news: News::Roster(roster), tag: tag(validator) }
+                }
+                (Step::Changed(mut delta), Some(_)) => {
+                    let validator = delta.tag.take().and_then(|tag| tag.validator);
+                    Found { news: News::Changed(delta), tag: tag(validator) }
+                }
+                (Step::Unchanged | Step::Changed(_), None) => return Err(nothing_to_compare()),
+            };
+            return Ok((Ok(found), ended));
+        }
+    }
+
+    async fn make_request(&self, context: &Context<'_>, tag: Option<Bytes>) -> Said<Wanted> {
+        let about = context.about.within(MAKE_REQUEST);
+        let user = context.user.clone();
+        let call = self.on_instance(about, &self.limits, |store, hooks| {
+            store.data_mut().outgoing.begin_call(Some(context.requests.clone()));
+            hooks.make_request(store, user, tag)
+        });
+        call.await
+    }
+
+    async fn read_response(&self, context: &Context<'_>, received: Received) -> Said<Step> {
+        let about = context.about.within(READ_RESPONSE);
+        let call = self.on_instance(about, &self.limits, |store, hooks| {
+            store.data_mut().outgoing.begin_call(Some(context.requests.clone()));
+            hooks.read_response(store, received)
+        });
+        call.await
+    }
+
+    /// The application's response, or why there is none.
+    async fn respond(
+        &self,
+        hook: &'static str,
+        wanted: Wanted,
+        context: &Context<'_>,
+    ) -> Result<Result<Response<Bytes>, FetchError>, CallError> {
+        if !context.requests.take() {
+            let most = self.limits.max_requests_per_call;
+            return Err(rule(hook, format!("more than {most} requests (limits.max_requests_per_call)")));
+        }
+        let request = request::of(wanted).map_err(|wrong| rule(hook, wrong.to_string()))?;
+        match context.requests.send(&self.network, request, Deadlines::default()).await {
+            Ok(response) => {
+                self.stats.fetched(response.body().len());
+                Ok(Ok(response))
+            }
+            Err(error) if error.kind() == ErrorKind::BadRequest => Err(rule(hook, one_line(&error.to_string()))),
+            Err(error) => Ok(Err(no_response(&error))),
+        }
+    }
+
+    fn check_state(&self, state: &[u8]) -> Result<(), CallError> {
+        let limit = self.limits.max_state;
+        if state.len() <= limit {
+            return Ok(());
+        }
+        Err(rule(READ_RESPONSE, format!("a state of more than {limit} bytes (limits.max_state)")))
+    }
+}
+
+/// The plugin says what has changed in a roster that the host does not hold.
+pub(super) fn nothing_to_compare() -> CallError {
+    rule(READ_RESPONSE, "it compares with a roster, and the host holds none".to_owned())
+}
+
+fn rule(hook: &'static str, reason: String) -> CallError {
+    CallError::Rule { hook, reason }
+}
+
+/// What the host says when no plugin can.
+fn no_response(error: &SendError) -> FetchError {
+    match error.kind() {
+        ErrorKind::ConnectTimeout | ErrorKind::FirstByteTimeout | ErrorKind::BodyTimeout | ErrorKind::TotalTimeout => {
+            FetchError::TimedOut
+        }
+        ErrorKind::TooLarge => FetchError::TooLarge,
+        _ => FetchError::Unreachable(error.to_string()),
+    }
+}
+
+/// The headers that the plugin reads, as far as they are text.
+fn passed(names: &[Arc<str>], response: &Response<Bytes>) -> Vec<Header> {
+    let fields = names.iter().flat_map(|name| {
+        let values = response.headers().get_all(&**name).iter();
+        values.filter_map(|value| {
+            let value = std::str::from_utf8(value.as_bytes()).ok()?.to_owned();
+            Some(Header { name: Arc::clone(name), value })
+        })
+    });
+    fields.collect()
+}
