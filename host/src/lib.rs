@@ -7,7 +7,7 @@
 //! - [`rosters`]: the use cases, first fetch and refresh: ordering, single flight, concurrency
 //! - [`plugin`]: wasmtime engine, warm instances, limits; the hooks of the WIT
 //! - [`swap`]: which plugin serves, and another in its place while the host runs
-//! - [`http_client`]: what stands behind the plugin's `wasi:http`
+//! - [`http_client`]: what a plugin's requests are sent with
 //! - [`store`]: versioned rosters in memory
 //! - [`sinks`]: who is told what changed
 //! - [`xmpp`]: one of them, the endpoint that people's clients log in to (crate `roster-xmpp`)

@@ -153,7 +153,13 @@ async fn a_chain_is_read_to_its_end_and_never_taken_for_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chain_stays_with_the_module_that_began_it() {
-    let (app, host) = misbehaving(|host| host.swap.watch = false).await;
+    let (app, host) = misbehaving(|host| {
+        host.swap.watch = false;
+        host.client.first_byte_timeout = Duration::from_secs(10);
+        host.client.total_timeout = Duration::from_secs(10);
+        host.limits.call_timeout = Duration::from_secs(20);
+    })
+    .await;
     for page in ["page-1", "page-2"] {
         app.set(page, Reply::Late(Duration::from_millis(1500), Box::new(Reply::Json("{}".into()))));
     }

@@ -22,7 +22,7 @@ fn good(stamp: u8) -> Vec<u8> {
 
 /// What is swapped in, and what is to come of it.
 fn modules() -> Vec<(&'static str, Vec<u8>, Outcome, Step)> {
-    let forbidden = patched(BUILT_IN.to_vec(), "wasi:http/outgoing-handler@", "wasi:http/incoming-handler@");
+    let forbidden = patched(hostile(), "wasi:http/outgoing-handler@", "wasi:http/incoming-handler@");
     vec![
         ("good 1", good(1), Outcome::Swapped, Step::Drain),
         ("a truncated file", BUILT_IN[..BUILT_IN.len() / 2].to_vec(), Outcome::Refused, Step::Compile),

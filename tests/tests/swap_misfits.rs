@@ -4,7 +4,7 @@
 use roster_host::plugin::{BUILT_IN, PluginSource};
 use roster_host::swap::{Outcome, Step};
 use roster_tests::host::{TestHost, config};
-use roster_tests::modules::patched;
+use roster_tests::modules::{hostile, patched};
 use roster_tests::web_app::{Reply, WebApp};
 
 fn renamed(from: &str, to: &str) -> Vec<u8> {
@@ -31,8 +31,8 @@ async fn a_module_that_does_not_fit_is_told_what_was_expected_and_what_was_found
             renamed("content-type", "content-kind"),
             &[
                 "hook summary has another type",
-                "expected summary: func(outcome: outcome) -> answer",
-                "found summary: func(outcome: outcome) -> answer",
+                "expected summary: func(outcome: outcome) -> reply",
+                "found summary: func(outcome: outcome) -> reply",
                 "expected record field named content-type, found content-kind",
             ],
         ),
@@ -40,8 +40,9 @@ async fn a_module_that_does_not_fit_is_told_what_was_expected_and_what_was_found
             "another type after a resource",
             renamed("unchanged", "unchangid"),
             &[
-                "hook refresh has another type",
-                "expected refresh: func(user: string, known: borrow<snapshot>) -> result<refreshed, fetch-error>",
+                "hook read-response has another type",
+                "expected read-response: func(user: string, tag: option<tag>, known: option<borrow<snapshot>>, \
+                 response: response, state: list<u8>) -> result<step, fetch-error>",
                 "expected variant case named unchanged, found unchangid",
             ],
         ),
@@ -53,12 +54,12 @@ async fn a_module_that_does_not_fit_is_told_what_was_expected_and_what_was_found
         ("another world", renamed("xmpp:roster/hooks@", "xmpp:others/hooks@"), &["exports no xmpp:roster/hooks"]),
         (
             "two forbidden imports",
-            renamed("wasi:http/outgoing-handler@", "wasi:http/incoming-handler@"),
+            patched(hostile(), "wasi:http/outgoing-handler@", "wasi:http/incoming-handler@"),
             &["does not grant", "wasi:http/incoming-handler@0.2."],
         ),
         (
             "an import of another version",
-            renamed("wasi:http/types@0.2.", "wasi:http/types@0.9."),
+            patched(hostile(), "wasi:http/types@0.2.", "wasi:http/types@0.9."),
             &["does not grant", "wasi:http/types@0.9."],
         ),
     ] {

@@ -189,7 +189,7 @@ pub enum ClientAuth {
     Bearer(Secret),
 }
 
-/// `[host.client]`: the HTTP client behind `wasi:http`.
+/// `[host.client]`: the HTTP client that asks the application.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientConfig {
     /// `allow_origins`: where the plugin may send requests, as origins (`https://app.example.org`,

@@ -54,7 +54,7 @@ impl Failure {
 
 macro_rules! kinds {
     ($($kind:ident $label:literal $doc:literal,)*) => {
-        /// What kind of [`SendError`] it was: a label for metrics, and enough to choose a `wasi:http` error code.
+        /// What kind of [`SendError`] it was: a label for metrics, and enough to choose what the plugin's error is.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum ErrorKind {
             $(#[doc = $doc] $kind,)*

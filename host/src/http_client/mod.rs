@@ -1,4 +1,4 @@
-//! Outbound HTTP: what stands behind the plugin's `wasi:http`.
+//! Outbound HTTP: what a plugin's requests are sent with.
 //!
 //! A plugin may send any request; this room decides where it goes and what it may cost. Nothing here knows of
 //! WebAssembly: an adapter elsewhere translates, and a native program can use [`HttpClient`] as it is.

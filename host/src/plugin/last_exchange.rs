@@ -1,7 +1,7 @@
 //! What the host itself saw of a call's last exchange with the application, for the one line that tells of a failure.
 //!
-//! A plugin hears of a failed request as a code of `wasi:http`, and what it makes of that is short. The host knows the URL,
-//! the phase, the limit and the key that decides about it.
+//! What a plugin says of a response is short, and of a request that failed the operator wants to know more than that: the
+//! URL, the phase, the limit and the key that decides about it.
 
 use bytes::Bytes;
 use http::header::LOCATION;

@@ -1,7 +1,7 @@
 //! What a plugin is granted, interface by interface.
 //!
 //! Of WASI: clocks, random numbers, streams, standard output and error (to the log), an environment and a file system
-//! that are empty, sockets that are all refused. Of the network: `wasi:http` through the host's own client.
+//! that are empty, sockets that are all refused. Of the network: `wasi:http`, to plugins that send requests of their own ([`super::wasi_http`]).
 
 use wasmtime::component::{HasData, Linker, ResourceTable};
 use wasmtime::{Engine, Result};

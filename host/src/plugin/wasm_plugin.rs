@@ -41,7 +41,7 @@ pub struct LoadOptions<'a> {
     pub host: &'a HostConfig,
     /// The component.
     pub plugin: &'a PluginBytes,
-    /// What stands behind `wasi:http`.
+    /// What its requests are sent with.
     pub client: HttpClient,
     /// Who counts.
     pub metrics: Arc<Metrics>,

@@ -150,7 +150,7 @@ impl Swapper {
         &self.slot
     }
 
-    /// What stands behind the plugin's `wasi:http`.
+    /// What a plugin's requests are sent with.
     pub fn client(&self) -> &HttpClient {
         &self.client
     }

@@ -1,4 +1,4 @@
-// Lists of contacts: found by JID, and compared.
+// Lists of contacts: found by JID.
 #pragma once
 
 #include "text.h"
@@ -18,6 +18,3 @@ void index_free(contact_index *of);
 size_t index_find(const contact_index *in, text jid);
 /// Notes the list's last contact.
 void index_add(contact_index *to);
-
-/// What turns `before` into `after`. Contacts that are put are moved out of `after`, which is freed.
-xmpp_roster_types_list_change_t contacts_diff(const contact_list *before, contact_list *after);

@@ -1,15 +1,19 @@
 // The five hooks of the world roster-plugin (wit/hooks.wit). A hook that returns false returns the error of its result.
-#include "client.h"
 #include "contacts.h"
 #include "json.h"
 #include "roster.h"
+#include "settings.h"
+
+enum { MAX_BODY = 10 * 1024 * 1024, LONGEST_ETAG = 1024 };
 
 typedef xmpp_roster_types_fetch_error_t fetch_error;
 
-bool exports_xmpp_roster_hooks_check(exports_xmpp_roster_hooks_config_error_t *err) {
+bool exports_xmpp_roster_hooks_check(exports_xmpp_roster_hooks_needs_t *ret, exports_xmpp_roster_hooks_config_error_t *err) {
     settings loaded;
     bool right = settings_load(&loaded, err);
     settings_free(&loaded);
+    *ret = (exports_xmpp_roster_hooks_needs_t){0};
+    if (right) *PUSH(ret->response_headers) = give(TEXT("etag"));
     return right;
 }
 
@@ -19,57 +23,101 @@ static bool misconfigured(roster_plugin_string_t reason, fetch_error *error) {
     return false;
 }
 
-/// What the application has for a user. The tag is the answer's ETag.
-static bool understand(const settings *of, text user, text etag, const response *answer, bool *unchanged,
-                       xmpp_roster_types_roster_t *roster, fetch_error *error) {
-    *unchanged = answer->status == 304 && etag.len > 0;
-    if (*unchanged) return true;
-    if (answer->status != 200) {
+/// The settings, for hooks that return a fetch-error. Release with settings_free in either case.
+static bool load(settings *of, fetch_error *error) {
+    xmpp_roster_types_config_error_t wrong;
+    if (settings_load(of, &wrong)) return true;
+    text key = text_of_string(&wrong.key), reason = text_of_string(&wrong.reason);
+    misconfigured(give_printed("%.*s %.*s", TEXT_ARGS(key), TEXT_ARGS(reason)), error);
+    exports_xmpp_roster_hooks_config_error_free(&wrong);
+    return false;
+}
+
+static void add_header(xmpp_roster_types_request_t *to, text name, text value) {
+    *PUSH(to->headers) = (xmpp_roster_types_header_t){give(name), give(value)};
+}
+
+/// The tag is the ETag, if it is one that can be sent back.
+bool exports_xmpp_roster_hooks_make_request(roster_plugin_string_t *user, exports_xmpp_roster_hooks_tag_t *maybe_tag,
+                                            exports_xmpp_roster_hooks_request_t *ret,
+                                            exports_xmpp_roster_hooks_fetch_error_t *err) {
+    settings of;
+    buffer url = {0};
+    bool right = load(&of, err);
+    const char *none = right ? settings_url_of(&of, text_of_string(user), &url) : NULL;
+    if (none) right = misconfigured(give_printed(URL_KEY " has no address for this user: %s", none), err);
+    if (right) {
+        *ret = (exports_xmpp_roster_hooks_request_t){.method.tag = XMPP_ROSTER_TYPES_METHOD_GET, .url = give(text_of(&url))};
+        add_header(ret, TEXT("accept"), TEXT("application/json, text/plain, */*"));
+        add_header(ret, TEXT("user-agent"), TEXT("roster-plugin-c"));
+        if (maybe_tag && maybe_tag->len > 0) {
+            add_header(ret, TEXT("if-none-match"), (text){(const char *)maybe_tag->ptr, maybe_tag->len});
+        }
+    }
+    buffer_free(&url);
+    settings_free(&of);
+    roster_plugin_string_free(user);
+    if (maybe_tag) exports_xmpp_roster_hooks_tag_free(maybe_tag);
+    return right;
+}
+
+/// An entity tag (RFC 9110 section 8.8.3). Nothing else may be sent back.
+static bool is_etag(text value) {
+    if (value.len > LONGEST_ETAG) return false;
+    if (value.len >= 2 && value.at[0] == 'W' && value.at[1] == '/') value = text_from(value, 2);
+    if (value.len < 2 || value.at[0] != '"' || value.at[value.len - 1] != '"') return false;
+    for (size_t i = 1; i + 1 < value.len; i++) {
+        unsigned char c = (unsigned char)value.at[i];
+        if (c <= ' ' || c == '"' || c == 0x7F) return false;
+    }
+    return true;
+}
+
+/// The whole roster: the host works out what has changed.
+static bool decode(const settings *of, text user, const xmpp_roster_types_response_t *response,
+                   xmpp_roster_types_roster_t *roster, fetch_error *error) {
+    if (response->status != 200) {
         error->tag = XMPP_ROSTER_TYPES_FETCH_ERROR_STATUS;
-        error->val.status = answer->status;
+        error->val.status = response->status;
+        return false;
+    }
+    if (response->body.len > MAX_BODY) {
+        error->tag = XMPP_ROSTER_TYPES_FETCH_ERROR_TOO_LARGE;
         return false;
     }
     buffer owner = {0};
     buffer_print(&owner, "%.*s@%.*s", TEXT_ARGS(user), TEXT_ARGS(text_of_string(&of->domain)));
     error->tag = XMPP_ROSTER_TYPES_FETCH_ERROR_MALFORMED;
-    bool right = roster_decode(text_of(&answer->body), text_of(&owner), roster, &error->val.malformed);
+    text body = {(const char *)response->body.ptr, response->body.len};
+    bool right = roster_decode(body, text_of(&owner), roster, &error->val.malformed);
     buffer_free(&owner);
-    if (right && answer->etag.len > 0) {
-        roster_plugin_string_t tag = give(text_of(&answer->etag));
+    // Only the header that `check` names is there; two say nothing.
+    if (right && response->headers.len == 1 && is_etag(text_of_string(&response->headers.ptr[0].value))) {
+        roster_plugin_string_t tag = give(text_of_string(&response->headers.ptr[0].value));
         roster->tag = (xmpp_roster_types_option_tag_t){true, {tag.ptr, tag.len}};
     }
     return right;
 }
 
-static bool ask(text user, text etag, bool *unchanged, xmpp_roster_types_roster_t *roster, fetch_error *error) {
-    settings of;
-    xmpp_roster_types_config_error_t wrong;
-    buffer target = {0};
-    bool right = false;
-    const char *no_target;
-    if (!settings_load(&of, &wrong)) {
-        misconfigured(
-            give_printed("%.*s %.*s", TEXT_ARGS(text_of_string(&wrong.key)), TEXT_ARGS(text_of_string(&wrong.reason))),
-            error);
-        exports_xmpp_roster_hooks_config_error_free(&wrong);
-    } else if ((no_target = settings_target(&of, user, &target))) {
-        misconfigured(give_printed(URL_KEY " has no address for this user: %s", no_target), error);
+bool exports_xmpp_roster_hooks_read_response(roster_plugin_string_t *user, exports_xmpp_roster_hooks_tag_t *maybe_tag,
+                                             exports_xmpp_roster_hooks_borrow_snapshot_t *maybe_known,
+                                             exports_xmpp_roster_hooks_response_t *response,
+                                             roster_plugin_list_u8_t *state, exports_xmpp_roster_hooks_step_t *ret,
+                                             exports_xmpp_roster_hooks_fetch_error_t *err) {
+    bool right = true;
+    if (response->status == 304 && maybe_tag && maybe_tag->len > 0) {
+        ret->tag = XMPP_ROSTER_TYPES_STEP_UNCHANGED;
     } else {
-        response answer;
-        right = client_get(&of, text_of(&target), etag, &answer, error) &&
-                understand(&of, user, etag, &answer, unchanged, roster, error);
-        response_free(&answer);
+        settings of;
+        ret->tag = XMPP_ROSTER_TYPES_STEP_ROSTER;
+        right = load(&of, err) && decode(&of, text_of_string(user), response, &ret->val.roster, err);
+        settings_free(&of);
     }
-    buffer_free(&target);
-    settings_free(&of);
-    return right;
-}
-
-bool exports_xmpp_roster_hooks_fetch(roster_plugin_string_t *user, exports_xmpp_roster_hooks_roster_t *ret,
-                                     exports_xmpp_roster_hooks_fetch_error_t *err) {
-    bool unchanged;
-    bool right = ask(text_of_string(user), (text){0}, &unchanged, ret, err);
+    if (maybe_known) xmpp_roster_store_snapshot_drop_borrow(*maybe_known);
     roster_plugin_string_free(user);
+    if (maybe_tag) exports_xmpp_roster_hooks_tag_free(maybe_tag);
+    exports_xmpp_roster_hooks_response_free(response);
+    roster_plugin_list_u8_free(state);
     return right;
 }
 
@@ -80,44 +128,9 @@ bool exports_xmpp_roster_hooks_changed_users(roster_plugin_list_u8_t *body, rost
     return right;
 }
 
-static void compare(exports_xmpp_roster_hooks_borrow_snapshot_t known, text etag, xmpp_roster_types_roster_t *roster,
-                    exports_xmpp_roster_hooks_refreshed_t *ret) {
-    contact_list before;
-    xmpp_roster_store_list_contact_t held;
-    xmpp_roster_store_method_snapshot_contacts(known, &held);
-    before = (contact_list){held.ptr, held.len};
-    xmpp_roster_types_list_change_t changes = contacts_diff(&before, &roster->contacts);
-    xmpp_roster_store_list_contact_free(&held);
-    text tag = {(const char *)roster->tag.val.ptr, roster->tag.val.len};
-    if (changes.len == 0 && roster->warnings.len == 0 && text_is(etag, tag)) {
-        exports_xmpp_roster_hooks_roster_free(roster);
-        ret->tag = XMPP_ROSTER_TYPES_REFRESHED_UNCHANGED;
-        return;
-    }
-    ret->tag = XMPP_ROSTER_TYPES_REFRESHED_CHANGED;
-    ret->val.changed = (xmpp_roster_types_delta_t){changes, roster->tag, roster->warnings};
-}
-
-bool exports_xmpp_roster_hooks_refresh(roster_plugin_string_t *user, exports_xmpp_roster_hooks_borrow_snapshot_t known,
-                                       exports_xmpp_roster_hooks_refreshed_t *ret,
-                                       exports_xmpp_roster_hooks_fetch_error_t *err) {
-    xmpp_roster_store_tag_t tag = {0};
-    text etag = {0};
-    if (xmpp_roster_store_method_snapshot_tag(known, &tag)) etag = (text){(const char *)tag.ptr, tag.len};
-    xmpp_roster_types_roster_t roster = {0};
-    bool unchanged;
-    bool right = ask(text_of_string(user), etag, &unchanged, &roster, err);
-    if (right && unchanged) ret->tag = XMPP_ROSTER_TYPES_REFRESHED_UNCHANGED;
-    else if (right) compare(known, etag, &roster, ret);
-    if (etag.len > 0) xmpp_roster_store_tag_free(&tag);
-    xmpp_roster_store_snapshot_drop_borrow(known);
-    roster_plugin_string_free(user);
-    return right;
-}
-
 /// As the reference words it. A batch of which every user failed is an error, and so is the one user asked for.
 void exports_xmpp_roster_hooks_summary(exports_xmpp_roster_hooks_outcome_t *outcome,
-                                       exports_xmpp_roster_hooks_answer_t *ret) {
+                                       exports_xmpp_roster_hooks_reply_t *ret) {
     text message = TEXT("roster update complete");
     const xmpp_roster_types_counts_t *counts = &outcome->val.batch;
     static const xmpp_roster_types_counts_t none = {0};

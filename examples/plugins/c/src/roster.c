@@ -237,7 +237,7 @@ bool roster_decode(text body, text owner, xmpp_roster_types_roster_t *into, rost
     buffer_free(&in.jid);
     buffer_free(&in.spare);
     if (!found && !in.doc.fault) return true;
-    exports_xmpp_roster_hooks_roster_free(into);
+    xmpp_roster_types_roster_free(into);
     if (found) *malformed = give_printed("found %s; %s", found, expected);
     else *malformed = give_printed("the body is not JSON: %s, byte %zu; %s", in.doc.fault, in.doc.at, expected);
     return false;

@@ -127,7 +127,7 @@ static bool has_dot_segment(text target) {
     return false;
 }
 
-const char *settings_target(const settings *of, text user, buffer *target) {
+static const char *target_of(const settings *of, text user, buffer *target) {
     if (user.len == 0) return "a username is missing";
     if (of->path.len == 0 || of->path.at[0] != '/') buffer_add(target, "/", 1);
     for (size_t i = 0; i < of->path.len; i++) {
@@ -137,4 +137,13 @@ const char *settings_target(const settings *of, text user, buffer *target) {
         if (next == 's' || next == '%') i++;
     }
     return has_dot_segment(text_of(target)) ? "it would be a dot segment of the path" : NULL;
+}
+
+const char *settings_url_of(const settings *of, text user, buffer *url) {
+    buffer target = {0};
+    const char *none = target_of(of, user, &target);
+    buffer_print(url, "%s://%.*s", of->https ? "https" : "http", TEXT_ARGS(of->authority));
+    buffer_add_text(url, text_of(&target));
+    buffer_free(&target);
+    return none;
 }

@@ -16,5 +16,5 @@ typedef struct {
 bool settings_load(settings *into, xmpp_roster_types_config_error_t *wrong);
 void settings_free(settings *of);
 
-/// The path and query for a user. NULL, or why there is none.
-const char *settings_target(const settings *of, text user, buffer *target);
+/// The URL for a user. NULL, or why there is none.
+const char *settings_url_of(const settings *of, text user, buffer *url);

@@ -3,8 +3,10 @@
 //! - [`routes`]: which request means what
 //! - [`rosters`]: first fetch and refresh, with the plugin's hooks
 //! - [`kept`]: rosters in `wasi:keyvalue`, and whether that is shared between requests
-//! - [`http`]: `wasi:http`, thin
+//! - [`application`]: sends what the plugin wants to ask
+//! - [`http`]: `wasi:http` as a server has it, thin
 
+mod application;
 mod http;
 mod kept;
 mod rosters;

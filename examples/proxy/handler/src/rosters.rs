@@ -1,20 +1,21 @@
-//! First fetch and refresh of one user, with the plugin's hooks.
+//! First fetch and refresh of one user: the plugin says what to ask and what a response means.
 
+use crate::application;
 use crate::bindings::wasi::keyvalue::store::Bucket;
-use crate::bindings::xmpp::roster::hooks::{self, FetchError, Refreshed};
-use crate::bindings::xmpp::roster::types::{Change, Contact, Delta};
+use crate::bindings::xmpp::roster::hooks::{self, FetchError};
+use crate::bindings::xmpp::roster::types::{Change, Contact, Step};
 use crate::bindings::xmpp::roster_proxy::snapshots;
 use crate::kept::{self, Kept, KeptContact};
+
+/// Requests for one roster at most.
+const MOST_REQUESTS: usize = 16;
 
 /// The roster that is kept, or a first fetch. The error is for people.
 pub(crate) fn get(bucket: &Bucket, user: &str) -> Result<Kept, String> {
     if let Some(kept) = kept::get(bucket, user)? {
         return Ok(kept);
     }
-    let roster = hooks::fetch(user).map_err(explain)?;
-    warn(user, &roster.warnings);
-    let contacts = roster.contacts.into_iter().map(KeptContact::from).collect();
-    let kept = Kept { version: 1, tag: roster.tag, contacts };
+    let kept = ask(user, None)?;
     kept::set(bucket, user, &kept)?;
     Ok(kept)
 }
@@ -32,22 +33,59 @@ pub(crate) fn refresh(bucket: &Bucket, user: &str) -> bool {
 
 fn try_refresh(bucket: &Bucket, user: &str) -> Result<(), String> {
     let Some(kept) = kept::get(bucket, user)? else { return Ok(()) };
-    let contacts: Vec<Contact> = kept.contacts.iter().cloned().map(Contact::from).collect();
-    let snapshot = snapshots::make(kept.version, kept.tag.as_deref(), &contacts);
-    match hooks::refresh(user, &snapshot).map_err(explain)? {
-        Refreshed::Unchanged => Ok(()),
-        Refreshed::Changed(delta) => {
-            warn(user, &delta.warnings);
-            kept::set(bucket, user, &apply(kept, delta))
-        }
+    let (version, tag) = (kept.version, kept.tag.clone());
+    let kept = ask(user, Some(kept))?;
+    if kept.version != version || kept.tag != tag {
+        kept::set(bucket, user, &kept)?;
     }
+    Ok(())
 }
 
-fn apply(mut kept: Kept, delta: Delta) -> Kept {
-    if !delta.changes.is_empty() {
+/// What is to be kept now.
+fn ask(user: &str, mut known: Option<Kept>) -> Result<Kept, String> {
+    let needs = hooks::check().map_err(|error| format!("{} {}", error.key, error.reason))?;
+    let tag = known.as_ref().and_then(|kept| kept.tag.clone());
+    let snapshot = known.as_ref().map(|kept| {
+        let contacts: Vec<Contact> = kept.contacts.iter().cloned().map(Contact::from).collect();
+        snapshots::make(kept.version, &contacts)
+    });
+    let mut request = hooks::make_request(user, tag.as_deref()).map_err(explain)?;
+    let mut state = Vec::new();
+    for _ in 0..MOST_REQUESTS {
+        let response = application::ask(&request, &needs.response_headers).map_err(explain)?;
+        let step = hooks::read_response(user, tag.as_deref(), snapshot.as_ref(), &response, &state).map_err(explain)?;
+        match (step, known) {
+            (Step::Next(next), kept) => {
+                (request, state) = (next.request, next.state);
+                known = kept;
+            }
+            (Step::Unchanged, Some(kept)) => return Ok(kept),
+            (Step::Changed(delta), Some(kept)) => {
+                warn(user, &delta.warnings);
+                return Ok(changed(kept, delta.changes, delta.tag));
+            }
+            (Step::Roster(roster), kept) => {
+                warn(user, &roster.warnings);
+                let contacts: Vec<KeptContact> = roster.contacts.into_iter().map(KeptContact::from).collect();
+                let version = match kept {
+                    Some(kept) if kept.contacts == contacts => kept.version,
+                    kept => kept.map_or(0, |kept| kept.version) + 1,
+                };
+                return Ok(Kept { version, tag: roster.tag, contacts });
+            }
+            (Step::Unchanged | Step::Changed(_), None) => {
+                return Err("the plugin compares with a roster that is not kept".into());
+            }
+        }
+    }
+    Err(format!("more than {MOST_REQUESTS} requests"))
+}
+
+fn changed(mut kept: Kept, changes: Vec<Change>, tag: Option<Vec<u8>>) -> Kept {
+    if !changes.is_empty() {
         kept.version += 1;
     }
-    for change in delta.changes {
+    for change in changes {
         match change {
             Change::Remove(jid) => kept.contacts.retain(|contact| contact.jid != jid),
             Change::Put(contact) => {
@@ -59,7 +97,7 @@ fn apply(mut kept: Kept, delta: Delta) -> Kept {
             }
         }
     }
-    kept.tag = delta.tag;
+    kept.tag = tag;
     kept
 }
 

@@ -14,13 +14,12 @@ mod bindings {
 
 use bindings::exports::xmpp::roster::store::{self, GuestSnapshot, PackedContacts};
 use bindings::exports::xmpp::roster_proxy::snapshots::{self, Snapshot};
-use bindings::xmpp::roster::types::{Contact, Subscription, Tag};
+use bindings::xmpp::roster::types::{Contact, Subscription};
 
 struct Component;
 
 struct Roster {
     version: u64,
-    tag: Option<Tag>,
     contacts: Vec<Contact>,
 }
 
@@ -29,18 +28,14 @@ impl store::Guest for Component {
 }
 
 impl snapshots::Guest for Component {
-    fn make(version: u64, tag: Option<Tag>, contacts: Vec<Contact>) -> Snapshot {
-        Snapshot::new(Roster { version, tag, contacts })
+    fn make(version: u64, contacts: Vec<Contact>) -> Snapshot {
+        Snapshot::new(Roster { version, contacts })
     }
 }
 
 impl GuestSnapshot for Roster {
     fn version(&self) -> u64 {
         self.version
-    }
-
-    fn tag(&self) -> Option<Tag> {
-        self.tag.clone()
     }
 
     fn contacts(&self) -> Vec<Contact> {

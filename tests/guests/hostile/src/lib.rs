@@ -194,7 +194,7 @@ mod component {
     }
 
     fn get(user: &str) -> Request {
-        let url = format!("http://{}/contacts/{user}", setting("allowed").unwrap_or_default());
+        let url = setting("http_roster_url").unwrap_or_default().replace("%s", user);
         Request { method: Method::Get, url, headers: Vec::new(), body: Vec::new() }
     }
 
