@@ -4,8 +4,12 @@
 mod component;
 
 /// Package, and the variable that has its path.
-const GUESTS: [(&str, &str); 3] =
-    [("hostile-guest", "HOSTILE_GUEST"), ("next-guest", "NEXT_GUEST"), ("paged-roster", "PAGED_ROSTER")];
+const GUESTS: [(&str, &str); 4] = [
+    ("hostile-guest", "HOSTILE_GUEST"),
+    ("next-guest", "NEXT_GUEST"),
+    ("paged-roster", "PAGED_ROSTER"),
+    ("token-roster", "TOKEN_ROSTER"),
+];
 
 fn main() {
     for watched in ["tests/guests", "guest/examples", "wit", "Cargo.toml", "Cargo.lock", "host/build"] {

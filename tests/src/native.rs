@@ -17,7 +17,7 @@ use http_roster_admin::{summary, users};
 use roster_host::http_client::{Deadlines, HttpClient, SendError};
 use roster_host::model::{Change, Contact, Snapshot, Subscription, Tag, Username};
 use roster_host::plugin::{
-    Answer, BadRequest, CallError, Delta, FetchError, FetchedRoster, Outcome, Refreshed, RosterPlugin,
+    BadRequest, CallError, Delta, FetchError, FetchedRoster, Outcome, Refreshed, Reply, RosterPlugin,
 };
 
 /// The plugin `http-roster-admin` without WebAssembly.
@@ -111,7 +111,7 @@ impl RosterPlugin for NativePlugin {
         })
     }
 
-    async fn summary(&self, outcome: Outcome) -> Result<Answer, CallError> {
+    async fn summary(&self, outcome: Outcome) -> Result<Reply, CallError> {
         let answer = summary::answer(match &outcome {
             Outcome::Batch { updated, errors, invalid } => {
                 summary::Outcome::Batch { updated: *updated, errors: *errors, invalid: *invalid }
@@ -119,7 +119,7 @@ impl RosterPlugin for NativePlugin {
             Outcome::Single(updated) => summary::Outcome::Single(*updated),
             Outcome::Refused(bad) => summary::Outcome::Refused(&bad.message),
         });
-        Ok(Answer { status: answer.status, content_type: answer.content_type.into(), body: answer.body })
+        Ok(Reply { status: answer.status, content_type: answer.content_type.into(), body: answer.body })
     }
 }
 

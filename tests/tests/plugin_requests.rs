@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use roster_tests::host::{TestHost, hostile_config};
+use roster_tests::host::{TestHost, config, hostile_config};
 use roster_tests::web_app::{Reply, WebApp};
 
 async fn host() -> (WebApp, TestHost) {
@@ -68,4 +68,46 @@ async fn an_answer_in_chunks_of_a_byte_is_no_computing_of_the_plugins() {
     app.set("john", Reply::Raw(format!("{head}{chunks}0\r\n\r\n").into_bytes()));
     host.connect("john").await;
     assert_eq!(host.jids("john").await.len(), 10_000);
+}
+
+/// The example `token-roster`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_from_one_endpoint_gets_the_roster_from_another() {
+    let (app, auth) = (WebApp::start().await, WebApp::start().await);
+    let start = async |allowed: bool, requests: u32| {
+        let mut config = config(&app);
+        let host = &mut config.hosts[0];
+        host.plugin = Some(test_guests::TOKEN_ROSTER.into());
+        host.settings.insert("token_url".into(), format!("http://{}/contacts/token", auth.address()));
+        host.settings.insert("roster_url".into(), app.roster_url());
+        host.limits.max_requests_per_call = requests;
+        if allowed {
+            host.client.allow_origins.push(format!("http://{}", auth.address()).parse().unwrap());
+        }
+        TestHost::with(config).await
+    };
+    auth.set("token", Reply::Json("abc.def".into()));
+    app.set("john", Reply::Json(r#"["marie@example.com", "Aaron@Example.com"]"#.into()));
+    let host = start(true, 2).await;
+    host.connect("john").await;
+    assert_eq!(host.jids("john").await, ["marie@example.com", "aaron@example.com"]);
+    assert_eq!(app.seen("john")[0].headers.get("authorization").map(String::as_str), Some("Bearer abc.def"));
+    // The response that gave the roster is known, and the token is asked for all the same.
+    host.refresh(&["john"]).await;
+    assert_eq!((auth.all_seen().len(), app.all_seen().len()), (2, 2));
+    auth.set("token", Reply::Status(403));
+    host.post(r#"["john"]"#).await;
+    assert_eq!((auth.all_seen().len(), app.all_seen().len()), (3, 2));
+    assert_eq!(host.jids("john").await.len(), 2);
+
+    // Both are requests for one roster, and both may go to listed origins only.
+    auth.set("token", Reply::Json("abc.def".into()));
+    for (allowed, requests, says, asked) in
+        [(true, 1, "more than 1 requests", 1), (false, 2, "client.allow_origins", 0)]
+    {
+        let before = auth.all_seen().len();
+        let response = start(allowed, requests).await.try_connect("john").await;
+        assert!(response.status == 502 && response.text().contains(says), "{}", response.text());
+        assert_eq!((auth.all_seen().len() - before, app.all_seen().len()), (asked, 2));
+    }
 }

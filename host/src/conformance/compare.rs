@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::case::{ExpectAnswer, ExpectUsers, Kind};
 use crate::model::{Change, Contact};
-use crate::plugin::{Answer, BadRequest, CallError, FetchError};
+use crate::plugin::{BadRequest, CallError, FetchError, Reply};
 
 /// The result of a step: nothing, or what is not as expected.
 pub(super) type Compared = Result<(), String>;
@@ -82,7 +82,7 @@ pub(super) fn users(found: Result<Vec<String>, BadRequest>, expected: &ExpectUse
     }
 }
 
-pub(super) fn answer(found: &Answer, expected: &ExpectAnswer) -> Compared {
+pub(super) fn answer(found: &Reply, expected: &ExpectAnswer) -> Compared {
     same(&found.status, &expected.status, "the status")?;
     same(&found.content_type, &expected.content_type, "the content type")?;
     let json: Value = serde_json::from_slice(&found.body).map_err(|error| format!("the body is not JSON: {error}"))?;

@@ -24,7 +24,7 @@ use super::places::Places;
 use super::refusal::Refusal;
 use super::{VirtualHosts, auth, paths};
 use crate::config::{HttpConfig, Secret};
-use crate::plugin::Answer;
+use crate::plugin::Reply;
 
 /// What is kept back of `request_timeout` for the plugin's summary and the way back.
 const LARGEST_RESERVE: Duration = Duration::from_secs(1);
@@ -148,7 +148,7 @@ impl RefreshRoute {
     }
 
     /// The answer that `work` comes to in the time that a request may take.
-    async fn answer(&self, times: Times, work: impl Future<Output = Result<Answer, Refusal>>) -> Response {
+    async fn answer(&self, times: Times, work: impl Future<Output = Result<Reply, Refusal>>) -> Response {
         let result = match timeout_at(times.answer, work).await {
             Err(_) => Err(Refusal::Deadline(self.request_timeout)),
             Ok(result) => result.and_then(response),
@@ -164,7 +164,7 @@ impl RefreshRoute {
 }
 
 /// The plugin's answer as HTTP.
-fn response(answer: Answer) -> Result<Response, Refusal> {
+fn response(answer: Reply) -> Result<Response, Refusal> {
     let status = StatusCode::from_u16(answer.status)
         .ok()
         .filter(|status| (200..600).contains(&status.as_u16()))

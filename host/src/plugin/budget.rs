@@ -226,6 +226,16 @@ impl Held {
         true
     }
 
+    /// Sets aside what is missing to `bytes` in all. False: there is no room for it.
+    pub(super) fn set_aside(&mut self, bytes: usize) -> bool {
+        let missing = bytes.saturating_sub(self.bytes);
+        if missing > 0 && !self.account.take(missing) {
+            return false;
+        }
+        self.bytes += missing;
+        true
+    }
+
     /// Gives back what was set aside and not put to use.
     pub(super) fn trim(&mut self) {
         self.account.give_back(self.bytes.saturating_sub(self.used));

@@ -49,16 +49,16 @@ impl WasmPlugin {
         limits: &LimitsConfig,
         call: impl for<'a> FnOnce(&'a mut Store<State>, &'a dyn Hooks) -> BoxFuture<'a, wasmtime::Result<R>> + Send,
     ) -> Result<R, CallError> {
-        self.counted(about, limits, self.on_instance(about, limits, call)).await
+        self.counted(about, limits, |_| self.on_instance(about, limits, call)).await
     }
 
-    /// Gives the work of one call its turn, its deadline, and its place in the metrics. It returns a result and when the plugin
-    /// returned it.
-    pub(super) async fn counted<R>(
+    /// Gives the work of one call its turn, its deadline, which it is told, and its place in the metrics. It returns a result and
+    /// when the plugin returned it.
+    pub(super) async fn counted<R, F: Future<Output = Result<(R, Instant), CallError>>>(
         &self,
         about: About<'_>,
         limits: &LimitsConfig,
-        work: impl Future<Output = Result<(R, Instant), CallError>>,
+        work: impl FnOnce(Instant) -> F,
     ) -> Result<R, CallError> {
         let result = self.in_turn(about, limits, work).await;
         let About { hook, began, .. } = about;
@@ -71,11 +71,11 @@ impl WasmPlugin {
         result.map(|(result, _)| result)
     }
 
-    async fn in_turn<R>(
+    async fn in_turn<R, F: Future<Output = Result<(R, Instant), CallError>>>(
         &self,
         about: About<'_>,
         limits: &LimitsConfig,
-        work: impl Future<Output = Result<(R, Instant), CallError>>,
+        work: impl FnOnce(Instant) -> F,
     ) -> Result<(R, Instant), CallError> {
         let (_slot, began) = match self.slots.try_acquire() {
             Ok(slot) => (slot, about.began),
@@ -88,7 +88,7 @@ impl WasmPlugin {
         // A deadline that the clock cannot reach is none.
         let deadline = began.checked_add(limits.call_timeout).unwrap_or_else(|| began + Duration::from_secs(1 << 30));
         let late = CallError::TimedOut { hook: about.hook, limit: limits.call_timeout };
-        tokio::time::timeout_at(deadline.into(), work).await.unwrap_or(Err(late))
+        tokio::time::timeout_at(deadline.into(), work(deadline)).await.unwrap_or(Err(late))
     }
 
     /// Runs one call on an instance, which is kept afterwards, or retired. Cut off, the call takes its instance with it.
@@ -115,7 +115,7 @@ impl WasmPlugin {
         let result = result.map_err(|error| explain(hook, limits, &error, state))?;
         cut_off.found();
         let ended = instance.idle_since;
-        self.put_back(instance);
+        self.put_back(hook, instance);
         Ok((result, ended))
     }
 
@@ -126,9 +126,15 @@ impl WasmPlugin {
         let patience = limits.queue_timeout.min(limits.call_timeout);
         let deadline = about.began.checked_add(patience).unwrap_or(about.began);
         for _ in 0..ATTEMPTS {
-            let found = self.account.wait(deadline, || match self.pool.take() {
-                Some(warm) => Some(Found::Warm(warm)),
-                None => self.account.try_hold(self.needed.load(Ordering::Relaxed)).map(Found::Room),
+            let needed = || self.needed.by(hook);
+            let found = self.account.wait(deadline, || {
+                let Some(mut warm) = self.pool.take() else { return self.account.try_hold(needed()).map(Found::Room) };
+                // It may have served only calls that need less.
+                if warm.store().data_mut().memory.set_aside(needed()) {
+                    return Some(Found::Warm(warm));
+                }
+                self.pool.put(warm);
+                None
             });
             let held = match found.await {
                 Some(Found::Warm(instance)) => return Ok(instance),
@@ -142,7 +148,7 @@ impl WasmPlugin {
                 }
                 // Now it is known what to wait for.
                 Err(NotMade { no_room: true, wanted, .. }) => {
-                    self.needed.fetch_max(wanted, Ordering::Relaxed);
+                    self.needed.wanted(hook, wanted);
                 }
                 Err(NotMade { error, .. }) => {
                     return Err(CallError::Instance { hook, reason: one_line(&format!("{error:#}")) });
@@ -161,9 +167,9 @@ impl WasmPlugin {
         Instance::new(store, &*self.prepared, self.most_calls(), Arc::clone(&self.share)).await
     }
 
-    fn put_back(&self, mut instance: Instance) {
+    fn put_back(&self, hook: &str, mut instance: Instance) {
         instance.store().data_mut().memory.end_call();
-        self.learn(instance.held());
+        self.needed.learn(hook, instance.held());
         match instance.retire(&self.limits) {
             None => {
                 self.pool.put(instance);
@@ -171,15 +177,6 @@ impl WasmPlugin {
                 self.account.wake();
             }
             Some(why) => self.metrics.instance(why.name()),
-        }
-    }
-
-    /// What the next instance will need: as much as the last one, or nearly as much as those before.
-    fn learn(&self, held: usize) {
-        let before = self.needed.load(Ordering::Relaxed);
-        let needed = held.max(before - before.saturating_sub(held) / 8);
-        if needed != before {
-            self.needed.store(needed, Ordering::Relaxed);
         }
     }
 

@@ -28,7 +28,7 @@ pub trait RosterPlugin: Send + Sync + 'static {
     async fn refresh(&self, user: &Username, known: Arc<Snapshot>) -> Result<Refreshed, CallError>;
 
     /// What to tell the application.
-    async fn summary(&self, outcome: Outcome) -> Result<Answer, CallError>;
+    async fn summary(&self, outcome: Outcome) -> Result<Reply, CallError>;
 }
 
 /// A whole roster as the application has it.
@@ -89,7 +89,7 @@ pub enum Outcome {
 
 /// The answer to the application.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct Reply {
     /// HTTP status, 200 to 599.
     pub status: u16,
     /// `Content-Type`.

@@ -5,14 +5,15 @@
 //! one allowance and one deadline. It stays with the module that began it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::Response;
 
+use super::budget::Held;
 use super::call::About;
 use super::contract::{CallError, Delta, FetchError, FetchedRoster};
-use super::network::Requests;
+use super::network::{Requests, Until};
 use super::request;
 use super::tidy::one_line;
 use super::version::{Header, Needs, Received, Step, Wanted};
@@ -21,8 +22,8 @@ use crate::http_client::{Deadlines, ErrorKind, SendError};
 use crate::model::{Snapshot, Tag, Username};
 
 /// The hooks of an exchange.
-const MAKE_REQUEST: &str = "make-request";
-const READ_RESPONSE: &str = "read-response";
+pub(super) const MAKE_REQUEST: &str = "make-request";
+pub(super) const READ_RESPONSE: &str = "read-response";
 
 /// Whom an exchange is for, and with what.
 pub(super) struct Context<'a> {
@@ -32,6 +33,9 @@ pub(super) struct Context<'a> {
     pub(super) needs: &'a Needs,
     pub(super) requests: &'a Requests,
 }
+
+/// What is left of a call's time when its last response may come: the call itself is not over yet.
+const LAST_MOMENT: Duration = Duration::from_millis(5);
 
 /// What an exchange has found, and the tag for it.
 pub(super) struct Found {
@@ -52,7 +56,9 @@ type Said<T> = Result<(Result<T, FetchError>, Instant), CallError>;
 
 impl WasmPlugin {
     /// One exchange, within a call that has its turn and its deadline.
-    pub(super) async fn exchange(&self, context: &Context<'_>) -> Said<Found> {
+    pub(super) async fn exchange(&self, context: &Context<'_>, deadline: Instant) -> Said<Found> {
+        let until =
+            Until { at: deadline.checked_sub(LAST_MOMENT).unwrap_or(deadline), limit: self.limits.call_timeout };
         let tag = context.known.and_then(|known| known.tag()).filter(|tag| tag.reader == self.reader());
         let validator = tag.and_then(|tag| tag.validator.as_deref()).map(Bytes::copy_from_slice);
 
@@ -63,7 +69,7 @@ impl WasmPlugin {
         let mut follow_up = None;
         loop {
             let hook = if follow_up.is_none() { MAKE_REQUEST } else { READ_RESPONSE };
-            let response = match self.respond(hook, wanted, context).await? {
+            let response = match self.respond(hook, wanted, context, until).await? {
                 Ok(response) => response,
                 Err(error) => return Ok((Err(error), ended)),
             };
@@ -76,7 +82,8 @@ impl WasmPlugin {
             {
                 return Ok((Ok(Found { news: News::Unchanged, tag: tag.clone() }), Instant::now()));
             }
-            let state = follow_up.take().unwrap_or_default();
+            // Counted until the call is over.
+            let (state, _held) = follow_up.take().unzip();
             let received = Received {
                 user: context.user.clone(),
                 tag: validator.clone(),
@@ -84,7 +91,7 @@ impl WasmPlugin {
                 status,
                 headers,
                 body,
-                state,
+                state: state.unwrap_or_default(),
             };
             let step;
             (step, ended) = match self.read_response(context, received).await? {
@@ -94,9 +101,8 @@ impl WasmPlugin {
             let tag = |validator| Tag { reader: self.reader(), digest, validator };
             let found = match (step, context.known) {
                 (Step::Next { request, state }, _) => {
-                    self.check_state(&state)?;
                     wanted = request;
-                    follow_up = Some(state.into());
+                    follow_up = Some(self.keep(state)?);
                     continue;
                 }
                 (Step::Unchanged, Some(_)) => {
@@ -142,28 +148,36 @@ impl WasmPlugin {
         hook: &'static str,
         wanted: Wanted,
         context: &Context<'_>,
+        until: Until,
     ) -> Result<Result<Response<Bytes>, FetchError>, CallError> {
         if !context.requests.take() {
             let most = self.limits.max_requests_per_call;
             return Err(rule(hook, format!("more than {most} requests (limits.max_requests_per_call)")));
         }
         let request = request::of(wanted).map_err(|wrong| rule(hook, wrong.to_string()))?;
-        match context.requests.send(&self.network, request, Deadlines::default()).await {
+        match context.requests.send(&self.network, request, Deadlines::default(), Some(until)).await {
             Ok(response) => {
                 self.stats.fetched(response.body().len());
                 Ok(Ok(response))
             }
             Err(error) if error.kind() == ErrorKind::BadRequest => Err(rule(hook, one_line(&error.to_string()))),
+            Err(error) if error.kind() == ErrorKind::NoMemory => Err(self.no_room(hook)),
             Err(error) => Ok(Err(no_response(&error))),
         }
     }
 
-    fn check_state(&self, state: &[u8]) -> Result<(), CallError> {
+    /// What the plugin is given with the response to its next request, counted as its memory until then.
+    fn keep(&self, state: Vec<u8>) -> Result<(Bytes, Held), CallError> {
         let limit = self.limits.max_state;
-        if state.len() <= limit {
-            return Ok(());
+        if state.len() > limit {
+            return Err(rule(READ_RESPONSE, format!("a state of more than {limit} bytes (limits.max_state)")));
         }
-        Err(rule(READ_RESPONSE, format!("a state of more than {limit} bytes (limits.max_state)")))
+        let held = self.account.try_hold(state.len()).ok_or_else(|| self.no_room(READ_RESPONSE))?;
+        Ok((state.into(), held))
+    }
+
+    fn no_room(&self, hook: &'static str) -> CallError {
+        CallError::NoRoom { hook, limit: self.account.limit() }
     }
 }
 

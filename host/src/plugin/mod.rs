@@ -39,6 +39,7 @@ mod known_roster;
 mod last_exchange;
 mod linker;
 mod metadata;
+mod needed;
 mod network;
 #[cfg(test)]
 mod next;
@@ -61,7 +62,7 @@ pub use builtin::BUILT_IN;
 pub use collector::PluginMemory;
 pub use compile::{COMPILER_COMMAND, CodeFrom, CompileError, CompiledPlugin, CompilerTask, Urgency};
 pub use contract::{
-    Answer, BadRequest, CallError, Delta, FetchError, FetchFailure, FetchedRoster, Outcome, Refreshed, RosterPlugin,
+    BadRequest, CallError, Delta, FetchError, FetchFailure, FetchedRoster, Outcome, Refreshed, Reply, RosterPlugin,
 };
 pub use engine::{EngineSize, PluginEngine};
 pub use error::LoadError;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -40,6 +41,22 @@ impl Network {
     }
 }
 
+/// When an exchange has to be over.
+#[derive(Clone, Copy)]
+pub(super) struct Until {
+    pub(super) at: Instant,
+    /// The time that it has.
+    pub(super) limit: Duration,
+}
+
+impl Until {
+    /// The application was still being asked then: that is not the plugin's fault.
+    fn passed(self, uri: &Uri) -> SendError {
+        let detail = format!("no response came within {:?} (limits.call_timeout)", self.limit);
+        SendError::new(ErrorKind::TotalTimeout, shown(uri), detail)
+    }
+}
+
 /// The requests of one exchange, whoever sends them: the host, or a plugin by itself through `wasi:http`.
 #[derive(Clone)]
 pub(super) struct Requests(Arc<Shared>);
@@ -71,17 +88,24 @@ impl Requests {
         left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
     }
 
-    /// Sends one that has been [taken](Self::take).
+    /// Sends one that has been [taken](Self::take). `until`: the deadline of the whole exchange, if it is the host that waits.
     pub(super) async fn send(
         &self,
         network: &Network,
         request: Request<Bytes>,
         deadlines: Deadlines,
+        until: Option<Until>,
     ) -> Result<Response<Bytes>, SendError> {
         let Shared { recording, last, .. } = &*self.0;
         let uri = request.uri().clone();
         let recorded = recording.as_ref().map(|recording| (recording.asked(&request), recording));
-        let sent = network.send(request, deadlines).await;
+        let sending = network.send(request, deadlines);
+        let sent = match until {
+            None => sending.await,
+            Some(until) => {
+                tokio::time::timeout_at(until.at.into(), sending).await.unwrap_or_else(|_| Err(until.passed(&uri)))
+            }
+        };
         if let Some((asked, recording)) = recorded {
             recording.answered(asked, &sent);
         }

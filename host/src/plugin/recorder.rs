@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::contract::{Answer, BadRequest, FetchError, FetchedRoster, Outcome, Refreshed};
+use super::contract::{BadRequest, FetchError, FetchedRoster, Outcome, Refreshed, Reply};
 use super::recording::{Exchange, Recording};
 use crate::model::{Change, Contact, Snapshot, Username};
 
@@ -39,7 +39,7 @@ pub(crate) enum Call {
     Fetch { user: Username, said: Result<FetchedRoster, FetchError> },
     ChangedUsers { body: Bytes, said: Result<Vec<String>, BadRequest> },
     Refresh { user: Username, known: Arc<Snapshot>, said: Result<Refreshed, FetchError> },
-    Summary { outcome: Outcome, said: Answer },
+    Summary { outcome: Outcome, said: Reply },
 }
 
 /// A call and its exchanges with the application, in order.
@@ -189,7 +189,7 @@ mod tests {
 
     fn record(recorder: &Recorder, hook: Hook, size: usize, status: u16) -> bool {
         let Some(recording) = recorder.begin(hook, Instant::now()) else { return false };
-        let said = Answer { status, content_type: String::new(), body: Vec::new() };
+        let said = Reply { status, content_type: String::new(), body: Vec::new() };
         recorder.keep(&recording, size, || Call::Summary { outcome: Outcome::Single(true), said });
         true
     }

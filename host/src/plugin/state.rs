@@ -159,6 +159,11 @@ pub(super) enum Refused {
 }
 
 impl MemoryLimit {
+    /// Sets aside what a call will need in all. False: there is no room for it.
+    pub(super) fn set_aside(&mut self, bytes: usize) -> bool {
+        self.held.set_aside(bytes)
+    }
+
     /// What was set aside for the call and not needed is for others.
     pub(super) fn end_call(&mut self) {
         self.held.trim();

@@ -13,7 +13,7 @@ use wasmtime::component::types::{self, ComponentFunc};
 use wasmtime::component::{InstancePre, Linker};
 use wasmtime::{Error, Result, Store};
 
-use super::contract::{Answer, BadRequest, Delta, FetchError, FetchedRoster, Outcome};
+use super::contract::{BadRequest, Delta, FetchError, FetchedRoster, Outcome, Reply};
 use super::state::State;
 use super::v0_1;
 use crate::model::{Snapshot, Username};
@@ -170,7 +170,7 @@ pub(super) trait Hooks: Send + Sync {
         body: Bytes,
     ) -> BoxFuture<'a, Result<std::result::Result<Vec<String>, BadRequest>>>;
 
-    fn summary<'a>(&'a self, store: &'a mut Store<State>, outcome: Outcome) -> BoxFuture<'a, Result<Answer>>;
+    fn summary<'a>(&'a self, store: &'a mut Store<State>, outcome: Outcome) -> BoxFuture<'a, Result<Reply>>;
 }
 
 /// A request that the plugin wants to be sent, unchecked.

@@ -78,7 +78,7 @@ impl WasiHttpHooks for Outgoing {
             let _turn = turns.acquire().await;
             let (head, body) = request.into_parts();
             let request = Request::from_parts(head, collect(body).await?);
-            let response = requests.send(&network, request, deadlines).await.map_err(|error| code(&error))?;
+            let response = requests.send(&network, request, deadlines, None).await.map_err(|error| code(&error))?;
             let response = response.map(|body| Full::new(body).map_err(Error::from).boxed_unsync());
             Ok((response, Box::new(async { Ok(()) }) as Processing))
         })

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::hash::RandomState;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,14 +11,15 @@ use bytes::Bytes;
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::admit::Owner;
-use super::budget::{Account, AccountOf, INSTANCE};
+use super::budget::{Account, AccountOf};
 use super::call::About;
 use super::compile::{Code, CompiledPlugin, Urgency};
 use super::contract::{
-    Answer, BadRequest, CallError, Delta, FetchError, FetchedRoster, Outcome, Refreshed, RosterPlugin,
+    BadRequest, CallError, Delta, FetchError, FetchedRoster, Outcome, Refreshed, Reply, RosterPlugin,
 };
 use super::engine::EXTRA_INSTANCES;
 use super::exchange::{self, Found, News};
+use super::needed::Needed;
 use super::network::{Network, Requests};
 use super::pool::Pool;
 use super::processor::Share;
@@ -68,7 +69,7 @@ pub struct WasmPlugin {
     /// What the instances of this virtual host may hold.
     pub(super) account: Arc<Account>,
     /// What an instance holds after a call, as far as is known: so much is set aside for a new one.
-    pub(super) needed: AtomicUsize,
+    pub(super) needed: Arc<Needed>,
     /// What its calls compute.
     pub(super) share: Arc<Share>,
     pub(super) domain: Arc<str>,
@@ -123,7 +124,7 @@ impl WasmPlugin {
             imports: compiled.imports().to_vec(),
             prepared: fitted.prepared,
             pool: new_pool(capacity, &account),
-            needed: AtomicUsize::new(INSTANCE),
+            needed: Arc::default(),
             network: Network::Live(client.with_memory(Arc::new(AccountOf(Arc::clone(&account))))),
             account,
             share: engine.share(&domain),
@@ -168,7 +169,7 @@ impl WasmPlugin {
             pool: new_pool(1, &self.account),
             account: Arc::clone(&self.account),
             share: Arc::clone(&self.share),
-            needed: AtomicUsize::new(self.needed.load(Ordering::Relaxed)),
+            needed: Arc::clone(&self.needed),
             domain: Arc::clone(&self.domain),
             settings: self.settings.clone(),
             limits: self.limits.clone(),
@@ -319,7 +320,7 @@ impl WasmPlugin {
             Err(error) => return Ok(Err(error)),
         };
         let context = exchange::Context { about, user, known, needs, requests };
-        let found = self.counted(about, &self.limits, self.exchange(&context)).await?;
+        let found = self.counted(about, &self.limits, |deadline| self.exchange(&context, deadline)).await?;
         let found = found.map(|found| Found { tag: tidy::tag(found.tag), ..found });
         Ok(found.map_err(tidy::fetch_error))
     }
@@ -397,7 +398,7 @@ impl RosterPlugin for WasmPlugin {
         refreshed.map_err(|error| requests.explain(error).into())
     }
 
-    async fn summary(&self, outcome: Outcome) -> Result<Answer, CallError> {
+    async fn summary(&self, outcome: Outcome) -> Result<Reply, CallError> {
         let about = About::now("summary", "");
         let (told, recording) = (outcome.clone(), self.recorder.begin(Hook::Summary, about.began));
         let answer = self.call(about, |store, hooks| hooks.summary(store, told)).await?;

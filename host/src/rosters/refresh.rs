@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use super::single_flight::Wanted;
 use super::{RequestError, RosterError, Rosters, Update};
 use crate::model::Username;
-use crate::plugin::{Answer, BadRequest, CallError, Outcome};
+use crate::plugin::{BadRequest, CallError, Outcome, Reply};
 
 /// Users looked at between two chances for other tasks to run: a request may name 100,000.
 const YIELD_EVERY: usize = 2048;
@@ -23,7 +23,7 @@ const MOST_NAMED: usize = 10;
 impl Rosters {
     /// Serves a refresh request with a body; see `hooks` in the WIT for the three steps. Users whose update has not ended
     /// by `deadline` count as errors (their updates go on).
-    pub async fn refresh_request(self: &Arc<Self>, body: Bytes, deadline: Instant) -> Result<Answer, RequestError> {
+    pub async fn refresh_request(self: &Arc<Self>, body: Bytes, deadline: Instant) -> Result<Reply, RequestError> {
         let (bytes, limit) = (body.len(), self.max_users_per_request);
         let users = self.plugin.changed_users(body).await;
         let names = match users.map_err(|error| RequestError::of_body(bytes, error, limit))? {
@@ -47,7 +47,7 @@ impl Rosters {
     }
 
     /// Serves a refresh request for one user.
-    pub async fn refresh_request_for(self: &Arc<Self>, user: &str, deadline: Instant) -> Result<Answer, CallError> {
+    pub async fn refresh_request_for(self: &Arc<Self>, user: &str, deadline: Instant) -> Result<Reply, CallError> {
         let outcome = match Username::new(user) {
             Ok(user) => Outcome::Single(self.refresh_all(&[user], deadline).await.is_empty()),
             Err(error) => {

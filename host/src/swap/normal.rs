@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::model::{Change, Contact, Contacts, Snapshot};
-use crate::plugin::{Answer, BadRequest, CallError, FetchError, FetchedRoster, Refreshed};
+use crate::plugin::{BadRequest, CallError, FetchError, FetchedRoster, Refreshed, Reply};
 
 /// See the module.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(super) enum Normal {
     Users(Vec<String>),
     /// The refresh request makes no sense.
     BadRequest,
-    Answer {
+    Reply {
         status: u16,
         content_type: String,
         body: Body,
@@ -74,12 +74,12 @@ impl Normal {
     }
 
     /// What `summary` said.
-    pub(super) fn answer(said: &Answer) -> Self {
+    pub(super) fn answer(said: &Reply) -> Self {
         if !(200..600).contains(&said.status) {
             return Self::Impossible(format!("status {} is no answer", said.status));
         }
         let body = serde_json::from_slice(&said.body).map_or_else(|_| Body::Other(said.body.clone()), Body::Json);
-        Self::Answer { status: said.status, content_type: said.content_type.clone(), body }
+        Self::Reply { status: said.status, content_type: said.content_type.clone(), body }
     }
 
     fn error(error: &FetchError) -> Self {
@@ -106,7 +106,7 @@ impl Normal {
             Self::Changes(changes) => format!("{} changes", changes.len()),
             Self::Users(users) => format!("{} users", users.len()),
             Self::BadRequest => "a bad request".to_owned(),
-            Self::Answer { status, content_type, .. } => {
+            Self::Reply { status, content_type, .. } => {
                 format!("an answer of status {status} and type {content_type}")
             }
             Self::Error(kind) => format!("the error {kind}"),
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn answers_in_json_are_compared_as_json() {
         let answer = |body: &str| {
-            Normal::answer(&Answer { status: 200, content_type: "application/json".into(), body: body.into() })
+            Normal::answer(&Reply { status: 200, content_type: "application/json".into(), body: body.into() })
         };
         assert_eq!(answer(r#"{"a":1,"b":2}"#), answer(r#"{ "b": 2, "a": 1 }"#));
         assert_ne!(answer(r#"{"a":1}"#), answer(r#"{"a":2}"#));

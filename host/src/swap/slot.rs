@@ -12,7 +12,7 @@ use tracing::warn;
 use super::probation::{Probation, Verdict, is_doubtful};
 use crate::config::SwapConfig;
 use crate::model::{Contacts, Snapshot, Username};
-use crate::plugin::{Answer, BadRequest, CallError, FetchedRoster, Outcome, Refreshed, RosterPlugin, WasmPlugin};
+use crate::plugin::{BadRequest, CallError, FetchedRoster, Outcome, Refreshed, Reply, RosterPlugin, WasmPlugin};
 
 /// Modules that have failed and were not noted yet; more are only logged.
 const FAILED: usize = 8;
@@ -173,7 +173,7 @@ impl RosterPlugin for PluginSlot {
         self.watched(&active, probation, call, possible).await
     }
 
-    async fn summary(&self, outcome: Outcome) -> Result<Answer, CallError> {
+    async fn summary(&self, outcome: Outcome) -> Result<Reply, CallError> {
         let active = self.active.load_full();
         let Some(probation) = &active.probation else { return active.plugin.summary(outcome).await };
         let call = |plugin: Arc<WasmPlugin>| {

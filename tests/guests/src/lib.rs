@@ -9,3 +9,5 @@ pub const HOSTILE: &str = env!("HOSTILE_GUEST");
 pub const NEXT: &str = env!("NEXT_GUEST");
 /// The example with another protocol: `guest/examples/paged-roster`.
 pub const PAGED_ROSTER: &str = env!("PAGED_ROSTER");
+/// The example that sends a request of its own: `guest/examples/token-roster`.
+pub const TOKEN_ROSTER: &str = env!("TOKEN_ROSTER");

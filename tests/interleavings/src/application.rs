@@ -81,7 +81,7 @@ impl RosterPlugin for Application {
             return Ok(match thread_rng().gen_range(0..3) {
                 0 => Refreshed::Changed(Delta {
                     changes: Vec::new(),
-                    tag: Some(Box::from(*b"tag")),
+                    tag: Some(b"tag".to_vec().into()),
                     warnings: Vec::new(),
                 }),
                 1 => Refreshed::Changed(Delta { changes: vec![Change::Put(contact)], tag: None, warnings: Vec::new() }),

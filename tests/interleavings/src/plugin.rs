@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use crate::model::{Contact, Snapshot, Subscription, Username};
 
-pub use contract::{Answer, BadRequest, CallError, Delta, FetchError, FetchedRoster, Outcome, Refreshed, RosterPlugin};
+pub use contract::{BadRequest, CallError, Delta, FetchError, FetchedRoster, Outcome, Refreshed, Reply, RosterPlugin};
 
 /// A module: its rosters say which it is.
 pub struct WasmPlugin {
@@ -110,8 +110,8 @@ impl RosterPlugin for WasmPlugin {
         self.call("refresh", |_| Refreshed::Unchanged).await
     }
 
-    async fn summary(&self, _outcome: Outcome) -> Result<Answer, CallError> {
-        let answer = |name: &str| Answer { status: 200, content_type: name.to_owned(), body: Vec::new() };
+    async fn summary(&self, _outcome: Outcome) -> Result<Reply, CallError> {
+        let answer = |name: &str| Reply { status: 200, content_type: name.to_owned(), body: Vec::new() };
         self.call("summary", answer).await
     }
 }

@@ -10,9 +10,7 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 
 use crate::model::{Change, Contact, Snapshot, Subscription, Username};
-use crate::plugin::{
-    Answer, BadRequest, CallError, Delta, FetchError, FetchedRoster, Outcome, Refreshed, RosterPlugin,
-};
+use crate::plugin::{BadRequest, CallError, Delta, FetchError, FetchedRoster, Outcome, Refreshed, Reply, RosterPlugin};
 
 /// Users by name: `failing` never has a roster, `hanging` and `hanging2` wait for [`Scripted::release`] when they are
 /// refreshed, everybody else has one contact whose name changes with every refresh. A body `!trap`, `!timeout`, `!cpu`,
@@ -21,7 +19,7 @@ pub(super) struct Scripted {
     /// Users that were fetched or refreshed, in order.
     pub(super) asked: Mutex<Vec<String>>,
     /// What the summary is, if not what it should be.
-    pub(super) answer: Mutex<Option<Answer>>,
+    pub(super) answer: Mutex<Option<Reply>>,
     hanging: Semaphore,
 }
 
@@ -93,7 +91,7 @@ impl RosterPlugin for Scripted {
         Ok(Refreshed::Changed(Delta { changes: vec![Change::Put(contact(turn))], tag: None, warnings: Vec::new() }))
     }
 
-    async fn summary(&self, outcome: Outcome) -> Result<Answer, CallError> {
+    async fn summary(&self, outcome: Outcome) -> Result<Reply, CallError> {
         if let Some(answer) = self.answer.lock().clone() {
             return Ok(answer);
         }
@@ -107,6 +105,6 @@ impl RosterPlugin for Scripted {
                 (400, json!({ "status": "error", "message": message, "updated": 0, "errors": 0 }))
             }
         };
-        Ok(Answer { status, content_type: "application/json".into(), body: body.to_string().into_bytes() })
+        Ok(Reply { status, content_type: "application/json".into(), body: body.to_string().into_bytes() })
     }
 }

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 use super::Host;
 use super::client::{Client, call, get, post};
-use crate::plugin::Answer;
+use crate::plugin::Reply;
 
 const ROUTE: &str = "/roster_admin/refresh";
 
@@ -178,7 +178,7 @@ async fn a_plugin_that_fails_is_reported_in_json() {
         reply.refuses(status, "");
         assert_eq!(reply.header("retry-after"), retry, "{body}");
     }
-    let answer = |status, content_type: &str| Answer { status, content_type: content_type.into(), body: vec![] };
+    let answer = |status, content_type: &str| Reply { status, content_type: content_type.into(), body: vec![] };
     for (impossible, hint) in [
         (answer(0, "text/plain"), "status 0"),
         (answer(101, "text/plain"), "status 101"),
@@ -197,7 +197,7 @@ async fn a_plugin_that_fails_is_reported_in_json() {
         *host.plugin.answer.lock() = Some(impossible);
         post(host.http(), "[]").await.refuses(500, hint);
     }
-    *host.plugin.answer.lock() = Some(Answer { status: 299, content_type: "text/x".into(), body: b"hi".to_vec() });
+    *host.plugin.answer.lock() = Some(Reply { status: 299, content_type: "text/x".into(), body: b"hi".to_vec() });
     let reply = post(host.http(), "[]").await;
     assert_eq!((reply.status, reply.header("content-type"), &*reply.body), (299, Some("text/x"), "hi"));
 }
@@ -206,7 +206,7 @@ async fn a_plugin_that_fails_is_reported_in_json() {
 async fn an_answer_that_may_have_no_body_has_none_nor_the_length_of_one() {
     let host = Host::start().await;
     for (status, body, typed) in [(204, "", false), (204, "hi", false), (304, "", true), (304, "hi", true)] {
-        *host.plugin.answer.lock() = Some(Answer { status, content_type: "text/x".into(), body: body.into() });
+        *host.plugin.answer.lock() = Some(Reply { status, content_type: "text/x".into(), body: body.into() });
         let mut client = Client::open(host.http()).await;
         client.send(super::client::request("POST", ROUTE, &[("Connection", "close")], "[]")).await;
         let said = client.closed().await.to_lowercase();

@@ -16,7 +16,7 @@ use wasmtime::component::{InstancePre, Linker, Resource};
 use wasmtime::{Result, Store};
 
 use self::bindings::xmpp::roster::types as wit;
-use super::contract::{Answer, BadRequest, Delta, FetchError, FetchedRoster, Outcome};
+use super::contract::{BadRequest, Delta, FetchError, FetchedRoster, Outcome, Reply};
 use super::known_roster::{self, KnownRoster};
 use super::state::State;
 use super::version::{Checked, Hooks, Needs, Prepared, Received, Step, Version, Wanted};
@@ -121,7 +121,7 @@ impl Hooks for bindings::RosterPlugin {
         .boxed()
     }
 
-    fn summary<'a>(&'a self, store: &'a mut Store<State>, outcome: Outcome) -> BoxFuture<'a, Result<Answer>> {
+    fn summary<'a>(&'a self, store: &'a mut Store<State>, outcome: Outcome) -> BoxFuture<'a, Result<Reply>> {
         async move {
             let (status, updated, errors) = match outcome {
                 Outcome::Batch { updated, errors, .. } => (200, updated, errors),
@@ -129,7 +129,7 @@ impl Hooks for bindings::RosterPlugin {
                 Outcome::Refused(_) => (400, 0, 0),
             };
             let text = self.xmpp_roster_hooks().call_summary(store, updated, errors).await?;
-            Ok(Answer { status, content_type: "text/plain".to_owned(), body: text.into_bytes() })
+            Ok(Reply { status, content_type: "text/plain".to_owned(), body: text.into_bytes() })
         }
         .boxed()
     }

@@ -2,7 +2,7 @@
 
 use super::bindings::xmpp::roster::types as wit;
 use crate::model::{Change, Contact, ContactRef, Subscription};
-use crate::plugin::contract::{Answer, BadRequest, Delta, FetchError, FetchedRoster, Outcome};
+use crate::plugin::contract::{BadRequest, Delta, FetchError, FetchedRoster, Outcome, Reply};
 use crate::plugin::version::{Step, Wanted};
 
 pub(super) fn contact(contact: ContactRef<'_>) -> wit::Contact {
@@ -92,6 +92,6 @@ pub(super) fn outcome(outcome: Outcome) -> wit::Outcome {
     }
 }
 
-pub(super) fn answer(answer: wit::Reply) -> Answer {
-    Answer { status: answer.status, content_type: answer.content_type, body: answer.body }
+pub(super) fn reply(reply: wit::Reply) -> Reply {
+    Reply { status: reply.status, content_type: reply.content_type, body: reply.body }
 }

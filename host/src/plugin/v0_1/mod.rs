@@ -14,7 +14,7 @@ use wasmtime::component::{InstancePre, Linker};
 use wasmtime::{Result, Store};
 
 use self::bindings::xmpp::roster::types as wit;
-use super::contract::{Answer, BadRequest, FetchError, Outcome};
+use super::contract::{BadRequest, FetchError, Outcome, Reply};
 use super::known_roster;
 use super::state::State;
 use super::version::{Checked, Hooks, Needs, Prepared, Received, SettingFault, Step, Version, Wanted};
@@ -149,10 +149,10 @@ impl Hooks for Loaded {
         .boxed()
     }
 
-    fn summary<'a>(&'a self, store: &'a mut Store<State>, outcome: Outcome) -> BoxFuture<'a, Result<Answer>> {
+    fn summary<'a>(&'a self, store: &'a mut Store<State>, outcome: Outcome) -> BoxFuture<'a, Result<Reply>> {
         async move {
-            let answer = self.xmpp_roster_hooks().call_summary(store, &convert::outcome(outcome)).await?;
-            Ok(convert::answer(answer))
+            let reply = self.xmpp_roster_hooks().call_summary(store, &convert::outcome(outcome)).await?;
+            Ok(convert::reply(reply))
         }
         .boxed()
     }
