@@ -83,7 +83,7 @@ impl WasmPlugin {
                 return Ok((Ok(Found { news: News::Unchanged, tag: tag.clone() }), Instant::now()));
             }
             // Counted until the call is over.
-            let (state, _held) = follow_up.take().unzip();
+            let (state, _held): (Option<Bytes>, Option<Held>) = follow_up.take().unzip();
             let received = Received {
                 user: context.user.clone(),
                 tag: validator.clone(),
@@ -93,11 +93,14 @@ impl WasmPlugin {
                 body,
                 state: state.unwrap_or_default(),
             };
+            let left = context.requests.left();
             let step;
             (step, ended) = match self.read_response(context, received).await? {
                 (Ok(step), ended) => (step, ended),
                 (Err(error), ended) => return Ok((Err(error), ended)),
             };
+            // What it has asked by itself is not in the digest.
+            let digest = digest.filter(|_| context.requests.left() == left);
             let tag = |validator| Tag { reader: self.reader(), digest, validator };
             let found = match (step, context.known) {
                 (Step::Next { request, state }, _) => {

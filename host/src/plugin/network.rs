@@ -88,6 +88,11 @@ impl Requests {
         left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
     }
 
+    /// How many are left.
+    pub(super) fn left(&self) -> u32 {
+        self.0.left.load(Ordering::Relaxed)
+    }
+
     /// Sends one that has been [taken](Self::take). `until`: the deadline of the whole exchange, if it is the host that waits.
     pub(super) async fn send(
         &self,

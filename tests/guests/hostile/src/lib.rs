@@ -78,6 +78,9 @@ mod component {
             response: Response,
             state: Vec<u8>,
         ) -> Result<Step, FetchError> {
+            if user.starts_with("asking") {
+                misbehave("ask")?;
+            }
             match user.as_str() {
                 "endless" => return Ok(Step::Next(FollowUp { request: get(&user), state: Vec::new() })),
                 "bloated" => return Ok(Step::Next(FollowUp { request: get(&user), state: vec![0; 2 << 20] })),
@@ -180,7 +183,9 @@ mod component {
                 let gone = known.contacts().into_iter().map(|contact| Change::Remove(contact.jid));
                 changed(gone.chain(odd_spellings().into_iter().map(Change::Put)).collect())
             }
-            "grower" => changed(vec![Change::Put(contact(&format!("v{}@localhost", known.version())))]),
+            "grower" | "asking-grower" => {
+                changed(vec![Change::Put(contact(&format!("v{}@localhost", known.version())))])
+            }
             _ => Ok(Step::Unchanged),
         }
     }
