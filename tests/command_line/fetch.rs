@@ -141,7 +141,10 @@ fn credentials_that_are_sent_to_nobody_are_not_promised() {
 
 #[test]
 fn what_a_host_mends_or_leaves_out_is_told_by_run_and_fetch_too() {
-    let setup = Setup::with("[[host]]\ndomain = 'example.com'\nplugin = 'hostile.wasm'\nclient.allow_origins = []\n");
+    let app = WebApp::start();
+    let url = app.roster_url();
+    let settings = format!("settings = {{ http_roster_url = '{url}' }}");
+    let setup = Setup::with(&format!("[[host]]\ndomain = 'example.com'\nplugin = 'hostile.wasm'\n{settings}\n"));
     fs::copy(test_guests::HOSTILE, setup.path("hostile.wasm")).unwrap();
     for (user, says) in [
         ("twins", "warning: contact \"twin@localhost\" is there twice; the first counts\n"),
@@ -150,7 +153,7 @@ fn what_a_host_mends_or_leaves_out_is_told_by_run_and_fetch_too() {
     ] {
         let told = [
             fetch(&setup, user, &[]),
-            run(["plugin", "run", test_guests::HOSTILE, "--user", user]),
+            run(["plugin", "run", test_guests::HOSTILE, "--user", user, "--url", &url]),
             run(["plugin", "run", test_guests::HOSTILE, "--user", user, "--config", setup.config().to_str().unwrap()]),
         ]
         .map(|ended| {

@@ -6,9 +6,9 @@ use super::client::{connect, refresh, request};
 use super::setup::{Setup, one_host};
 use super::web_app::WebApp;
 
-fn with_plugin(plugin: &str, top: &str) -> Setup {
+fn with_plugin(app: &WebApp, plugin: &str, top: &str) -> Setup {
     let plugin = format!("plugin = '{plugin}'\n[host.settings]");
-    Setup::with(&format!("{top}\n{}", one_host("http://127.0.0.1:9/%s").replace("[host.settings]", &plugin)))
+    Setup::with(&format!("{top}\n{}", one_host(&app.roster_url()).replace("[host.settings]", &plugin)))
 }
 
 /// The lines of a JSON log.
@@ -44,7 +44,8 @@ fn as_json_every_line_is_an_object() {
 
 #[test]
 fn the_lines_of_a_plugin_say_whose_call_wrote_them() {
-    let setup = with_plugin(test_guests::HOSTILE, "");
+    let app = WebApp::start();
+    let setup = with_plugin(&app, test_guests::HOSTILE, "");
     let host = setup.start(&["--log-json"]);
     connect(host.listening().admin.unwrap(), "chatter");
     let ended = host.stop();
@@ -54,7 +55,7 @@ fn the_lines_of_a_plugin_say_whose_call_wrote_them() {
     for (n, line) in guest.iter().enumerate().take(10) {
         assert_eq!(
             (&line["message"], &line["domain"], &line["hook"], &line["user"]),
-            (&json!(format!("line {n}")), &json!("example.com"), &json!("fetch"), &json!("chatter"))
+            (&json!(format!("line {n}")), &json!("example.com"), &json!("read-response"), &json!("chatter"))
         );
     }
     assert!(ended.stderr.contains("max_log_per_call"), "what is lost is told: {}", ended.stderr);
@@ -62,7 +63,8 @@ fn the_lines_of_a_plugin_say_whose_call_wrote_them() {
 
 #[test]
 fn as_text_a_plugin_that_fails_is_one_line_that_names_hook_and_user() {
-    let setup = with_plugin(test_guests::HOSTILE, "log.filter = 'info,roster_host::guest=off'");
+    let app = WebApp::start();
+    let setup = with_plugin(&app, test_guests::HOSTILE, "log.filter = 'info,roster_host::guest=off'");
     let host = setup.start(&[]);
     let listening = host.listening();
     let response = request(listening.admin.unwrap(), "PUT", "/sessions/trap", &[], "");
@@ -70,6 +72,6 @@ fn as_text_a_plugin_that_fails_is_one_line_that_names_hook_and_user() {
     let ended = host.stop();
     let lines: Vec<&str> = ended.stderr.lines().filter(|line| line.contains(" WARN ")).collect();
     assert_eq!(lines.len(), 1, "{}", ended.stderr);
-    assert!(["trap", "fetch", "example.com"].iter().all(|part| lines[0].contains(part)), "{}", lines[0]);
+    assert!(["trap", "read-response", "example.com"].iter().all(|part| lines[0].contains(part)), "{}", lines[0]);
     assert!(ended.stderr.lines().all(|line| line.contains(" WARN ") || line.contains(" INFO ")), "{}", ended.stderr);
 }

@@ -175,7 +175,9 @@ fn what_a_plugin_spells_wrong_is_said_as_the_host_takes_it() {
     let roster = tempfile::tempdir().unwrap();
     let known = roster.path().join("roster.json");
     fs::write(&known, r#"{"contacts": [{"jid": "friend@localhost"}]}"#).unwrap();
-    let domain = ["--user", "speller", "--domain", "localhost"];
+    let app = WebApp::start();
+    let url = app.roster_url();
+    let domain = ["--user", "speller", "--domain", "localhost", "--url", &url];
     for more in [&[][..], &["--roster", known.to_str().unwrap()]] {
         let ended = plugin("run", Path::new(test_guests::HOSTILE), &[&domain, more].concat());
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);

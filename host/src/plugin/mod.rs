@@ -1,6 +1,6 @@
 //! Runs plugins: one wasmtime engine, and for every virtual host a component with warm instances and limits.
 //!
-//! The way of a call: [`WasmPlugin`] (the hooks as [`RosterPlugin`]) gives it its turn and its deadline ([`call`]), takes an
+//! The way of a call: [`WasmPlugin`] (the hooks as [`RosterPlugin`], see [`said`]) gives it its turn and its deadline ([`call`]), takes an
 //! [`instance`] from the [`pool`], sets the call's limits in its [`state`], calls the export, and puts the instance back or
 //! retires it. What the component can reach while it runs is listed in [`linker`]: its settings, one roster
 //! ([`known_roster`]), clocks, random numbers, and standard error, which goes to the log ([`guest_log`]); and, for plugins
@@ -12,8 +12,8 @@
 //! What all instances hold together is bounded by the [`budget`], and how many compute at once by the [`processor`].
 //!
 //! Several versions of the WIT are served side by side: [`version`] says what a version is, [`v0_1`] is one. What a plugin
-//! returns is bounded in [`tidy`], whatever its version. The latest real calls are kept in [`recorder`] with what the
-//! application answered ([`recording`]), to be made again in a module that is to take over.
+//! returns is bounded in [`tidy`], whatever its version. The latest real calls are kept in [`recorder`] ([`recorded`] is
+//! what does it) with what the application answered ([`recording`]), to be made again in a module that is to take over.
 
 mod admit;
 mod budget;
@@ -46,9 +46,11 @@ mod next;
 mod pool;
 pub(crate) mod private_file;
 mod processor;
+mod recorded;
 mod recorder;
 mod recording;
 mod request;
+mod said;
 mod signature;
 mod source;
 mod state;

@@ -6,32 +6,26 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use bytes::Bytes;
 use tokio::sync::{OnceCell, Semaphore};
 
-use super::admit::Owner;
 use super::budget::{Account, AccountOf};
 use super::call::About;
 use super::compile::{Code, CompiledPlugin, Urgency};
-use super::contract::{
-    BadRequest, CallError, Delta, FetchError, FetchedRoster, Outcome, Refreshed, Reply, RosterPlugin,
-};
+use super::contract::{CallError, FetchError};
 use super::engine::EXTRA_INSTANCES;
-use super::exchange::{self, Found, News};
 use super::needed::Needed;
-use super::network::{Network, Requests};
+use super::network::Network;
 use super::pool::Pool;
 use super::processor::Share;
-use super::recorder::{self, Call, Hook, RecordedCall, Recorder};
+use super::recorder::{RecordedCall, Recorder};
 use super::source::{Digest, PluginBytes};
-use super::tidy::{self, one_line};
+use super::tidy::one_line;
 use super::version::{Checked, Needs, Prepared, SettingFault, Version};
-use super::{LoadError, PluginEngine, compare, fit, identity};
+use super::{LoadError, PluginEngine, fit, identity};
 use crate::config::{HostConfig, LimitsConfig};
 use crate::http_client::HttpClient;
 use crate::metrics::{CallMetrics, GenerationStats, Metrics};
-use crate::model::{Snapshot, Tag, Username};
+use crate::model::{Snapshot, Tag};
 
 /// How often a plugin that is being drained is looked at.
 const DRAIN_STEP: Duration = Duration::from_millis(2);
@@ -83,7 +77,7 @@ pub struct WasmPlugin {
     code: Arc<Code>,
     pub(super) metrics: CallMetrics,
     pub(super) stats: Arc<GenerationStats>,
-    recorder: Recorder,
+    pub(super) recorder: Recorder,
     /// Instances alive at once, those of hooks that wait for no turn included: the engine has room for so many.
     pub(super) slots: Semaphore,
     capacity: usize,
@@ -291,7 +285,7 @@ impl WasmPlugin {
     }
 
     /// What the plugin needs. Whoever has not checked the settings is told here that they are wrong.
-    async fn needs(&self) -> Result<Result<&Needs, FetchError>, CallError> {
+    pub(super) async fn needs(&self) -> Result<Result<&Needs, FetchError>, CallError> {
         if let Some(needs) = self.needs.get() {
             return Ok(Ok(needs));
         }
@@ -299,34 +293,6 @@ impl WasmPlugin {
             Ok(needs) => Ok(Ok(self.needs.get_or_init(async || needs).await)),
             Err(SettingFault { key, reason }) => Ok(Err(FetchError::Misconfigured(format!("{key}: {reason}")))),
         }
-    }
-
-    /// The requests of a call that begins now.
-    fn requests(&self, hook: Hook, about: About<'_>) -> Requests {
-        let recording = self.recorder.begin(hook, about.began);
-        Requests::new(self.limits.max_requests_per_call, self.max_response, recording)
-    }
-
-    /// Asks the application for the roster of `user`, of which `known` is kept.
-    async fn ask(
-        &self,
-        about: About<'_>,
-        user: &Username,
-        known: Option<&Arc<Snapshot>>,
-        requests: &Requests,
-    ) -> Result<Result<Found, FetchError>, CallError> {
-        let needs = match self.needs().await? {
-            Ok(needs) => needs,
-            Err(error) => return Ok(Err(error)),
-        };
-        let context = exchange::Context { about, user, known, needs, requests };
-        let found = self.counted(about, &self.limits, |deadline| self.exchange(&context, deadline)).await?;
-        let found = found.map(|found| Found { tag: tidy::tag(found.tag), ..found });
-        Ok(found.map_err(tidy::fetch_error))
-    }
-
-    fn owner<'a>(&'a self, user: &'a Username) -> Owner<'a> {
-        Owner { user, domain: &self.domain }
     }
 
     /// Who reads rosters, for their tags: this code under these settings.
@@ -342,69 +308,4 @@ fn new_pool(capacity: usize, account: &Account) -> Arc<Pool> {
     let pool = Pool::new(capacity);
     account.watch(&pool);
     pool
-}
-
-#[async_trait]
-impl RosterPlugin for WasmPlugin {
-    async fn fetch(&self, user: &Username) -> Result<FetchedRoster, CallError> {
-        let about = About::now("fetch", user.as_str());
-        let requests = self.requests(Hook::Fetch, about);
-        let roster = match self.ask(about, user, None, &requests).await? {
-            Ok(Found { news: News::Roster(roster), tag }) => {
-                Ok(FetchedRoster { tag: Some(tag), ..tidy::roster(roster, self.owner(user)) })
-            }
-            Ok(_) => return Err(exchange::nothing_to_compare()),
-            Err(error) => Err(error),
-        };
-        if let Some(recording) = requests.recording() {
-            let size = recorder::size_of_roster(&roster);
-            self.recorder.keep(recording, size, || Call::Fetch { user: user.clone(), said: roster.clone() });
-        }
-        roster.map_err(|error| requests.explain(error).into())
-    }
-
-    async fn changed_users(&self, body: Bytes) -> Result<Result<Vec<String>, BadRequest>, CallError> {
-        let about = About::now("changed-users", "");
-        let (read, recording) = (body.clone(), self.recorder.begin(Hook::ChangedUsers, about.began));
-        let users = self.call(about, |store, hooks| hooks.changed_users(store, read)).await?.map_err(tidy::bad_request);
-        if let Some(recording) = recording {
-            let call = || Call::ChangedUsers { body: Bytes::copy_from_slice(&body), said: users.clone() };
-            // The names are in the body.
-            self.recorder.keep(&recording, 2 * body.len(), call);
-        }
-        Ok(users)
-    }
-
-    async fn refresh(&self, user: &Username, known: Arc<Snapshot>) -> Result<Refreshed, CallError> {
-        let about = About::now("refresh", user.as_str());
-        let requests = self.requests(Hook::Refresh, about);
-        let refreshed = self.ask(about, user, Some(&known), &requests).await?.map(|Found { news, tag }| {
-            let delta = match news {
-                News::Unchanged if known.tag() == Some(&tag) => return Refreshed::Unchanged,
-                News::Unchanged => Delta { changes: Vec::new(), tag: None, warnings: Vec::new() },
-                News::Changed(delta) => tidy::delta(delta, self.owner(user)),
-                News::Roster(roster) => {
-                    let FetchedRoster { contacts, warnings, .. } = tidy::roster(roster, self.owner(user));
-                    Delta { changes: compare::changes(known.contacts(), contacts), tag: None, warnings }
-                }
-            };
-            Refreshed::Changed(Delta { tag: Some(tag), ..delta })
-        });
-        if let Some(recording) = requests.recording() {
-            let size = known.bytes() + recorder::size_of_refreshed(&refreshed);
-            let call = || Call::Refresh { user: user.clone(), known, said: refreshed.clone() };
-            self.recorder.keep(recording, size, call);
-        }
-        refreshed.map_err(|error| requests.explain(error).into())
-    }
-
-    async fn summary(&self, outcome: Outcome) -> Result<Reply, CallError> {
-        let about = About::now("summary", "");
-        let (told, recording) = (outcome.clone(), self.recorder.begin(Hook::Summary, about.began));
-        let answer = self.call(about, |store, hooks| hooks.summary(store, told)).await?;
-        if let Some(recording) = recording {
-            self.recorder.keep(&recording, answer.body.len(), || Call::Summary { outcome, said: answer.clone() });
-        }
-        Ok(answer)
-    }
 }

@@ -86,10 +86,15 @@ pub(super) fn show(domain: &str, user: &Username, snapshot: &Snapshot, sessions:
         version: snapshot.version(),
         age_seconds: (snapshot.age().as_secs_f64() * 1000.0).round() / 1000.0,
         sessions: sessions.iter().map(SessionId::as_str).collect(),
-        tag: snapshot.tag().and_then(|tag| tag.validator.as_deref()).map(hexadecimal),
+        tag: validator(snapshot).map(hexadecimal),
         contacts: snapshot.contacts().iter().collect(),
     };
     json::answer(StatusCode::OK, &shown)
+}
+
+/// Empty it says no more than that the plugin has read the roster.
+fn validator(snapshot: &Snapshot) -> Option<&[u8]> {
+    snapshot.tag()?.validator.as_deref().filter(|validator| !validator.is_empty())
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

@@ -199,7 +199,8 @@ mod component {
     }
 
     fn get(user: &str) -> Request {
-        let url = setting("http_roster_url").unwrap_or_default().replace("%s", user);
+        let template = setting("http_roster_url").unwrap_or_else(|| "http://localhost/%s".into());
+        let url = template.replace("%s", user);
         Request { method: Method::Get, url, headers: Vec::new(), body: Vec::new() }
     }
 
