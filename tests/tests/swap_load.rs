@@ -41,8 +41,6 @@ async fn nobody_notices_two_hundred_swaps_good_and_bad() {
     let app = Arc::new(WebApp::start().await);
     let mut config = config(&app);
     config.plugin_cache = Some(PluginCacheConfig::new(cache.path("cache")));
-    // All clients have one address, which gets seven eighths.
-    config.http.max_requests = 2 * CLIENTS;
     let host = &mut config.hosts[0];
     host.limits.cpu_time = Duration::from_millis(200);
     // The machine is busy with nothing but this; how long a call takes is not what is tested.

@@ -54,11 +54,14 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    /// Status, headers, body.
+    type Response = (u16, &'static [(&'static str, &'static str)], &'static [u8]);
+
     #[test]
     fn only_the_same_response_under_the_same_key_has_the_same_digest() {
         let header = |(name, value): &(&str, &str)| Header { name: (*name).into(), value: (*value).to_owned() };
         let key = DigestKey::new().unwrap();
-        let responses: &[(u16, &[(&str, &str)], &[u8])] = &[
+        let responses: &[Response] = &[
             (200, &[], b""),
             (200, &[], b"{}"),
             (304, &[], b""),
@@ -71,7 +74,7 @@ mod tests {
             (200, &[("a", "")], b""),
             (200, &[("", "a")], b""),
         ];
-        let digest = |key: &DigestKey, (status, headers, body): &(u16, &[(&str, &str)], &[u8])| {
+        let digest = |key: &DigestKey, (status, headers, body): &Response| {
             key.of(*status, &headers.iter().map(header).collect::<Vec<_>>(), body)
         };
         let digests: Vec<_> = responses.iter().map(|response| digest(&key, response)).collect();
