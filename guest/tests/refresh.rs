@@ -13,7 +13,7 @@ fn settings() -> Settings {
 }
 
 fn ok<'b>(body: &'b str, etag: Option<&'b str>) -> Response<'b> {
-    Response { status: 200, etag: etag, body: body.as_bytes() }
+    Response { status: 200, etag, body: body.as_bytes() }
 }
 
 /// What the host holds after a first fetch.

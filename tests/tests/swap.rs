@@ -144,7 +144,7 @@ async fn what_the_module_before_it_cannot_do_either_is_not_held_against_a_new_on
             }
         }
         let status = host.swapper.status();
-        assert_eq!((status.serves.digest, &*status.history[0].trigger), (new, "reload"), "{what}");
+        assert_eq!((status.serves.digest, status.history[0].trigger), (new, "reload"), "{what}");
     }
 }
 

@@ -27,9 +27,7 @@ pub(super) enum Refusal {
     Path,
     #[error(transparent)]
     Body(#[from] BodyError),
-    #[error(
-        "{limit} refresh requests are being worked on; no more are taken now (http.max_requests)"
-    )]
+    #[error("{limit} refresh requests are being worked on; no more are taken now (http.max_requests)")]
     Busy { limit: usize },
     #[error("the request was not done within {0:?} (http.request_timeout)")]
     Deadline(Duration),
