@@ -1,6 +1,7 @@
-//! What the rest of the host sees of a plugin: the hooks of `xmpp:roster`, in the host's own words.
+//! What the rest of the host sees of a plugin, in the host's own words: the hooks of `xmpp:roster`, and the exchanges with the
+//! application that they make up.
 //!
-//! The hooks are a trait so that the use cases do not know wasmtime: a plugin of another version of the WIT is another
+//! A trait, so that the use cases do not know wasmtime: a plugin of another version of the WIT is another
 //! implementation, and so is the native one the benchmarks compare with.
 
 use std::fmt;
@@ -12,7 +13,8 @@ use bytes::Bytes;
 
 use crate::model::{Change, Contact, Snapshot, Tag, Username};
 
-/// The hooks; see `wit/hooks.wit` for what each means.
+/// What a plugin is asked; see `wit/hooks.wit` for what each hook means. `fetch` and `refresh` are exchanges: `make-request`, the
+/// application's response, `read-response`, and so on.
 ///
 /// Any call can be repeated or thrown away: nothing a hook returns has an effect until the host applies it. Every call
 /// ends within the limits of its virtual host.

@@ -240,6 +240,22 @@ mod tests {
     }
 
     #[test]
+    fn a_plugin_names_few_headers_each_once() {
+        let named = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+            let needs = Needs::named(&names).map_err(|error| error.to_string())?;
+            Ok::<_, String>(needs.response_headers.iter().map(|name| name.to_string()).collect::<Vec<_>>())
+        };
+        assert_eq!(named(&[]), Ok(vec![]));
+        assert_eq!(named(&["ETag", "x-next", "etag"]), Ok(vec!["etag".to_owned(), "x-next".to_owned()]));
+        for none in ["", "a b", "a:", "é"] {
+            assert!(named(&[none]).is_err(), "{none}");
+        }
+        let many: Vec<String> = (0..=MOST_HEADERS).map(|n| format!("x-{n}")).collect();
+        assert!(Needs::named(&many).is_err() && Needs::named(many.get(1..).unwrap_or_default()).is_ok());
+    }
+
+    #[test]
     fn a_track_is_what_semver_calls_compatible() {
         for (version, expected) in [
             ("0.1.0", "0.1"),

@@ -12,7 +12,7 @@ use shuttle::rand::{Rng, thread_rng};
 
 use crate::model::{Change, Contact, Snapshot, Username};
 use crate::plugin::{
-    Answer, BadRequest, CallError, Delta, FetchError, FetchedRoster, Outcome, Refreshed, RosterPlugin, contact,
+    BadRequest, CallError, Delta, FetchError, FetchedRoster, Outcome, Refreshed, Reply, RosterPlugin, contact,
 };
 use crate::sinks::{EventKind, RosterEvent, RosterSink, Undelivered};
 
@@ -91,8 +91,8 @@ impl RosterPlugin for Application {
         Ok(Refreshed::Changed(Delta { changes: vec![Change::Put(contact)], tag: None, warnings: Vec::new() }))
     }
 
-    async fn summary(&self, _outcome: Outcome) -> Result<Answer, CallError> {
-        Ok(Answer { status: 200, content_type: String::new(), body: Vec::new() })
+    async fn summary(&self, _outcome: Outcome) -> Result<Reply, CallError> {
+        Ok(Reply { status: 200, content_type: String::new(), body: Vec::new() })
     }
 }
 

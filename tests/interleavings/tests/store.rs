@@ -25,7 +25,7 @@ fn versions_grow_bounds_hold_and_the_account_is_even() {
                             assert!(seen.is_none_or(|seen| kept.version() > seen));
                             // Whoever builds on what was replaced is refused; no version comes back.
                             assert!(seen.is_none() || store.replace(user, seen, Contacts::default(), None).is_err());
-                            let _ = store.retag(user, kept.version(), Some(Box::from(*b"tag")));
+                            let _ = store.retag(user, kept.version(), Some(b"tag".to_vec().into()));
                             assert!(store.get(user).is_none_or(|found| found.version() >= kept.version()));
                         }
                         assert!(store.usage().users <= 2);
