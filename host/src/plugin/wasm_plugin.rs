@@ -1,4 +1,4 @@
-//! A component as a [`RosterPlugin`]: load it, call its hooks within their limits.
+//! A component as a [`RosterPlugin`](super::RosterPlugin): load it, call its hooks within their limits.
 
 use std::collections::BTreeMap;
 use std::hash::RandomState;
