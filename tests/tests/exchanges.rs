@@ -147,6 +147,26 @@ async fn the_response_that_gave_the_roster_is_not_read_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_one_module_has_read_another_reads_again() {
+    let (app, host) = misbehaving(|host| {
+        host.settings.insert("deaf".into(), String::new());
+        host.swap.watch = false;
+    })
+    .await;
+    app.set("grower", Reply::Json("1".into()));
+    host.connect("grower").await;
+    let grown = async || {
+        assert_eq!(host.post("grower").await.text(), "1 0");
+        host.jids("grower").await.len()
+    };
+    assert_eq!(grown().await, 1);
+    let other = patched(hostile(), "hostile-mark:a", "hostile-mark:b");
+    let receipt = host.swapper.swap("test", PluginSource::Bytes { name: "other".into(), bytes: other.into() }).await;
+    assert_eq!(receipt.outcome, Outcome::Swapped, "{:?}", receipt.reason);
+    assert_eq!((grown().await, grown().await), (2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_chain_is_read_to_its_end_and_never_taken_for_read() {
     let (app, host) = misbehaving(|host| drop(host.settings.insert("deaf".into(), String::new()))).await;
     host.connect("pager").await;
