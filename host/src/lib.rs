@@ -30,6 +30,9 @@ pub mod logging;
 pub mod metrics;
 pub use roster_model as model;
 pub mod plugin;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod rooms;
 pub mod rosters;
 mod sharded;
 pub mod sinks;
