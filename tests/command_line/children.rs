@@ -21,11 +21,14 @@ pub(crate) fn children(parent: u32) -> Vec<u32> {
     .collect()
 }
 
-/// Waits for a child of `parent`.
+/// Waits for a child of `parent` that runs a program. Between fork and exec it still is the parent's twin, with its outputs; one
+/// that is stopped then stops the parent, too.
 pub(crate) fn child(parent: u32) -> u32 {
+    let command = |id: u32| fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
     let mut found = None;
     wait("a child", || {
-        found = children(parent).first().copied();
+        let twin = command(parent);
+        found = children(parent).into_iter().find(|id| ![&twin[..], b""].contains(&&command(*id)[..]));
         found.is_some()
     });
     found.unwrap()
