@@ -37,7 +37,7 @@ pub struct HttpConfig {
     /// `max_handshakes`: TLS handshakes under way at once, of which one address may have a quarter; more wait. Default 256.
     pub max_handshakes: usize,
     /// `max_requests`: refresh requests of one address for one virtual host worked on at once; one more is answered 503 with
-    /// `Retry-After`. There are an eighth more places, for others. The body of a request has arrived before it counts.
+    /// `Retry-After`. There are four times as many places in all. The body of a request has arrived before it counts.
     pub max_requests: usize,
     /// `max_requests_per_address`: requests of one address that have begun and are not answered, default 256; one more is answered
     /// 503. Each stream of HTTP/2 is one.

@@ -29,10 +29,10 @@ pub(super) struct Place {
 }
 
 impl Places {
-    /// `most` of one address, and an eighth more in all, for others.
+    /// `most` of one address, and four times as many in all.
     pub(super) fn new(most: usize, hosts: &VirtualHosts) -> Self {
         let of_host = || OfHost {
-            all: Arc::new(Semaphore::new(most.saturating_add(most.div_ceil(8)).min(Semaphore::MAX_PERMITS))),
+            all: Arc::new(Semaphore::new(most.saturating_mul(4).min(Semaphore::MAX_PERMITS))),
             addresses: Shares::new(most),
         };
         Self { most, hosts: hosts.iter().map(|host| (Arc::clone(host.domain()), of_host())).collect() }

@@ -38,7 +38,7 @@ impl Rosters {
         }
         let named = self.sort_out(names).await;
         let failed = self.refresh_all(&named.known, deadline).await;
-        let invalid = named.invalid.len();
+        let invalid = named.invalid;
         let (updated, errors) = (named.valid - failed.len(), failed.len() + invalid);
         let whose = List(&failed);
         info!(named = named.valid + invalid, here = named.known.len(), errors, failed = %whose, "refresh request done");
@@ -88,6 +88,7 @@ impl Rosters {
     async fn sort_out(&self, names: Vec<String>) -> Named {
         let mut different: HashSet<Username> = HashSet::with_capacity(names.len());
         let mut named = Named::default();
+        let mut invalid: HashSet<String> = HashSet::new();
         for (index, name) in names.into_iter().enumerate() {
             if index % YIELD_EVERY == YIELD_EVERY - 1 {
                 tokio::task::yield_now().await;
@@ -99,15 +100,16 @@ impl Rosters {
                     }
                 }
                 Err(error) => {
-                    if named.invalid.len() < MOST_NAMED {
+                    if invalid.len() < MOST_NAMED {
                         warn!(%error, "a refresh request has a name that is no username; expected one such as \"john\"");
                     }
-                    named.invalid.insert(name);
+                    invalid.insert(name);
                 }
             }
         }
-        if named.invalid.len() > MOST_NAMED {
-            warn!(names = named.invalid.len(), "a refresh request has more names that are no usernames than are shown");
+        named.invalid = invalid.len();
+        if named.invalid > MOST_NAMED {
+            warn!(names = named.invalid, "a refresh request has more names that are no usernames than are shown");
         }
         named.valid = different.len();
         named
@@ -146,8 +148,8 @@ struct Named {
     valid: usize,
     /// Those of them of whom anything is known.
     known: Vec<Username>,
-    /// What is no username.
-    invalid: HashSet<String>,
+    /// How many were no usernames.
+    invalid: usize,
 }
 
 /// The first few of many users, for one line of the log.

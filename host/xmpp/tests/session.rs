@@ -169,6 +169,34 @@ async fn a_client_that_sends_too_much_is_slowed_down_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn what_goes_through_all_contacts_costs_as_much_as_several_stanzas() {
+    let toggle = "<presence/><presence type='unavailable'/>".repeat(3);
+    let get = "<iq type='get' id='roster'><query xmlns='jabber:iq:roster'/></iq>".repeat(6);
+    for (name, contacts, stanzas, slow) in [
+        ("presence of few", 10, &toggle, false),
+        ("presence of many", 1000, &toggle, true),
+        ("gets of a short roster", 10, &get, false),
+        ("gets of a long roster", 1000, &get, true),
+    ] {
+        let mut config = config();
+        config.limits.stanzas_per_second = 100;
+        config.limits.stanzas_burst = 40;
+        let server = Server::with(config).await;
+        server.friends.absent.store(contacts, std::sync::atomic::Ordering::Relaxed);
+        let mut john = Client::log_in(&server, "john", "phone").await;
+        john.send("<iq type='get' id='first'><query xmlns='jabber:iq:roster'/></iq>").await;
+        john.expect("id='first'").await;
+        let start = std::time::Instant::now();
+        john.send(stanzas).await;
+        john.ping("after").await;
+        // Six of them cost 20 stanzas more each, of which 40 are free.
+        assert_eq!(start.elapsed() > Duration::from_millis(700), slow, "{name}: {:?}", start.elapsed());
+        john.log_out().await;
+        server.is_empty().await;
+    }
+}
+
+#[tokio::test]
 async fn connections_are_bounded_by_address() {
     let mut config = config();
     config.limits.connections_per_address = 2;

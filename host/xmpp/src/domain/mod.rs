@@ -46,6 +46,9 @@ use crate::{Outbound, RosterSource};
 use view::View;
 use world::{Resource, World};
 
+/// Contacts that cost as much as a stanza.
+const CONTACTS_A_STANZA: usize = 50;
+
 /// What an operator may decide about a domain.
 #[derive(Clone, Debug)]
 pub struct DomainOptions {
@@ -179,6 +182,22 @@ impl Domain {
             "presence" => self.presence(session, stanza),
             _ => {}
         }
+    }
+
+    /// What a stanza costs beside the handling of one, in stanzas: presence to everybody and a roster get go through all
+    /// contacts of their sender.
+    pub(crate) fn cost(&self, session: &Session, stanza: &Element) -> usize {
+        let goes_through_all = match stanza.name() {
+            "presence" => stanza.attr("to").is_none(),
+            "iq" => stanza.has_child("query", stanza::ROSTER),
+            _ => false,
+        };
+        if !goes_through_all {
+            return 0;
+        }
+        let world = self.world.read();
+        let roster = world.users.get(session.user()).and_then(|user| user.roster.as_ref());
+        roster.map_or(0, |roster| roster.contacts().len() / CONTACTS_A_STANZA)
     }
 
     /// The session has ended: it was closed, lost for good or replaced. Whoever saw it is told (RFC 6121 section 4.5), and

@@ -58,6 +58,9 @@ pub(crate) struct Wire {
     last_written: Instant,
     bytes: Bucket,
     stanzas: Bucket,
+    /// What stanzas cost beside their number, in stanzas, however they come.
+    work: Bucket,
+    most_work: usize,
     output: String,
     /// Where messages end in it, of WebSocket.
     ends: Vec<usize>,
@@ -91,6 +94,8 @@ impl Wire {
             last_written: Instant::now(),
             bytes: Bucket::new(bytes, limits.bytes_burst),
             stanzas: Bucket::new(stanzas, limits.stanzas_burst),
+            work: Bucket::new(limits.stanzas_per_second, limits.stanzas_burst),
+            most_work: limits.stanzas_burst as usize,
             output: String::new(),
             ends: Vec::new(),
             code: CloseCode::Normal,
@@ -137,7 +142,7 @@ impl Wire {
                 return Received::Wrong(no_memory());
             }
             self.parser.done();
-            if let Some(at) = self.stanzas.ready_at() {
+            if let Some(at) = self.stanzas.ready_at().max(self.work.ready_at()) {
                 sleep_until(at).await;
             }
             match self.parse() {
@@ -225,6 +230,11 @@ impl Wire {
             self.partial_since = Some(Instant::now());
         }
         Ok(event)
+    }
+
+    /// A stanza costs as much as so many; at most what may come at once, so that nobody waits for long.
+    pub(crate) fn charge(&mut self, stanzas: usize) {
+        self.work.take(stanzas.min(self.most_work));
     }
 
     /// Bytes that wait to be flushed.

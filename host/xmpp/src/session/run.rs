@@ -185,6 +185,7 @@ async fn handle(shared: &Shared, wire: &mut Wire, live: &mut Live, event: Stream
     if element.has_ns(ns::CLIENT) && matches!(element.name(), "iq" | "message" | "presence") {
         let stanza = stamped(element, live)?;
         shared.counters.stanzas_in.increase();
+        wire.charge(live.domain.cost(&live.session, &stanza));
         live.domain.stanza(&live.session, stanza).await;
         if let Some(management) = &mut live.management {
             management.count();
