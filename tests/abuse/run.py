@@ -66,7 +66,7 @@ ATTACKS = [
     Attack(listeners.informational_answers),
     Attack(listeners.one_byte_chunks),
     # What takes so long is the application, which is one thread of Python.
-    Attack(listeners.large_answers, memory=300, refresh=5,
+    Attack(listeners.large_answers, memory=400, refresh=5,
            setup={"top": 'limits.total_memory = "128MiB"', "store": 'max_bytes = "64MiB"\ngrace = "0s"\nstale_if_error = "0s"'}),
     Attack(listeners.burst, memory=500, short=60, setup={"store": 'grace = "0s"\nstale_if_error = "0s"'}),
     Attack(plugins.spinning_calls, needs="hostile"),

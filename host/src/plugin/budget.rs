@@ -4,7 +4,8 @@
 //! its share always gets more. The other half is for whoever comes, so that a busy host has more than a share. With one
 //! virtual host all is its share.
 //!
-//! Counted is what a call can make grow: linear memory, and the bodies of responses that are long. Idle instances count, and are the
+//! Counted is what a call can make grow: linear memory, and the bodies of responses that are long,
+//! which may have half of a share. Idle instances count, and are the
 //! first to go when there is no room. All generations of a plugin are one host's.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -39,6 +40,8 @@ struct Ledger {
 struct Holding {
     domain: Arc<str>,
     held: usize,
+    /// Of that, bodies of responses.
+    bodies: usize,
     pools: Vec<Weak<Pool>>,
 }
 
@@ -81,7 +84,7 @@ impl Budget {
         let mut ledger = self.ledger.lock();
         let found = ledger.accounts.iter().position(|holding| holding.domain == *domain);
         let at = found.unwrap_or_else(|| {
-            ledger.accounts.push(Holding { domain: Arc::clone(domain), held: 0, pools: Vec::new() });
+            ledger.accounts.push(Holding { domain: Arc::clone(domain), held: 0, bodies: 0, pools: Vec::new() });
             ledger.accounts.len() - 1
         });
         Arc::new(Account { budget: Arc::clone(self), at })
@@ -160,6 +163,20 @@ impl Account {
     /// `bytes` at once, or nothing.
     pub(super) fn try_hold(self: &Arc<Self>, bytes: usize) -> Option<Held> {
         self.take(bytes).then(|| Held { account: Arc::clone(self), bytes, used: 0 })
+    }
+
+    /// Room for `bytes` of bodies. They wait for an instance that reads them, so they never take more than half of what the host
+    /// can always have: the other half is for instances.
+    fn try_body(self: &Arc<Self>, bytes: usize) -> Option<Body> {
+        let mut ledger = self.budget.ledger.lock();
+        let (share, _) = ledger.division(self.budget.limit);
+        let holding = ledger.accounts.get_mut(self.at)?;
+        let bodies = holding.bodies.saturating_add(bytes);
+        if bodies > share / 2 {
+            return None;
+        }
+        holding.bodies = bodies;
+        Some(Body { account: Arc::clone(self), bytes })
     }
 
     /// Waits until `deadline` for what `attempt` finds, which is made again whenever there may be room.
@@ -255,7 +272,23 @@ impl Held {
 
 impl Memory for AccountOf {
     fn hold(&self, bytes: usize) -> Option<Box<dyn Send + Sync>> {
-        self.0.try_hold(bytes).map(|held| Box::new(held) as _)
+        let body = self.0.try_body(bytes)?;
+        let held = self.0.try_hold(bytes)?;
+        Some(Box::new((held, body)))
+    }
+}
+
+/// Bytes of bodies, counted among what bodies may have.
+struct Body {
+    account: Arc<Account>,
+    bytes: usize,
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        if let Some(holding) = self.account.budget.ledger.lock().accounts.get_mut(self.account.at) {
+            holding.bodies = holding.bodies.saturating_sub(self.bytes);
+        }
     }
 }
 

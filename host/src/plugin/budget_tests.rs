@@ -38,6 +38,22 @@ fn what_is_set_aside_is_put_to_use_first_and_all_of_it_is_given_back() {
     assert_eq!(total(), 0);
 }
 
+#[test]
+fn bodies_that_wait_for_an_instance_leave_half_of_a_share_to_instances() {
+    use crate::http_client::Memory;
+    for (hosts, most) in [(1, 500), (2, 125)] {
+        let (budget, accounts) = accounts(1000, hosts);
+        let memory = AccountOf(Arc::clone(&accounts[0]));
+        let body = memory.hold(most).unwrap();
+        assert!(memory.hold(1).is_none(), "{hosts}");
+        let instances = accounts[0].try_hold(most).unwrap();
+        drop(body);
+        assert!(memory.hold(most).is_some(), "{hosts}");
+        drop(instances);
+        assert!(budget.held().iter().all(|(_, held)| *held == 0));
+    }
+}
+
 #[tokio::test]
 async fn who_waits_gets_what_is_given_back_and_nobody_waits_longer_than_the_deadline() {
     let (_budget, accounts) = accounts(1000, 1);
