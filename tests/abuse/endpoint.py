@@ -5,7 +5,7 @@ import ssl
 import threading
 import time
 
-from client import PATIENCE, STREAM, Http, Xmpp, connect, send_all, websocket, websocket_frame
+from client import PATIENCE, STREAM, Xmpp, connect, send_all, websocket, websocket_frame
 from host import ATTACKERS, PASSWORD
 
 

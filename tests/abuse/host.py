@@ -84,8 +84,7 @@ class Host:
         if where is None:
             self.close()
             raise SystemExit("abuse: the host did not start:\n" + "".join(self.log))
-        names = {"http": "http", "https": "https", "admin": "admin", "xmpp": "xmpp", "xmpps": "xmpps"}
-        self.ports = {name: int(where[key].rpartition(":")[2]) for name, key in names.items()}
+        self.ports = {name: int(where[name].rpartition(":")[2]) for name in ("http", "https", "admin", "xmpp", "xmpps")}
         self.pid = self.process.pid
 
     def _read(self, ready):

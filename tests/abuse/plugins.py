@@ -46,14 +46,10 @@ def many_at_once(host, seconds, count, act):
 def spinning_calls(host, seconds):
     """All calls that one domain may make compute until their time is over."""
     def spin(n):
-        Http(host.ports["http"], f"127.0.10.{1 + n}").request(
-            "POST", "/roster_admin/refresh", b"loop!", ["x-forwarded-host: hostile.localhost"])
-
-    def by_name(n):
         http = Http(host.ports["http"], f"127.0.10.{1 + n}")
-        http._request("POST", "http://hostile.localhost/roster_admin/refresh", b"loop!", ())
+        http.request("POST", "http://hostile.localhost/roster_admin/refresh", b"loop!")
 
-    many_at_once(host, seconds, 64, by_name)
+    many_at_once(host, seconds, 64, spin)
 
 
 def hoarding_calls(host, seconds):

@@ -29,6 +29,11 @@ impl Bucket {
         }
     }
 
+    /// Takes `amount`, or as much as may be there at once if that is less.
+    pub(crate) fn take_within_burst(&mut self, amount: usize) {
+        self.take(amount.min(self.burst as usize));
+    }
+
     /// When there is no debt any more; `None` if there is none now.
     pub(crate) fn ready_at(&self) -> Option<Instant> {
         if self.per_second <= 0.0 || self.level >= 0.0 {

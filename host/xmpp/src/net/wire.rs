@@ -60,7 +60,6 @@ pub(crate) struct Wire {
     stanzas: Bucket,
     /// What stanzas cost beside their number, in stanzas, however they come.
     work: Bucket,
-    most_work: usize,
     output: String,
     /// Where messages end in it, of WebSocket.
     ends: Vec<usize>,
@@ -95,7 +94,6 @@ impl Wire {
             bytes: Bucket::new(bytes, limits.bytes_burst),
             stanzas: Bucket::new(stanzas, limits.stanzas_burst),
             work: Bucket::new(limits.stanzas_per_second, limits.stanzas_burst),
-            most_work: limits.stanzas_burst as usize,
             output: String::new(),
             ends: Vec::new(),
             code: CloseCode::Normal,
@@ -234,7 +232,7 @@ impl Wire {
 
     /// A stanza costs as much as so many; at most what may come at once, so that nobody waits for long.
     pub(crate) fn charge(&mut self, stanzas: usize) {
-        self.work.take(stanzas.min(self.most_work));
+        self.work.take_within_burst(stanzas);
     }
 
     /// Bytes that wait to be flushed.
