@@ -1,14 +1,14 @@
 """A host of its own for each attack, with bounds that are small enough to be reached."""
 
-import json
 import os
-import queue
 import subprocess
-import threading
+import sys
 
 from application import Application
 
-PATIENCE = 60  # seconds, for anything to happen on a busy machine
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from running import PATIENCE, Program  # noqa: E402: beside this folder
+
 PASSWORD = "only for tests"
 ATTACKERS = [f"attacker{n}" for n in range(40)]
 
@@ -67,46 +67,24 @@ def prepare(program, folder):
 
 class Host:
     def __init__(self, program, folder, top="", http="", plugin="", settings="", limits="", store="", more=""):
-        self.application = Application()
-        self.folder, self.log = folder, []
+        self.application, self.folder = Application(), folder
         text = CONFIG.format(top=top, http=http, plugin=plugin, settings=settings, limits=limits, store=store,
                              application=self.application.address)
         with open(os.path.join(folder, "roster-host.toml"), "w") as config:
             config.write(text + more.replace("{application}", self.application.address))
-        self.process = subprocess.Popen([program, "--config", "roster-host.toml"], cwd=folder, text=True,
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        ready = queue.Queue()
-        threading.Thread(target=self._read, args=(ready,), daemon=True).start()
         try:
-            where = ready.get(timeout=PATIENCE)
-        except queue.Empty:
-            where = None
-        if where is None:
-            self.close()
-            raise SystemExit("abuse: the host did not start:\n" + "".join(self.log))
-        self.ports = {name: int(where[name].rpartition(":")[2]) for name in ("http", "https", "admin", "xmpp", "xmpps")}
-        self.pid = self.process.pid
+            self.program = Program(program, folder)
+        except SystemExit:
+            self.application.close()
+            raise
+        self.ports, self.pid = self.program.ports, self.program.process.pid
 
-    def _read(self, ready):
-        for line in self.process.stderr:
-            # The last lines say enough, and an attack may cause many.
-            self.log = self.log[-2000:] + [line]
-            try:
-                fields = json.loads(line)
-            except ValueError:
-                continue
-            if fields.get("message") == "roster-host is up":
-                ready.put(fields)
-        ready.put(None)
+    @property
+    def log(self):
+        return self.program.log
 
     def close(self):
-        """Stops it as an operator does; the exit code."""
-        self.process.terminate()
-        try:
-            code = self.process.wait(timeout=PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            code = None
-        self.process.wait()
+        """Stops both; the exit code of the host."""
+        code = self.program.stop()
         self.application.close()
         return code

@@ -1,15 +1,14 @@
 """What a client finds: certificates, accounts, the web application, and a running host of its own."""
 
-import json
 import os
-import queue
 import secrets
 import subprocess
-import threading
+import sys
 
 from application import Application
 
-PATIENCE = 60  # seconds, for anything to happen on a busy machine
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from running import PATIENCE, Program  # noqa: E402: beside this folder
 
 CONFIG = """\
 plugin_cache = "cache"
@@ -78,48 +77,27 @@ class Running:
         self.application = Application()
         with open(os.path.join(folder, "roster-host.toml"), "w") as config:
             config.write(CONFIG.format(application=self.application.address))
-        self.log = []
-        self.process = subprocess.Popen([program, "--config", "roster-host.toml"], cwd=folder, text=True,
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        ready = queue.Queue()
-        self.reader = threading.Thread(target=self._read, args=(ready,), daemon=True)
-        self.reader.start()
         try:
-            where = ready.get(timeout=PATIENCE)
-        except queue.Empty:
-            where = None
-        if where is None:
-            self.close()
-            raise SystemExit("clients: the host did not start:\n" + "".join(self.log))
-        port = {name: int(where[name].rpartition(":")[2]) for name in ("http", "https", "xmpp", "xmpps")}
+            self.program = Program(program, folder)
+        except SystemExit:
+            self.application.close()
+            raise
+        ports = self.program.ports
         self.setup = {
-            "ports": port,
+            "ports": ports,
             "ca": os.path.join(folder, "ca.pem"),
             "stranger": os.path.join(folder, "stranger.pem"),
             "passwords": passwords,
             "application": self.application.address,
-            "refresh": f"http://127.0.0.1:{port['http']}/roster_admin/refresh",
+            "refresh": f"http://127.0.0.1:{ports['http']}/roster_admin/refresh",
         }
 
-    def _read(self, ready):
-        for line in self.process.stderr:
-            self.log.append(line)
-            try:
-                fields = json.loads(line)
-            except ValueError:
-                continue
-            if fields.get("message") == "roster-host is up":
-                ready.put(fields)
-        ready.put(None)
+    @property
+    def log(self):
+        return self.program.log
 
     def close(self):
-        """Stops it as an operator does; the exit code."""
-        self.process.terminate()
-        try:
-            code = self.process.wait(timeout=PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            code = self.process.wait()
-        self.reader.join(timeout=PATIENCE)
+        """Stops both; the exit code of the host."""
+        code = self.program.stop()
         self.application.close()
         return code

@@ -1,0 +1,52 @@
+"""A `roster-host` in a folder of its own, for scripts that look at it from the outside: tests/clients, tests/abuse."""
+
+import json
+import queue
+import subprocess
+import threading
+
+PATIENCE = 60  # seconds, for anything to happen on a busy machine
+KEPT = 2000  # lines of the log, the last ones: an attack may cause many
+
+
+class Program:
+    """Runs with `roster-host.toml` of the folder, which has `log.format = "json"`. `where`: its listeners by name."""
+
+    def __init__(self, program, folder):
+        self.log = []
+        self.process = subprocess.Popen([program, "--config", "roster-host.toml"], cwd=folder, text=True,
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        ready = queue.Queue()
+        self.reader = threading.Thread(target=self._read, args=(ready,), daemon=True)
+        self.reader.start()
+        try:
+            where = ready.get(timeout=PATIENCE)
+        except queue.Empty:
+            where = None
+        if where is None:
+            self.stop()
+            raise SystemExit("the host did not start:\n" + "".join(self.log))
+        names = ("http", "https", "admin", "xmpp", "xmpps")
+        self.ports = {name: int(where[name].rpartition(":")[2]) for name in names}
+
+    def _read(self, ready):
+        for line in self.process.stderr:
+            self.log = self.log[-KEPT:] + [line]
+            try:
+                fields = json.loads(line)
+            except ValueError:
+                continue
+            if fields.get("message") == "roster-host is up":
+                ready.put(fields)
+        ready.put(None)
+
+    def stop(self):
+        """Stops it as an operator does; the exit code, which is negative if it had to be killed."""
+        self.process.terminate()
+        try:
+            code = self.process.wait(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = self.process.wait()
+        self.reader.join(timeout=PATIENCE)
+        return code
