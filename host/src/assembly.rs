@@ -14,7 +14,7 @@ use crate::config::{Config, HostConfig};
 use crate::http::{App, Listening, Readiness, ServeError, Server, VirtualHosts};
 use crate::http_client::{ClientBuildError, ClientCollector, HttpClient};
 use crate::metrics::Metrics;
-use crate::plugin::{EngineSize, LoadError, PluginEngine, PluginMemory, RosterPlugin};
+use crate::plugin::{LoadError, PluginEngine, PluginMemory, RosterPlugin};
 use crate::rosters::{Parts, Rosters};
 use crate::sinks::{EventStream, JsonLines, JsonLinesError, RosterSink};
 use crate::store::MemoryStore;
@@ -90,8 +90,7 @@ impl Host {
             sinks.push(Arc::clone(&xmpp_sink) as Arc<dyn RosterSink>);
         }
         sinks.iter().for_each(|sink| metrics.sink(sink.name()));
-        let engine = PluginEngine::new(EngineSize::of(&config.hosts)).map_err(StartError::Engine)?;
-        let mut engine = engine.with_limits(&config.limits).with_compiler(&config.compile);
+        let mut engine = PluginEngine::configured(config, &config.hosts).map_err(StartError::Engine)?;
         if let Some(cache) = &config.plugin_cache {
             engine = engine.with_cache(cache);
         }

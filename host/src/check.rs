@@ -9,13 +9,12 @@ use crate::config::{Config, HostConfig};
 use crate::http::ServeError;
 use crate::http_client::HttpClient;
 use crate::metrics::Metrics;
-use crate::plugin::{EngineSize, PluginEngine, WasmPlugin};
+use crate::plugin::{PluginEngine, WasmPlugin};
 
 /// Reads the certificates and accounts, loads the plugin of every virtual host and lets it check its settings (the configured
 /// one, whatever may stand in for it); binds nothing and sends nothing.
 pub async fn everything(config: &Config) -> Result<(), StartError> {
-    let engine = PluginEngine::new(EngineSize::of(&config.hosts)).map_err(StartError::Engine)?;
-    let engine = engine.with_limits(&config.limits).with_compiler(&config.compile);
+    let engine = PluginEngine::configured(config, &config.hosts).map_err(StartError::Engine)?;
     for warning in crate::tls::check(config).map_err(ServeError::from)? {
         warn!("{warning}");
     }

@@ -60,13 +60,13 @@ impl Ledger {
     fn take(&mut self, at: usize, bytes: usize, limit: usize) -> bool {
         let (share, common) = self.division(limit);
         let beyond = |held: usize| held.saturating_sub(share);
-        let others: usize =
-            self.accounts.iter().enumerate().filter(|(n, _)| *n != at).map(|(_, other)| beyond(other.held)).sum();
-        let Some(holding) = self.accounts.get_mut(at) else { return false };
-        let held = holding.held.saturating_add(bytes);
+        let Some(held) = self.accounts.get(at).map(|holding| holding.held.saturating_add(bytes)) else { return false };
+        let others = || -> usize {
+            self.accounts.iter().enumerate().filter(|(n, _)| *n != at).map(|(_, other)| beyond(other.held)).sum()
+        };
         // Whoever stays within the share needs nothing of what is for everybody.
-        let fits = held <= share || others.saturating_add(beyond(held)) <= common;
-        if fits {
+        let fits = held <= share || others().saturating_add(beyond(held)) <= common;
+        if fits && let Some(holding) = self.accounts.get_mut(at) {
             holding.held = held;
         }
         fits
@@ -104,10 +104,10 @@ impl Budget {
     /// those of hosts that hold more than their share. False: there is none.
     fn drop_idle(&self, at: usize) -> bool {
         let pools: Vec<Arc<Pool>> = {
-            let mut ledger = self.ledger.lock();
+            let ledger = self.ledger.lock();
             let (share, _) = ledger.division(self.limit);
-            let wanted = |(n, holding): &(usize, &mut Holding)| *n == at || holding.held > share;
-            let holdings = ledger.accounts.iter_mut().enumerate().filter(wanted);
+            let wanted = |(n, holding): &(usize, &Holding)| *n == at || holding.held > share;
+            let holdings = ledger.accounts.iter().enumerate().filter(wanted);
             holdings.flat_map(|(_, holding)| holding.pools.iter().filter_map(Weak::upgrade)).collect()
         };
         let oldest = pools.iter().filter_map(|pool| Some((pool.idle_since()?, pool))).min_by_key(|(since, _)| *since);
@@ -203,10 +203,11 @@ impl Account {
     }
 }
 
-struct Waiting<'a>(&'a AtomicUsize);
+/// Somebody waits, and is counted meanwhile.
+pub(super) struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
-    fn begin(waiting: &'a AtomicUsize) -> Self {
+    pub(super) fn begin(waiting: &'a AtomicUsize) -> Self {
         waiting.fetch_add(1, Ordering::SeqCst);
         Self(waiting)
     }
@@ -234,13 +235,11 @@ impl Held {
     /// Puts `bytes` more to use. False: there is no room for them.
     pub(super) fn grow(&mut self, bytes: usize) -> bool {
         let used = self.used.saturating_add(bytes);
-        let missing = used.saturating_sub(self.bytes);
-        if missing > 0 && !self.account.take(missing) {
-            return false;
+        let fits = self.set_aside(used);
+        if fits {
+            self.used = used;
         }
-        self.bytes += missing;
-        self.used = used;
-        true
+        fits
     }
 
     /// Sets aside what is missing to `bytes` in all. False: there is no room for it.

@@ -34,22 +34,13 @@ enum Found {
 }
 
 impl WasmPlugin {
+    /// One call: an instance, the limits, the deadline; afterwards the instance is kept or retired.
     pub(super) async fn call<R: Send>(
         &self,
         about: About<'_>,
         call: impl for<'a> FnOnce(&'a mut Store<State>, &'a dyn Hooks) -> BoxFuture<'a, wasmtime::Result<R>> + Send,
     ) -> Result<R, CallError> {
-        self.call_within(about, &self.limits, call).await
-    }
-
-    /// One call: an instance, the limits, the deadline; afterwards the instance is kept or retired.
-    pub(super) async fn call_within<R: Send>(
-        &self,
-        about: About<'_>,
-        limits: &LimitsConfig,
-        call: impl for<'a> FnOnce(&'a mut Store<State>, &'a dyn Hooks) -> BoxFuture<'a, wasmtime::Result<R>> + Send,
-    ) -> Result<R, CallError> {
-        self.counted(about, limits, |_| self.on_instance(about, limits, call)).await
+        self.counted(about, |_| self.on_instance(about, call)).await
     }
 
     /// Gives the work of one call its turn, its deadline, which it is told, and its place in the metrics. It returns a result and
@@ -57,10 +48,9 @@ impl WasmPlugin {
     pub(super) async fn counted<R, F: Future<Output = Result<(R, Instant), CallError>>>(
         &self,
         about: About<'_>,
-        limits: &LimitsConfig,
         work: impl FnOnce(Instant) -> F,
     ) -> Result<R, CallError> {
-        let result = self.in_turn(about, limits, work).await;
+        let result = self.in_turn(about, work).await;
         let About { hook, began, .. } = about;
         let (outcome, elapsed) = match &result {
             Ok((_, ended)) => ("ok", ended.saturating_duration_since(began)),
@@ -74,20 +64,20 @@ impl WasmPlugin {
     async fn in_turn<R, F: Future<Output = Result<(R, Instant), CallError>>>(
         &self,
         about: About<'_>,
-        limits: &LimitsConfig,
         work: impl FnOnce(Instant) -> F,
     ) -> Result<(R, Instant), CallError> {
         let (_slot, began) = match self.slots.try_acquire() {
             Ok(slot) => (slot, about.began),
-            Err(_) => match tokio::time::timeout(limits.queue_timeout, self.slots.acquire()).await {
+            Err(_) => match tokio::time::timeout(self.limits.queue_timeout, self.slots.acquire()).await {
                 Ok(Ok(slot)) => (slot, Instant::now()),
-                _ => return Err(CallError::Busy { limit: limits.queue_timeout }),
+                _ => return Err(CallError::Busy { limit: self.limits.queue_timeout }),
             },
         };
         let _ticking = self.engine.tick_while();
         // A deadline that the clock cannot reach is none.
-        let deadline = began.checked_add(limits.call_timeout).unwrap_or_else(|| began + Duration::from_secs(1 << 30));
-        let late = CallError::TimedOut { hook: about.hook, limit: limits.call_timeout };
+        let deadline =
+            began.checked_add(self.limits.call_timeout).unwrap_or_else(|| began + Duration::from_secs(1 << 30));
+        let late = CallError::TimedOut { hook: about.hook, limit: self.limits.call_timeout };
         tokio::time::timeout_at(deadline.into(), work(deadline)).await.unwrap_or(Err(late))
     }
 
@@ -95,12 +85,11 @@ impl WasmPlugin {
     pub(super) async fn on_instance<R: Send>(
         &self,
         about: About<'_>,
-        limits: &LimitsConfig,
         call: impl for<'a> FnOnce(&'a mut Store<State>, &'a dyn Hooks) -> BoxFuture<'a, wasmtime::Result<R>> + Send,
     ) -> Result<(R, Instant), CallError> {
         let About { hook, user, .. } = about;
         let cut_off = Lost(&self.metrics);
-        let mut instance = match self.instance(about, limits).await {
+        let mut instance = match self.instance(about).await {
             Ok(instance) => instance,
             Err(error) => {
                 cut_off.found();
@@ -112,7 +101,7 @@ impl WasmPlugin {
         let state = instance.store().data();
         state.log.end_call();
         self.stats.used(state.used());
-        let result = result.map_err(|error| explain(hook, limits, &error, state))?;
+        let result = result.map_err(|error| explain(hook, &self.limits, &error, state))?;
         cut_off.found();
         let ended = instance.idle_since;
         self.put_back(hook, instance);
@@ -120,10 +109,10 @@ impl WasmPlugin {
     }
 
     /// A warm instance, or a new one as soon as there is room for it.
-    async fn instance(&self, about: About<'_>, limits: &LimitsConfig) -> Result<Instance, CallError> {
+    async fn instance(&self, about: About<'_>) -> Result<Instance, CallError> {
         let hook = about.hook;
         // Not later than the call's own deadline, and told apart from it.
-        let patience = limits.queue_timeout.min(limits.call_timeout);
+        let patience = self.limits.queue_timeout.min(self.limits.call_timeout);
         let deadline = about.began.checked_add(patience).unwrap_or(about.began);
         for _ in 0..ATTEMPTS {
             let needed = || self.needed.by(hook);
@@ -162,8 +151,7 @@ impl WasmPlugin {
         // Set aside already.
         held.grow(INSTANCE);
         let log = GuestLog::new(Arc::clone(&self.domain), self.limits.max_log_per_call);
-        let mut store = new_store(&self.engine, &self.limits, &self.settings, self.network.clone(), log, held);
-        store.data_mut().begin_call();
+        let store = new_store(&self.engine, &self.limits, &self.settings, self.network.clone(), log, held);
         Instance::new(store, &*self.prepared, self.most_calls(), Arc::clone(&self.share)).await
     }
 

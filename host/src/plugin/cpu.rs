@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use futures::future::BoxFuture;
 use rustix::time::{ClockId, clock_gettime};
 
-use super::processor::{Share, Turn};
+use super::processor::{Share, Turn, nanos};
 
 /// The time one call has computed. Clones are one meter.
 #[derive(Clone)]
@@ -33,7 +33,7 @@ struct Inner {
     /// When the last stretch ended, nanoseconds.
     ended: AtomicU64,
     /// The most that a stretch by the clock on the wall is charged.
-    most: AtomicU64,
+    most: u64,
     /// The call has been interrupted: stretches are measured in their thread's time.
     interrupted: AtomicBool,
     /// The current stretch is.
@@ -52,7 +52,7 @@ impl CpuMeter {
             before: AtomicU64::new(0),
             began: AtomicU64::new(IDLE),
             ended: AtomicU64::new(0),
-            most: AtomicU64::new(nanos(limit) / 2),
+            most: nanos(limit) / 2,
             interrupted: AtomicBool::new(false),
             by_thread: AtomicBool::new(false),
             needs_turn: AtomicBool::new(false),
@@ -89,8 +89,7 @@ impl CpuMeter {
         if began == IDLE {
             return 0;
         }
-        let most =
-            if self.0.by_thread.load(Ordering::Relaxed) { u64::MAX } else { self.0.most.load(Ordering::Relaxed) };
+        let most = if self.0.by_thread.load(Ordering::Relaxed) { u64::MAX } else { self.0.most };
         self.read().saturating_sub(began).min(most)
     }
 
@@ -128,10 +127,6 @@ impl CpuMeter {
     fn takes_turn(&self) -> bool {
         self.needs_turn() && self.0.needs_turn.swap(false, Ordering::Relaxed)
     }
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// What this thread has computed, nanoseconds.

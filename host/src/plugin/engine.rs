@@ -75,6 +75,12 @@ impl PluginEngine {
         Ok(Self { engine, ticker, compiler, budget, processor: Processor::new(), digest_key })
     }
 
+    /// An engine with room for `hosts`, and with the limits for all plugins and for compiling that `settings` have.
+    pub fn configured(settings: &crate::config::Config, hosts: &[HostConfig]) -> Result<Self, LoadError> {
+        let engine = Self::new(EngineSize::of(hosts))?;
+        Ok(engine.with_limits(&settings.limits).with_compiler(&settings.compile))
+    }
+
     /// The same engine with other limits for all instances together. Plugins that are loaded already keep theirs.
     #[must_use]
     pub fn with_limits(self, limits: &ProcessLimits) -> Self {

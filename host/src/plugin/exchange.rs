@@ -16,14 +16,10 @@ use super::contract::{CallError, Delta, FetchError, FetchedRoster};
 use super::network::{Requests, Until};
 use super::request;
 use super::tidy::one_line;
-use super::version::{Header, Needs, Received, Step, Wanted};
+use super::version::{Header, MAKE_REQUEST, Needs, READ_RESPONSE, Received, Step, Wanted};
 use super::wasm_plugin::WasmPlugin;
 use crate::http_client::{Deadlines, ErrorKind, SendError};
 use crate::model::{Snapshot, Tag, Username};
-
-/// The hooks of an exchange.
-pub(super) const MAKE_REQUEST: &str = "make-request";
-pub(super) const READ_RESPONSE: &str = "read-response";
 
 /// Whom an exchange is for, and with what.
 pub(super) struct Context<'a> {
@@ -129,7 +125,7 @@ impl WasmPlugin {
     async fn make_request(&self, context: &Context<'_>, tag: Option<Bytes>) -> Said<Wanted> {
         let about = context.about.within(MAKE_REQUEST);
         let user = context.user.clone();
-        let call = self.on_instance(about, &self.limits, |store, hooks| {
+        let call = self.on_instance(about, |store, hooks| {
             store.data_mut().outgoing.begin_call(Some(context.requests.clone()));
             hooks.make_request(store, user, tag)
         });
@@ -138,7 +134,7 @@ impl WasmPlugin {
 
     async fn read_response(&self, context: &Context<'_>, received: Received) -> Said<Step> {
         let about = context.about.within(READ_RESPONSE);
-        let call = self.on_instance(about, &self.limits, |store, hooks| {
+        let call = self.on_instance(about, |store, hooks| {
             store.data_mut().outgoing.begin_call(Some(context.requests.clone()));
             hooks.read_response(store, received)
         });

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::budget::INSTANCE;
-use super::exchange::{MAKE_REQUEST, READ_RESPONSE};
+use super::version::{MAKE_REQUEST, READ_RESPONSE};
 
 /// Bytes that an instance holds after a call, as far as is known.
 pub(super) struct Needed {

@@ -20,6 +20,8 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use super::budget::Waiting;
+
 /// A host may compute for half of one thread's time without turns, ...
 const COST: u64 = 2;
 /// ... and for so long at once.
@@ -85,13 +87,13 @@ pub(super) struct Share {
 
 impl Share {
     /// Waits for a turn of a call that has computed for so long.
-    pub(super) fn turn(&self, used: Duration) -> BoxFuture<'static, Turn> {
-        let (queue, turns, waiting) = (Arc::clone(&self.queue), Arc::clone(&self.turns), Arc::clone(&self.waiting));
+    pub(super) fn turn(self: &Arc<Self>, used: Duration) -> BoxFuture<'static, Turn> {
+        let share = Arc::clone(self);
         async move {
-            let first = queue.enter(used).await;
-            let _waiting = Waiting::begin(waiting);
+            let first = Arc::clone(&share.queue).enter(used).await;
+            let _waiting = Waiting::begin(&share.waiting);
             // The semaphore is never closed.
-            Turn { _all: turns.acquire_owned().await.ok(), _first: first }
+            Turn { _all: Arc::clone(&share.turns).acquire_owned().await.ok(), _first: first }
         }
         .boxed()
     }
@@ -173,21 +175,6 @@ fn rank(used: Duration) -> (u8, Duration) {
     if used < LITTLE { (0, used) } else { (1, Duration::MAX.saturating_sub(used)) }
 }
 
-struct Waiting(Arc<AtomicUsize>);
-
-impl Waiting {
-    fn begin(waiting: Arc<AtomicUsize>) -> Self {
-        waiting.fetch_add(1, Ordering::Relaxed);
-        Self(waiting)
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// A place in the common queue. Dropping it gives it to the next call of the host.
 struct Place(Option<Arc<Queue>>);
 
@@ -204,7 +191,7 @@ impl Drop for Place {
     }
 }
 
-fn nanos(time: Duration) -> u64 {
+pub(super) fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 

@@ -75,7 +75,7 @@ impl WasmPlugin {
             Err(error) => return Ok(Err(error)),
         };
         let context = exchange::Context { about, user, known, needs, requests };
-        let found = self.counted(about, &self.limits, |deadline| self.exchange(&context, deadline)).await?;
+        let found = self.counted(about, |deadline| self.exchange(&context, deadline)).await?;
         let found = found.map(|found| Found { tag: tidy::tag(found.tag), ..found });
         Ok(found.map_err(tidy::fetch_error))
     }

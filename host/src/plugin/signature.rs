@@ -50,7 +50,7 @@ pub(super) fn misfit_of_read_response(
     wrong: &str,
 ) -> Option<String> {
     let items = hooks(engine, &component.component_type())?;
-    let (name, wanted) = expected(version.wit()).find(|(name, _)| name == "read-response")?;
+    let (name, wanted) = expected(version.wit()).find(|(name, _)| name == version::READ_RESPONSE)?;
     items.iter().find_map(|(export, item)| match item {
         ComponentItem::ComponentFunc(func) if *export == name => {
             Some(both(&name, &wanted, &Names::new(&items).func(func), wrong))

@@ -21,6 +21,10 @@ use crate::model::{Snapshot, Username};
 /// The interface that makes a component a plugin, without its version.
 pub(super) const HOOKS: &str = "xmpp:roster/hooks";
 
+/// The hooks of an exchange.
+pub(super) const MAKE_REQUEST: &str = "make-request";
+pub(super) const READ_RESPONSE: &str = "read-response";
+
 /// The versions this host serves, the newest first.
 ///
 /// One that only tests have shows that there can be more.

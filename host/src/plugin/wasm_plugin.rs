@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::hash::RandomState;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::Semaphore;
 
 use super::budget::{Account, AccountOf};
 use super::call::About;
@@ -70,7 +70,7 @@ pub struct WasmPlugin {
     pub(super) settings: BTreeMap<String, String>,
     pub(super) limits: LimitsConfig,
     /// What its check of the settings said, once it has been asked.
-    needs: Arc<OnceCell<Needs>>,
+    needs: Arc<OnceLock<Needs>>,
     pub(super) network: Network,
     pub(super) max_response: usize,
     /// Keeps the machine code for others who want the same.
@@ -290,7 +290,7 @@ impl WasmPlugin {
             return Ok(Ok(needs));
         }
         match self.check().await? {
-            Ok(needs) => Ok(Ok(self.needs.get_or_init(async || needs).await)),
+            Ok(needs) => Ok(Ok(self.needs.get_or_init(|| needs))),
             Err(SettingFault { key, reason }) => Ok(Err(FetchError::Misconfigured(format!("{key}: {reason}")))),
         }
     }

@@ -9,7 +9,7 @@ use roster_host::check;
 use roster_host::config::{Config, HostConfig};
 use roster_host::metrics::Metrics;
 use roster_host::model::{Contact, Contacts, Username};
-use roster_host::plugin::{EngineSize, Network, PluginEngine, RosterPlugin as _};
+use roster_host::plugin::{Network, PluginEngine, RosterPlugin as _};
 use roster_host::text::escaped;
 use serde::Serialize;
 
@@ -58,7 +58,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         out::complaint(&format!("warning: {warning}"))?;
     }
     let host = find(&config, arguments.host.as_deref())?;
-    let engine = PluginEngine::new(EngineSize::of(std::slice::from_ref(host)))?.with_compiler(&config.compile);
+    let engine = PluginEngine::configured(&config, std::slice::from_ref(host))?;
     let (plugin, client) = check::load_plugin(&engine, host, &Metrics::new()).await?;
     let wire = Wire::new(client, &host.client);
     let fetched = plugin.staged(Network::Own(Arc::clone(&wire) as _)).fetch(&user).await;

@@ -196,10 +196,7 @@ impl Compiler {
         let component = component.await?;
         if let Some(cache) = self.cache.clone() {
             let component = component.clone();
-            tokio::task::spawn_blocking(move || match component.serialize() {
-                Ok(code) => cache.put(digest, Ok(&code)),
-                Err(error) => cache.put(digest, Err(&error)),
-            });
+            tokio::task::spawn_blocking(move || cache.put(digest, component.serialize().as_deref()));
         }
         Ok(component)
     }

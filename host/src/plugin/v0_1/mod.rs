@@ -17,7 +17,9 @@ use self::bindings::xmpp::roster::types as wit;
 use super::contract::{BadRequest, FetchError, Outcome, Reply};
 use super::known_roster;
 use super::state::State;
-use super::version::{Checked, Hooks, Needs, Prepared, Received, SettingFault, Step, Version, Wanted};
+use super::version::{
+    Checked, Hooks, MAKE_REQUEST, Needs, Prepared, READ_RESPONSE, Received, SettingFault, Step, Version, Wanted,
+};
 use crate::model::Username;
 
 /// See the module.
@@ -37,9 +39,9 @@ impl Version for V0_1 {
         let types = &of.instance_type();
         match hook {
             "check" => func.typecheck::<(), Or<wit::Needs, wit::ConfigError>>(types),
-            "make-request" => func.typecheck::<(&str, Option<&[u8]>), Or<wit::Request, wit::FetchError>>(types),
+            MAKE_REQUEST => func.typecheck::<(&str, Option<&[u8]>), Or<wit::Request, wit::FetchError>>(types),
             "changed-users" => func.typecheck::<(&[u8],), Or<Vec<String>, wit::BadRequest>>(types),
-            read_response::NAME => {
+            READ_RESPONSE => {
                 let checked = func.typecheck::<read_response::Params, read_response::Returned>(types);
                 // A resource gets its identity with the first instance; what follows it in the type is compared then.
                 checked.or_else(|wrong| match wrong.root_cause().to_string().as_str() {

@@ -10,7 +10,7 @@ use wasmtime::{Error, Result, Store};
 use super::wit;
 use crate::plugin::known_roster::KnownRoster;
 use crate::plugin::state::State;
-use crate::plugin::version::{HOOKS, Header, Received};
+use crate::plugin::version::{HOOKS, Header, READ_RESPONSE, Received};
 
 #[derive(ComponentType, Lower)]
 #[component(record)]
@@ -30,9 +30,6 @@ pub(super) struct Response {
 pub(super) type Params = (String, Option<Bytes>, Option<Resource<KnownRoster>>, Response, Bytes);
 pub(super) type Returned = (std::result::Result<wit::Step, wit::FetchError>,);
 
-/// The hook's name.
-pub(super) const NAME: &str = "read-response";
-
 /// Where the hook is in a component.
 pub(super) struct Place(ComponentExportIndex);
 
@@ -42,8 +39,8 @@ impl Place {
         let ty = component.component_type();
         let name = ty.exports(pre.engine()).map(|(name, _)| name).find(|name| name.starts_with(HOOKS));
         let hooks = name.and_then(|name| component.get_export_index(None, name));
-        let place = component.get_export_index(hooks.as_ref(), NAME);
-        place.map(Self).ok_or_else(|| Error::msg(format!("the hook {NAME} is missing")))
+        let place = component.get_export_index(hooks.as_ref(), READ_RESPONSE);
+        place.map(Self).ok_or_else(|| Error::msg(format!("the hook {READ_RESPONSE} is missing")))
     }
 
     /// The hook of one instance.
