@@ -1,7 +1,7 @@
 //! The contract of `host/src/plugin`, and a module in the place of one in WebAssembly.
 
 #[allow(dead_code)]
-#[path = "../../../host/src/plugin/contract.rs"]
+#[path = "../../../host/src/plugin/api.rs"]
 mod contract;
 
 use std::sync::Arc;

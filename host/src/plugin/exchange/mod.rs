@@ -1,0 +1,218 @@
+//! Asking the application for one user's roster, the first time or again: the plugin says what to ask, the host asks, the
+//! plugin says what the response means, and so on until it knows.
+//!
+//! No instance is held while the application thinks, and each hook may run on another one. All requests of an exchange have
+//! one allowance and one deadline. It stays with the module that began it.
+
+pub(in crate::plugin) mod compare;
+pub(in crate::plugin) mod digest;
+pub(in crate::plugin) mod last_exchange;
+pub(in crate::plugin) mod network;
+pub(in crate::plugin) mod request;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::Response;
+
+use self::network::{Requests, Until};
+use crate::http_client::{Deadlines, ErrorKind, SendError};
+use crate::model::{Snapshot, Tag, Username};
+use crate::plugin::api::{CallError, Delta, FetchError, FetchedRoster};
+use crate::plugin::runtime::budget::Held;
+use crate::plugin::runtime::call::About;
+use crate::plugin::sanitize::one_line;
+use crate::plugin::wasm_plugin::WasmPlugin;
+use crate::plugin::wit::{Header, MAKE_REQUEST, Needs, READ_RESPONSE, Received, Step, Wanted};
+
+/// Whom an exchange is for, and with what.
+pub(in crate::plugin) struct Context<'a> {
+    pub(in crate::plugin) about: About<'a>,
+    pub(in crate::plugin) user: &'a Username,
+    pub(in crate::plugin) known: Option<&'a Arc<Snapshot>>,
+    pub(in crate::plugin) needs: &'a Needs,
+    pub(in crate::plugin) requests: &'a Requests,
+}
+
+/// What is left of a call's time when its last response may come: the call itself is not over yet.
+const LAST_MOMENT: Duration = Duration::from_millis(5);
+
+/// What an exchange has found, and the tag for it.
+pub(in crate::plugin) struct Found {
+    pub(in crate::plugin) news: News,
+    pub(in crate::plugin) tag: Tag,
+}
+
+/// What has become of the roster.
+pub(in crate::plugin) enum News {
+    /// It is as it was. The tag may be another.
+    Unchanged,
+    Roster(FetchedRoster),
+    Changed(Delta),
+}
+
+/// What the plugin says, and when it said so.
+type Said<T> = Result<(Result<T, FetchError>, Instant), CallError>;
+
+impl WasmPlugin {
+    /// One exchange, within a call that has its turn and its deadline.
+    pub(in crate::plugin) async fn exchange(&self, context: &Context<'_>, deadline: Instant) -> Said<Found> {
+        let until =
+            Until { at: deadline.checked_sub(LAST_MOMENT).unwrap_or(deadline), limit: self.module.limits.call_timeout };
+        let tag = context.known.and_then(|known| known.tag()).filter(|tag| tag.reader == self.reader());
+        let validator = tag.and_then(|tag| tag.validator.as_deref()).map(Bytes::copy_from_slice);
+
+        let (mut wanted, mut ended) = match self.make_request(context, validator.clone()).await? {
+            (Ok(wanted), ended) => (wanted, ended),
+            (Err(error), ended) => return Ok((Err(error), ended)),
+        };
+        let mut follow_up = None;
+        loop {
+            let hook = if follow_up.is_none() { MAKE_REQUEST } else { READ_RESPONSE };
+            let response = match self.respond(hook, wanted, context, until).await? {
+                Ok(response) => response,
+                Err(error) => return Ok((Err(error), ended)),
+            };
+            let (status, headers) = (response.status().as_u16(), passed(&context.needs.response_headers, &response));
+            let body = response.into_body();
+            // Only one response by itself stands for a roster.
+            let digest = follow_up.is_none().then(|| self.runtime.engine.digest_key().of(status, &headers, &body));
+            if let (Some(tag), Some(_)) = (tag, digest)
+                && tag.digest == digest
+            {
+                return Ok((Ok(Found { news: News::Unchanged, tag: tag.clone() }), Instant::now()));
+            }
+            // Counted until the call is over.
+            let (state, _held): (Option<Bytes>, Option<Held>) = follow_up.take().unzip();
+            let received = Received {
+                user: context.user.clone(),
+                tag: validator.clone(),
+                known: context.known.map(Arc::clone),
+                status,
+                headers,
+                body,
+                state: state.unwrap_or_default(),
+            };
+            let left = context.requests.left();
+            let step;
+            (step, ended) = match self.read_response(context, received).await? {
+                (Ok(step), ended) => (step, ended),
+                (Err(error), ended) => return Ok((Err(error), ended)),
+            };
+            // What it has asked by itself is not in the digest.
+            let digest = digest.filter(|_| context.requests.left() == left);
+            let tag = |validator| Tag { reader: self.reader(), digest, validator };
+            let found = match (step, context.known) {
+                (Step::Next { request, state }, _) => {
+                    wanted = request;
+                    follow_up = Some(self.keep(state)?);
+                    continue;
+                }
+                (Step::Unchanged, Some(_)) => {
+                    let kept = validator.map(|validator| validator.as_ref().into());
+                    Found { news: News::Unchanged, tag: tag(kept) }
+                }
+                (Step::Roster(mut roster), _) => {
+                    let validator = roster.tag.take().and_then(|tag| tag.validator);
+                    Found { news: News::Roster(roster), tag: tag(validator) }
+                }
+                (Step::Changed(mut delta), Some(_)) => {
+                    let validator = delta.tag.take().and_then(|tag| tag.validator);
+                    Found { news: News::Changed(delta), tag: tag(validator) }
+                }
+                (Step::Unchanged | Step::Changed(_), None) => return Err(nothing_to_compare()),
+            };
+            return Ok((Ok(found), ended));
+        }
+    }
+
+    async fn make_request(&self, context: &Context<'_>, tag: Option<Bytes>) -> Said<Wanted> {
+        let about = context.about.within(MAKE_REQUEST);
+        let user = context.user.clone();
+        let call = self.on_instance(about, |store, hooks| {
+            store.data_mut().outgoing.begin_call(Some(context.requests.clone()));
+            hooks.make_request(store, user, tag)
+        });
+        call.await
+    }
+
+    async fn read_response(&self, context: &Context<'_>, received: Received) -> Said<Step> {
+        let about = context.about.within(READ_RESPONSE);
+        let call = self.on_instance(about, |store, hooks| {
+            store.data_mut().outgoing.begin_call(Some(context.requests.clone()));
+            hooks.read_response(store, received)
+        });
+        call.await
+    }
+
+    /// The application's response, or why there is none.
+    async fn respond(
+        &self,
+        hook: &'static str,
+        wanted: Wanted,
+        context: &Context<'_>,
+        until: Until,
+    ) -> Result<Result<Response<Bytes>, FetchError>, CallError> {
+        if !context.requests.take() {
+            let most = self.module.limits.max_requests_per_call;
+            return Err(rule(hook, format!("more than {most} requests (limits.max_requests_per_call)")));
+        }
+        let request = request::of(wanted).map_err(|wrong| rule(hook, wrong.to_string()))?;
+        match context.requests.send(&self.runtime.network, request, Deadlines::default(), Some(until)).await {
+            Ok(response) => {
+                self.runtime.counters.stats.fetched(response.body().len());
+                Ok(Ok(response))
+            }
+            Err(error) if error.kind() == ErrorKind::BadRequest => Err(rule(hook, one_line(&error.to_string()))),
+            Err(error) if error.kind() == ErrorKind::NoMemory => Err(self.no_room(hook)),
+            Err(error) => Ok(Err(no_response(&error))),
+        }
+    }
+
+    /// What the plugin is given with the response to its next request, counted as its memory until then.
+    fn keep(&self, state: Vec<u8>) -> Result<(Bytes, Held), CallError> {
+        let limit = self.module.limits.max_state;
+        if state.len() > limit {
+            return Err(rule(READ_RESPONSE, format!("a state of more than {limit} bytes (limits.max_state)")));
+        }
+        let held = self.runtime.account.try_hold(state.len()).ok_or_else(|| self.no_room(READ_RESPONSE))?;
+        Ok((state.into(), held))
+    }
+
+    fn no_room(&self, hook: &'static str) -> CallError {
+        CallError::NoRoom { hook, limit: self.runtime.account.limit() }
+    }
+}
+
+/// The plugin says what has changed in a roster that the host does not hold.
+pub(in crate::plugin) fn nothing_to_compare() -> CallError {
+    rule(READ_RESPONSE, "it compares with a roster, and the host holds none".to_owned())
+}
+
+fn rule(hook: &'static str, reason: String) -> CallError {
+    CallError::Rule { hook, reason }
+}
+
+/// What the host says when no plugin can.
+fn no_response(error: &SendError) -> FetchError {
+    match error.kind() {
+        ErrorKind::ConnectTimeout | ErrorKind::FirstByteTimeout | ErrorKind::BodyTimeout | ErrorKind::TotalTimeout => {
+            FetchError::TimedOut
+        }
+        ErrorKind::TooLarge => FetchError::TooLarge,
+        _ => FetchError::Unreachable(error.to_string()),
+    }
+}
+
+/// The headers that the plugin reads, as far as they are text.
+fn passed(names: &[Arc<str>], response: &Response<Bytes>) -> Vec<Header> {
+    let fields = names.iter().flat_map(|name| {
+        let values = response.headers().get_all(&**name).iter();
+        values.filter_map(|value| {
+            let value = std::str::from_utf8(value.as_bytes()).ok()?.to_owned();
+            Some(Header { name: Arc::clone(name), value })
+        })
+    });
+    fields.collect()
+}

@@ -1,0 +1,154 @@
+//! Where requests go, what those of one exchange may cost together, and who looks on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Request, Response, Uri};
+
+use super::last_exchange::LastExchange;
+use crate::http_client::{Deadlines, ErrorKind, HttpClient, SendError, shown};
+use crate::plugin::api::{FetchError, FetchFailure};
+use crate::plugin::recording::Recording;
+
+/// Who answers a plugin's requests.
+#[derive(Clone)]
+pub enum Network {
+    /// The applications that the operator allows.
+    Live(HttpClient),
+    /// Whatever else answers requests, such as what was recorded.
+    Own(Arc<dyn Outbound>),
+}
+
+/// Answers requests in the place of the host's own client.
+///
+/// Where requests may go, for how long, and how long a response may be is then its affair; how many requests an exchange may
+/// have and how many bytes it may receive in all stays the host's.
+#[async_trait]
+pub trait Outbound: Send + Sync {
+    /// Answers one request.
+    async fn send(&self, request: Request<Bytes>, deadlines: Deadlines) -> Result<Response<Bytes>, SendError>;
+}
+
+impl Network {
+    async fn send(&self, request: Request<Bytes>, deadlines: Deadlines) -> Result<Response<Bytes>, SendError> {
+        match self {
+            Self::Live(client) => client.send(request, deadlines).await,
+            Self::Own(own) => own.send(request, deadlines).await,
+        }
+    }
+}
+
+/// When an exchange has to be over.
+#[derive(Clone, Copy)]
+pub(in crate::plugin) struct Until {
+    pub(in crate::plugin) at: Instant,
+    /// The time that it has.
+    pub(in crate::plugin) limit: Duration,
+}
+
+impl Until {
+    /// The application was still being asked then: that is not the plugin's fault.
+    fn passed(self, uri: &Uri) -> SendError {
+        let detail = format!("no response came within {:?} (limits.call_timeout)", self.limit);
+        SendError::new(ErrorKind::TotalTimeout, shown(uri), detail)
+    }
+}
+
+/// The requests of one exchange, whoever sends them: the host, or a plugin by itself through `wasi:http`.
+#[derive(Clone)]
+pub(in crate::plugin) struct Requests(Arc<Shared>);
+
+struct Shared {
+    left: AtomicU32,
+    /// Bytes of responses that may still come.
+    bytes_left: AtomicUsize,
+    max_bytes: usize,
+    recording: Option<Recording>,
+    last: LastExchange,
+}
+
+impl Requests {
+    /// At most `requests` of them, whose responses have at most `max_bytes` together.
+    pub(in crate::plugin) fn new(requests: u32, max_bytes: usize, recording: Option<Recording>) -> Self {
+        Self(Arc::new(Shared {
+            left: AtomicU32::new(requests),
+            bytes_left: AtomicUsize::new(max_bytes),
+            max_bytes,
+            recording,
+            last: LastExchange::default(),
+        }))
+    }
+
+    /// One of them, if there is one left.
+    pub(in crate::plugin) fn take(&self) -> bool {
+        let left = &self.0.left;
+        left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+    }
+
+    /// How many are left.
+    pub(in crate::plugin) fn left(&self) -> u32 {
+        self.0.left.load(Ordering::Relaxed)
+    }
+
+    /// Sends one that has been [taken](Self::take). `until`: the deadline of the whole exchange, if it is the host that waits.
+    pub(in crate::plugin) async fn send(
+        &self,
+        network: &Network,
+        request: Request<Bytes>,
+        deadlines: Deadlines,
+        until: Option<Until>,
+    ) -> Result<Response<Bytes>, SendError> {
+        let Shared { recording, last, .. } = &*self.0;
+        let uri = request.uri().clone();
+        let recorded = recording.as_ref().map(|recording| (recording.asked(&request), recording));
+        let sending = network.send(request, deadlines);
+        let sent = match until {
+            None => sending.await,
+            Some(until) => {
+                tokio::time::timeout_at(until.at.into(), sending).await.unwrap_or_else(|_| Err(until.passed(&uri)))
+            }
+        };
+        if let Some((asked, recording)) = recorded {
+            recording.answered(asked, &sent);
+        }
+        let sent = sent.and_then(|response| self.within_limit(&uri, response));
+        match &sent {
+            Ok(response) => last.answered(uri, response),
+            Err(error) => last.failed(error.clone()),
+        }
+        sent
+    }
+
+    fn within_limit(&self, uri: &Uri, response: Response<Bytes>) -> Result<Response<Bytes>, SendError> {
+        let Shared { bytes_left, max_bytes, .. } = &*self.0;
+        let size = response.body().len();
+        let within = |left: usize| left.checked_sub(size);
+        match bytes_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within) {
+            Ok(_) => Ok(response),
+            Err(_) => {
+                let detail = format!(
+                    "the responses of one call are longer than {max_bytes} bytes together (client.max_response)"
+                );
+                Err(SendError::new(ErrorKind::TooLarge, shown(uri), detail))
+            }
+        }
+    }
+
+    /// Bytes of the bodies received so far.
+    pub(in crate::plugin) fn fetched(&self) -> usize {
+        self.0.max_bytes.saturating_sub(self.0.bytes_left.load(Ordering::Relaxed))
+    }
+
+    /// What was asked and answered, if it is recorded.
+    pub(in crate::plugin) fn recording(&self) -> Option<&Recording> {
+        self.0.recording.as_ref()
+    }
+
+    /// What the plugin says, with what the host knows of it.
+    pub(in crate::plugin) fn explain(&self, error: FetchError) -> FetchFailure {
+        self.0.last.explain(error)
+    }
+}

@@ -1,0 +1,87 @@
+//! What a plugin says to each question of the host, bounded and mended: the same for every version of the WIT.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::wasm_plugin::WasmPlugin;
+use crate::model::{Snapshot, Username};
+use crate::plugin::api::{BadRequest, CallError, Delta, FetchError, FetchedRoster, Outcome, Refreshed, Reply};
+use crate::plugin::exchange::compare;
+use crate::plugin::exchange::network::Requests;
+use crate::plugin::exchange::{self, Found, News};
+use crate::plugin::runtime::call::About;
+use crate::plugin::sanitize;
+use crate::plugin::sanitize::contacts::Owner;
+
+/// The error of what is said is the application's, or that of its request.
+pub(super) type Said<T, E = FetchError> = Result<Result<T, E>, CallError>;
+
+impl WasmPlugin {
+    /// The whole roster.
+    pub(super) async fn first(&self, about: About<'_>, user: &Username, requests: &Requests) -> Said<FetchedRoster> {
+        Ok(match self.ask(about, user, None, requests).await? {
+            Ok(Found { news: News::Roster(roster), tag }) => {
+                Ok(FetchedRoster { tag: Some(tag), ..sanitize::roster(roster, self.owner(user)) })
+            }
+            Ok(_) => return Err(exchange::nothing_to_compare()),
+            Err(error) => Err(error),
+        })
+    }
+
+    /// What has changed since `known`.
+    pub(super) async fn again(
+        &self,
+        about: About<'_>,
+        user: &Username,
+        known: &Arc<Snapshot>,
+        requests: &Requests,
+    ) -> Said<Refreshed> {
+        let found = self.ask(about, user, Some(known), requests).await?;
+        Ok(found.map(|Found { news, tag }| {
+            let delta = match news {
+                News::Unchanged if known.tag() == Some(&tag) => return Refreshed::Unchanged,
+                News::Unchanged => Delta { changes: Vec::new(), tag: None, warnings: Vec::new() },
+                News::Changed(delta) => sanitize::delta(delta, self.owner(user)),
+                News::Roster(roster) => {
+                    let FetchedRoster { contacts, warnings, .. } = sanitize::roster(roster, self.owner(user));
+                    Delta { changes: compare::changes(known.contacts(), contacts), tag: None, warnings }
+                }
+            };
+            Refreshed::Changed(Delta { tag: Some(tag), ..delta })
+        }))
+    }
+
+    /// Whom a refresh request names.
+    pub(super) async fn named(&self, about: About<'_>, body: Bytes) -> Said<Vec<String>, BadRequest> {
+        let users = self.call(about, |store, hooks| hooks.changed_users(store, body)).await?;
+        Ok(users.map_err(sanitize::bad_request))
+    }
+
+    /// What the application is told.
+    pub(super) async fn replied(&self, about: About<'_>, outcome: Outcome) -> Result<Reply, CallError> {
+        self.call(about, |store, hooks| hooks.summary(store, outcome)).await
+    }
+
+    /// Asks the application for the roster of `user`, of which `known` is kept.
+    async fn ask(
+        &self,
+        about: About<'_>,
+        user: &Username,
+        known: Option<&Arc<Snapshot>>,
+        requests: &Requests,
+    ) -> Said<Found> {
+        let needs = match self.needs().await? {
+            Ok(needs) => needs,
+            Err(error) => return Ok(Err(error)),
+        };
+        let context = exchange::Context { about, user, known, needs, requests };
+        let found = self.counted(about, |deadline| self.exchange(&context, deadline)).await?;
+        let found = found.map(|found| Found { tag: sanitize::tag(found.tag), ..found });
+        Ok(found.map_err(sanitize::fetch_error))
+    }
+
+    fn owner<'a>(&'a self, user: &'a Username) -> Owner<'a> {
+        Owner { user, domain: &self.module.domain }
+    }
+}

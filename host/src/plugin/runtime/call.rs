@@ -1,0 +1,251 @@
+//! One call of a plugin: its turn, its deadline, an instance within the limits, and what is counted of it.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use futures::future::BoxFuture;
+use wasmtime::component::ResourceTableError;
+use wasmtime::{Store, Trap};
+
+use super::budget::{Held, INSTANCE};
+use super::instance::{Instance, NotMade};
+use super::state::{CpuTimeExceeded, Refused, State, hostcall_bytes, new_store};
+use crate::config::LimitsConfig;
+use crate::metrics::CallMetrics;
+use crate::plugin::api::CallError;
+use crate::plugin::imports::log::GuestLog;
+use crate::plugin::sanitize::one_line;
+use crate::plugin::wasm_plugin::WasmPlugin;
+use crate::plugin::wit::Hooks;
+
+/// Times that an instance is begun before its call is refused: others may take the room that was there.
+const ATTEMPTS: usize = 3;
+
+/// In wasmtime's error about a copy that is longer than [`hostcall_bytes`]; it has no type that can be named.
+const TOO_MUCH: &str = "fuel allocated for hostcalls";
+
+/// What a call can run on.
+enum Found {
+    Warm(Instance),
+    /// Room for a new one.
+    Room(Held),
+}
+
+impl WasmPlugin {
+    /// One call: an instance, the limits, the deadline; afterwards the instance is kept or retired.
+    pub(in crate::plugin) async fn call<R: Send>(
+        &self,
+        about: About<'_>,
+        call: impl for<'a> FnOnce(&'a mut Store<State>, &'a dyn Hooks) -> BoxFuture<'a, wasmtime::Result<R>> + Send,
+    ) -> Result<R, CallError> {
+        self.counted(about, |_| self.on_instance(about, call)).await
+    }
+
+    /// Gives the work of one call its turn, its deadline, which it is told, and its place in the metrics. It returns a result and
+    /// when the plugin returned it.
+    pub(in crate::plugin) async fn counted<R, F: Future<Output = Result<(R, Instant), CallError>>>(
+        &self,
+        about: About<'_>,
+        work: impl FnOnce(Instant) -> F,
+    ) -> Result<R, CallError> {
+        let result = self.in_turn(about, work).await;
+        let About { hook, began, .. } = about;
+        let (outcome, elapsed) = match &result {
+            Ok((_, ended)) => ("ok", ended.saturating_duration_since(began)),
+            Err(error) => (error.kind(), began.elapsed()),
+        };
+        self.runtime.counters.metrics.call(hook, outcome, elapsed);
+        self.runtime.counters.stats.call(hook, outcome, elapsed);
+        result.map(|(result, _)| result)
+    }
+
+    async fn in_turn<R, F: Future<Output = Result<(R, Instant), CallError>>>(
+        &self,
+        about: About<'_>,
+        work: impl FnOnce(Instant) -> F,
+    ) -> Result<(R, Instant), CallError> {
+        let (_slot, began) = match self.runtime.slots.try_acquire() {
+            Ok(slot) => (slot, about.began),
+            Err(_) => {
+                match tokio::time::timeout(self.module.limits.queue_timeout, self.runtime.slots.acquire()).await {
+                    Ok(Ok(slot)) => (slot, Instant::now()),
+                    _ => return Err(CallError::Busy { limit: self.module.limits.queue_timeout }),
+                }
+            }
+        };
+        let _ticking = self.runtime.engine.tick_while();
+        // A deadline that the clock cannot reach is none.
+        let deadline =
+            began.checked_add(self.module.limits.call_timeout).unwrap_or_else(|| began + Duration::from_secs(1 << 30));
+        let late = CallError::TimedOut { hook: about.hook, limit: self.module.limits.call_timeout };
+        tokio::time::timeout_at(deadline.into(), work(deadline)).await.unwrap_or(Err(late))
+    }
+
+    /// Runs one call on an instance, which is kept afterwards, or retired. Cut off, the call takes its instance with it.
+    pub(in crate::plugin) async fn on_instance<R: Send>(
+        &self,
+        about: About<'_>,
+        call: impl for<'a> FnOnce(&'a mut Store<State>, &'a dyn Hooks) -> BoxFuture<'a, wasmtime::Result<R>> + Send,
+    ) -> Result<(R, Instant), CallError> {
+        let About { hook, user, .. } = about;
+        let cut_off = Lost(&self.runtime.counters.metrics);
+        let mut instance = match self.instance(about).await {
+            Ok(instance) => instance,
+            Err(error) => {
+                cut_off.found();
+                return Err(error);
+            }
+        };
+        instance.store().data().log.begin_call(hook, user);
+        let result = instance.run(call).await;
+        let state = instance.store().data();
+        state.log.end_call();
+        self.runtime.counters.stats.used(state.used());
+        let result = result.map_err(|error| explain(hook, &self.module.limits, &error, state))?;
+        cut_off.found();
+        let ended = instance.idle_since;
+        self.put_back(hook, instance);
+        Ok((result, ended))
+    }
+
+    /// A warm instance, or a new one as soon as there is room for it.
+    async fn instance(&self, about: About<'_>) -> Result<Instance, CallError> {
+        let hook = about.hook;
+        // Not later than the call's own deadline, and told apart from it.
+        let patience = self.module.limits.queue_timeout.min(self.module.limits.call_timeout);
+        let deadline = about.began.checked_add(patience).unwrap_or(about.began);
+        for _ in 0..ATTEMPTS {
+            let needed = || self.runtime.needed.by(hook);
+            let found = self.runtime.account.wait(deadline, || {
+                let Some(mut warm) = self.runtime.pool.take() else {
+                    return self.runtime.account.try_hold(needed()).map(Found::Room);
+                };
+                // It may have served only calls that need less.
+                if warm.store().data_mut().memory.set_aside(needed()) {
+                    return Some(Found::Warm(warm));
+                }
+                self.runtime.pool.put(warm);
+                None
+            });
+            let held = match found.await {
+                Some(Found::Warm(instance)) => return Ok(instance),
+                Some(Found::Room(held)) => held,
+                None => break,
+            };
+            match self.new_instance(held).await {
+                Ok(instance) => {
+                    self.runtime.counters.metrics.instance("made");
+                    return Ok(instance);
+                }
+                // Now it is known what to wait for.
+                Err(NotMade { no_room: true, wanted, .. }) => {
+                    self.runtime.needed.wanted(hook, wanted);
+                }
+                Err(NotMade { error, .. }) => {
+                    return Err(CallError::Instance { hook, reason: one_line(&format!("{error:#}")) });
+                }
+            }
+        }
+        Err(CallError::NoRoom { hook, limit: self.runtime.account.limit() })
+    }
+
+    async fn new_instance(&self, mut held: Held) -> Result<Instance, NotMade> {
+        // Set aside already.
+        held.grow(INSTANCE);
+        let log = GuestLog::new(Arc::clone(&self.module.domain), self.module.limits.max_log_per_call);
+        let store = new_store(
+            &self.runtime.engine,
+            &self.module.limits,
+            &self.module.settings,
+            self.runtime.network.clone(),
+            log,
+            held,
+        );
+        Instance::new(store, &*self.module.prepared, self.most_calls(), Arc::clone(&self.runtime.share)).await
+    }
+
+    fn put_back(&self, hook: &str, mut instance: Instance) {
+        instance.store().data_mut().memory.end_call();
+        self.runtime.needed.learn(hook, instance.held());
+        match instance.retire(&self.module.limits) {
+            None => {
+                self.runtime.pool.put(instance);
+                // Whoever waits for room may have it.
+                self.runtime.account.wake();
+            }
+            Some(why) => self.runtime.counters.metrics.instance(why.name()),
+        }
+    }
+
+    /// Between three quarters of `max_calls_per_instance` and all of them, so that instances made together do not retire
+    /// together.
+    fn most_calls(&self) -> u32 {
+        let most = self.module.limits.max_calls_per_instance.max(1);
+        let jitter = self.runtime.jitter.hash_one(self.runtime.made.fetch_add(1, Ordering::Relaxed));
+        most - u32::try_from(jitter % u64::from(most / 4 + 1)).unwrap_or(0)
+    }
+}
+
+/// Which call it is.
+#[derive(Clone, Copy)]
+pub(in crate::plugin) struct About<'a> {
+    pub(in crate::plugin) hook: &'static str,
+    /// Whom it serves, if it is one user.
+    user: &'a str,
+    pub(in crate::plugin) began: Instant,
+}
+
+/// An instance that is lost with its call, unless it is [`found`](Self::found) again.
+struct Lost<'a>(&'a CallMetrics);
+
+impl Lost<'_> {
+    fn found(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Lost<'_> {
+    fn drop(&mut self) {
+        self.0.instance("failed");
+    }
+}
+
+impl<'a> About<'a> {
+    pub(in crate::plugin) fn now(hook: &'static str, user: &'a str) -> Self {
+        Self { hook, user, began: Instant::now() }
+    }
+
+    /// The hook of an exchange that is called now.
+    pub(in crate::plugin) fn within(self, hook: &'static str) -> Self {
+        Self { hook, began: Instant::now(), ..self }
+    }
+}
+
+/// What went wrong, in the operator's terms.
+fn explain(hook: &'static str, limits: &LimitsConfig, error: &wasmtime::Error, state: &State) -> CallError {
+    if error.downcast_ref::<CpuTimeExceeded>().is_some() {
+        return CallError::CpuTime { hook, limit: limits.cpu_time };
+    }
+    match state.memory.refused {
+        Some(Refused::Limit) => return CallError::Memory { hook, limit: limits.max_memory },
+        Some(Refused::NoRoom) => return CallError::NoRoom { hook, limit: state.memory.limit_of_all() },
+        None => {}
+    }
+    if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
+        let reason = format!("more than {} handles (limits.max_handles)", limits.max_handles);
+        return CallError::Rule { hook, reason };
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(trap) => CallError::Trap { hook, reason: one_line(&trap.to_string()) },
+        None if state.outgoing.was_refused() => {
+            CallError::Rule { hook, reason: format!("more than {} requests", limits.max_requests_per_call) }
+        }
+        None if error.root_cause().to_string().contains(TOO_MUCH) => {
+            CallError::TooLarge { hook, limit: hostcall_bytes(limits) }
+        }
+        // The outer layers are a backtrace of the plugin; the innermost says what happened.
+        None => CallError::Rule { hook, reason: one_line(&error.root_cause().to_string()) },
+    }
+}

@@ -1,0 +1,73 @@
+//! The hook `read-response`, by hand: the generated one would copy the body of the response before it is lowered, and cannot
+//! lend what is shared.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use wasmtime::component::{ComponentExportIndex, ComponentType, Instance, InstancePre, Lower, Resource, TypedFunc};
+use wasmtime::{Error, Result, Store};
+
+use super::wit;
+use crate::plugin::imports::store::KnownRoster;
+use crate::plugin::runtime::state::State;
+use crate::plugin::wit::{HOOKS, Header, READ_RESPONSE, Received};
+
+#[derive(ComponentType, Lower)]
+#[component(record)]
+pub(super) struct HeaderField {
+    name: Arc<str>,
+    value: String,
+}
+
+#[derive(ComponentType, Lower)]
+#[component(record)]
+pub(super) struct Response {
+    status: u16,
+    headers: Vec<HeaderField>,
+    body: Bytes,
+}
+
+pub(super) type Params = (String, Option<Bytes>, Option<Resource<KnownRoster>>, Response, Bytes);
+pub(super) type Returned = (std::result::Result<wit::Step, wit::FetchError>,);
+
+/// Where the hook is in a component.
+pub(super) struct Place(ComponentExportIndex);
+
+impl Place {
+    pub(super) fn find(pre: &InstancePre<State>) -> Result<Self> {
+        let component = pre.component();
+        let ty = component.component_type();
+        let name = ty.exports(pre.engine()).map(|(name, _)| name).find(|name| name.starts_with(HOOKS));
+        let hooks = name.and_then(|name| component.get_export_index(None, name));
+        let place = component.get_export_index(hooks.as_ref(), READ_RESPONSE);
+        place.map(Self).ok_or_else(|| Error::msg(format!("the hook {READ_RESPONSE} is missing")))
+    }
+
+    /// The hook of one instance.
+    pub(super) fn of(&self, instance: &Instance, store: &mut Store<State>) -> Result<ReadResponse> {
+        Ok(ReadResponse(instance.get_typed_func(store, self.0)?))
+    }
+}
+
+/// The hook of one instance.
+pub(super) struct ReadResponse(TypedFunc<Params, Returned>);
+
+impl ReadResponse {
+    pub(super) async fn call(
+        &self,
+        store: &mut Store<State>,
+        received: Received,
+    ) -> Result<std::result::Result<wit::Step, wit::FetchError>> {
+        let Received { user, tag, known, status, headers, body, state } = received;
+        let known = known.map(|known| store.data_mut().table.push(KnownRoster(known))).transpose()?;
+        let lent = known.as_ref().map(|known| Resource::new_borrow(known.rep()));
+        let headers = headers.into_iter().map(|Header { name, value }| HeaderField { name, value });
+        let response = Response { status, headers: headers.collect(), body };
+        let params = (user.as_str().to_owned(), tag, lent, response, state);
+        let (step,) = self.0.call_async(&mut *store, params).await?;
+        if let Some(known) = known {
+            store.data_mut().table.delete(known)?;
+        }
+        Ok(step)
+    }
+}
