@@ -7,10 +7,10 @@ use bytes::Bytes;
 use wasmtime::component::{ComponentExportIndex, ComponentType, Instance, InstancePre, Lower, Resource, TypedFunc};
 use wasmtime::{Error, Result, Store};
 
-use super::wit;
+use super::{V0_1, wit};
 use crate::plugin::imports::store::KnownRoster;
 use crate::plugin::runtime::state::State;
-use crate::plugin::wit::{HOOKS, Header, READ_RESPONSE, Received};
+use crate::plugin::wit::{HOOKS, Header, READ_RESPONSE, Received, Version};
 
 #[derive(ComponentType, Lower)]
 #[component(record)]
@@ -36,9 +36,8 @@ pub(super) struct Place(ComponentExportIndex);
 impl Place {
     pub(super) fn find(pre: &InstancePre<State>) -> Result<Self> {
         let component = pre.component();
-        let ty = component.component_type();
-        let name = ty.exports(pre.engine()).map(|(name, _)| name).find(|name| name.starts_with(HOOKS));
-        let hooks = name.and_then(|name| component.get_export_index(None, name));
+        // Of another patch version, too: they are one to wasmtime. A component may have hooks of several tracks.
+        let hooks = component.get_export_index(None, &format!("{HOOKS}@{}", V0_1.number()));
         let place = component.get_export_index(hooks.as_ref(), READ_RESPONSE);
         place.map(Self).ok_or_else(|| Error::msg(format!("the hook {READ_RESPONSE} is missing")))
     }
