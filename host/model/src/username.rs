@@ -36,6 +36,12 @@ impl Username {
     }
 }
 
+impl From<Username> for Arc<str> {
+    fn from(user: Username) -> Self {
+        user.0
+    }
+}
+
 impl Borrow<str> for Username {
     fn borrow(&self) -> &str {
         &self.0

@@ -115,6 +115,8 @@ fn limits(raw: RawLimits, total_timeout: Duration, at: &At<'_>) -> LimitsConfig 
             d.max_concurrent_calls,
             1..=10_000,
         ),
+        bulk_users: at.count("bulk_users", raw.bulk_users, d.bulk_users, 0..=10_000),
+        bulk_wait: at.wait("bulk_wait", raw.bulk_wait, d.bulk_wait),
         call_timeout: at.wait("call_timeout", raw.call_timeout, d.call_timeout),
         queue_timeout: at.wait("queue_timeout", raw.queue_timeout, d.queue_timeout),
         overdue_after: at.wait("overdue_after", raw.overdue_after, d.overdue_after),

@@ -251,6 +251,11 @@ impl Default for ClientConfig {
 pub struct LimitsConfig {
     /// `max_concurrent_calls`: calls of the plugin at once, default 64.
     pub max_concurrent_calls: usize,
+    /// `bulk_users`: users that one request to the application may name, for a plugin that can ask for many at once; default 500.
+    /// Below 2: each is asked for alone.
+    pub bulk_users: usize,
+    /// `bulk_wait`: how long a user waits at most for others to be asked for together, while a request is under way; default 5 ms.
+    pub bulk_wait: Duration,
     /// `call_timeout`: wall clock of one call, all requests for a roster and waiting for the application included; default 20 s.
     pub call_timeout: Duration,
     /// `queue_timeout`: how long a user's update waits for its turn before it is given up, default 20 s.
@@ -292,6 +297,8 @@ impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
             max_concurrent_calls: 64,
+            bulk_users: 500,
+            bulk_wait: Duration::from_millis(5),
             call_timeout: Duration::from_secs(20),
             queue_timeout: Duration::from_secs(20),
             overdue_after: Duration::from_secs(1),

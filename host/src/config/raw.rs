@@ -172,6 +172,8 @@ pub(super) struct RawClient {
 #[serde(default)]
 pub(super) struct RawLimits {
     pub(super) max_concurrent_calls: Given<Whole>,
+    pub(super) bulk_users: Given<Whole>,
+    pub(super) bulk_wait: Given<Duration>,
     pub(super) call_timeout: Given<Duration>,
     pub(super) queue_timeout: Given<Duration>,
     pub(super) overdue_after: Given<Duration>,

@@ -76,7 +76,7 @@ impl WasmPlugin {
             Err(error) => return Ok(Err(error)),
         };
         let context = exchange::Context { about, user, known, needs, requests };
-        let found = self.counted(about, |deadline| self.exchange(&context, deadline)).await?;
+        let found = self.find(&context).await?;
         let found = found.map(|found| Found { tag: sanitize::tag(found.tag), ..found });
         Ok(found.map_err(sanitize::fetch_error))
     }

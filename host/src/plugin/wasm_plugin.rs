@@ -16,8 +16,7 @@ use crate::plugin::module::source::{Digest, PluginBytes};
 use crate::plugin::module::type_check;
 use crate::plugin::recording::recorder::{RecordedCall, Recorder};
 use crate::plugin::runtime::call::About;
-use crate::plugin::runtime::engine::EXTRA_INSTANCES;
-use crate::plugin::runtime::{Counters, Runtime};
+use crate::plugin::runtime::{Counters, Runtime, Size};
 use crate::plugin::sanitize::one_line;
 use crate::plugin::wit::{Checked, Needs, SettingFault};
 use crate::plugin::{LoadError, PluginEngine};
@@ -44,11 +43,12 @@ impl LoadOptions<'_> {
     }
 }
 
-/// A module that is loaded, with its warm instances.
+/// A module that is loaded, with its warm instances. A clone is the same.
+#[derive(Clone)]
 pub struct WasmPlugin {
     pub(super) module: Arc<LoadedModule>,
-    pub(super) runtime: Runtime,
-    pub(super) recorder: Recorder,
+    pub(super) runtime: Arc<Runtime>,
+    pub(super) recorder: Arc<Recorder>,
 }
 
 impl WasmPlugin {
@@ -69,29 +69,32 @@ impl WasmPlugin {
         let module = LoadedModule::new(engine, compiled, bytes, host, identity)?;
         let stats = Arc::new(GenerationStats::new(&module.domain, &module.digest.to_string()));
         metrics.generation(&stats);
-        let counters = Counters { metrics: metrics.calls_of(&module.domain), stats };
-        let capacity = host.limits.max_concurrent_calls + EXTRA_INSTANCES;
-        let runtime = Runtime::new(engine, &module.domain, capacity, client, counters);
-        Ok(Self { module: Arc::new(module), runtime, recorder: Recorder::new(host.swap.shadow_calls) })
+        let counters = Arc::new(Counters { metrics: metrics.calls_of(&module.domain), stats });
+        let runtime = Runtime::new(engine, &module.domain, Size::of(&host.limits), client, counters);
+        Ok(Self::with(Arc::new(module), runtime, host.swap.shadow_calls))
     }
 
     /// The same with another network than [`LoadOptions::client`]. For who embeds this and has an HTTP client: see
     /// [`Outbound`](crate::plugin::Outbound).
     #[must_use]
     pub fn with_network(mut self, network: Network) -> Self {
-        self.runtime.set_network(network);
+        let runtime = self.runtime.beside(Size::of(&self.module.limits), network, Arc::clone(&self.runtime.counters));
+        self.runtime = Arc::new(runtime);
         self
+    }
+
+    fn with(module: Arc<LoadedModule>, runtime: Runtime, recorded: usize) -> Self {
+        Self { module, runtime: Arc::new(runtime), recorder: Arc::new(Recorder::new(recorded)) }
     }
 
     /// The same code for a rehearsal: instances of its own, one call at a time, requests answered by `network`, and counted
     /// nowhere.
     pub fn staged(&self, network: Network) -> Self {
-        let counters = Counters {
+        let counters = Arc::new(Counters {
             metrics: Metrics::new().calls_of(&self.module.domain),
             stats: Arc::new(GenerationStats::new(&self.module.domain, "")),
-        };
-        let runtime = self.runtime.staged(network, counters);
-        Self { module: Arc::clone(&self.module), runtime, recorder: Recorder::new(0) }
+        });
+        Self::with(Arc::clone(&self.module), self.runtime.beside(Size::ONE, network, counters), 0)
     }
 
     /// The SHA-256 of the component.
@@ -126,7 +129,7 @@ impl WasmPlugin {
 
     /// Calls that run now.
     pub fn running(&self) -> usize {
-        self.runtime.capacity.saturating_sub(self.runtime.slots.available_permits())
+        self.runtime.running()
     }
 
     /// Keeps instances warm again, after [`drain`](Self::drain).
@@ -184,7 +187,7 @@ impl WasmPlugin {
                 let component = &self.module.code.component;
                 let misfit = match &source {
                     CallError::Instance { reason, .. } => type_check::misfit_of_instance(
-                        &self.runtime.engine,
+                        &self.runtime.common.engine,
                         component,
                         self.module.version,
                         &plugin,

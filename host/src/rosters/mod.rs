@@ -65,11 +65,9 @@ pub struct Rosters {
     renewals: Arc<Schedule>,
     next_flight: AtomicU64,
     spread: RandomState,
-    /// One permit for every user's update that runs. The other hooks do not wait for it: an application that hangs must
-    /// not keep the refresh route from answering.
+    /// One permit for every user's update that runs: as many as the plugin asks for at once, and as gather meanwhile to be asked
+    /// for together.
     turns: Semaphore,
-    /// One permit for every update that is about to begin, as many as there are threads.
-    starts: Semaphore,
     concurrency: usize,
     queue_timeout: Duration,
     max_contacts: usize,
@@ -104,6 +102,7 @@ impl Rosters {
     /// long as the result lives.
     pub fn new(parts: Parts, limits: &LimitsConfig, store: &StoreConfig) -> Arc<Self> {
         let Parts { domain, plugin, store: kept, sinks, metrics } = parts;
+        let concurrency = limits.max_concurrent_calls.saturating_add(limits.bulk_users.saturating_mul(2));
         let rosters = Arc::new(Self {
             domain,
             plugin,
@@ -123,9 +122,8 @@ impl Rosters {
             renewals: Arc::default(),
             next_flight: AtomicU64::new(1),
             spread: RandomState::new(),
-            turns: Semaphore::new(limits.max_concurrent_calls),
-            starts: Semaphore::new(tokio::runtime::Handle::current().metrics().num_workers().max(1)),
-            concurrency: limits.max_concurrent_calls,
+            turns: Semaphore::new(concurrency),
+            concurrency,
             queue_timeout: limits.queue_timeout,
             max_contacts: store.max_contacts,
             max_users_per_request: limits.max_users_per_request,

@@ -55,10 +55,7 @@ impl Rosters {
     pub(super) async fn update(self: &Arc<Self>, user: &Username, number: u64) -> Outcome {
         let began = Instant::now();
         let outcome = match tokio::time::timeout(self.queue_timeout, self.turns.acquire()).await {
-            Ok(Ok(_turn)) => {
-                self.give_way().await;
-                self.take_turn(user, number).await
-            }
+            Ok(Ok(_turn)) => self.take_turn(user, number).await,
             Ok(Err(_)) | Err(_) => Err(CallError::Busy { limit: self.queue_timeout }.into()),
         };
         let name = match &outcome {
@@ -68,18 +65,6 @@ impl Rosters {
         debug!(outcome = name, elapsed = ?began.elapsed(), "update ended");
         self.metrics.update(&self.domain, name, began.elapsed());
         outcome
-    }
-
-    /// What has begun goes before what begins: an update starts when a thread has nothing else to do, one for each thread.
-    ///
-    /// An application that answers at once then has a few updates under way and not all that may be, and what those need
-    /// stays in the processor's caches; a slow one leaves the threads idle, so as many as may be begin. Whatever else the
-    /// host does in the same threads goes before a large refresh, too. The permit is held for a yield only, so nobody waits
-    /// long: the runtime resumes who yields after some dozens of other tasks at the latest.
-    async fn give_way(&self) {
-        // The semaphore is never closed.
-        let _start = self.starts.acquire().await;
-        tokio::task::yield_now().await;
     }
 
     /// Again from the start if another flight of the user has stored a roster meanwhile: what this one compared with is gone.

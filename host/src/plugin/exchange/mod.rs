@@ -4,8 +4,10 @@
 //! No instance is held while the application thinks, and each hook may run on another one. All requests of an exchange have
 //! one allowance and one deadline. It stays with the module that began it.
 
+pub(in crate::plugin) mod bulk;
 pub(in crate::plugin) mod compare;
 pub(in crate::plugin) mod digest;
+pub(in crate::plugin) mod gather;
 pub(in crate::plugin) mod last_exchange;
 pub(in crate::plugin) mod network;
 pub(in crate::plugin) mod request;
@@ -16,6 +18,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::Response;
 
+use self::bulk::Together;
+use self::digest::ResponseDigest;
 use self::network::{Requests, Until};
 use crate::http_client::{Deadlines, ErrorKind, SendError};
 use crate::model::{Snapshot, Tag, Username};
@@ -52,32 +56,89 @@ pub(in crate::plugin) enum News {
     Changed(Delta),
 }
 
+/// A response as a plugin is given it.
+struct Passed {
+    status: u16,
+    headers: Vec<Header>,
+    body: Bytes,
+}
+
+/// What an exchange does next.
+enum Next {
+    Ask(Wanted),
+    Read(Passed),
+}
+
+impl Context<'_> {
+    /// The tag of the roster that is kept, if it is of who reads it now.
+    fn tag(&self, reader: u64) -> Option<&Tag> {
+        self.known.and_then(|known| known.tag()).filter(|tag| tag.reader == reader)
+    }
+}
+
+/// What the plugin itself has said of the roster.
+fn validator(tag: Option<&Tag>) -> Option<Bytes> {
+    tag.and_then(|tag| tag.validator.as_deref()).map(Bytes::copy_from_slice)
+}
+
 /// What the plugin says, and when it said so.
 type Said<T> = Result<(Result<T, FetchError>, Instant), CallError>;
 
 impl WasmPlugin {
-    /// One exchange, within a call that has its turn and its deadline.
-    pub(in crate::plugin) async fn exchange(&self, context: &Context<'_>, deadline: Instant) -> Said<Found> {
+    /// What the application has for one user, asked for alone or together with others.
+    pub(in crate::plugin) async fn find(&self, context: &Context<'_>) -> Result<Result<Found, FetchError>, CallError> {
+        let Context { about, user, needs, requests, .. } = *context;
+        let tag = context.tag(self.reader());
+        // What is recorded has to be whole: it is asked for alone.
+        let together = match requests.recording() {
+            None => self.together(needs, user, validator(tag).as_ref()).await,
+            Some(_) => Together::Alone(None),
+        };
+        let mut given = None;
+        let (_under_way, unchanged) = match together {
+            Together::Alone(under_way) => (under_way, None),
+            Together::Unchanged => (None, tag),
+            Together::Part(uri, response) => {
+                requests.answered(uri, &response);
+                let response = self.passed(needs, response);
+                let unchanged = tag.filter(|tag| tag.digest == Some(self.response_digest(&response)));
+                given = Some(response);
+                (None, unchanged)
+            }
+        };
+        if let Some(tag) = unchanged {
+            self.count(about, "ok", about.began.elapsed());
+            return Ok(Ok(Found { news: News::Unchanged, tag: tag.clone() }));
+        }
+        let _exchange = self.runtime.exchange(self.module.limits.queue_timeout).await?;
+        self.counted(about.within(about.hook), |deadline| self.exchange(context, given, deadline)).await
+    }
+
+    /// One exchange, within a call that has its turn and its deadline. `given`: the first response, if it has come.
+    async fn exchange(&self, context: &Context<'_>, given: Option<Passed>, deadline: Instant) -> Said<Found> {
         let until =
             Until { at: deadline.checked_sub(LAST_MOMENT).unwrap_or(deadline), limit: self.module.limits.call_timeout };
-        let tag = context.known.and_then(|known| known.tag()).filter(|tag| tag.reader == self.reader());
-        let validator = tag.and_then(|tag| tag.validator.as_deref()).map(Bytes::copy_from_slice);
-
-        let (mut wanted, mut ended) = match self.make_request(context, validator.clone()).await? {
-            (Ok(wanted), ended) => (wanted, ended),
-            (Err(error), ended) => return Ok((Err(error), ended)),
+        let tag = context.tag(self.reader());
+        let validator = validator(tag);
+        let (mut next, mut ended) = match given {
+            Some(response) => (Next::Read(response), Instant::now()),
+            None => match self.make_request(context, validator.clone()).await? {
+                (Ok(wanted), ended) => (Next::Ask(wanted), ended),
+                (Err(error), ended) => return Ok((Err(error), ended)),
+            },
         };
         let mut follow_up = None;
         loop {
             let hook = if follow_up.is_none() { MAKE_REQUEST } else { READ_RESPONSE };
-            let response = match self.respond(hook, wanted, context, until).await? {
-                Ok(response) => response,
-                Err(error) => return Ok((Err(error), ended)),
+            let response = match next {
+                Next::Read(response) => response,
+                Next::Ask(wanted) => match self.respond(hook, wanted, context, until).await? {
+                    Ok(response) => self.passed(context.needs, response),
+                    Err(error) => return Ok((Err(error), ended)),
+                },
             };
-            let (status, headers) = (response.status().as_u16(), passed(&context.needs.response_headers, &response));
-            let body = response.into_body();
             // Only one response by itself stands for a roster.
-            let digest = follow_up.is_none().then(|| self.runtime.engine.digest_key().of(status, &headers, &body));
+            let digest = follow_up.is_none().then(|| self.response_digest(&response));
             if let (Some(tag), Some(_)) = (tag, digest)
                 && tag.digest == digest
             {
@@ -89,9 +150,9 @@ impl WasmPlugin {
                 user: context.user.clone(),
                 tag: validator.clone(),
                 known: context.known.map(Arc::clone),
-                status,
-                headers,
-                body,
+                status: response.status,
+                headers: response.headers,
+                body: response.body,
                 state: state.unwrap_or_default(),
             };
             let left = context.requests.left();
@@ -105,7 +166,7 @@ impl WasmPlugin {
             let tag = |validator| Tag { reader: self.reader(), digest, validator };
             let found = match (step, context.known) {
                 (Step::Next { request, state }, _) => {
-                    wanted = request;
+                    next = Next::Ask(request);
                     follow_up = Some(self.keep(state)?);
                     continue;
                 }
@@ -125,6 +186,15 @@ impl WasmPlugin {
             };
             return Ok((Ok(found), ended));
         }
+    }
+
+    fn passed(&self, needs: &Needs, response: Response<Bytes>) -> Passed {
+        let (status, headers) = (response.status().as_u16(), passed(&needs.response_headers, &response));
+        Passed { status, headers, body: response.into_body() }
+    }
+
+    fn response_digest(&self, Passed { status, headers, body }: &Passed) -> ResponseDigest {
+        self.runtime.common.engine.digest_key().of(*status, headers, body)
     }
 
     async fn make_request(&self, context: &Context<'_>, tag: Option<Bytes>) -> Said<Wanted> {
@@ -176,12 +246,12 @@ impl WasmPlugin {
         if state.len() > limit {
             return Err(rule(READ_RESPONSE, format!("a state of more than {limit} bytes (limits.max_state)")));
         }
-        let held = self.runtime.account.try_hold(state.len()).ok_or_else(|| self.no_room(READ_RESPONSE))?;
+        let held = self.runtime.common.account.try_hold(state.len()).ok_or_else(|| self.no_room(READ_RESPONSE))?;
         Ok((state.into(), held))
     }
 
     fn no_room(&self, hook: &'static str) -> CallError {
-        CallError::NoRoom { hook, limit: self.runtime.account.limit() }
+        CallError::NoRoom { hook, limit: self.runtime.common.account.limit() }
     }
 }
 

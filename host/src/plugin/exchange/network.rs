@@ -122,6 +122,11 @@ impl Requests {
         sent
     }
 
+    /// A response that was for others, too.
+    pub(super) fn answered(&self, uri: Uri, response: &Response<Bytes>) {
+        self.0.last.answered(uri, response);
+    }
+
     fn within_limit(&self, uri: &Uri, response: Response<Bytes>) -> Result<Response<Bytes>, SendError> {
         let Shared { bytes_left, max_bytes, .. } = &*self.0;
         let size = response.body().len();

@@ -51,14 +51,18 @@ impl WasmPlugin {
         work: impl FnOnce(Instant) -> F,
     ) -> Result<R, CallError> {
         let result = self.in_turn(about, work).await;
-        let About { hook, began, .. } = about;
         let (outcome, elapsed) = match &result {
-            Ok((_, ended)) => ("ok", ended.saturating_duration_since(began)),
-            Err(error) => (error.kind(), began.elapsed()),
+            Ok((_, ended)) => ("ok", ended.saturating_duration_since(about.began)),
+            Err(error) => (error.kind(), about.began.elapsed()),
         };
-        self.runtime.counters.metrics.call(hook, outcome, elapsed);
-        self.runtime.counters.stats.call(hook, outcome, elapsed);
+        self.count(about, outcome, elapsed);
         result.map(|(result, _)| result)
+    }
+
+    /// Counts a call that is over.
+    pub(in crate::plugin) fn count(&self, about: About<'_>, outcome: &'static str, elapsed: Duration) {
+        self.runtime.counters.metrics.call(about.hook, outcome, elapsed);
+        self.runtime.counters.stats.call(about.hook, outcome, elapsed);
     }
 
     async fn in_turn<R, F: Future<Output = Result<(R, Instant), CallError>>>(
@@ -75,7 +79,7 @@ impl WasmPlugin {
                 }
             }
         };
-        let _ticking = self.runtime.engine.tick_while();
+        let _ticking = self.runtime.common.engine.tick_while();
         // A deadline that the clock cannot reach is none.
         let deadline =
             began.checked_add(self.module.limits.call_timeout).unwrap_or_else(|| began + Duration::from_secs(1 << 30));
@@ -117,10 +121,10 @@ impl WasmPlugin {
         let patience = self.module.limits.queue_timeout.min(self.module.limits.call_timeout);
         let deadline = about.began.checked_add(patience).unwrap_or(about.began);
         for _ in 0..ATTEMPTS {
-            let needed = || self.runtime.needed.by(hook);
-            let found = self.runtime.account.wait(deadline, || {
+            let needed = || self.runtime.common.needed.by(hook);
+            let found = self.runtime.common.account.wait(deadline, || {
                 let Some(mut warm) = self.runtime.pool.take() else {
-                    return self.runtime.account.try_hold(needed()).map(Found::Room);
+                    return self.runtime.common.account.try_hold(needed()).map(Found::Room);
                 };
                 // It may have served only calls that need less.
                 if warm.store().data_mut().memory.set_aside(needed()) {
@@ -141,14 +145,14 @@ impl WasmPlugin {
                 }
                 // Now it is known what to wait for.
                 Err(NotMade { no_room: true, wanted, .. }) => {
-                    self.runtime.needed.wanted(hook, wanted);
+                    self.runtime.common.needed.wanted(hook, wanted);
                 }
                 Err(NotMade { error, .. }) => {
                     return Err(CallError::Instance { hook, reason: one_line(&format!("{error:#}")) });
                 }
             }
         }
-        Err(CallError::NoRoom { hook, limit: self.runtime.account.limit() })
+        Err(CallError::NoRoom { hook, limit: self.runtime.common.account.limit() })
     }
 
     async fn new_instance(&self, mut held: Held) -> Result<Instance, NotMade> {
@@ -156,24 +160,24 @@ impl WasmPlugin {
         held.grow(INSTANCE);
         let log = GuestLog::new(Arc::clone(&self.module.domain), self.module.limits.max_log_per_call);
         let store = new_store(
-            &self.runtime.engine,
+            &self.runtime.common.engine,
             &self.module.limits,
             &self.module.settings,
             self.runtime.network.clone(),
             log,
             held,
         );
-        Instance::new(store, &*self.module.prepared, self.most_calls(), Arc::clone(&self.runtime.share)).await
+        Instance::new(store, &*self.module.prepared, self.most_calls(), Arc::clone(&self.runtime.common.share)).await
     }
 
     fn put_back(&self, hook: &str, mut instance: Instance) {
         instance.store().data_mut().memory.end_call();
-        self.runtime.needed.learn(hook, instance.held());
+        self.runtime.common.needed.learn(hook, instance.held());
         match instance.retire(&self.module.limits) {
             None => {
                 self.runtime.pool.put(instance);
                 // Whoever waits for room may have it.
-                self.runtime.account.wake();
+                self.runtime.common.account.wake();
             }
             Some(why) => self.runtime.counters.metrics.instance(why.name()),
         }

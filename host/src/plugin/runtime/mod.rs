@@ -16,35 +16,56 @@ pub(in crate::plugin) mod state;
 use std::hash::RandomState;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 
 use self::budget::{Account, AccountOf};
-use self::engine::PluginEngine;
+use self::engine::{EXTRA_INSTANCES, PluginEngine};
 use self::needed::Needed;
 use self::pool::Pool;
 use self::processor::Share;
+use crate::config::LimitsConfig;
 use crate::http_client::HttpClient;
 use crate::metrics::{CallMetrics, GenerationStats};
+use crate::plugin::api::CallError;
+use crate::plugin::exchange::bulk::Waiter;
+use crate::plugin::exchange::gather::Gather;
 use crate::plugin::exchange::network::Network;
 
 /// Instances, the network they are answered by, and what they may take and have taken.
 pub(in crate::plugin) struct Runtime {
-    pub(in crate::plugin) engine: PluginEngine,
+    pub(in crate::plugin) common: Common,
     pub(in crate::plugin) pool: Arc<Pool>,
+    pub(in crate::plugin) network: Network,
+    pub(in crate::plugin) counters: Arc<Counters>,
+    size: Size,
+    /// Instances alive at once, those of hooks that wait for no turn included: the engine has room for so many.
+    pub(in crate::plugin) slots: Semaphore,
+    /// One permit for every exchange that runs. The other hooks do not wait for it: an application that hangs must not keep the
+    /// refresh route from answering.
+    exchanges: Semaphore,
+    /// One permit for every exchange that is about to begin, as many as there are threads.
+    starts: Semaphore,
+    /// Who waits to be asked for together with others.
+    pub(in crate::plugin) gather: Mutex<Gather<Waiter>>,
+    pub(super) jitter: RandomState,
+    pub(super) made: AtomicU64,
+}
+
+/// What all instances of a module share, rehearsals too.
+#[derive(Clone)]
+pub(in crate::plugin) struct Common {
+    pub(in crate::plugin) engine: PluginEngine,
     /// What the instances of this virtual host may hold.
     pub(in crate::plugin) account: Arc<Account>,
     /// What an instance holds after a call, as far as is known: so much is set aside for a new one.
     pub(in crate::plugin) needed: Arc<Needed>,
     /// What its calls compute.
     pub(in crate::plugin) share: Arc<Share>,
-    pub(in crate::plugin) network: Network,
-    pub(in crate::plugin) counters: Counters,
-    /// Instances alive at once, those of hooks that wait for no turn included: the engine has room for so many.
-    pub(in crate::plugin) slots: Semaphore,
-    pub(in crate::plugin) capacity: usize,
-    pub(super) jitter: RandomState,
-    pub(super) made: AtomicU64,
 }
 
 /// Where calls are counted.
@@ -53,60 +74,88 @@ pub(in crate::plugin) struct Counters {
     pub(in crate::plugin) stats: Arc<GenerationStats>,
 }
 
+/// How much may run at once.
+#[derive(Clone, Copy)]
+pub(in crate::plugin) struct Size {
+    exchanges: usize,
+    instances: usize,
+    bulk_users: usize,
+}
+
+impl Size {
+    pub(in crate::plugin) fn of(limits: &LimitsConfig) -> Self {
+        let exchanges = limits.max_concurrent_calls;
+        Self { exchanges, instances: exchanges + EXTRA_INSTANCES, bulk_users: limits.bulk_users }
+    }
+
+    /// One call at a time.
+    pub(in crate::plugin) const ONE: Self = Self { exchanges: 1, instances: 1, bulk_users: 0 };
+}
+
 impl Runtime {
+    /// Must be called within a Tokio runtime.
     pub(in crate::plugin) fn new(
         engine: &PluginEngine,
         domain: &Arc<str>,
-        capacity: usize,
+        size: Size,
         client: HttpClient,
-        counters: Counters,
+        counters: Arc<Counters>,
     ) -> Self {
         let account = engine.account(domain);
         let network = Network::Live(client.with_memory(Arc::new(AccountOf(Arc::clone(&account)))));
-        Self::with(engine.clone(), account, Arc::default(), engine.share(domain), capacity, network, counters)
+        let common = Common { engine: engine.clone(), account, needed: Arc::default(), share: engine.share(domain) };
+        Self::with(common, size, network, counters)
     }
 
-    /// The same for a rehearsal: one call at a time.
-    pub(in crate::plugin) fn staged(&self, network: Network, counters: Counters) -> Self {
-        let (account, needed, share) = (Arc::clone(&self.account), Arc::clone(&self.needed), Arc::clone(&self.share));
-        Self::with(self.engine.clone(), account, needed, share, 1, network, counters)
+    /// Other instances of the same module, answered by `network`.
+    pub(in crate::plugin) fn beside(&self, size: Size, network: Network, counters: Arc<Counters>) -> Self {
+        Self::with(self.common.clone(), size, network, counters)
     }
 
-    fn with(
-        engine: PluginEngine,
-        account: Arc<Account>,
-        needed: Arc<Needed>,
-        share: Arc<Share>,
-        capacity: usize,
-        network: Network,
-        counters: Counters,
-    ) -> Self {
+    fn with(common: Common, size: Size, network: Network, counters: Arc<Counters>) -> Self {
+        let pool = Pool::new(size.instances);
+        // Its instances may be dropped when there is no room.
+        common.account.watch(&pool);
         Self {
-            engine,
-            pool: new_pool(capacity, &account),
-            account,
-            needed,
-            share,
+            common,
+            pool,
             network,
             counters,
-            slots: Semaphore::new(capacity),
-            capacity,
+            size,
+            slots: Semaphore::new(size.instances),
+            exchanges: Semaphore::new(size.exchanges),
+            starts: Semaphore::new(Handle::current().metrics().num_workers().max(1)),
+            gather: Mutex::new(Gather::new(size.bulk_users)),
             jitter: RandomState::new(),
             made: AtomicU64::new(0),
         }
     }
 
-    /// Another network from now on.
-    pub(in crate::plugin) fn set_network(&mut self, network: Network) {
-        self.network = network;
-        // The instance that has checked the settings knows the network before.
-        self.pool = new_pool(self.capacity, &self.account);
+    /// The turn of an exchange that begins.
+    pub(in crate::plugin) async fn exchange(&self, patience: Duration) -> Result<SemaphorePermit<'_>, CallError> {
+        match timeout(patience, self.exchanges.acquire()).await {
+            Ok(Ok(turn)) => {
+                self.give_way().await;
+                Ok(turn)
+            }
+            Ok(Err(_)) | Err(_) => Err(CallError::Busy { limit: patience }),
+        }
     }
-}
 
-/// A pool whose instances may be dropped when there is no room.
-fn new_pool(capacity: usize, account: &Account) -> Arc<Pool> {
-    let pool = Pool::new(capacity);
-    account.watch(&pool);
-    pool
+    /// What has begun goes before what begins: an exchange starts when a thread has nothing else to do, one for each thread.
+    ///
+    /// An application that answers at once then has a few exchanges under way and not all that may be, and what those need
+    /// stays in the processor's caches; a slow one leaves the threads idle, so as many as may be begin. Whatever else the
+    /// host does in the same threads goes before a large refresh, too. The permit is held for a yield only, so nobody waits
+    /// long: the runtime resumes who yields after some dozens of other tasks at the latest.
+    async fn give_way(&self) {
+        // The semaphore is never closed.
+        let _start = self.starts.acquire().await;
+        tokio::task::yield_now().await;
+    }
+
+    /// Calls that run now.
+    pub(in crate::plugin) fn running(&self) -> usize {
+        self.size.instances.saturating_sub(self.slots.available_permits())
+    }
 }

@@ -128,6 +128,8 @@ pub(in crate::plugin) type Checked = std::result::Result<Needs, SettingFault>;
 pub(in crate::plugin) struct Needs {
     /// The response headers that it reads, in lower case, each once.
     pub(in crate::plugin) response_headers: Vec<Arc<str>>,
+    /// How many users one request may name; below two, none does.
+    pub(in crate::plugin) users_per_request: u32,
 }
 
 impl Needs {
@@ -144,7 +146,7 @@ impl Needs {
         if response_headers.len() > MOST_HEADERS {
             return Err(Error::msg(format!("it reads more than {MOST_HEADERS} response headers")));
         }
-        Ok(Self { response_headers })
+        Ok(Self { response_headers, users_per_request: 0 })
     }
 }
 
@@ -180,6 +182,61 @@ pub(in crate::plugin) trait Hooks: Send + Sync {
     ) -> BoxFuture<'a, Result<std::result::Result<Vec<String>, BadRequest>>>;
 
     fn summary<'a>(&'a self, store: &'a mut Store<State>, outcome: Outcome) -> BoxFuture<'a, Result<Reply>>;
+
+    /// How it asks for many users at once, if it can.
+    fn bulk(&self) -> Option<&dyn Bulk> {
+        None
+    }
+}
+
+/// Many users in one request: the interface `bulk` of one instance.
+pub(in crate::plugin) trait Bulk: Send + Sync {
+    fn make_request<'a>(
+        &'a self,
+        store: &'a mut Store<State>,
+        users: Vec<(Username, Option<Bytes>)>,
+    ) -> BoxFuture<'a, Result<std::result::Result<Wanted, FetchError>>>;
+
+    fn split_response<'a>(
+        &'a self,
+        store: &'a mut Store<State>,
+        received: BulkReceived,
+    ) -> BoxFuture<'a, Result<std::result::Result<Vec<Piece>, FetchError>>>;
+}
+
+/// What `split-response` is given.
+pub(in crate::plugin) struct BulkReceived {
+    pub(in crate::plugin) users: Vec<Username>,
+    pub(in crate::plugin) status: u16,
+    /// Those that the plugin reads.
+    pub(in crate::plugin) headers: Vec<Header>,
+    pub(in crate::plugin) body: Bytes,
+}
+
+/// What `split-response` says of one user.
+#[derive(Debug)]
+pub(in crate::plugin) enum Piece {
+    Part(Part),
+    Unchanged,
+    Missing,
+}
+
+/// As a response for that user alone would be.
+#[derive(Debug)]
+pub(in crate::plugin) struct Part {
+    pub(in crate::plugin) status: u16,
+    pub(in crate::plugin) headers: Vec<(String, String)>,
+    pub(in crate::plugin) body: PartBody,
+}
+
+#[derive(Debug)]
+pub(in crate::plugin) enum PartBody {
+    /// Bytes of the response's body.
+    Slice {
+        offset: u32,
+        length: u32,
+    },
+    Bytes(Vec<u8>),
 }
 
 /// A request that the plugin wants to be sent, unchecked.

@@ -1,6 +1,7 @@
 //! `xmpp:roster@0.1.0`, and every 0.1 whose types are the same.
 
 mod bindings;
+mod bulk;
 mod convert;
 mod read_response;
 
@@ -15,7 +16,7 @@ use wasmtime::{Result, Store};
 
 use self::bindings::xmpp::roster::types as wit;
 use super::{
-    Checked, Hooks, MAKE_REQUEST, Needs, Prepared, READ_RESPONSE, Received, SettingFault, Step, Version, Wanted,
+    Bulk, Checked, Hooks, MAKE_REQUEST, Needs, Prepared, READ_RESPONSE, Received, SettingFault, Step, Version, Wanted,
 };
 use crate::model::Username;
 use crate::plugin::api::{BadRequest, FetchError, Outcome, Reply};
@@ -65,8 +66,8 @@ impl Version for V0_1 {
     }
 
     fn prepare(&self, pre: InstancePre<State>) -> Result<Arc<dyn Prepared>> {
-        let read_response = read_response::Place::find(&pre)?;
-        Ok(Arc::new(Linked { hooks: bindings::HooksIndices::new(&pre)?, read_response, pre }))
+        let (read_response, bulk) = (read_response::Place::find(&pre)?, bulk::Places::find(&pre)?);
+        Ok(Arc::new(Linked { hooks: bindings::HooksIndices::new(&pre)?, read_response, bulk, pre }))
     }
 }
 
@@ -75,6 +76,7 @@ struct Linked {
     pre: InstancePre<State>,
     hooks: bindings::HooksIndices,
     read_response: read_response::Place,
+    bulk: Option<bulk::Places>,
 }
 
 impl Prepared for Linked {
@@ -83,7 +85,8 @@ impl Prepared for Linked {
             let instance = self.pre.instantiate_async(&mut *store).await?;
             let hooks = self.hooks.load(&mut *store, &instance)?;
             let read_response = self.read_response.of(&instance, store)?;
-            Ok(Box::new(Loaded { hooks, read_response }) as Box<dyn Hooks>)
+            let bulk = self.bulk.as_ref().map(|places| places.of(&instance, store)).transpose()?;
+            Ok(Box::new(Loaded { hooks, read_response, bulk }) as Box<dyn Hooks>)
         }
         .boxed()
     }
@@ -93,6 +96,7 @@ impl Prepared for Linked {
 struct Loaded {
     hooks: bindings::Hooks,
     read_response: read_response::ReadResponse,
+    bulk: Option<bulk::Functions>,
 }
 
 impl Loaded {
@@ -104,11 +108,16 @@ impl Loaded {
 impl Hooks for Loaded {
     fn check<'a>(&'a self, store: &'a mut Store<State>) -> BoxFuture<'a, Result<Checked>> {
         async move {
-            let checked = self.xmpp_roster_hooks().call_check(store).await?;
-            Ok(match checked {
-                Ok(needs) => Ok(Needs::named(&needs.response_headers)?),
-                Err(wrong) => Err(SettingFault { key: wrong.key, reason: wrong.reason }),
-            })
+            let checked = self.xmpp_roster_hooks().call_check(&mut *store).await?;
+            let needs = match checked {
+                Ok(needs) => Needs::named(&needs.response_headers)?,
+                Err(wrong) => return Ok(Err(SettingFault { key: wrong.key, reason: wrong.reason })),
+            };
+            let users_per_request = match &self.bulk {
+                Some(bulk) => bulk.users_per_request(store).await?,
+                None => 0,
+            };
+            Ok(Ok(Needs { users_per_request, ..needs }))
         }
         .boxed()
     }
@@ -137,6 +146,10 @@ impl Hooks for Loaded {
             Ok(step.map(convert::step).map_err(convert::fetch_error))
         }
         .boxed()
+    }
+
+    fn bulk(&self) -> Option<&dyn Bulk> {
+        self.bulk.as_ref().map(|bulk| bulk as &dyn Bulk)
     }
 
     fn changed_users<'a>(

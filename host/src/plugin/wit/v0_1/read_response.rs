@@ -27,6 +27,13 @@ pub(super) struct Response {
     body: Bytes,
 }
 
+impl Response {
+    pub(super) fn new(status: u16, headers: Vec<Header>, body: Bytes) -> Self {
+        let headers = headers.into_iter().map(|Header { name, value }| HeaderField { name, value });
+        Self { status, headers: headers.collect(), body }
+    }
+}
+
 pub(super) type Params = (String, Option<Bytes>, Option<Resource<KnownRoster>>, Response, Bytes);
 pub(super) type Returned = (std::result::Result<wit::Step, wit::FetchError>,);
 
@@ -60,9 +67,7 @@ impl ReadResponse {
         let Received { user, tag, known, status, headers, body, state } = received;
         let known = known.map(|known| store.data_mut().table.push(KnownRoster(known))).transpose()?;
         let lent = known.as_ref().map(|known| Resource::new_borrow(known.rep()));
-        let headers = headers.into_iter().map(|Header { name, value }| HeaderField { name, value });
-        let response = Response { status, headers: headers.collect(), body };
-        let params = (user.as_str().to_owned(), tag, lent, response, state);
+        let params = (user.as_str().to_owned(), tag, lent, Response::new(status, headers, body), state);
         let (step,) = self.0.call_async(&mut *store, params).await?;
         if let Some(known) = known {
             store.data_mut().table.delete(known)?;
