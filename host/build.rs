@@ -18,7 +18,9 @@ fn main() {
     let plugin = match env::var_os("ROSTER_PLUGIN_WASM") {
         Some(path) => given(path.as_ref()).map_err(|error| format!("ROSTER_PLUGIN_WASM: {error}")),
         None if Path::new("../guest/Cargo.toml").is_file() => {
-            for watched in ["guest/src", "guest/Cargo.toml", "wit", "Cargo.toml", "Cargo.lock", "host/build"] {
+            for watched in
+                ["guest/src", "guest/Cargo.toml", "guest/sdk", "wit", "Cargo.toml", "Cargo.lock", "host/build"]
+            {
                 println!("cargo::rerun-if-changed=../{watched}");
             }
             component::build("http-roster-admin", "..")

@@ -1,7 +1,7 @@
 //! Any layout over any text: what is read packs to the same value again, and is no more than the layout has room for.
 //! The text ends where a byte is 0xFF, which no text has; numbers of four bytes follow.
 
-use http_roster_admin::packed::{Packed, PackedBuf};
+use http_roster_admin::packed::{Packed, pack};
 
 pub(crate) fn target(data: &[u8]) {
     let end = data.iter().position(|byte| *byte == 0xFF).unwrap_or(data.len());
@@ -15,7 +15,7 @@ pub(crate) fn target(data: &[u8]) {
             Packed::new(text, &layout).iter().map(|contact| contact.map(|contact| contact.to_contact())).collect();
         assert!(read.len() <= layout.len() / 4 + 1);
         if let Ok(contacts) = read.into_iter().collect::<Result<Vec<_>, _>>() {
-            let again = PackedBuf::pack(&contacts).expect("it was packed before");
+            let again = pack(&contacts).expect("it was packed before");
             assert_eq!((again.text.as_str(), again.layout.as_slice()), (text, layout.as_slice()));
         }
     }

@@ -1,7 +1,7 @@
 //! Any two bodies, with a zero byte between them: reading the second in step with the first gives what a thorough
 //! comparison gives.
 
-use http_roster_admin::packed::PackedBuf;
+use http_roster_admin::packed::{Packed, pack};
 use http_roster_admin::protocol::{Fetch, FetchError, Refreshed, Response};
 use http_roster_admin::settings::Settings;
 
@@ -9,12 +9,13 @@ use crate::halves;
 
 pub(crate) fn target(data: &[u8]) {
     let (old, new) = halves(data);
-    let settings = Settings::new(Some("http://app/%s"), Some("example.com")).expect("good settings");
+    let settings = Settings::read(&xmpp_roster_plugin::Settings::of([("http_roster_url", "http://app/%s")]))
+        .expect("good settings");
     let answer = |body| Response { status: 200, etag: None, body };
     let Ok(fetched) = Fetch::new(&settings, "john", None).roster(&answer(old)) else { return };
-    let known = PackedBuf::pack(&fetched.contacts).expect("a body is shorter than 4 GiB");
+    let known = pack(&fetched.contacts).expect("a body is shorter than 4 GiB");
     let changes = |tag, body| -> Result<_, FetchError> {
-        let refreshed = Fetch::new(&settings, "john", tag).refreshed(&answer(body), || known.as_packed())?;
+        let refreshed = Fetch::new(&settings, "john", tag).refreshed(&answer(body), || Packed::from(&known))?;
         let Refreshed::Changed { mut changes, warnings, .. } = refreshed else { return Ok(Default::default()) };
         changes.sort_by(|a, b| a.jid().cmp(b.jid()));
         Ok((changes, warnings))

@@ -3,7 +3,7 @@
 
 use http_roster_admin::diff::{Change, diff};
 use http_roster_admin::jid::normalize;
-use http_roster_admin::packed::{Packed, PackedBuf};
+use http_roster_admin::packed::{Packed, pack};
 use http_roster_admin::roster::{Owner, decode};
 
 pub(crate) fn target(body: &[u8]) {
@@ -22,7 +22,7 @@ pub(crate) fn target(body: &[u8]) {
         .map(|change| if let Change::Put(contact) = change { Some(contact) } else { None })
         .collect();
     assert!(put.iter().map(Option::as_ref).eq(roster.contacts.iter().map(Some)));
-    let packed = PackedBuf::pack(&roster.contacts).expect("a body is shorter than 4 GiB");
-    assert_eq!(diff(packed.as_packed(), &mut roster), Ok(Vec::new()));
+    let packed = pack(&roster.contacts).expect("a body is shorter than 4 GiB");
+    assert_eq!(diff(Packed::from(&packed), &mut roster), Ok(Vec::new()));
     assert!(roster.warnings.into_lines().iter().all(|line| !line.contains(char::is_control)));
 }

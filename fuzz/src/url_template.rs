@@ -1,9 +1,9 @@
 //! Any template and any user, with a zero byte between them: the URL is the template with the user percent-encoded, and to
 //! whoever reads URLs by the rules no user changes the server, the number of segments, or what is path and what is query.
 
-use http_roster_admin::url::{UrlTemplate, UserError};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
+use xmpp_roster_plugin::url::{UrlTemplate, UserError};
 
 use crate::halves;
 

@@ -2,37 +2,11 @@
 
 use std::borrow::Cow;
 
+pub use xmpp_roster_plugin::Subscription;
+
 use crate::groups::Groups;
 use crate::packed::PackedContact;
 use crate::text::same;
-
-/// The state of a presence subscription (RFC 6121 section 2.1.2.5), from the user's side.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Subscription {
-    /// Neither sees the other's presence.
-    None,
-    /// The user sees the contact's presence.
-    To,
-    /// The contact sees the user's presence.
-    From,
-    /// Both. What an application means that says nothing: the reference always answers so.
-    #[default]
-    Both,
-}
-
-impl Subscription {
-    /// The subscription of this name; `None` for any other, `remove` among them.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "none" => Some(Self::None),
-            "to" => Some(Self::To),
-            "from" => Some(Self::From),
-            "both" => Some(Self::Both),
-            _ => None,
-        }
-    }
-}
 
 /// One contact of a roster (an `<item/>`, RFC 6121 section 2.1.2).
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -133,7 +133,7 @@ impl<'de> Handler<'de> for SubscriptionValue {
     }
 
     fn string(self, text: Cow<'de, str>) -> Self::Output {
-        Subscription::from_name(&text).map_or_else(|| self.wrong("another word"), |known| (known, None))
+        text.parse().map_or_else(|_| self.wrong("another word"), |known| (known, None))
     }
 }
 

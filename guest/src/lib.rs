@@ -7,16 +7,16 @@
 //!
 //! From the outside in:
 //!
-//! - `component` (only on `wasm32`): the WIT world `roster-plugin`. Thin.
+//! - [`component`]: the interface `xmpp:roster`, by way of the crate `xmpp_roster_plugin`. Thin.
 //! - [`protocol`]: one request to the application and what its answer means; the place to start reading.
-//! - [`settings`], [`url`]: what the operator wrote, checked.
-//! - [`users`]: the body of a refresh request. [`summary`]: what it is answered with.
-//! - [`roster`] (with `fields`, `group_names` and `lenient`): JSON to contacts. [`jid`]: addresses. `faults`, [`warnings`]:
-//!   what was wrong.
+//! - [`settings`]: what the operator wrote, checked.
+//! - [`users`]: the body of a refresh request.
+//! - [`roster`] (with `fields`, `group_names` and `lenient`): JSON to contacts. [`jid`]: addresses. `faults`: what was wrong.
 //! - [`document`]: what any body must be. `tolerate`: JSON that serde_json refuses.
 //! - [`packed`]: the roster as the host hands it over. `in_step` (with `cursor`, `shape`): what has
 //!   changed, the fast way; [`diff`]: the thorough way. [`contact`], [`groups`]: what both speak of.
 
+pub mod component;
 pub mod contact;
 mod cursor;
 pub mod diff;
@@ -33,12 +33,6 @@ pub mod protocol;
 pub mod roster;
 pub mod settings;
 mod shape;
-pub mod summary;
 mod text;
 mod tolerate;
-pub mod url;
 pub mod users;
-pub mod warnings;
-
-#[cfg(target_arch = "wasm32")]
-mod component;

@@ -3,6 +3,8 @@
 //! Reading borrows and allocates nothing. A layout that does not fit its text is an error, never a panic: it would
 //! be a fault of the host, and the plugin reports it like any other failure.
 
+use xmpp_roster_plugin::{PackedContacts, TooLong};
+
 use crate::contact::{Contact, Subscription};
 
 /// Why a layout cannot be read or written.
@@ -29,9 +31,6 @@ pub enum LayoutError {
     /// Text is left over after the last contact.
     #[error("the host's roster is unreadable: the text is longer than the layout says")]
     TextLeft,
-    /// A string is longer than 32 bits can say.
-    #[error("a contact is too long to be packed")]
-    TooLong,
 }
 
 /// A roster in its flat form, borrowed.
@@ -206,64 +205,22 @@ fn take<'a>(text: &mut &'a str, length: u32) -> Option<&'a str> {
     Some(taken)
 }
 
-/// A roster in its flat form, owned: what a host writes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PackedBuf {
-    /// `packed-contacts.text`.
-    pub text: String,
-    /// `packed-contacts.layout`.
-    pub layout: Vec<u32>,
+/// Packs contacts in order, as a host does.
+///
+/// # Errors
+/// A string of 4 GiB or more.
+pub fn pack<'c, 'a: 'c>(contacts: impl IntoIterator<Item = &'c Contact<'a>>) -> Result<PackedContacts, TooLong> {
+    let mut packed = PackedContacts::empty();
+    for Contact { jid, name, subscription, ask, groups } in contacts {
+        packed.push(jid, name.as_deref(), *subscription, *ask, groups)?;
+    }
+    Ok(packed)
 }
 
-impl PackedBuf {
-    /// Packs contacts in order.
-    ///
-    /// # Errors
-    /// [`LayoutError::TooLong`]: a string of 4 GiB or more.
-    pub fn pack<'c, 'a: 'c>(contacts: impl IntoIterator<Item = &'c Contact<'a>>) -> Result<Self, LayoutError> {
-        let mut packed = Self::default();
-        for contact in contacts {
-            packed.push(contact)?;
-        }
-        Ok(packed)
+impl<'a> From<&'a PackedContacts> for Packed<'a> {
+    fn from(packed: &'a PackedContacts) -> Self {
+        Self::new(&packed.text, &packed.layout)
     }
-
-    /// Appends one contact.
-    ///
-    /// # Errors
-    /// See [`PackedBuf::pack`]. The half-written contact makes the rest unreadable: throw the value away.
-    pub fn push(&mut self, contact: &Contact<'_>) -> Result<(), LayoutError> {
-        let name = match &contact.name {
-            None => 0,
-            Some(name) => length(name)?.checked_add(1).ok_or(LayoutError::TooLong)?,
-        };
-        let subscription = match contact.subscription {
-            Subscription::None => 0,
-            Subscription::To => 1,
-            Subscription::From => 2,
-            Subscription::Both => 3,
-        };
-        let groups = u32::try_from(contact.groups.len()).map_err(|_| LayoutError::TooLong)?;
-        let flags = subscription | if contact.ask { 4 } else { 0 };
-        self.layout.extend([length(&contact.jid)?, name, flags, groups]);
-        self.text.push_str(&contact.jid);
-        self.text.push_str(contact.name.as_deref().unwrap_or_default());
-        for group in contact.groups.iter() {
-            self.layout.push(length(group)?);
-            self.text.push_str(group);
-        }
-        Ok(())
-    }
-
-    /// The same, borrowed.
-    #[must_use]
-    pub fn as_packed(&self) -> Packed<'_> {
-        Packed::new(&self.text, &self.layout)
-    }
-}
-
-fn length(text: &str) -> Result<u32, LayoutError> {
-    u32::try_from(text.len()).map_err(|_| LayoutError::TooLong)
 }
 
 #[cfg(test)]
@@ -294,7 +251,7 @@ mod tests {
             groups: Default::default(),
         };
         assert_eq!(contacts, [marie, other]);
-        let buf = PackedBuf::pack(&contacts).unwrap();
+        let buf = pack(&contacts).unwrap();
         assert_eq!((buf.text.as_str(), buf.layout.as_slice()), (packed.text, packed.layout));
     }
 

@@ -2,11 +2,12 @@
 //! means ([`Fetch::roster`], [`Fetch::refreshed`]). Who sends it and how is not decided here.
 //!
 //! ```
-//! use http_roster_admin::packed::{Packed, PackedBuf};
+//! use http_roster_admin::packed::{Packed, pack};
 //! use http_roster_admin::protocol::{Fetch, Refreshed, Response};
 //! use http_roster_admin::settings::Settings;
 //!
-//! let settings = Settings::new(Some("http://app.example.org/contacts/%s"), Some("example.com"))?;
+//! let given = [("http_roster_url", "http://app.example.org/contacts/%s"), ("domain", "example.com")];
+//! let settings = Settings::read(&xmpp_roster_plugin::Settings::of(given))?;
 //!
 //! // A user connects.
 //! let fetch = Fetch::new(&settings, "john", None);
@@ -16,21 +17,23 @@
 //! assert_eq!(roster.contacts[0].name.as_deref(), Some("Marie"));
 //!
 //! // The application says that something has changed.
-//! let known = PackedBuf::pack(&roster.contacts)?;
+//! let known = pack(&roster.contacts)?;
 //! let fetch = Fetch::new(&settings, "john", Some(&roster.tag));
 //! assert_eq!(fetch.if_none_match(), Some("\"v1\""));
-//! let refreshed = fetch.refreshed(&Response { status: 304, etag: None, body: b"" }, || known.as_packed())?;
+//! let refreshed = fetch.refreshed(&Response { status: 304, etag: None, body: b"" }, || Packed::from(&known))?;
 //! assert_eq!(refreshed, Refreshed::Unchanged);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+
+pub use xmpp_roster_plugin::FetchError;
+use xmpp_roster_plugin::etag;
 
 use crate::contact::Contact;
 use crate::diff::{Change, diff};
 use crate::in_step;
 use crate::packed::{LayoutError, Packed};
 use crate::roster::{self, Malformed, Owner};
-use crate::settings::{SettingError, Settings, URL_KEY};
-use crate::url::UserError;
+use crate::settings::{Settings, URL_KEY};
 
 /// What the application is asked to send. As in the reference: Content-Type is not looked at either.
 pub const ACCEPT: &str = "application/json, text/plain, */*";
@@ -40,29 +43,6 @@ pub const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PK
 
 /// The longest body that is read, in bytes: 10 MB, as in the reference.
 pub const MAX_BODY: usize = 10 * 1024 * 1024;
-
-/// Why a roster could not be had (`fetch-error` of `wit/types.wit`).
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FetchError {
-    /// No connection, a broken connection, or an address that is not allowed.
-    #[error("{0}")]
-    Unreachable(String),
-    /// No answer in time.
-    #[error("the application did not answer in time")]
-    TimedOut,
-    /// A status that is not a success: only 200 is, and 304 if the request was conditional.
-    #[error("the application answered with status {0}")]
-    Status(u16),
-    /// A body over [`MAX_BODY`].
-    #[error("the application's answer is longer than {MAX_BODY} bytes")]
-    TooLarge,
-    /// The body is not a roster.
-    #[error("{0}")]
-    Malformed(String),
-    /// A setting is missing or wrong.
-    #[error("{0}")]
-    Misconfigured(String),
-}
 
 impl From<Malformed> for FetchError {
     fn from(error: Malformed) -> Self {
@@ -75,24 +55,6 @@ impl From<LayoutError> for FetchError {
         Self::Malformed(error.to_string())
     }
 }
-
-impl From<SettingError> for FetchError {
-    fn from(error: SettingError) -> Self {
-        Self::Misconfigured(error.to_string())
-    }
-}
-
-impl From<UserError> for FetchError {
-    fn from(error: UserError) -> Self {
-        Self::Misconfigured(format!("{URL_KEY} has no address for this user: {error}"))
-    }
-}
-
-/// The header that the plugin reads, in lower case.
-pub const ETAG: &str = "etag";
-
-/// An `ETag` longer than this (in bytes) is not kept.
-const LONGEST_ETAG: usize = 1024;
 
 /// What the application answered.
 #[derive(Clone, Copy, Debug)]
@@ -117,7 +79,7 @@ impl<'b> Response<'b> {
 
     /// The validator that the host keeps: the `ETag`, or nothing in it if there is none that can be sent back.
     fn tag(&self) -> &'b [u8] {
-        self.etag.filter(|etag| is_etag(etag)).unwrap_or_default().as_bytes()
+        self.etag.filter(|etag| etag::is_etag(etag)).unwrap_or_default().as_bytes()
     }
 }
 
@@ -168,14 +130,14 @@ impl<'a> Fetch<'a> {
     /// # Errors
     /// [`FetchError::Misconfigured`]: the URL cannot address this user.
     pub fn url(&self) -> Result<String, FetchError> {
-        let url = &self.settings.url;
-        Ok([url.scheme().as_str(), "://", url.authority(), &url.path_with_query(self.user)?].concat())
+        let url = self.settings.url.url(self.user);
+        url.map_err(|error| FetchError::Misconfigured(format!("{URL_KEY} has no address for this user: {error}")))
     }
 
     /// The value of `If-None-Match`, if the request is conditional.
     #[must_use]
     pub fn if_none_match(&self) -> Option<&'a str> {
-        self.tag.and_then(|tag| std::str::from_utf8(tag).ok()).filter(|etag| is_etag(etag))
+        etag::condition(self.tag)
     }
 
     /// All headers of the request, the names in lower case.
@@ -230,30 +192,5 @@ impl<'a> Fetch<'a> {
 
     fn owner(&self) -> Owner<'_> {
         Owner { user: self.user, domain: &self.settings.domain }
-    }
-}
-
-/// An entity tag as RFC 9110 section 8.8.3 writes it. Nothing else may be sent back: a bare `*` matches everything,
-/// and a comma would make a list of it.
-fn is_etag(text: &str) -> bool {
-    let opaque = text.strip_prefix("W/").unwrap_or(text);
-    let opaque = opaque.strip_prefix('"').and_then(|opaque| opaque.strip_suffix('"'));
-    text.len() <= LONGEST_ETAG
-        && opaque.is_some_and(|opaque| opaque.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x7E | 0x80..)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_an_entity_tag_is_sent_back() {
-        let long = format!("\"{}\"", "x".repeat(1023));
-        for etag in ["", "*", "abc", "\"", "\"a\"b\"", "\"a\", \"b\"", "\"a\n\"", "w/\"a\"", &long] {
-            assert!(!is_etag(etag), "{etag}");
-        }
-        for etag in ["\"v1\"", "W/\"v1\"", "\"\"", "\"é\""] {
-            assert!(is_etag(etag), "{etag}");
-        }
     }
 }

@@ -16,7 +16,7 @@ use crate::jid::{JidError, normalize};
 use crate::lenient::{Handler, Lenient, Text};
 use crate::text::Quoted;
 use crate::tolerate::readable;
-use crate::warnings::Warnings;
+use xmpp_roster_plugin::Warnings;
 
 /// Why an answer is not a roster. Says where and what was expected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,22 +1,12 @@
 //! The plugin's settings, checked once.
 
+use xmpp_roster_plugin::settings::DOMAIN;
+use xmpp_roster_plugin::{ConfigError, UrlTemplate};
+
 use crate::jid::normalize_domain;
-use crate::url::UrlTemplate;
 
-/// The key of the URL template: see [`crate::url`].
+/// The key of the URL template.
 pub const URL_KEY: &str = "http_roster_url";
-/// The key of the XMPP domain served, such as `example.com`. Every host sets it.
-pub const DOMAIN_KEY: &str = "domain";
-
-/// Why a setting cannot work (`config-error` of `wit/types.wit`).
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{key} {reason}")]
-pub struct SettingError {
-    /// The setting's key.
-    pub key: &'static str,
-    /// What is wrong with it and what was expected, to be read after the key.
-    pub reason: String,
-}
 
 /// Settings that can work.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,20 +16,16 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Checks what the operator wrote. `None` is a setting that is missing.
+    /// Checks what the operator wrote.
     ///
     /// # Errors
     /// The first setting that is missing or cannot work.
-    pub fn new(url: Option<&str>, domain: Option<&str>) -> Result<Self, SettingError> {
-        let wrong = |key, reason: &dyn ToString| SettingError { key, reason: reason.to_string() };
-        let url = url.ok_or_else(|| wrong(URL_KEY, &"is missing; expected a URL with %s for the username"))?;
-        let domain = domain.ok_or_else(|| wrong(DOMAIN_KEY, &"is missing; expected the XMPP domain"))?;
-        Ok(Self {
-            url: UrlTemplate::parse(url).map_err(|error| wrong(URL_KEY, &error))?,
-            domain: normalize_domain(domain)
-                .map_err(|_| wrong(DOMAIN_KEY, &"is not a domain such as example.com"))?
-                .into_owned(),
-        })
+    pub fn read(settings: &xmpp_roster_plugin::Settings) -> Result<Self, ConfigError> {
+        let url = settings.url_template(URL_KEY)?;
+        let domain = settings.domain()?;
+        let domain =
+            normalize_domain(&domain).map_err(|_| ConfigError::new(DOMAIN, "is not a domain such as example.com"))?;
+        Ok(Self { url, domain: domain.into_owned() })
     }
 
     /// Where rosters are fetched from.
@@ -60,9 +46,15 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    fn read(url: Option<&str>, domain: &str) -> Result<Settings, String> {
+        let url = url.map(|url| (URL_KEY, url));
+        let given = xmpp_roster_plugin::Settings::of(url.into_iter().chain([(DOMAIN, domain)]));
+        Settings::read(&given).map_err(|error| format!("{} {}", error.key, error.reason))
+    }
+
     #[test]
     fn good_settings_are_normalised() {
-        let settings = Settings::new(Some("http://app/%s"), Some("Example.COM")).unwrap();
+        let settings = read(Some("http://app/%s"), "Example.COM").unwrap();
         assert_eq!((settings.url().source(), settings.domain()), ("http://app/%s", "example.com"));
     }
 
@@ -70,15 +62,14 @@ mod tests {
     fn an_error_names_the_setting() {
         let url = Some("http://app/%s");
         for (url, domain, error) in [
-            (None, Some("a"), "http_roster_url is missing; expected a URL with %s for the username"),
-            (Some("http://app"), Some("a"), "http_roster_url has no %s to put the username into"),
-            (Some("gopher://app/%s"), Some("a"), "http_roster_url does not begin with http:// or https://"),
-            (url, None, "domain is missing; expected the XMPP domain"),
-            (url, Some(""), "domain is not a domain such as example.com"),
-            (url, Some("a@b"), "domain is not a domain such as example.com"),
-            (url, Some("a/b"), "domain is not a domain such as example.com"),
+            (None, "a", "http_roster_url is missing; expected a URL with %s for the username"),
+            (Some("http://app"), "a", "http_roster_url has no %s to put the username into"),
+            (Some("gopher://app/%s"), "a", "http_roster_url does not begin with http:// or https://"),
+            (url, "", "domain is not a domain such as example.com"),
+            (url, "a@b", "domain is not a domain such as example.com"),
+            (url, "a/b", "domain is not a domain such as example.com"),
         ] {
-            assert_eq!(Settings::new(url, domain).unwrap_err().to_string(), error);
+            assert_eq!(read(url, domain).unwrap_err(), error);
         }
     }
 }

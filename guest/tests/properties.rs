@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use http_roster_admin::contact::{Contact, Subscription};
 use http_roster_admin::diff::{Change, diff};
-use http_roster_admin::packed::{Packed, PackedBuf};
+use http_roster_admin::packed::{Packed, pack};
 use http_roster_admin::protocol::{Fetch, FetchError, Refreshed, Response};
 use http_roster_admin::roster::{Owner, Roster, decode};
 use http_roster_admin::settings::Settings;
@@ -78,9 +78,9 @@ fn as_map(contacts: &[Contact<'static>]) -> BTreeMap<String, Contact<'static>> {
 }
 
 fn check_delta(old: &[Contact<'static>], new: Vec<Contact<'static>>) -> Result<(), TestCaseError> {
-    let packed = PackedBuf::pack(old).unwrap();
+    let packed = pack(old).unwrap();
     let mut roster = Roster { contacts: new.clone(), ..Roster::default() };
-    let changes = diff(packed.as_packed(), &mut roster).unwrap();
+    let changes = diff(Packed::from(&packed), &mut roster).unwrap();
     let mut applied = as_map(old);
     let wanted = as_map(&unique(new));
     let mut about = Vec::new();
@@ -211,13 +211,13 @@ fn in_one_style(contacts: &[Contact<'_>], style: u8) -> String {
 
 /// Going in step and decoding everything give the same result.
 fn check_both_ways(old: &[u8], new: &[u8]) -> Result<(), TestCaseError> {
-    let settings = Settings::new(Some("http://app/%s"), Some("example.com")).unwrap();
+    let settings = Settings::read(&xmpp_roster_plugin::Settings::of([("http_roster_url", "http://app/%s")])).unwrap();
     let answer = |body| Response { status: 200, etag: None, body };
     let fetched = Fetch::new(&settings, "john", None).roster(&answer(old)).unwrap();
-    let known = PackedBuf::pack(&fetched.contacts).unwrap();
+    let known = pack(&fetched.contacts).unwrap();
     // With the tag it may go in step; without, it never does.
     let [in_step, thorough] = [Some(&fetched.tag[..]), None].map(|tag| {
-        match Fetch::new(&settings, "john", tag).refreshed(&answer(new), || known.as_packed())? {
+        match Fetch::new(&settings, "john", tag).refreshed(&answer(new), || Packed::from(&known))? {
             Refreshed::Unchanged => Ok((Vec::new(), None)),
             Refreshed::Changed { mut changes, warnings, .. } => {
                 changes.sort_by(|a, b| a.jid().cmp(b.jid()));
@@ -265,10 +265,10 @@ proptest! {
 
     #[test]
     fn a_roster_survives_packing(contacts in contacts()) {
-        let packed = PackedBuf::pack(&contacts).unwrap();
-        let read: Vec<_> = packed.as_packed().iter().map(|contact| contact.unwrap().to_contact()).collect();
+        let packed = pack(&contacts).unwrap();
+        let read: Vec<_> = Packed::from(&packed).iter().map(|contact| contact.unwrap().to_contact()).collect();
         prop_assert_eq!(&read, &contacts);
-        for (packed, contact) in packed.as_packed().iter().zip(&contacts) {
+        for (packed, contact) in Packed::from(&packed).iter().zip(&contacts) {
             prop_assert!(contact.is_same_as(&packed.unwrap()));
         }
     }

@@ -2,14 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use http_roster_admin::diff::Change;
-use http_roster_admin::packed::{Packed, PackedBuf};
+use http_roster_admin::packed::{Packed, pack};
 use http_roster_admin::protocol::{Fetch, FetchError, MAX_BODY, Refreshed, Response};
 use http_roster_admin::settings::Settings;
+use xmpp_roster_plugin::{self as plugin, PackedContacts};
 
 const BODY: &str = r#"{"marie@example.com": {"name": "Marie"}, "aaron@example.com": {"groups": ["A", "B"]}}"#;
 
 fn settings() -> Settings {
-    Settings::new(Some("http://app/contacts/%s"), Some("example.com")).unwrap()
+    Settings::read(&plugin::Settings::of([("http_roster_url", "http://app/contacts/%s")])).unwrap()
 }
 
 fn ok<'b>(body: &'b str, etag: Option<&'b str>) -> Response<'b> {
@@ -18,14 +19,14 @@ fn ok<'b>(body: &'b str, etag: Option<&'b str>) -> Response<'b> {
 
 /// What the host holds after a first fetch.
 struct Known {
-    packed: PackedBuf,
+    packed: PackedContacts,
     tag: Vec<u8>,
 }
 
 fn fetched(body: &str, etag: Option<&str>) -> Known {
     let settings = settings();
     let roster = Fetch::new(&settings, "john", None).roster(&ok(body, etag)).unwrap();
-    Known { packed: PackedBuf::pack(&roster.contacts).unwrap(), tag: roster.tag }
+    Known { packed: pack(&roster.contacts).unwrap(), tag: roster.tag }
 }
 
 fn not_read<'k>() -> Packed<'k> {
@@ -97,7 +98,7 @@ fn a_malformed_answer_is_an_error_and_not_an_empty_roster() {
     let known = fetched(BODY, None);
     let fetch = Fetch::new(&settings, "john", Some(&known.tag));
     for body in ["", "null", "\"a\"", "17", "[1]", "<html></html>", "{\"a@b\": {}"] {
-        let error = fetch.refreshed(&ok(body, None), || known.packed.as_packed()).unwrap_err();
+        let error = fetch.refreshed(&ok(body, None), || Packed::from(&known.packed)).unwrap_err();
         assert!(matches!(&error, FetchError::Malformed(_)), "{body}: {error}");
     }
 }
@@ -116,12 +117,12 @@ fn a_new_etag_on_the_same_roster_only_makes_a_new_tag() {
     let known = fetched(BODY, Some("\"1\""));
     for etag in [Some("\"2\""), Some("not an etag"), None] {
         let fetch = Fetch::new(&settings, "john", Some(&known.tag));
-        let refreshed = fetch.refreshed(&ok(BODY, etag), || known.packed.as_packed()).unwrap();
+        let refreshed = fetch.refreshed(&ok(BODY, etag), || Packed::from(&known.packed)).unwrap();
         let Refreshed::Changed { changes, tag, warnings } = refreshed else { panic!("the tag was not renewed") };
         assert!(changes.is_empty() && warnings.is_empty());
         let next = Fetch::new(&settings, "john", Some(&tag));
         assert_eq!(next.if_none_match(), etag.filter(|etag| etag.starts_with('"')));
-        let again = next.refreshed(&ok(BODY, etag), || known.packed.as_packed());
+        let again = next.refreshed(&ok(BODY, etag), || Packed::from(&known.packed));
         assert_eq!(again.unwrap(), Refreshed::Unchanged);
     }
 }
@@ -133,7 +134,7 @@ fn another_spelling_of_the_same_roster_makes_no_changes() {
     let other =
         r#"{ "aaron@example.com/x": {"groups": {"B": 1, "A": 1}, "id": 5}, "Marie@example.com":{"name":"M\u0061rie"}}"#;
     let fetch = Fetch::new(&settings, "john", Some(&known.tag));
-    let refreshed = fetch.refreshed(&ok(other, None), || known.packed.as_packed());
+    let refreshed = fetch.refreshed(&ok(other, None), || Packed::from(&known.packed));
     assert_eq!(refreshed.unwrap(), Refreshed::Unchanged);
 }
 
@@ -177,7 +178,7 @@ fn every_difference_is_one_change() {
         let known = fetched(BODY, None);
         let fetch = Fetch::new(&settings, "john", Some(&known.tag));
         let body = format!("{{{contacts}}}");
-        let refreshed = fetch.refreshed(&ok(&body, None), || known.packed.as_packed()).unwrap();
+        let refreshed = fetch.refreshed(&ok(&body, None), || Packed::from(&known.packed)).unwrap();
         assert_eq!(changes(refreshed), expected, "{contacts}");
     }
 }

@@ -15,7 +15,8 @@ fn contact(value: &str) -> String {
     let body = format!("{{\"a@b\": {value}}}");
     let roster = roster(&body);
     let [contact] = &roster.contacts[..] else { panic!("{value}: {:?}", roster.warnings) };
-    let mut text = format!("{:?} {:?} {:?}", contact.name, contact.subscription, &contact.groups[..]);
+    let subscription = format!("{:?}", contact.subscription).replace("Subscription::", "");
+    let mut text = format!("{:?} {subscription} {:?}", contact.name, &contact.groups[..]);
     if contact.ask {
         text.push_str(" ask");
     }

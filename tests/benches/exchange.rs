@@ -76,7 +76,11 @@ fn main() {
                     plugin.refresh(&user, Arc::clone(&known)).await.unwrap();
                 }
                 let component = began.elapsed().as_secs_f64() * 1e6 / f64::from(rounds);
-                let settings = Settings::new(Some("http://127.0.0.1:1/contacts/%s"), Some("example.com")).unwrap();
+                let settings = Settings::read(&xmpp_roster_plugin::Settings::of([(
+                    "http_roster_url",
+                    "http://127.0.0.1:1/contacts/%s",
+                )]))
+                .unwrap();
                 let body = canned.0.lock().clone();
                 let began = Instant::now();
                 let tag = known.tag().unwrap().validator.as_deref();

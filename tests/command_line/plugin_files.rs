@@ -135,6 +135,17 @@ fn a_component_says_what_it_is_without_being_run() {
 }
 
 #[test]
+fn the_built_in_plugin_can_send_nothing_by_itself() {
+    let (_folder, built_in) = built_in();
+    let found: Value = serde_json::from_str(&plugin("inspect", &built_in, &["--json"]).stdout).unwrap();
+    let imports: Vec<_> = found["imports"].as_array().unwrap().iter().map(|import| import.as_str().unwrap()).collect();
+    assert!(imports.contains(&"wasi:config/store@0.2.0-rc.1"), "{imports:?}");
+    for sends in ["wasi:http/", "wasi:sockets/"] {
+        assert!(!imports.iter().any(|import| import.starts_with(sends)), "{imports:?}");
+    }
+}
+
+#[test]
 fn one_call_shows_its_requests_and_what_came_of_them() {
     let (folder, built_in) = built_in();
     let app = WebApp::start();

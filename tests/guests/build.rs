@@ -12,7 +12,7 @@ const GUESTS: [(&str, &str); 4] = [
 ];
 
 fn main() {
-    for watched in ["tests/guests", "guest/examples", "wit", "Cargo.toml", "Cargo.lock", "host/build"] {
+    for watched in ["tests/guests", "guest/examples", "guest/sdk", "wit", "Cargo.toml", "Cargo.lock", "host/build"] {
         println!("cargo::rerun-if-changed=../../{watched}");
     }
     for (package, variable) in GUESTS {

@@ -13,12 +13,13 @@ use http_roster_admin::diff;
 use http_roster_admin::packed::Packed;
 use http_roster_admin::protocol::{Fetch, FetchError as GuestError, Refreshed as GuestRefreshed, Response};
 use http_roster_admin::settings::Settings;
-use http_roster_admin::{summary, users};
+use http_roster_admin::users;
 use roster_host::http_client::{Deadlines, HttpClient, SendError};
 use roster_host::model::{Change, Contact, Snapshot, Subscription, Tag, Username};
 use roster_host::plugin::{
     BadRequest, CallError, Delta, FetchError, FetchedRoster, Outcome, Refreshed, Reply, RosterPlugin,
 };
+use xmpp_roster_plugin as plugin;
 
 /// The plugin `http-roster-admin` without WebAssembly.
 pub struct NativePlugin {
@@ -42,7 +43,9 @@ impl Received {
 impl NativePlugin {
     /// For the application at `origin` (`http://127.0.0.1:8000`), whose rosters are under `/contacts/`.
     pub fn new(origin: &str, domain: &str, client: HttpClient) -> Self {
-        let settings = Settings::new(Some(&format!("{origin}/contacts/%s")), Some(domain)).unwrap();
+        let url = format!("{origin}/contacts/%s");
+        let settings = plugin::Settings::of([("http_roster_url", url.as_str()), ("domain", domain)]);
+        let settings = Settings::read(&settings).unwrap();
         Self { settings, client, digests: RandomState::new() }
     }
 
@@ -112,14 +115,14 @@ impl RosterPlugin for NativePlugin {
     }
 
     async fn summary(&self, outcome: Outcome) -> Result<Reply, CallError> {
-        let answer = summary::answer(match &outcome {
+        let reply = plugin::refresh::summary(&match outcome {
             Outcome::Batch { updated, errors, invalid } => {
-                summary::Outcome::Batch { updated: *updated, errors: *errors, invalid: *invalid }
+                plugin::Outcome::Batch(plugin::Counts { updated, errors, invalid })
             }
-            Outcome::Single(updated) => summary::Outcome::Single(*updated),
-            Outcome::Refused(bad) => summary::Outcome::Refused(&bad.message),
+            Outcome::Single(updated) => plugin::Outcome::Single(updated),
+            Outcome::Refused(bad) => plugin::Outcome::Refused(plugin::BadRequest::new(bad.message)),
         });
-        Ok(Reply { status: answer.status, content_type: answer.content_type.into(), body: answer.body })
+        Ok(Reply { status: reply.status, content_type: reply.content_type, body: reply.body })
     }
 }
 

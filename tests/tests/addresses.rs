@@ -75,7 +75,7 @@ proptest! {
         let whole = Jid::parse(&domain).ok().map(|jid| jid.domainpart.into_owned());
         prop_assert_eq!(&jid::normalize_domain(&domain).ok().map(|name| name.into_owned()), &whole);
         prop_assert_eq!(&domain_of_config(&domain), &whole);
-        let settings = Settings::new(Some("http://x/%s"), Some(&domain)).ok();
+        let settings = Settings::read(&xmpp_roster_plugin::Settings::of([("http_roster_url", "http://x/%s"), ("domain", &domain)])).ok();
         prop_assert_eq!(&settings.map(|settings| settings.domain().to_owned()), &whole);
         let user = Username::new(&local).ok();
         let expected = user.as_ref().zip(whole.as_ref()).map(|(user, domain)| format!("{user}@{domain}"));

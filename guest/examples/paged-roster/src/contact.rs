@@ -1,37 +1,8 @@
 //! One item of a page, and the contact that it stands for.
 
 use roster_jid::bare_jid;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
-
-/// How two people stand to each other, as the application says it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-pub enum Relation {
-    /// Each follows the other.
-    #[default]
-    Mutual,
-    /// The user follows the contact.
-    Following,
-    /// The contact follows the user.
-    Follower,
-    /// Neither.
-    None,
-}
-
-/// A contact as it goes to the host.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub struct Contact {
-    /// The normalised bare JID.
-    pub jid: String,
-    /// The name the user sees.
-    pub name: Option<String>,
-    /// How the two stand to each other.
-    pub relation: Relation,
-    /// The user has asked to follow and has no answer yet.
-    pub pending: bool,
-    /// The user's own labels for the contact, each once.
-    pub labels: Vec<String>,
-}
+use xmpp_roster_plugin::{Contact, Subscription};
 
 /// Why an item is no contact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,66 +18,64 @@ pub enum Fault {
     Owner,
 }
 
-impl Contact {
-    /// The contact that `item` stands for in the roster of `owner` (a bare JID). A field that cannot be used is left out or
-    /// mended, and named to `odd`; fields that are not known are ignored.
-    ///
-    /// # Errors
-    /// Why it is none.
-    pub fn of(item: &Value, owner: &str, mut odd: impl FnMut(&'static str)) -> Result<Self, Fault> {
-        let address = item.get("address").and_then(Value::as_str).ok_or(Fault::NoAddress)?;
-        let jid = bare_jid(address).map_err(|_| Fault::Address)?.into_owned();
-        if jid == owner {
-            return Err(Fault::Owner);
+/// The contact that `item` stands for in the roster of `owner` (a bare JID). A field that cannot be used is left out or
+/// mended, and named to `odd`; fields that are not known are ignored.
+///
+/// # Errors
+/// Why it is none.
+pub fn read(item: &Value, owner: &str, mut odd: impl FnMut(&'static str)) -> Result<Contact, Fault> {
+    let address = item.get("address").and_then(Value::as_str).ok_or(Fault::NoAddress)?;
+    let jid = bare_jid(address).map_err(|_| Fault::Address)?.into_owned();
+    if jid == owner {
+        return Err(Fault::Owner);
+    }
+    let name = match item.get("display_name") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(name)) => Some(mended(name, || odd("display_name"))),
+        Some(_) => {
+            odd("display_name");
+            None
         }
-        let name = match item.get("display_name") {
-            None | Some(Value::Null) => None,
-            Some(Value::String(name)) => Some(mended(name, || odd("display_name"))),
-            Some(_) => {
-                odd("display_name");
-                None
-            }
-        };
-        let relation = match item.get("relation").map(|relation| (relation, relation.as_str())) {
-            None | Some((Value::Null, _) | (_, Some("mutual"))) => Relation::Mutual,
-            Some((_, Some("following"))) => Relation::Following,
-            Some((_, Some("follower"))) => Relation::Follower,
-            Some((_, Some("none"))) => Relation::None,
-            // What is not understood shares nobody's presence.
-            Some(_) => {
-                odd("relation");
-                Relation::None
-            }
-        };
-        let pending = match item.get("pending") {
-            None | Some(Value::Null) => false,
-            Some(Value::Bool(pending)) => *pending,
-            Some(_) => {
-                odd("pending");
-                false
-            }
-        };
-        let mut labels: Vec<String> = Vec::new();
-        let mut is_odd = false;
-        match item.get("labels") {
-            None | Some(Value::Null) => {}
-            Some(Value::Array(given)) => {
-                for label in given {
-                    match label.as_str().map(|label| mended(label, || is_odd = true)) {
-                        // RFC 6121 section 2.1.2.6: no group without a name.
-                        Some(label) if !label.is_empty() && !labels.contains(&label) => labels.push(label),
-                        Some(_) => {}
-                        None => is_odd = true,
-                    }
+    };
+    let subscription = match item.get("relation").map(|relation| (relation, relation.as_str())) {
+        None | Some((Value::Null, _) | (_, Some("mutual"))) => Subscription::Both,
+        Some((_, Some("following"))) => Subscription::To,
+        Some((_, Some("follower"))) => Subscription::From,
+        Some((_, Some("none"))) => Subscription::None,
+        // What is not understood shares nobody's presence.
+        Some(_) => {
+            odd("relation");
+            Subscription::None
+        }
+    };
+    let ask = match item.get("pending") {
+        None | Some(Value::Null) => false,
+        Some(Value::Bool(pending)) => *pending,
+        Some(_) => {
+            odd("pending");
+            false
+        }
+    };
+    let mut groups: Vec<String> = Vec::new();
+    let mut is_odd = false;
+    match item.get("labels") {
+        None | Some(Value::Null) => {}
+        Some(Value::Array(given)) => {
+            for label in given {
+                match label.as_str().map(|label| mended(label, || is_odd = true)) {
+                    // RFC 6121 section 2.1.2.6: no group without a name.
+                    Some(label) if !label.is_empty() && !groups.contains(&label) => groups.push(label),
+                    Some(_) => {}
+                    None => is_odd = true,
                 }
             }
-            Some(_) => is_odd = true,
         }
-        if is_odd {
-            odd("labels");
-        }
-        Ok(Self { jid, name, relation, pending, labels })
+        Some(_) => is_odd = true,
     }
+    if is_odd {
+        odd("labels");
+    }
+    Ok(Contact { jid, name, subscription, ask, groups })
 }
 
 /// A text as XML can carry it and a person can read it.
@@ -128,14 +97,14 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn read(json: &str) -> (Result<Contact, Fault>, Vec<&'static str>) {
+    fn item(json: &str) -> (Result<Contact, Fault>, Vec<&'static str>) {
         let mut odd = Vec::new();
-        let contact = Contact::of(&serde_json::from_str(json).unwrap(), "john@example.com", |field| odd.push(field));
+        let contact = read(&serde_json::from_str(json).unwrap(), "john@example.com", |field| odd.push(field));
         (contact, odd)
     }
 
     fn contact(json: &str) -> Result<Contact, Fault> {
-        let (contact, odd) = read(json);
+        let (contact, odd) = item(json);
         assert!(odd.is_empty(), "{json}: {odd:?}");
         contact
     }
@@ -143,23 +112,16 @@ mod tests {
     #[test]
     fn an_item_is_read_with_its_defaults() {
         let plain = contact(r#"{"address": "Marie@Example.com/phone", "id": 7}"#).unwrap();
-        let expected = Contact {
-            jid: "marie@example.com".into(),
-            name: None,
-            relation: Relation::Mutual,
-            pending: false,
-            labels: Vec::new(),
-        };
-        assert_eq!(plain, expected);
+        assert_eq!(plain, Contact::new("marie@example.com"));
         let full = contact(
             r#"{"address": "m@x", "display_name": "M", "relation": "following", "pending": true, "labels": ["A", "", "A"]}"#,
         );
         let expected = Contact {
             jid: "m@x".into(),
             name: Some("M".into()),
-            relation: Relation::Following,
-            pending: true,
-            labels: vec!["A".into()],
+            subscription: Subscription::To,
+            ask: true,
+            groups: vec!["A".into()],
         };
         assert_eq!(full.unwrap(), expected);
     }
@@ -185,13 +147,13 @@ mod tests {
         for (field, expected) in [
             (r#""display_name": 7"#, plain()),
             (r#""display_name": "a\tb\uffff""#, named("a b\u{FFFD}")),
-            (r#""relation": "blocked""#, Contact { relation: Relation::None, ..plain() }),
-            (r#""relation": 7"#, Contact { relation: Relation::None, ..plain() }),
+            (r#""relation": "blocked""#, Contact { subscription: Subscription::None, ..plain() }),
+            (r#""relation": 7"#, Contact { subscription: Subscription::None, ..plain() }),
             (r#""pending": "yes""#, plain()),
             (r#""labels": "A""#, plain()),
-            (r#""labels": ["A", 7, "b\nc"]"#, Contact { labels: vec!["A".into(), "b c".into()], ..plain() }),
+            (r#""labels": ["A", 7, "b\nc"]"#, Contact { groups: vec!["A".into(), "b c".into()], ..plain() }),
         ] {
-            let (contact, odd) = read(&format!(r#"{{"address": "m@x", {field}}}"#));
+            let (contact, odd) = item(&format!(r#"{{"address": "m@x", {field}}}"#));
             assert_eq!(contact.unwrap(), expected, "{field}");
             assert!(matches!(odd[..], [odd] if field.contains(odd)), "{field}: {odd:?}");
         }

@@ -9,16 +9,14 @@
 //! - [`page`]: one page of the list, from JSON. [`contact`]: one of its items, made a contact or left out
 //! - [`list`]: page after page, until there is a roster; the place to start reading
 //! - [`webhook`]: the body of a refresh request. [`summary`]: what it is answered with
-//! - `component` (only on `wasm32`): the WIT world
+//! - [`component`]: which of these answers which hook
 //!
-//! All but the last is plain Rust, tested natively with values.
+//! All of it is plain Rust, tested natively with values.
 
+pub mod component;
 pub mod contact;
 pub mod list;
 pub mod page;
 pub mod settings;
 pub mod summary;
 pub mod webhook;
-
-#[cfg(target_arch = "wasm32")]
-mod component;

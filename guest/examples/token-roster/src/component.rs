@@ -1,79 +1,51 @@
-//! The world `roster-plugin-with-http`: between its types and this crate's.
+//! The plugin: its hooks, one of which sends a request.
 
-use crate::{ROSTER_KEY, TOKEN_KEY, authorization, http, jids, roster_url};
-
-#[allow(missing_docs, unsafe_code, unreachable_pub, clippy::all, clippy::restriction)]
-pub(crate) mod bindings {
-    wit_bindgen::generate!({ path: "../../../wit", world: "roster-plugin-with-http", generate_all });
-
-    export!(Component with_types_in self);
-
-    use super::Component;
-}
-
-use bindings::exports::xmpp::roster::hooks::{Guest, Snapshot};
-use bindings::wasi::config::store;
-use bindings::xmpp::roster::types::{
-    BadRequest, ConfigError, Contact, FetchError, Header, Method, Needs, Outcome, Reply, Request, Response, Roster,
-    Step, Subscription,
+use xmpp_roster_plugin::{
+    BadRequest, Call, ConfigError, Contact, FetchError, Outcome, Plugin, Reply, Request, Response, Roster, Settings,
+    Step, UrlTemplate, export, http,
 };
 
-pub(crate) struct Component;
+use crate::{ROSTER_KEY, TOKEN_KEY, authorization};
 
-impl Guest for Component {
-    fn check() -> Result<Needs, ConfigError> {
-        for key in [TOKEN_KEY, ROSTER_KEY] {
-            let url = setting(key).unwrap_or_default();
-            if !url.starts_with("https://") && !url.starts_with("http://") {
-                return Err(ConfigError { key: key.into(), reason: "is missing or no URL".into() });
-            }
+/// Its settings.
+pub(crate) struct TokenRoster {
+    token_url: String,
+    roster_url: UrlTemplate,
+}
+
+export!(TokenRoster);
+
+impl Plugin for TokenRoster {
+    const RESPONSE_HEADERS: &'static [&'static str] = &[];
+
+    fn new(settings: &Settings) -> Result<Self, ConfigError> {
+        let token_url = settings.required(TOKEN_KEY, "the URL that gives a token")?;
+        if !token_url.starts_with("https://") && !token_url.starts_with("http://") {
+            return Err(ConfigError::new(TOKEN_KEY, "is no URL"));
         }
-        Ok(Needs { response_headers: Vec::new() })
+        Ok(Self { token_url, roster_url: settings.url_template(ROSTER_KEY)? })
     }
 
     /// Asks for a token by itself first.
-    fn make_request(user: String, _tag: Option<Vec<u8>>) -> Result<Request, FetchError> {
-        let missing = |key: &str| FetchError::Misconfigured(format!("{key} is missing"));
-        let token_url = setting(TOKEN_KEY).ok_or_else(|| missing(TOKEN_KEY))?;
-        let template = setting(ROSTER_KEY).ok_or_else(|| missing(ROSTER_KEY))?;
-        let token = http::get(&token_url)?;
+    fn make_request(&self, user: &str, _tag: Option<&[u8]>) -> Result<Request, FetchError> {
+        let token = http::get(&self.token_url)?;
         let value = authorization(&token).map_err(|reason| FetchError::Malformed(reason.into()))?;
-        let headers = vec![Header { name: "authorization".into(), value }];
-        Ok(Request { method: Method::Get, url: roster_url(&template, &user), headers, body: Vec::new() })
+        Ok(Request::get(self.roster_url.url(user)?).header("authorization", value))
     }
 
-    fn read_response(
-        _user: String,
-        _tag: Option<Vec<u8>>,
-        _known: Option<&Snapshot>,
-        response: Response,
-        _state: Vec<u8>,
-    ) -> Result<Step, FetchError> {
-        if response.status != 200 {
-            return Err(FetchError::Status(response.status));
-        }
-        let contact =
-            |jid| Contact { jid, name: None, subscription: Subscription::Both, ask: false, groups: Vec::new() };
-        let contacts = jids(&response.body).map_err(FetchError::Malformed)?.into_iter().map(contact).collect();
-        Ok(Step::Roster(Roster { contacts, tag: None, warnings: Vec::new() }))
+    /// The host normalises the JIDs, and leaves out what is none.
+    fn read_response(&self, _call: &Call<'_>, response: &Response) -> Result<Step, FetchError> {
+        let jids: Vec<String> = response.json()?;
+        Ok(Roster::of(jids.into_iter().map(Contact::new)).into())
     }
 
-    fn changed_users(body: Vec<u8>) -> Result<Vec<String>, BadRequest> {
-        serde_json::from_slice(&body)
-            .map_err(|error| BadRequest { message: format!("expected a JSON array of usernames; {error}") })
-    }
-
-    fn summary(outcome: Outcome) -> Reply {
+    fn summary(outcome: &Outcome) -> Reply {
         let (status, text) = match outcome {
             Outcome::Batch(counts) => (200, format!("{} updated, {} errors\n", counts.updated, counts.errors)),
-            Outcome::Single(true) => (200, "updated\n".into()),
-            Outcome::Single(false) => (500, "not updated\n".into()),
-            Outcome::Refused(bad) => (400, bad.message),
+            Outcome::Single(true) => (200, "updated\n".to_owned()),
+            Outcome::Single(false) => (500, "not updated\n".to_owned()),
+            Outcome::Refused(BadRequest { message }) => (400, message.clone()),
         };
-        Reply { status, content_type: "text/plain".into(), body: text.into_bytes() }
+        Reply { status, content_type: "text/plain".to_owned(), body: text.into_bytes() }
     }
-}
-
-fn setting(key: &str) -> Option<String> {
-    store::get(key).ok().flatten()
 }

@@ -1,16 +1,31 @@
-//! A `GET` through `wasi:http`. Deadlines, credentials and the size limit are the host's. Every handle is given back, children
-//! first: a host counts what is left over as a leak.
+//! A `GET` through `wasi:http`, for a plugin that sends requests of its own, from within its hooks. Deadlines, credentials and
+//! the size limit are the host's. Every handle is given back, children first: a host counts what is left over as a leak.
+//!
+//! Prefer [`Request::next`](crate::Request::next) where one request follows from the response to another: an instance that
+//! waits holds its memory for as long as the application thinks.
 
-use crate::component::bindings::wasi::http::outgoing_handler;
-use crate::component::bindings::wasi::http::types::{ErrorCode, Fields, IncomingResponse, OutgoingRequest, Scheme};
-use crate::component::bindings::wasi::io::streams::StreamError;
-use crate::component::bindings::xmpp::roster::types::FetchError;
+use bindings::wasi::http::outgoing_handler;
+use bindings::wasi::http::types::{ErrorCode, Fields, IncomingResponse, OutgoingRequest, Scheme};
+use bindings::wasi::io::streams::StreamError;
+
+use crate::FetchError;
+
+/// What wit-bindgen makes of `wasi:http`. Generated code is not held to the crate's lints.
+#[allow(missing_docs, unsafe_code, unreachable_pub, clippy::all, clippy::restriction, rustdoc::all)]
+mod bindings {
+    wit_bindgen::generate!({
+        inline: "package xmpp:roster-http; world http { import wasi:http/outgoing-handler@0.2.12; }",
+        path: "wit",
+        world: "xmpp:roster-http/http",
+        generate_all,
+    });
+}
 
 /// The longest answer that is read, bytes.
 const LONGEST: usize = 64 << 10;
 
 /// The body of an answer with status 200.
-pub(crate) fn get(url: &str) -> Result<Vec<u8>, FetchError> {
+pub fn get(url: &str) -> Result<Vec<u8>, FetchError> {
     let wrong = || FetchError::Misconfigured("the host does not accept this URL".into());
     let request = request(url).ok_or_else(wrong)?;
     let future = outgoing_handler::handle(request, None).map_err(explain)?;

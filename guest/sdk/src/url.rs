@@ -1,6 +1,7 @@
-//! The setting `http_roster_url`: a URL with `%s` where the username goes.
+//! URLs: one with `%s` where the username goes, as operators write it in a setting ([`UrlTemplate`]), and what of a text can
+//! stand in one ([`encode`]).
 //!
-//! Parsed once, so that a mistake shows when the host starts and not when the first user connects.
+//! A template is parsed once, so that a mistake shows when the host starts and not when the first user connects.
 //!
 //! - Every `%s` in the path or the query becomes the percent-encoded username.
 //! - `%%` becomes one `%`. Every other `%` stays as it is: `%20` is an escape of the URL, and what a lone `%` means
@@ -14,6 +15,11 @@
 //!   will not happen. So are credentials before the host: they belong to the host's configuration.
 
 use std::fmt;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
+
+/// All but RFC 3986's unreserved characters.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Why a URL cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,7 +87,7 @@ impl Scheme {
     }
 }
 
-/// A parsed `http_roster_url`. See the module.
+/// A URL with `%s` for the username. See the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UrlTemplate {
     source: String,
@@ -149,25 +155,43 @@ impl UrlTemplate {
         &self.authority
     }
 
+    /// The URL for this user.
+    ///
+    /// # Errors
+    /// See [`UserError`].
+    pub fn url(&self, user: &str) -> Result<String, UserError> {
+        let mut url = String::with_capacity(self.source.len() + self.pieces.len() * user.len() * 3);
+        url.extend([self.scheme.as_str(), "://", &self.authority]);
+        self.write_target(user, &mut url)?;
+        Ok(url)
+    }
+
     /// What stands behind the authority: the path and the query for this user.
     ///
     /// # Errors
     /// See [`UserError`].
     pub fn path_with_query(&self, user: &str) -> Result<String, UserError> {
+        let mut target = String::with_capacity(self.source.len() + self.pieces.len() * user.len() * 3);
+        self.write_target(user, &mut target)?;
+        Ok(target)
+    }
+
+    fn write_target(&self, user: &str, target: &mut String) -> Result<(), UserError> {
         if user.is_empty() {
             return Err(UserError::Empty);
         }
-        let mut target = String::with_capacity(self.source.len() + self.pieces.len() * user.len() * 3);
+        let start = target.len();
         for (at, piece) in self.pieces.iter().enumerate() {
             if at > 0 {
-                encode(user, &mut target);
+                target.extend(encode(user));
             }
             target.push_str(piece);
         }
-        if user.len() <= LONGEST_DOTS && dot_segments(&target) > self.dot_segments {
+        let is_short = user.len() <= LONGEST_DOTS;
+        if is_short && target.get(start..).is_some_and(|target| dot_segments(target) > self.dot_segments) {
             return Err(UserError::DotSegment(user.to_owned()));
         }
-        Ok(target)
+        Ok(())
     }
 }
 
@@ -230,17 +254,11 @@ fn check_authority(authority: &str) -> Result<(), UrlError> {
     }
 }
 
-/// Percent-encodes all but RFC 3986's unreserved characters.
-fn encode(user: &str, target: &mut String) {
-    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
-    let digit = |value: u8| DIGITS.get(usize::from(value & 0xF)).copied().unwrap_or_default();
-    for byte in user.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            target.push(char::from(byte));
-        } else {
-            target.extend(['%', digit(byte >> 4), digit(byte)]);
-        }
-    }
+/// The text as it can stand in a path segment or in a value of a query: all but RFC 3986's unreserved characters are
+/// percent-encoded. A segment of dots alone stays one.
+#[must_use]
+pub fn encode(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, RESERVED)
 }
 
 /// How many segments of the path are `.` or `..`, in any spelling.
@@ -287,6 +305,17 @@ mod tests {
         ] {
             assert_eq!(target(template, user), expected, "{template} {user}");
         }
+    }
+
+    #[test]
+    fn the_url_of_a_user_is_absolute() {
+        for (template, user, expected) in [
+            ("HTTPS://app:8443/a?u=%s", "é", "https://app:8443/a?u=%C3%A9"),
+            ("http://[::1]?%s", "john", "http://[::1]/?john"),
+        ] {
+            assert_eq!(UrlTemplate::parse(template).unwrap().url(user).unwrap(), expected);
+        }
+        assert_eq!(UrlTemplate::parse("http://app/%s").unwrap().url(".."), Err(UserError::DotSegment("..".to_owned())));
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! What was left out or mended, for the operator's log: bounded, so that a thousand bad contacts are not a thousand
 //! lines.
 
+use serde::{Deserialize, Serialize};
+
 /// How many warnings one answer may cause before they are only counted.
 pub const MOST_WARNINGS: usize = 20;
 
 /// A bounded list of warnings.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warnings {
     lines: Vec<String>,
     more: usize,
@@ -14,7 +16,7 @@ pub struct Warnings {
 impl Warnings {
     /// Adds one line. It is only written if there is room for it.
     #[cold]
-    pub(crate) fn push(&mut self, line: impl FnOnce() -> String) {
+    pub fn push(&mut self, line: impl FnOnce() -> String) {
         if self.lines.len() < MOST_WARNINGS {
             self.lines.push(line());
         } else {
