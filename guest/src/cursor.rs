@@ -3,6 +3,8 @@
 //! Every method answers `None` where the text is not what it looks for. That is no verdict on the text: whoever gets
 //! it reads the text again with serde_json, which has the last word on what is JSON.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 
 use crate::text::same_bytes;
@@ -29,7 +31,7 @@ impl<'b> Cursor<'b> {
 
     /// Skips white space. The next byte is nearly always past it: one comparison tells.
     #[inline]
-    fn skip_space(&mut self) {
+    pub(crate) fn skip_space(&mut self) {
         while let [byte @ ..=b' ', rest @ ..] = self.rest
             && matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
         {
@@ -110,6 +112,82 @@ impl<'b> Cursor<'b> {
         self.rest = rest;
         self.byte(b'"')?;
         std::str::from_utf8(string).ok()
+    }
+
+    /// White space and then any string.
+    pub(crate) fn text(&mut self) -> Option<Cow<'b, str>> {
+        let before = *self;
+        match self.plain_string() {
+            Some(plain) => Some(Cow::Borrowed(plain)),
+            None => {
+                *self = before;
+                self.value::<String>().map(Cow::Owned)
+            }
+        }
+    }
+
+    /// Skips any value. Looks at strings and brackets only: whoever wants the value has to read it.
+    pub(crate) fn skip_value(&mut self) -> Option<()> {
+        /// One bit for each bracket that is open: is it a square one?
+        type Open = u128;
+        self.skip_space();
+        let (mut depth, mut square): (u32, Open) = (0, 0);
+        loop {
+            let [byte, rest @ ..] = self.rest else { return None };
+            match byte {
+                b'"' => {
+                    self.rest = rest;
+                    self.skip_string()?;
+                }
+                b'{' | b'[' => {
+                    if depth == Open::BITS {
+                        return None;
+                    }
+                    depth += 1;
+                    square = square << 1 | Open::from(*byte == b'[');
+                    self.rest = rest;
+                    continue;
+                }
+                b'}' | b']' if depth > 0 => {
+                    if (square & 1 == 1) != (*byte == b']') {
+                        return None;
+                    }
+                    depth -= 1;
+                    square >>= 1;
+                    self.rest = rest;
+                }
+                b',' | b':' | b' ' | b'\n' | b'\r' | b'\t' if depth > 0 => {
+                    self.rest = rest;
+                    continue;
+                }
+                b'-' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+                    let length = self
+                        .rest
+                        .iter()
+                        .position(|byte| !matches!(byte, b'-' | b'+' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z'));
+                    self.rest = self.rest.get(length.unwrap_or(self.rest.len())..)?;
+                }
+                _ => return None,
+            }
+            if depth == 0 {
+                return Some(());
+            }
+        }
+    }
+
+    /// Behind the quote that begins a string: skips it and the quote that ends it.
+    fn skip_string(&mut self) -> Option<()> {
+        loop {
+            let rest = self.rest.get(plain_length(self.rest)..)?;
+            self.rest = match rest {
+                [b'"', rest @ ..] => {
+                    self.rest = rest;
+                    return Some(());
+                }
+                [b'\\', _, rest @ ..] | [0..0x20, rest @ ..] => rest,
+                _ => return None,
+            };
+        }
     }
 
     /// Any value, read by serde_json.

@@ -8,7 +8,8 @@
 //! From the outside in:
 //!
 //! - [`component`]: the interface `xmpp:roster`, by way of the crate `xmpp_roster_plugin`. Thin.
-//! - [`protocol`]: one request to the application and what its answer means; the place to start reading.
+//! - [`protocol`]: one request to the application and what its answer means; the place to start reading. [`bulk`]: one request for
+//!   many users.
 //! - [`settings`]: what the operator wrote, checked.
 //! - [`users`]: the body of a refresh request.
 //! - [`roster`] (with `fields`, `group_names` and `lenient`): JSON to contacts. [`jid`]: addresses. `faults`: what was wrong.
@@ -16,6 +17,7 @@
 //! - [`packed`]: the roster as the host hands it over. `in_step` (with `cursor`, `shape`): what has
 //!   changed, the fast way; [`diff`]: the thorough way. [`contact`], [`groups`]: what both speak of.
 
+pub mod bulk;
 pub mod component;
 pub mod contact;
 mod cursor;

@@ -8,10 +8,14 @@ use crate::jid::normalize_domain;
 /// The key of the URL template.
 pub const URL_KEY: &str = "http_roster_url";
 
+/// The key of the URL that is asked for many users at once. May be left out.
+pub const BULK_URL_KEY: &str = "http_roster_bulk_url";
+
 /// Settings that can work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     pub(crate) url: UrlTemplate,
+    pub(crate) bulk_url: Option<String>,
     pub(crate) domain: String,
 }
 
@@ -25,13 +29,19 @@ impl Settings {
         let domain = settings.domain()?;
         let domain =
             normalize_domain(&domain).map_err(|_| ConfigError::new(DOMAIN, "is not a domain such as example.com"))?;
-        Ok(Self { url, domain: domain.into_owned() })
+        Ok(Self { url, bulk_url: settings.url(BULK_URL_KEY)?, domain: domain.into_owned() })
     }
 
     /// Where rosters are fetched from.
     #[must_use]
     pub const fn url(&self) -> &UrlTemplate {
         &self.url
+    }
+
+    /// Where the rosters of many users are fetched from.
+    #[must_use]
+    pub fn bulk_url(&self) -> Option<&str> {
+        self.bulk_url.as_deref()
     }
 
     /// The XMPP domain served, normalised.

@@ -1,4 +1,5 @@
-//! What the integration tests share: a web application that does as it is told ([`web_app`]), a host that listens on
+//! What the integration tests share: a web application that does as it is told ([`web_app`]), one
+//! that answers for many users at once ([`bulk_app`]), a host that listens on
 //! ports the system picks ([`host`]), a client ([`client`]), users who refresh without pause ([`load`]), modules to swap to
 //! ([`modules`]), and what XMPP clients need ([`xmpp`]). For benchmarks: an application as they are ([`ordinary_app`]) and one that costs as
 //! little as possible ([`quick_app`]), the guest's logic without WebAssembly ([`native`]), and the two sides that are compared
@@ -8,6 +9,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 pub mod bench;
+pub mod bulk_app;
 pub mod client;
 pub mod host;
 pub mod load;

@@ -51,12 +51,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! - [`plugin`]: the trait, and what [`export!`] makes of it. [`call`]: what a response is read for
+//! - [`plugin`]: the trait, and what [`export!`] makes of it. [`call`]: what a response is read for. [`bulk`]: many users in one
+//!   request
 //! - [`settings`], [`url`]: what the operator wrote. [`etag`]: validators
 //! - `message`, `contact`: constructors of the interface's types. [`refresh`]: refresh requests and what they are answered with
 //! - [`warnings`]: what was left out, bounded. `http` (feature `http`): a request of the plugin's own
 //! - [`bindings`]: what wit-bindgen makes of `wit/`; its types are those of this crate, native and on `wasm32`
 
+pub mod bulk;
 pub mod call;
 mod contact;
 pub mod etag;

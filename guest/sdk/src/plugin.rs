@@ -4,6 +4,8 @@
 mod component;
 
 #[cfg(target_arch = "wasm32")]
+pub(crate) use component::loaded;
+#[cfg(target_arch = "wasm32")]
 pub use component::{Component, Loaded};
 
 use crate::bindings::xmpp::roster::types::{

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 #[cfg(target_arch = "wasm32")]
 use crate::bindings::wasi::config::store;
 use crate::bindings::xmpp::roster::types::ConfigError;
-use crate::url::UrlTemplate;
+use crate::url::{self, UrlTemplate};
 
 /// The key of the XMPP domain served, such as `example.com`. Every host sets it.
 pub const DOMAIN: &str = "domain";
@@ -68,6 +68,15 @@ impl Settings {
         UrlTemplate::parse(&text).map_err(|error| ConfigError::new(key, error.to_string()))
     }
 
+    /// The URL without a `%s` that this setting is, if it is there.
+    ///
+    /// # Errors
+    /// It is no such URL.
+    pub fn url(&self, key: &str) -> Result<Option<String>, ConfigError> {
+        let Some(text) = self.get(key)? else { return Ok(None) };
+        url::fixed(&text).map(Some).map_err(|error| ConfigError::new(key, error.to_string()))
+    }
+
     /// The XMPP domain served.
     ///
     /// # Errors
@@ -91,6 +100,10 @@ mod tests {
         ] {
             assert_eq!(settings.url_template(key), Err(ConfigError::new(key, reason)));
         }
+        assert_eq!(settings.url("bad"), Ok(Some("http://app/".to_owned())));
+        assert_eq!(settings.url("none"), Ok(None));
+        let reason = "has a %s in it; this URL is asked for many users at once";
+        assert_eq!(settings.url("url"), Err(ConfigError::new("url", reason)));
         assert_eq!(
             settings.required("token", "a token").map_err(|error| error.reason),
             Err("is missing; expected a token".into())

@@ -48,6 +48,9 @@ pub enum UrlError {
     /// `user:password@host`
     #[error("has credentials in it; give them to the host, which adds them to the request")]
     Credentials,
+    /// A `%s` where there is no user.
+    #[error("has a %s in it; this URL is asked for many users at once")]
+    Placeholder,
     /// `#…`
     #[error("has a fragment (#), which is never sent")]
     Fragment,
@@ -110,6 +113,11 @@ impl UrlTemplate {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
+        let url = Self::parse_any(text)?;
+        if url.pieces.len() < 2 { Err(UrlError::NoPlaceholder) } else { Ok(url) }
+    }
+
+    fn parse_any(text: &str) -> Result<Self, UrlError> {
         if text.is_empty() {
             return Err(UrlError::Empty);
         }
@@ -130,9 +138,6 @@ impl UrlTemplate {
             return Err(UrlError::Fragment);
         }
         let pieces = pieces(target);
-        if pieces.len() < 2 {
-            return Err(UrlError::NoPlaceholder);
-        }
         let dot_segments = dot_segments(&pieces.join(HARMLESS));
         Ok(Self { source: text.to_owned(), scheme, authority: authority.to_owned(), pieces, dot_segments })
     }
@@ -192,6 +197,18 @@ impl UrlTemplate {
             return Err(UserError::DotSegment(user.to_owned()));
         }
         Ok(())
+    }
+}
+
+/// The URL that `text` is, which depends on no user: as [`UrlTemplate::parse`] reads it, and without `%s`.
+///
+/// # Errors
+/// The first thing that is wrong with it.
+pub fn fixed(text: &str) -> Result<String, UrlError> {
+    let url = UrlTemplate::parse_any(text)?;
+    match &url.pieces[..] {
+        [target] => Ok([url.scheme.as_str(), "://", &url.authority, target].concat()),
+        _ => Err(UrlError::Placeholder),
     }
 }
 

@@ -18,7 +18,7 @@ pub trait Loaded: Plugin {
 pub struct Component<P>(PhantomData<P>);
 
 /// The settings cannot change in the life of an instance, so they are read once. An error is not kept.
-fn loaded<P: Loaded>() -> Result<&'static P, wit::ConfigError> {
+pub(crate) fn loaded<P: Loaded>() -> Result<&'static P, wit::ConfigError> {
     match P::place().get() {
         Some(plugin) => Ok(plugin),
         None => P::new(&Settings::of_host()).map(|plugin| P::place().get_or_init(|| plugin)),
