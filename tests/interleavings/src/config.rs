@@ -6,6 +6,7 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct LimitsConfig {
     pub max_concurrent_calls: usize,
+    pub bulk_users: usize,
     pub call_timeout: Duration,
     pub queue_timeout: Duration,
     pub overdue_after: Duration,
@@ -20,6 +21,7 @@ impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
             max_concurrent_calls: 4,
+            bulk_users: 0,
             call_timeout: Duration::from_secs(20),
             queue_timeout: Duration::from_secs(20),
             overdue_after: Duration::from_secs(3600),
