@@ -23,6 +23,7 @@ from typing import Callable, NamedTuple
 import endpoint
 import listeners
 import plugins
+import whole_requests
 from host import PASSWORD, Host, prepare
 from observer import Observer
 
@@ -62,6 +63,7 @@ ATTACKS = [
     Attack(listeners.http2_settings),
     Attack(listeners.http2_resets),
     Attack(listeners.http2_streams),
+    Attack(whole_requests.cheap_requests),
     Attack(listeners.large_bodies, memory=160),
     Attack(listeners.informational_answers),
     Attack(listeners.one_byte_chunks),

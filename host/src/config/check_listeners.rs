@@ -77,6 +77,12 @@ fn http(raw: RawHttp, at: &At<'_>) -> HttpConfig {
             defaults.max_requests_per_address,
             1..=MANY,
         ),
+        requests_per_second: at.count(
+            "requests_per_second",
+            raw.requests_per_second,
+            defaults.requests_per_second,
+            0..=MANY,
+        ),
         body_memory: at.size("body_memory", raw.body_memory, body_memory, least..=64 * GIB),
         overhead_per_second: at.count(
             "overhead_per_second",

@@ -42,6 +42,9 @@ pub struct HttpConfig {
     /// `max_requests_per_address`: requests of one address that have begun and are not answered, default 256; one more is answered
     /// 503. Each stream of HTTP/2 is one.
     pub max_requests_per_address: usize,
+    /// `requests_per_second`: complete requests of one address in the long run, and ten times as many at once; more wait, and
+    /// when as many wait the connection ends. Default 2,000; zero: as many as it likes.
+    pub requests_per_second: u32,
     /// `body_memory`: what the bodies of all requests may take together, bytes, of which one address may have half (but at least
     /// `max_body`). Default 64 MiB, or two of the longest bodies. When it is full the greediest address loses a body that has not arrived.
     pub body_memory: usize,
@@ -68,6 +71,7 @@ impl Default for HttpConfig {
             max_handshakes: 256,
             max_requests: 64,
             max_requests_per_address: 256,
+            requests_per_second: 2_000,
             body_memory: 64 << 20,
             overhead_per_second: 1_000,
             cors_origins: Vec::new(),

@@ -90,6 +90,7 @@ pub(super) struct RawHttp {
     pub(super) max_handshakes: Given<Whole>,
     pub(super) max_requests: Given<Whole>,
     pub(super) max_requests_per_address: Given<Whole>,
+    pub(super) requests_per_second: Given<Whole>,
     pub(super) body_memory: Given<Size>,
     pub(super) overhead_per_second: Given<Whole>,
     pub(super) cors_origins: List<Origin>,

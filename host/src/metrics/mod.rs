@@ -37,6 +37,7 @@ pub struct Metrics {
     events_lost: Family<SinkLabels, Counter>,
     requests: Family<RequestLabels, Counter>,
     connections_refused: Family<LimitLabels, Counter>,
+    requests_delayed: Counter,
     swaps: Family<SwapLabels, Counter>,
     certificates: Family<ListenerLabels, Gauge>,
     generations: Generations,
@@ -119,6 +120,7 @@ impl Metrics {
             events_lost: Family::default(),
             requests: Family::default(),
             connections_refused: Family::default(),
+            requests_delayed: Counter::default(),
             swaps: Family::default(),
             certificates: Family::default(),
             generations: Generations::default(),
@@ -148,6 +150,11 @@ impl Metrics {
             "http_connections_refused",
             "HTTP connections closed because of a limit for one address (the key)",
             self.connections_refused.clone(),
+        );
+        registry.register(
+            "http_requests_delayed",
+            "HTTP requests that waited because their address sends more than http.requests_per_second",
+            self.requests_delayed.clone(),
         );
         registry.register("plugin_swaps", "Attempts to swap the plugin, by outcome and last step", self.swaps.clone());
         registry.register_with_unit(
@@ -212,6 +219,11 @@ impl Metrics {
     /// A request was answered.
     pub fn request(&self, route: &'static str, status: u16) {
         self.requests.get_or_create(&RequestLabels { route, status }).inc();
+    }
+
+    /// A request waited because of a limit for its address.
+    pub fn request_delayed(&self) {
+        self.requests_delayed.inc();
     }
 
     /// So many connections were closed because of the limit with this key.

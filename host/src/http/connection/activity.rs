@@ -2,7 +2,6 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use axum::body::Body;
@@ -17,30 +16,24 @@ pub(super) struct Activity {
     place: Place,
     counts: Mutex<Counts>,
     open: watch::Sender<usize>,
-    begun: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
 struct Counts {
     /// Requests that are not answered.
     open: usize,
-    /// Bodies that have not arrived.
+    /// Bodies that have not arrived, and requests whose turn has not come.
     receiving: usize,
 }
 
 impl Activity {
     pub(super) fn new(place: Place) -> Arc<Self> {
-        Arc::new(Self { place, counts: Mutex::default(), open: watch::Sender::new(0), begun: Arc::default() })
+        Arc::new(Self { place, counts: Mutex::default(), open: watch::Sender::new(0) })
     }
 
     /// How many requests are not answered.
     pub(super) fn open(&self) -> watch::Receiver<usize> {
         self.open.subscribe()
-    }
-
-    /// How many requests there were so far.
-    pub(super) fn begun(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.begun)
     }
 
     /// Returns when another connection has taken the place of this one.
@@ -50,12 +43,11 @@ impl Activity {
 
     /// A request.
     pub(super) fn begin(self: &Arc<Self>, share: Option<Share>) -> Exchange {
-        self.begun.fetch_add(1, Ordering::Relaxed);
         self.change(|counts| counts.open += 1);
         Exchange { activity: Arc::clone(self), _share: share }
     }
 
-    /// The body of a request, that has not arrived.
+    /// The body of a request that has not arrived, or a request whose turn has not come.
     pub(super) fn receive(self: &Arc<Self>) -> Receiving {
         self.change(|counts| counts.receiving += 1);
         Receiving(Arc::clone(self))
@@ -88,7 +80,7 @@ impl Drop for Exchange {
     }
 }
 
-/// The body of a request, until all of it has arrived or nobody wants it.
+/// The body of a request, until all of it has arrived or nobody wants it. Or its turn, until it has come.
 pub(super) struct Receiving(Arc<Activity>);
 
 impl Receiving {

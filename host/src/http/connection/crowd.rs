@@ -24,10 +24,12 @@ pub(super) enum Limit {
     ConnectionRate,
     HandshakeRate,
     Overhead,
+    RequestRate,
 }
 
 impl Limit {
-    const ALL: [Self; 4] = [Self::Connections, Self::ConnectionRate, Self::HandshakeRate, Self::Overhead];
+    const ALL: [Self; 5] =
+        [Self::Connections, Self::ConnectionRate, Self::HandshakeRate, Self::Overhead, Self::RequestRate];
 
     fn key(self) -> &'static str {
         match self {
@@ -35,6 +37,7 @@ impl Limit {
             Self::ConnectionRate => "connections_per_second",
             Self::HandshakeRate => "handshakes_per_second",
             Self::Overhead => "overhead_per_second",
+            Self::RequestRate => "requests_per_second",
         }
     }
 }
@@ -49,9 +52,11 @@ pub(in crate::http) struct Crowd {
     /// Requests that have begun and are not answered.
     pub(super) requests: Arc<Shares>,
     pub(super) most_requests: usize,
+    pub(super) requests_per_second: Rates,
     pub(super) overhead: Arc<Rates>,
     metrics: Arc<Metrics>,
     told: Mutex<Vec<(Limit, Instant)>>,
+    told_of_delay: Mutex<Option<Instant>>,
 }
 
 impl Crowd {
@@ -67,9 +72,11 @@ impl Crowd {
             shaking: Places::new(shaking, shaking.div_ceil(4), LONG_HANDSHAKE),
             requests: Shares::new(config.max_requests_per_address),
             most_requests: config.max_requests_per_address,
+            requests_per_second: Rates::new(config.requests_per_second, 0),
             overhead: Arc::new(Rates::new(config.overhead_per_second, 0)),
             metrics: Arc::clone(metrics),
             told: Mutex::default(),
+            told_of_delay: Mutex::default(),
         })
     }
 
@@ -99,6 +106,16 @@ impl Crowd {
             self.refused(peer, Limit::Connections);
         }
         place
+    }
+
+    /// A request of `peer` waits for its turn.
+    pub(super) fn delayed(&self, peer: SocketAddr) {
+        self.metrics.request_delayed();
+        let mut told = self.told_of_delay.lock();
+        if told.is_none_or(|at| at.elapsed() >= REMINDER) {
+            *told = Some(Instant::now());
+            warn!(address = %peer.ip(), limit = Limit::RequestRate.key(), "requests of one address wait: there are too many of them");
+        }
     }
 
     /// A connection of `peer` is closed because of `limit`.

@@ -8,12 +8,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::crowd::{Crowd, Limit};
+use super::pace::{Pace, Paced};
 use crate::frames::{Frames, PREFACE, of_client};
 
 /// What is free with each request, at first, and at most.
@@ -28,8 +28,7 @@ pub(super) struct Metered<IO> {
     io: IO,
     peer: SocketAddr,
     crowd: Arc<Crowd>,
-    /// How many requests there were.
-    begun: Arc<AtomicU64>,
+    paced: Paced,
     credited: u64,
     free: u64,
     protocol: Protocol,
@@ -45,8 +44,16 @@ enum Protocol {
 }
 
 impl<IO> Metered<IO> {
-    pub(super) fn new(io: IO, peer: SocketAddr, crowd: Arc<Crowd>, begun: Arc<AtomicU64>) -> Self {
-        Self { io, peer, crowd, begun, credited: 0, free: FREE_AT_FIRST, protocol: Protocol::Unknown(0) }
+    pub(super) fn new(io: IO, peer: SocketAddr, crowd: Arc<Crowd>, pace: Arc<Pace>) -> Self {
+        Self {
+            io,
+            peer,
+            crowd,
+            paced: Paced::new(pace),
+            credited: 0,
+            free: FREE_AT_FIRST,
+            protocol: Protocol::Unknown(0),
+        }
     }
 
     fn cost(&mut self, new: &[u8]) -> u32 {
@@ -76,7 +83,7 @@ impl<IO> Metered<IO> {
 
     /// Whether the client may send what costs so much.
     fn pays(&mut self, cost: u32) -> bool {
-        let begun = self.begun.load(Ordering::Relaxed);
+        let begun = self.paced.pace.begun();
         let earned = begun.saturating_sub(self.credited).saturating_mul(FREE);
         self.credited = begun;
         self.free = self.free.saturating_add(earned).min(MOST_FREE);
@@ -94,6 +101,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Metered<IO> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        ready!(this.paced.poll(context))?;
         let before = buffer.filled().len();
         ready!(Pin::new(&mut this.io).poll_read(context, buffer))?;
         let new = buffer.filled().get(before..).unwrap_or_default();

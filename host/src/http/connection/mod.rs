@@ -8,12 +8,14 @@
 //! - [`crowd`]: what all of them may have, and each address
 //! - [`activity`]: whether a connection works or waits; one that waits makes room for others
 //! - [`patient`], [`metered`], [`wire`]: what is between TCP and hyper, from below
+//! - [`pace`]: how many requests in a second; more wait
 //! - [`received`]: the body of a request, as it comes
 
 mod activity;
 mod crowd;
 mod listener;
 mod metered;
+mod pace;
 mod patient;
 mod received;
 mod wire;
@@ -29,7 +31,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::Response;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{Request, StatusCode};
+use http::{Request, StatusCode, Version};
 use http_body::Body as HttpBody;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -53,6 +55,7 @@ use super::well_formed;
 use activity::{Activity, Answer};
 use crowd::Limit;
 use metered::Metered;
+use pace::{Over, Pace};
 use patient::Patient;
 use received::Received;
 use wire::{Unreadable, Wire};
@@ -185,12 +188,18 @@ impl Connections {
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let mut watched = activity.open();
+        let pace = Pace::new(peer, Arc::clone(&self.crowd));
         let service = service_fn(|request: Request<Incoming>| {
+            let turn = pace.next();
             let share = self.crowd.requests.take(peer.ip());
             let too_many = share.is_none().then_some(Fault::TooManyRequests(self.crowd.most_requests));
+            // Of HTTP/1 only one is there at a time. Of HTTP/2 nothing more is read, but what has been read must not pile up.
+            let turn = turn.map(|turn| turn.filter(|_| share.is_some() || request.version() < Version::HTTP_2));
             let exchange = activity.begin(share);
             let router = self.router.clone();
             let receiving = (!request.body().is_end_stream()).then(|| activity.receive());
+            let waits = || receiving.is_none().then(|| activity.receive());
+            let delay = turn.map(|turn| turn.map(|turn| (turn, waits())));
             let overhead = Arc::clone(&self.crowd.overhead);
             let mut request = request.map(|body| Body::new(Received::new(body, receiving, peer.ip(), overhead)));
             request.extensions_mut().insert(ConnectInfo(peer));
@@ -199,12 +208,18 @@ impl Connections {
                 request.extensions_mut().insert(too_many);
             }
             async move {
+                if let Some((turn, _waits)) = delay? {
+                    turn.come().await;
+                }
                 let answer = router.oneshot(request).await.map(bodiless);
-                answer.map(|answer| answer.map(|inner| Answer { inner, _exchange: exchange }))
+                match answer {
+                    Ok(answer) => Ok::<_, Over>(answer.map(|inner| Answer { inner, _exchange: exchange })),
+                    Err(never) => match never {},
+                }
             }
         });
-        let metered = Metered::new(stream, peer, Arc::clone(&self.crowd), activity.begun());
-        let wire = Wire::new(metered, peer, self.unreadable.clone(), watched.clone());
+        let metered = Metered::new(stream, peer, Arc::clone(&self.crowd), Arc::clone(&pace));
+        let wire = Wire::new(metered, peer, self.unreadable.clone(), watched.clone(), Arc::clone(&pace));
         let mut connection = pin!(self.http.serve_connection_with_upgrades(TokioIo::new(wire), service));
         let (mut idle, mut ending) = (self.idle, false);
         loop {

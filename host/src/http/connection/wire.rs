@@ -8,6 +8,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Sleep, sleep, timeout};
 
+use super::pace::{Pace, Paced};
 use crate::http::fault::Fault;
 use crate::http::json::ErrorBody;
 use crate::http::request_log::Recorder;
@@ -115,12 +117,20 @@ pub(super) struct Wire<IO> {
     other_protocol: bool,
     /// The answer that takes the place of hyper's.
     answer: Option<Bytes>,
+    /// What that waits for: it counts as one to a request.
+    paced: Paced,
     linger: Option<Pin<Box<Sleep>>>,
     lingered: usize,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
-    pub(super) fn new(io: IO, peer: SocketAddr, unreadable: Unreadable, open: watch::Receiver<usize>) -> Self {
+    pub(super) fn new(
+        io: IO,
+        peer: SocketAddr,
+        unreadable: Unreadable,
+        open: watch::Receiver<usize>,
+        pace: Arc<Pace>,
+    ) -> Self {
         Self {
             io,
             peer,
@@ -131,6 +141,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
             answered: false,
             other_protocol: false,
             answer: None,
+            paced: Paced::new(pace),
             linger: None,
             lingered: 0,
         }
@@ -154,6 +165,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
     }
 
     fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.answer.is_some() {
+            ready!(self.paced.poll(context))?;
+        }
         while let Some(rest) = self.answer.as_mut().filter(|rest| rest.has_remaining()) {
             match ready!(Pin::new(&mut self.io).poll_write(context, rest))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
@@ -200,6 +214,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<IO> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_answer(context))?;
         if let Some(answer) = self.completed(bytes) {
+            let _ = self.paced.pace.next().map_err(io::Error::other)?;
             self.answer = Some(answer);
             return Poll::Ready(Ok(bytes.len()));
         }

@@ -10,6 +10,7 @@ mod floods;
 mod limits;
 mod log;
 mod plugin;
+mod rates;
 mod refresh;
 mod requests;
 mod stop;

@@ -48,16 +48,36 @@ impl Rates {
 
     /// Whether `address` may have `amount` more now. If so, they are taken; if not, none is.
     pub fn take(&self, address: IpAddr, amount: u32) -> bool {
-        self.period.is_zero() || self.buckets.lock().take(network(address), amount, Instant::now(), self)
+        self.period.is_zero()
+            || self.buckets.lock().take(network(address), amount, Instant::now(), self, Duration::ZERO).is_some()
+    }
+
+    /// How long `address` has to wait for one more, which is taken: behind all that it asked for before. `None` if what waits
+    /// is as much as may come at once; then none is taken.
+    pub fn turn(&self, address: IpAddr) -> Option<Duration> {
+        if self.period.is_zero() {
+            return Some(Duration::ZERO);
+        }
+        self.buckets.lock().take(network(address), 1, Instant::now(), self, self.full)
     }
 }
 
 impl Buckets {
-    fn take(&mut self, network: IpAddr, amount: u32, now: Instant, rates: &Rates) -> bool {
+    /// How long it takes until there is room for what has been taken; `None`, and nothing is taken, if that is longer than
+    /// `patience`.
+    fn take(
+        &mut self,
+        network: IpAddr,
+        amount: u32,
+        now: Instant,
+        rates: &Rates,
+        patience: Duration,
+    ) -> Option<Duration> {
         let before = self.empty_at.get(&network).copied();
         let empty_at = before.unwrap_or(now).max(now) + rates.period.saturating_mul(amount);
-        if empty_at.duration_since(now) > rates.full {
-            return false;
+        let wait = empty_at.duration_since(now).saturating_sub(rates.full);
+        if wait > patience {
+            return None;
         }
         if let Some(before) = before {
             self.order.remove(&(before, network));
@@ -71,7 +91,7 @@ impl Buckets {
             self.order.pop_first();
             self.empty_at.remove(&of);
         }
-        true
+        Some(wait)
     }
 }
 
@@ -100,12 +120,36 @@ mod tests {
             (60_000, office, 100, true),
         ] {
             let now = start + Duration::from_millis(at);
-            assert_eq!(buckets.take(network, amount, now, &rates), expected, "{at} ms: {network} {amount}");
+            let taken = buckets.take(network, amount, now, &rates, Duration::ZERO).is_some();
+            assert_eq!(taken, expected, "{at} ms: {network} {amount}");
         }
         assert_eq!(buckets.empty_at.len(), 1, "an empty one is forgotten");
         let more = Rates::new(10, 1000);
-        assert!(Buckets::default().take(office, 1000, start, &more), "as many as there may be");
-        assert!(Rates::new(0, 1).take(office, u32::MAX), "no limit");
+        let taken = Buckets::default().take(office, 1000, start, &more, Duration::ZERO);
+        assert!(taken.is_some(), "as many as there may be");
+        let unlimited = Rates::new(0, 1);
+        assert!(unlimited.take(office, u32::MAX) && unlimited.turn(office) == Some(Duration::ZERO), "no limit");
+    }
+
+    #[test]
+    fn who_waits_has_a_turn_behind_what_was_asked_for_before_and_no_more_wait_than_may_come_at_once() {
+        let rates = Rates::new(10, 0);
+        let (mut buckets, start) = (Buckets::default(), Instant::now());
+        let [office, other] = ["192.0.2.1", "192.0.2.2"].map(|address| address.parse().unwrap());
+        for (at, network, amount, expected) in [
+            (0, office, 100, Some(0)),
+            (0, office, 1, Some(100)),
+            (0, office, 1, Some(200)),
+            (0, other, 1, Some(0)),
+            (0, office, 98, Some(10_000)),
+            (0, office, 1, None),
+            (150, office, 1, Some(9950)),
+            (150, office, 1, None),
+            (60_000, office, 1, Some(0)),
+        ] {
+            let wait = buckets.take(network, amount, start + Duration::from_millis(at), &rates, rates.full);
+            assert_eq!(wait, expected.map(Duration::from_millis), "{at} ms: {network} {amount}");
+        }
     }
 
     #[test]
@@ -129,14 +173,15 @@ mod tests {
         let rates = Rates::with(10, 0, 100);
         let (mut buckets, now) = (Buckets::default(), Instant::now());
         let full = "192.0.2.1".parse().unwrap();
-        assert!(buckets.take(full, 100, now, &rates));
-        for n in 0..1000_u32 {
-            assert!(
-                buckets.take(IpAddr::from((0x0a00_0000 + n).to_be_bytes()), 50, now, &rates),
-                "who is new is let in"
-            );
+        let mut take = |network, amount| {
+            let taken = buckets.take(network, amount, now, &rates, Duration::ZERO).is_some();
             assert!(buckets.order.len() <= 100 && buckets.empty_at.len() <= 100);
+            taken
+        };
+        assert!(take(full, 100));
+        for n in 0..1000_u32 {
+            assert!(take(IpAddr::from((0x0a00_0000 + n).to_be_bytes()), 50), "who is new is let in");
         }
-        assert!(!buckets.take(full, 1, now, &rates));
+        assert!(!take(full, 1));
     }
 }
