@@ -10,12 +10,15 @@ KEPT = 2000  # lines of the log, the last ones: an attack may cause many
 
 
 class Program:
-    """Runs with `roster-host.toml` of the folder, which has `log.format = "json"`. `where`: its listeners by name."""
+    """Runs with `roster-host.toml` of the folder, which has `log.format = "json"`. `ports`: of its listeners, by name. With `stuck`
+    nobody reads its standard output, or its log once it is up."""
 
-    def __init__(self, program, folder):
+    def __init__(self, program, folder, stuck=False):
         self.log = []
+        self.stuck = threading.Event() if stuck else None
+        output = subprocess.PIPE if stuck else subprocess.DEVNULL
         self.process = subprocess.Popen([program, "--config", "roster-host.toml"], cwd=folder, text=True,
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                                        stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE)
         ready = queue.Queue()
         self.reader = threading.Thread(target=self._read, args=(ready,), daemon=True)
         self.reader.start()
@@ -38,6 +41,8 @@ class Program:
                 continue
             if fields.get("message") == "roster-host is up":
                 ready.put(fields)
+                if self.stuck:
+                    self.stuck.wait()
         ready.put(None)
 
     def stop(self):
@@ -48,5 +53,7 @@ class Program:
         except subprocess.TimeoutExpired:
             self.process.kill()
             code = self.process.wait()
+        if self.stuck:
+            self.stuck.set()
         self.reader.join(timeout=PATIENCE)
         return code

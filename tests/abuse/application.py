@@ -30,6 +30,12 @@ async def answer(user, writer, count):
         writer.write(b"".join(b"1\r\n" + text[n:n + 1] + b"\r\n" for n in range(len(text))) + b"0\r\n\r\n")
         await writer.drain()
         return True
+    elif kind == "changing":
+        # Another answer each time, with what does something to whoever shows it.
+        contacts = {f"c{n}@localhost": {"name": f"{count} \x1b[2J\nforged \u202e\u2028", "groups": ["\x9b\r"]} for n in range(300)}
+        writer.write(response(json.dumps(contacts).encode()))
+        await writer.drain()
+        return True
     elif kind == "large":
         contacts = {f"c{n}-{count}@localhost": {"name": "x" * 1000} for n in range(5000)}
         writer.write(response(json.dumps(contacts).encode()))

@@ -66,14 +66,14 @@ def prepare(program, folder):
 
 
 class Host:
-    def __init__(self, program, folder, top="", http="", plugin="", settings="", limits="", store="", more=""):
+    def __init__(self, program, folder, top="", http="", plugin="", settings="", limits="", store="", more="", stuck=False):
         self.application, self.folder = Application(), folder
         text = CONFIG.format(top=top, http=http, plugin=plugin, settings=settings, limits=limits, store=store,
                              application=self.application.address)
         with open(os.path.join(folder, "roster-host.toml"), "w") as config:
             config.write(text + more.replace("{application}", self.application.address))
         try:
-            self.program = Program(program, folder)
+            self.program = Program(program, folder, stuck)
         except SystemExit:
             self.application.close()
             raise

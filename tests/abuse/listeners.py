@@ -6,6 +6,7 @@ import time
 from client import PREFACE, Http, connect, frame, post_head, send_all
 from observer import status
 
+TOKEN = ["authorization: Bearer operator"]
 SIXTY_FOUR = 64  # refresh requests worked on at once, by default
 
 
@@ -128,14 +129,13 @@ def large_bodies(host, seconds):
 def refresh_in_parallel(host, seconds, users):
     """Connects these users and asks for refreshes of each; what is open when the attack is over is left alone."""
     end = time.monotonic() + seconds
-    token = ["authorization: Bearer operator"]
 
     def attack(n):
         source = f"127.0.7.{1 + n}"
         while time.monotonic() < end:
             try:
                 # Only who is connected is asked for. A first fetch that fails leaves the session.
-                Http(host.ports["admin"], source).request("PUT", f"/sessions/{users[n]}", headers=token)
+                Http(host.ports["admin"], source).request("PUT", f"/sessions/{users[n]}", headers=TOKEN)
                 Http(host.ports["http"], source).refresh([users[n]])
             except OSError:
                 time.sleep(0.05)
@@ -164,14 +164,13 @@ def large_answers(host, seconds):
 def burst(host, seconds):
     """A burst of large rosters whose users leave at once: afterwards the host gives the memory back."""
     before = status(host.pid, "VmRSS")
-    token = ["authorization: Bearer operator"]
 
     def visit(first):
         http = Http(host.ports["admin"], f"127.0.14.{1 + first}")
         for n in range(first, 60, 4):
-            assert http.request("PUT", f"/sessions/large-{n}", headers=token)[0] == 200
+            assert http.request("PUT", f"/sessions/large-{n}", headers=TOKEN)[0] == 200
         for n in range(first, 60, 4):
-            assert http.request("DELETE", f"/sessions/large-{n}", headers=token)[0] == 204
+            assert http.request("DELETE", f"/sessions/large-{n}", headers=TOKEN)[0] == 204
 
     threads = [threading.Thread(target=visit, args=(first,), daemon=True) for first in range(4)]
     for thread in threads:

@@ -8,9 +8,8 @@ import time
 
 from client import Http
 from components import compile_bomb
+from listeners import TOKEN
 from observer import children
-
-TOKEN = ["authorization: Bearer operator"]
 
 
 def second_host(hostile):

@@ -20,8 +20,10 @@ import time
 import traceback
 from typing import Callable, NamedTuple
 
+import decoys
 import endpoint
 import listeners
+import outputs
 import plugins
 import whole_requests
 from host import PASSWORD, Host, prepare
@@ -36,8 +38,11 @@ class Attack(NamedTuple):
     ping: float = 0.5  # seconds for 99 of 100 pings of who behaves, and for refreshes
     refresh: float = 1.0
     short: float = 4  # seconds
+    # Refreshes that run may finish: limits.call_timeout is 20 s.
+    end: float = 25  # seconds from SIGTERM to exit code 0
     needs: str = ""  # built-in, hostile
     setup: dict = {}  # of the host
+    pipe: bool = False  # with a pipe in its folder that nobody reads
 
     @property
     def name(self):
@@ -54,6 +59,7 @@ ATTACKS = [
     Attack(endpoint.tiny_elements_to_sleepers, memory=BUDGET),
     Attack(endpoint.unread_roster_gets, memory=BUDGET),
     Attack(endpoint.parallel_guesses),
+    Attack(decoys.unknown_names, setup={"more": decoys.SECOND_DOMAIN}),
     Attack(endpoint.half_handshakes),
     Attack(endpoint.floods_of_connections),
     Attack(endpoint.thousands_for_a_sleeper),
@@ -71,6 +77,9 @@ ATTACKS = [
     Attack(listeners.large_answers, memory=400, refresh=5,
            setup={"top": 'limits.total_memory = "128MiB"', "store": 'max_bytes = "64MiB"\ngrace = "0s"\nstale_if_error = "0s"'}),
     Attack(listeners.burst, memory=500, short=60, setup={"store": 'grace = "0s"\nstale_if_error = "0s"'}),
+    Attack(outputs.unread_events, memory=128),
+    Attack(outputs.stuck_outputs, end=8, setup={"more": outputs.EVENTS_TO_STANDARD_OUTPUT, "stuck": True}),
+    Attack(outputs.stuck_pipe, end=8, setup={"more": outputs.EVENTS_TO_PIPE}, pipe=True),
     Attack(plugins.spinning_calls, needs="hostile"),
     Attack(plugins.hoarding_calls, needs="hostile", memory=200, setup={"top": 'limits.total_memory = "128MiB"'}),
     Attack(plugins.large_requests, needs="built-in", memory=256, setup={"plugin": 'plugin = "plugin.wasm"'}),
@@ -98,6 +107,7 @@ def tried(attack, arguments, folder):
         shutil.copy(arguments.built_in, path)
     if attack.needs == "hostile":
         setup["more"] = plugins.second_host(arguments.hostile)
+    with_pipe = outputs.full_pipe(folder) if attack.pipe else None
     host = Host(arguments.program, folder, **setup)
     try:
         observer = Observer(host.pid, host.ports, PASSWORD)
@@ -121,9 +131,10 @@ def tried(attack, arguments, folder):
     finally:
         asked = time.monotonic()
         code = host.close()
+        if with_pipe:
+            os.close(with_pipe)
     took = time.monotonic() - asked
-    # Refreshes that run may finish: limits.call_timeout is 20 s.
-    if code != 0 or took > 25:
+    if code != 0 or took > attack.end:
         faults.append(f"the host ended with {code} after {took:.1f} s")
     if faults:
         told = [line for line in host.log if '"level":"INFO"' not in line]

@@ -4,9 +4,9 @@ import threading
 import time
 
 from client import PREFACE, Http, connect, frame
+from listeners import TOKEN
 from observer import cpu_seconds
 
-TOKEN = ["authorization: Bearer operator"]
 # Of one core, with what those who behave cost; and answers in a second: http.requests_per_second on each of two listeners, and
 # those who behave.
 MOST_CPU, MOST_ANSWERS = 0.5, 2 * 2000 + 300
@@ -61,9 +61,10 @@ def streams(port, source, _, end):
             stream.close()
 
 
-def counted(host, name):
+def counted(host, name, labels=""):
+    """The sum of a counter, of all its labels or of these."""
     _, text = Http(host.ports["admin"], "127.0.0.88").request("GET", "/metrics", headers=TOKEN)
-    return sum(float(line.split()[1]) for line in text.decode().splitlines() if line.startswith(f"roster_host_http_requests_{name}total"))
+    return sum(float(line.split()[1]) for line in text.decode().splitlines() if line.startswith(f"roster_host_{name}_total{labels}"))
 
 
 def cheap_requests(host, seconds):
@@ -76,12 +77,12 @@ def cheap_requests(host, seconds):
         threading.Thread(target=act, args=(host.ports[listener], source, data, end), daemon=True).start()
     # What may come at once is used up first.
     deadline = time.monotonic() + 60
-    while counted(host, "delayed_") < 1000 and time.monotonic() < deadline:
+    while counted(host, "http_requests_delayed") < 1000 and time.monotonic() < deadline:
         time.sleep(0.2)
     faults = [] if time.monotonic() < deadline else ["no request had to wait: this proves nothing"]
-    before, answers, began = cpu_seconds(host.pid), counted(host, ""), time.monotonic()
+    before, answers, began = cpu_seconds(host.pid), counted(host, "http_requests"), time.monotonic()
     time.sleep(seconds)
-    answers, took = counted(host, "") - answers, time.monotonic() - began
+    answers, took = counted(host, "http_requests") - answers, time.monotonic() - began
     cpu, rate = (cpu_seconds(host.pid) - before) / took, answers / took
     print(f"    {rate:.0f} answers a second and {cpu:.2f} of a core once the requests wait", flush=True)
     if cpu > MOST_CPU:

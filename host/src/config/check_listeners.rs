@@ -165,6 +165,7 @@ fn json_lines(raw: RawJsonLines, at: &At<'_>) -> Option<JsonLinesConfig> {
     let defaults = JsonLinesConfig::new(path.clone().unwrap_or_default());
     let lines = JsonLinesConfig {
         queue: at.count("queue", raw.queue, defaults.queue, 1..=MANY),
+        queue_bytes: at.size("queue_bytes", raw.queue_bytes, defaults.queue_bytes, 64 << 10..=GIB),
         timeout: at.wait("timeout", raw.timeout, defaults.timeout),
         ..defaults
     };

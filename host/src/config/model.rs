@@ -112,6 +112,8 @@ pub struct JsonLinesConfig {
     pub path: PathBuf,
     /// `queue`: events waiting to be written, default 1024.
     pub queue: usize,
+    /// `queue_bytes`: what these may take together, default 16 MiB; one that is larger waits alone.
+    pub queue_bytes: usize,
     /// `timeout`: how long a refresh waits for room in a full queue before the event is dropped, counted and
     /// logged; default 1 s.
     pub timeout: Duration,
@@ -120,7 +122,7 @@ pub struct JsonLinesConfig {
 impl JsonLinesConfig {
     /// Lines to `path` and the defaults for the rest.
     pub fn new(path: PathBuf) -> Self {
-        Self { path, queue: 1024, timeout: Duration::from_secs(1) }
+        Self { path, queue: 1024, queue_bytes: 16 << 20, timeout: Duration::from_secs(1) }
     }
 }
 

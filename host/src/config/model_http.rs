@@ -116,7 +116,8 @@ pub struct AdminConfig {
     pub upload_token: Option<Secret>,
     /// `event_buffer`: how many roster events are remembered for readers of `/events` that are slow or come back.
     pub event_buffer: usize,
-    /// `event_buffer_bytes`: what these may take together, default 16 MiB; the newest is always remembered.
+    /// `event_buffer_bytes`: what these may take together, default 16 MiB; the newest is always remembered. Readers share it: of an
+    /// event one that does not read holds a piece.
     pub event_buffer_bytes: usize,
     /// `max_streams`: readers of `/events` at once.
     pub max_streams: usize,

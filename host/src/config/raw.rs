@@ -128,6 +128,7 @@ pub(super) struct RawSinks {
 pub(super) struct RawJsonLines {
     pub(super) path: Given<PathBuf>,
     pub(super) queue: Given<Whole>,
+    pub(super) queue_bytes: Given<Size>,
     pub(super) timeout: Given<Duration>,
 }
 

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+use super::kept::{slim, weight};
 use super::outage::Outage;
 use super::output::Output;
 use super::{RosterEvent, RosterSink, Undelivered};
@@ -21,8 +22,9 @@ use crate::config::JsonLinesConfig;
 use crate::metrics::Metrics;
 
 const NAME: &str = "json-lines";
-/// Events written together.
+/// Events written together, or fewer that come to so many bytes.
 const BATCH: usize = 256;
+const ENOUGH: usize = 256 << 10;
 /// After a failed write.
 const PAUSE: Duration = Duration::from_millis(500);
 /// How long a write may take once the sink is closed: nobody reads the pipe, or the disk hangs.
@@ -34,7 +36,10 @@ const LAST_WRITE: Duration = Duration::from_secs(2);
 /// that cannot be written are lost and counted: a disk that is full must not stop the rosters.
 pub struct JsonLines {
     /// `None` once closed.
-    queue: Mutex<Option<mpsc::Sender<Arc<RosterEvent>>>>,
+    queue: Mutex<Option<mpsc::Sender<Queued>>>,
+    /// One permit for each byte that may wait.
+    room: Arc<Semaphore>,
+    most_bytes: usize,
     timeout: Duration,
     /// The last event found no room in time: until there is some again nobody waits, or every refresh would.
     stuck: AtomicBool,
@@ -47,6 +52,12 @@ impl Drop for JsonLines {
     fn drop(&mut self) {
         self.closed.cancel();
     }
+}
+
+/// An event, and the room it takes until it is written.
+struct Queued {
+    event: Arc<RosterEvent>,
+    room: OwnedSemaphorePermit,
 }
 
 /// The output cannot be opened.
@@ -81,13 +92,15 @@ impl JsonLines {
         };
         let writer = tokio::spawn(writer.run(output));
         let (queue, stuck) = (Mutex::new(Some(queue)), AtomicBool::new(false));
-        Ok((Self { queue, timeout: config.timeout, stuck, outage, reopen, closed }, writer))
+        let most_bytes = config.queue_bytes.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
+        let room = Arc::new(Semaphore::new(most_bytes));
+        Ok((Self { queue, room, most_bytes, timeout: config.timeout, stuck, outage, reopen, closed }, writer))
     }
 }
 
 /// The task that writes.
 struct Writer {
-    events: mpsc::Receiver<Arc<RosterEvent>>,
+    events: mpsc::Receiver<Queued>,
     reopen: Arc<Notify>,
     closed: CancellationToken,
     outage: Arc<Outage>,
@@ -99,16 +112,16 @@ struct Writer {
 
 impl Writer {
     async fn run(mut self, mut output: Output) {
-        let mut batch = Vec::new();
         loop {
-            let received = tokio::select! {
-                received = self.events.recv_many(&mut batch, BATCH) => Some(received),
+            let first = tokio::select! {
+                first = self.events.recv() => match first {
+                    None => return,
+                    first => first,
+                },
                 () = self.reopen.notified() => None,
             };
-            if received == Some(0) {
-                return;
-            }
-            let text = self.encode(&mut batch);
+            let received = first.is_some();
+            let (text, room) = self.encode(first);
             let lines = text.iter().filter(|byte| **byte == b'\n').count();
             let work = spawn_blocking(move || {
                 let followed = output.follow();
@@ -125,10 +138,11 @@ impl Writer {
             };
             // Only a runtime that shuts down does not come back.
             let Ok((back, followed, (written, result))) = done else { return };
+            drop(room);
             output = back;
             self.followed(followed);
             match result {
-                Ok(()) if received.is_some() && self.events.is_empty() => self.outage.over(),
+                Ok(()) if received && self.events.is_empty() => self.outage.over(),
                 Ok(()) => {}
                 Err(error) => {
                     self.lost((lines - written) as u64, &error);
@@ -139,9 +153,11 @@ impl Writer {
         }
     }
 
-    fn encode(&self, batch: &mut Vec<Arc<RosterEvent>>) -> Vec<u8> {
-        let mut text = Vec::new();
-        for event in batch.drain(..) {
+    /// The lines of this event and of others that wait behind it, and the room they take.
+    fn encode(&mut self, first: Option<Queued>) -> (Vec<u8>, Vec<OwnedSemaphorePermit>) {
+        let (mut text, mut taken) = (Vec::new(), Vec::new());
+        let mut next = first;
+        while let Some(Queued { event, room }) = next {
             let before = text.len();
             match serde_json::to_writer(&mut text, &*event) {
                 Ok(()) => text.push(b'\n'),
@@ -150,8 +166,11 @@ impl Writer {
                     self.lost(1, &error);
                 }
             }
+            taken.push(room);
+            let enough = taken.len() == BATCH || text.len() >= ENOUGH;
+            next = if enough { None } else { self.events.try_recv().ok() };
         }
-        text
+        (text, taken)
     }
 
     /// The host stops, and so many lines that are being written are not taken, nor would be those that wait.
@@ -195,19 +214,18 @@ impl RosterSink for JsonLines {
     }
 
     async fn deliver(&self, event: Arc<RosterEvent>) -> Result<(), Undelivered> {
-        use mpsc::error::SendTimeoutError::{Closed, Timeout};
+        let event = slim(event);
+        // One that is larger than all may wait alone.
+        let bytes = u32::try_from(weight(&event).min(self.most_bytes)).unwrap_or(u32::MAX);
         let wait = if self.stuck.load(Ordering::Relaxed) { Duration::ZERO } else { self.timeout };
         let Some(queue) = self.queue.lock().clone() else { return Err(Undelivered::Closed) };
-        let sent = queue.send_timeout(event, wait).await;
+        let sending = async {
+            let room = Arc::clone(&self.room).acquire_many_owned(bytes).await.map_err(|_| Undelivered::Closed)?;
+            queue.send(Queued { event, room }).await.map_err(|_| Undelivered::Closed)
+        };
+        let sent = timeout(wait, sending).await.unwrap_or(Err(Undelivered::QueueFull));
         self.stuck.store(sent.is_err(), Ordering::Relaxed);
-        sent.map_err(|error| {
-            let undelivered = match error {
-                Timeout(_) => Undelivered::QueueFull,
-                Closed(_) => Undelivered::Closed,
-            };
-            self.outage.lost(1, &undelivered);
-            undelivered
-        })
+        sent.inspect_err(|undelivered| self.outage.lost(1, undelivered))
     }
 
     fn reopen(&self) {
@@ -227,7 +245,11 @@ mod tests {
     use crate::model::Username;
     use crate::sinks::EventKind;
     use std::fs;
+    use std::os::unix::fs::OpenOptionsExt;
     use std::path::Path;
+
+    /// Of Linux.
+    const O_NONBLOCK: i32 = 0o4000;
 
     fn event(user: &str) -> Arc<RosterEvent> {
         Arc::new(RosterEvent {
@@ -238,7 +260,7 @@ mod tests {
     }
 
     fn config(path: &Path, queue: usize) -> JsonLinesConfig {
-        JsonLinesConfig { path: path.to_owned(), queue, timeout: Duration::from_millis(20) }
+        JsonLinesConfig { queue, timeout: Duration::from_millis(20), ..JsonLinesConfig::new(path.to_owned()) }
     }
 
     fn lost(metrics: &Metrics) -> u64 {
@@ -342,5 +364,30 @@ mod tests {
         assert_eq!(sink.deliver(event("john")).await, Err(Undelivered::Closed));
         // The thread that writes comes back with an error.
         drop(ours);
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_bounded_in_bytes_and_one_that_is_larger_waits_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let ours = fs::OpenOptions::new().read(true).write(true).custom_flags(O_NONBLOCK).open(&path).unwrap();
+        let large = event(&"u".repeat(1000));
+        for (bytes, most) in [(1, 1), (10 * weight(&large), 10)] {
+            let config = JsonLinesConfig { queue_bytes: bytes, ..config(&path, 1000) };
+            let (sink, _) = JsonLines::open(&config, &Metrics::new()).await.unwrap();
+            let mut taken = 0;
+            // Of those that are taken some are in the pipe, which holds 64 KiB.
+            while sink.deliver(Arc::clone(&large)).await.is_ok() {
+                taken += 1;
+                assert!(taken < 200, "there is no bound");
+            }
+            assert!((most..=65 + most).contains(&taken), "{bytes}: {taken}");
+            eventually("all is written", || {
+                let _ = std::io::copy(&mut &ours, &mut std::io::sink());
+                sink.room.available_permits() == bytes
+            })
+            .await;
+        }
     }
 }

@@ -6,6 +6,7 @@
 
 mod event_stream;
 mod json_lines;
+mod kept;
 mod outage;
 mod output;
 
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use crate::model::{EventKind, RosterEvent};
-pub use event_stream::{EventId, EventReader, EventStream, Missed, Reading};
+pub use event_stream::{EventId, EventReader, EventStream, Missed, Reading, Remembered};
 pub use json_lines::{JsonLines, JsonLinesError};
 
 /// Somebody who wants to know what changes in rosters.

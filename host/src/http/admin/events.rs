@@ -3,29 +3,36 @@
 //! A reader that comes back says with `Last-Event-ID` where it was, as browsers do by themselves, and gets what happened
 //! meanwhile; what is no longer remembered is told as `missed`. For that, everything sent has an id, the greeting and the
 //! signs of life too: a reader that waits for a rare event moves on with them.
+//!
+//! An event is sent in pieces, each taken from what is remembered for all readers when the one before has been sent: a reader
+//! that does not read holds a piece, and no event. One that is so slow that an event is forgotten while it is being sent gets
+//! no more of it; the stream ends, and it may come back. (axum's own type for such events has each of them whole.)
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::fmt::Write as _;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::State;
-use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use futures::{StreamExt, stream};
-use http::header::CACHE_CONTROL;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName};
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
-use tracing::warn;
 
 use super::target::Params;
 use super::{Admin, AdminError};
 use crate::http::json;
 use crate::model::Username;
-use crate::sinks::{EventId, EventReader, Missed, Reading, RosterEvent};
+use crate::sinks::{EventId, EventReader, Missed, Reading, Remembered};
 
 /// A comment is sent after this much silence, so that a reader that is gone is noticed, and proxies keep the connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// So much of an event is sent at once, bytes.
+const PIECE: usize = 16 << 10;
 /// Of an id that somebody made up, no more than this is repeated.
 const LONGEST_ID: usize = 64;
 
@@ -47,16 +54,17 @@ pub(super) async fn follow(
     };
     let reader = admin.events.subscribe(last_id(&headers, &params).as_deref());
     // Tells the reader, at once, that nothing is missed from here on.
-    let hello = Event::default().id(reader.id().to_string()).comment("roster events");
-    let following = Following { told: reader.id(), reader, filter };
-    let events = stream::unfold(following, |mut following| async { Some((following.next().await, following)) });
+    let hello = format!("id: {}\n: roster events\n\n", reader.id());
+    let following = Following { told: reader.id(), reader, filter, sending: None };
+    let events = stream::unfold(following, |mut following| async { Some((following.next().await?, following)) });
     let events =
-        stream::iter([hello]).chain(events).take_until(admin.stop.clone().cancelled_owned()).map(move |event| {
+        stream::iter([hello.into()]).chain(events).take_until(admin.stop.clone().cancelled_owned()).map(move |piece| {
             let _held = &place;
-            Ok::<_, Infallible>(event)
+            Ok::<Bytes, Infallible>(piece)
         });
-    let response = json::with_header(Sse::new(events).into_response(), CACHE_CONTROL, "no-store");
-    Ok(json::with_header(response, X_ACCEL_BUFFERING, "no"))
+    let response = Body::from_stream(events).into_response();
+    let headers = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-store"), (X_ACCEL_BUFFERING, "no")];
+    Ok(headers.into_iter().fold(response, |response, (name, value)| json::with_header(response, name, value)))
 }
 
 /// The header is what a browser adds when it comes back to a URL, so it is newer than what is in that.
@@ -73,9 +81,9 @@ struct Filter {
 }
 
 impl Filter {
-    fn lets_through(&self, event: &RosterEvent) -> bool {
-        self.domain.as_ref().is_none_or(|domain| *domain == event.domain)
-            && self.user.as_ref().is_none_or(|user| *user == event.user)
+    fn lets_through(&self, event: &Remembered) -> bool {
+        self.domain.as_ref().is_none_or(|domain| domain == event.domain())
+            && self.user.as_ref().is_none_or(|user| user == event.user())
     }
 }
 
@@ -84,63 +92,109 @@ struct Following {
     filter: Filter,
     /// The last id that was sent.
     told: EventId,
+    /// An event that has been sent in part.
+    sending: Option<Sending>,
+}
+
+struct Sending {
+    id: EventId,
+    event: Weak<Remembered>,
+    /// Bytes of its JSON.
+    sent: usize,
 }
 
 impl Following {
-    async fn next(&mut self) -> Event {
+    /// What is sent next; `None`: the stream ends.
+    async fn next(&mut self) -> Option<Bytes> {
+        if self.sending.is_some() {
+            return self.piece(String::new()).await;
+        }
         let silent = sleep_until(Instant::now() + KEEP_ALIVE);
         tokio::pin!(silent);
         loop {
             let reading = tokio::select! {
                 reading = self.reader.next() => reading,
-                () = &mut silent => return self.sign_of_life(),
+                () = &mut silent => return Some(self.sign_of_life()),
             };
-            let written = match reading {
-                Reading::Event(id, event) if self.filter.lets_through(&event) => write(id, &event),
-                Reading::Event(..) => None,
-                Reading::Missed(lost) => Some(missed(&lost)),
-            };
-            if let Some(event) = written {
-                self.told = self.reader.id();
-                return event;
+            match reading {
+                Reading::Missed(lost) => {
+                    self.told = self.reader.id();
+                    return Some(missed(&lost));
+                }
+                Reading::Event(id, event) => {
+                    if let Some(piece) = self.begin(id, event).await {
+                        self.told = self.reader.id();
+                        return Some(piece);
+                    }
+                }
             }
             // Many events may be for others.
             tokio::task::consume_budget().await;
         }
     }
 
+    /// The first piece of an event; `None` if it is for others, or has been forgotten: then it is missed.
+    async fn begin(&mut self, id: EventId, event: Weak<Remembered>) -> Option<Bytes> {
+        let name = event.upgrade().map(|event| self.filter.lets_through(&event).then(|| event.name()));
+        let piece = match name {
+            Some(None) => return None,
+            None => None,
+            Some(Some(name)) => {
+                let head = format!("event: {name}\nid: {id}\ndata: ");
+                self.sending = Some(Sending { id: id.clone(), event, sent: 0 });
+                self.piece(head).await
+            }
+        };
+        if piece.is_none() {
+            self.sending = None;
+            self.reader.back_before(&id);
+        }
+        piece
+    }
+
+    /// The next piece of the event that is being sent, behind `head`.
+    async fn piece(&mut self, head: String) -> Option<Bytes> {
+        let Sending { id, event, sent } = self.sending.as_mut()?;
+        let json = self.reader.json(id, event).await?;
+        let rest = json.get(*sent..).unwrap_or_default();
+        let (piece, more) = rest.split_at(rest.len().min(PIECE));
+        *sent += piece.len();
+        let mut text = head.into_bytes();
+        // A copy: a part of what is shared would keep all of it.
+        text.extend_from_slice(piece);
+        if more.is_empty() {
+            text.extend_from_slice(b"\n\n");
+            self.sending = None;
+        }
+        Some(text.into())
+    }
+
     /// A comment, and the id of what was passed over meanwhile: a field without data is no event, and still moves the
     /// reader on.
-    fn sign_of_life(&mut self) -> Event {
-        let here = self.reader.id();
-        let event = Event::default();
-        let event = if here == self.told { event } else { event.id(here.to_string()) };
+    fn sign_of_life(&mut self) -> Bytes {
+        let (here, mut text) = (self.reader.id(), String::new());
+        if here != self.told {
+            let _ = writeln!(text, "id: {here}");
+        }
         self.told = here;
-        event.comment("")
+        (text + ": \n\n").into()
     }
 }
 
-fn write(id: EventId, event: &RosterEvent) -> Option<Event> {
-    let written = Event::default().event(event.name()).id(id.to_string());
-    written.json_data(event).inspect_err(|error| warn!(%error, "a roster event could not be written")).ok()
-}
-
-fn missed(missed: &Missed) -> Event {
+fn missed(missed: &Missed) -> Bytes {
     let Missed { count, after, to } = missed;
     let data = json!({ "event": "missed", "missed": count, "after": after, "to": to.to_string() });
-    Event::default().event("missed").id(to.to_string()).data(data.to_string())
+    format!("event: missed\nid: {to}\ndata: {data}\n\n").into()
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::sinks::{EventKind, EventStream, RosterSink};
-    use http_body_util::BodyExt;
+    use crate::sinks::{EventKind, EventStream, RosterEvent, RosterSink};
 
-    async fn text(event: Event) -> String {
-        let response = Sse::new(stream::iter([Ok::<_, Infallible>(event)])).into_response();
-        String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+    async fn text(following: &mut Following) -> String {
+        String::from_utf8(following.next().await.unwrap().to_vec()).unwrap()
     }
 
     #[tokio::test(start_paused = true)]
@@ -149,17 +203,17 @@ mod tests {
         let user = |name: &str| Username::new(name).unwrap();
         let reader = events.subscribe(None);
         let filter = Filter { domain: None, user: Some(user("john")) };
-        let mut following = Following { told: reader.id(), reader, filter };
+        let mut following = Following { told: reader.id(), reader, filter, sending: None };
         let began = Instant::now();
-        assert_eq!(text(following.next().await).await, ": \n\n", "nothing has happened");
+        assert_eq!(text(&mut following).await, ": \n\n", "nothing has happened");
         assert_eq!(began.elapsed(), KEEP_ALIVE);
         for version in 1..=9 {
             let kind = EventKind::Dropped { version };
             events.deliver(Arc::new(RosterEvent { domain: "x".into(), user: user("marie"), kind })).await.unwrap();
         }
         let id = events.subscribe(None).id();
-        assert_eq!(text(following.next().await).await, format!("id: {id}\n: \n\n"), "others' events are behind it");
+        assert_eq!(text(&mut following).await, format!("id: {id}\n: \n\n"), "others' events are behind it");
         assert_eq!(began.elapsed(), 2 * KEEP_ALIVE);
-        assert_eq!(text(following.next().await).await, ": \n\n", "and it was told");
+        assert_eq!(text(&mut following).await, ": \n\n", "and it was told");
     }
 }

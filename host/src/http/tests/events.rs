@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpSocket;
 use tokio::time::timeout;
 
 use super::client::{Client, call, get, request};
+use super::plugin::LARGE;
 use super::{HANGS, Host};
 use crate::model::Username;
 use crate::rosters::{Rosters, SessionId};
@@ -29,6 +31,12 @@ async fn hello(reader: &mut Client, query: &str) {
     let head = reader.until("\r\n\r\n").await;
     assert!(head.starts_with("HTTP/1.1 200") && head.contains("content-type: text/event-stream"), "{head}");
     assert!(reader.until("\n\n").await.ends_with(": roster events\n\n"));
+}
+
+async fn with_small_window(host: &Host) -> Client {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    Client::over(socket.connect(host.admin()).await.unwrap())
 }
 
 /// The next event: its name, its id and its data.
@@ -95,10 +103,8 @@ async fn a_reader_may_ask_for_one_domain_or_one_user() {
 #[tokio::test]
 async fn a_slow_reader_is_told_how_many_events_it_missed() {
     let host = Host::with(|setup| setup.admin.event_buffer = 4).await;
-    // A small window, so that a few hundred events fill everything between the host and the reader.
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(4096).unwrap();
-    let mut reader = Client::over(socket.connect(host.admin()).await.unwrap());
+    // So that a few hundred events fill everything between the host and the reader.
+    let mut reader = with_small_window(&host).await;
     hello(&mut reader, "").await;
     let began = Instant::now();
     let events = 40_000;
@@ -123,6 +129,41 @@ async fn a_slow_reader_is_told_how_many_events_it_missed() {
     }
     assert!(missed > 0 && seen > 0, "{seen} seen, {missed} missed");
     assert_eq!(seen + missed, events);
+}
+
+#[tokio::test]
+async fn a_large_event_comes_whole_or_ends_the_stream_of_who_is_too_slow_for_it() {
+    let host = Host::with(|setup| setup.admin.event_buffer = 2).await;
+    host.connect("large").await;
+    let large = Username::new("large").unwrap();
+    let mut reader = follow(&host, "").await;
+    let mut slow = with_small_window(&host).await;
+    slow.send(request("GET", "/events", &[], "")).await;
+    let hello = slow.until(": roster events\n\n").await;
+    let before = hello.lines().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned();
+    host.rosters[0].refresh(&large).await.unwrap();
+    let mut raw = Vec::new();
+    while !raw.ends_with(b"\n\n\r\n") {
+        let read = timeout(HANGS, reader.stream.read_buf(&mut raw)).await.expect("it comes").unwrap();
+        assert_ne!(read, 0, "closed");
+    }
+    // Between two pieces is the length of the next, as a chunk of HTTP has it.
+    let raw = String::from_utf8(raw).unwrap();
+    let text: String = raw.split("\r\n").filter(|part| part.len() > 8).collect();
+    let data: Value = serde_json::from_str(text.lines().find_map(|line| line.strip_prefix("data: ")).unwrap()).unwrap();
+    assert_eq!(data["changes"][0]["put"]["name"].as_str().map(str::len), Some(LARGE));
+    // The other has begun to read it when it is forgotten.
+    slow.until("data: ").await;
+    for _ in 0..2 {
+        host.connect("john").await;
+        call(host.admin(), "DELETE", "/sessions/john", &[], "").await;
+        get(host.http(), "/roster_admin/refresh/john").await;
+    }
+    let rest = slow.closed().await;
+    assert!(rest.len() < LARGE && !rest.contains("event: "), "{} bytes came", rest.len());
+    let (mut back, _) = come_back(&host, "/events", Some(&before)).await;
+    let (event, _, data) = next(&mut back).await;
+    assert_eq!((&*event, data["after"].as_str()), ("missed", Some(&*before)));
 }
 
 /// A reader that comes back after `last`, and the head of the answer.

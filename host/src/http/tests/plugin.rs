@@ -13,7 +13,7 @@ use crate::model::{Change, Contact, Snapshot, Subscription, Username};
 use crate::plugin::{BadRequest, CallError, Delta, FetchError, FetchedRoster, Outcome, Refreshed, Reply, RosterPlugin};
 
 /// Users by name: `failing` never has a roster, `hanging` and `hanging2` wait for [`Scripted::release`] when they are
-/// refreshed, everybody else has one contact whose name changes with every refresh. A body `!trap`, `!timeout`, `!cpu`,
+/// refreshed, `large` changes by [`LARGE`] bytes, everybody else has one contact whose name changes with every refresh. A body `!trap`, `!timeout`, `!cpu`,
 /// `!busy` is that error, `!hang` never returns; else it is a JSON array of usernames.
 pub(super) struct Scripted {
     /// Users that were fetched or refreshed, in order.
@@ -53,6 +53,9 @@ impl Scripted {
     }
 }
 
+/// More than is between the host and a client with a small window that does not read.
+pub(super) const LARGE: usize = 8 << 20;
+
 fn contact(turn: usize) -> Contact {
     Contact {
         jid: "marie@example.com".into(),
@@ -88,7 +91,12 @@ impl RosterPlugin for Scripted {
         if user.as_str().starts_with("hanging") {
             self.hanging.acquire().await.unwrap().forget();
         }
-        Ok(Refreshed::Changed(Delta { changes: vec![Change::Put(contact(turn))], tag: None, warnings: Vec::new() }))
+        let mut changed = contact(turn);
+        if user.as_str() == "large" {
+            changed.name = Some("x".repeat(LARGE));
+            changed.jid = format!("{turn}@example.com");
+        }
+        Ok(Refreshed::Changed(Delta { changes: vec![Change::Put(changed)], tag: None, warnings: Vec::new() }))
     }
 
     async fn summary(&self, outcome: Outcome) -> Result<Reply, CallError> {
