@@ -11,7 +11,7 @@
 //! - [`prometheus`]: what Prometheus reads, by the rules of [`openmetrics`]
 //! - [`descriptors`]: few files to open, and many who connect
 //! - [`stopping`]: SIGTERM and SIGINT; [`killed`]: SIGKILL
-//! - [`plugin_files`], [`plugin_swaps`]: the subcommands `plugin ...`; [`fetch`]; [`accounts`]: `account ...`
+//! - [`new_plugin`], [`plugin_files`], [`plugin_cases`], [`plugin_swaps`]: the subcommands `plugin ...`; [`fetch`]; [`accounts`]: `account ...`
 //! - [`compiler`]: the process that compiles plugins, and its limits; [`compiling`]: what goes on in the host meanwhile
 //! - [`digests`]: the SHA-256 that they and the host print
 //!
@@ -35,7 +35,9 @@ mod https;
 mod killed;
 mod last_good;
 mod logs;
+mod new_plugin;
 mod openmetrics;
+mod plugin_cases;
 mod plugin_files;
 mod plugin_swaps;
 mod ports;

@@ -42,8 +42,8 @@ fn a_good_plugin_is_found_good_whatever_its_protocol() {
         (&built_in, &["--protocol", "none"], "none are wanted", 0),
         (paged, &["--cases", PAGED_CASES], "paged-roster: 35 of 35 passed", 0),
         // Whether it does what it should nobody can say, and a build must not take that for a yes.
-        (paged, &[], "none: ", 3),
-        (paged, &["--setting", "api_url=http://app.example.org/v1"], "none: ", 3),
+        (paged, &[], "it speaks no protocol that this program has cases for", 3),
+        (paged, &["--setting", "api_url=http://app.example.org/v1"], "it speaks no protocol", 3),
         (paged, &["--protocol", "none"], "none are wanted", 0),
     ] {
         let ended = plugin("check", file, &[more, &["--json"]].concat());
@@ -53,9 +53,39 @@ fn a_good_plugin_is_found_good_whatever_its_protocol() {
         assert!(row(&report, "cases").1.starts_with(cases), "{report}");
         assert_eq!(row(&report, "interface"), (true, "xmpp:roster@0.1.0"));
         let table = plugin("check", file, more).stdout;
-        assert!(
-            table.lines().skip(1).all(|line| line.contains(" ok ") || line.contains("cases      skipped")),
-            "{table}"
+        assert!(table.lines().skip(1).all(|line| line.contains(" ok ") || line.contains(" not tried ")), "{table}");
+    }
+}
+
+#[test]
+fn what_was_not_tried_is_said_and_what_to_do_about_it() {
+    let (folder, built_in) = built_in();
+    let text = folder.path().join("text");
+    fs::write(&text, b"hello").unwrap();
+    let (paged, hostile) = (Path::new(test_guests::PAGED_ROSTER), Path::new(test_guests::HOSTILE));
+    let all = ["interface", "imports", "settings", "rehearse", "cases"];
+    for (file, more, code, not_tried, says) in [
+        (&*built_in, &[][..], 0, &[][..], ""),
+        (paged, &[], 3, &["settings", "cases"], "hence exit code 3; in a CI, give the plugin's own with --cases PATH"),
+        (paged, &["--protocol", "none"], 0, &["settings", "cases"], "fetch: not tried without settings"),
+        (paged, &["--setting", "api_url=http://app/v1"], 3, &["cases"], "or say --protocol none if there are none"),
+        (&text, &[], 1, &all, "compile failed"),
+        (hostile, &["--setting", "rehearsal=trap"], 1, &["cases"], "it speaks no protocol"),
+        (&built_in, &["--setting", "http_roster_url=http://app"], 1, &["cases"], "a step before failed"),
+    ] {
+        let ended = plugin("check", file, &[more, &["--json"]].concat());
+        assert_eq!(ended.code, Some(code), "{more:?}: {}", ended.stdout);
+        let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+        let rows = report["steps"].as_array().unwrap();
+        let steps = ["read", "compile", "interface", "imports", "settings", "rehearse", "cases"];
+        assert_eq!(rows.iter().map(|row| row["step"].as_str().unwrap()).collect::<Vec<_>>(), steps, "{report}");
+        let found: Vec<_> = rows.iter().filter(|row| row["not_tried"] == true).map(|row| &row["step"]).collect();
+        assert_eq!(found, not_tried, "{report}");
+        let table = plugin("check", file, more).stdout;
+        assert!(table.contains(says), "{more:?}: {table}");
+        assert_eq!(
+            table.lines().filter(|line| line[..24.min(line.len())].contains(" not tried")).count(),
+            not_tried.len()
         );
     }
 }

@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     /// The protocol whose cases it has to pass, or none; found out by the settings it takes if absent.
     #[arg(long, value_name = "NAME|none", conflicts_with = "cases")]
     protocol: Option<String>,
-    /// Cases of your own: a file or a folder, see tests/conformance/README.md.
+    /// Cases of your own: a file or a folder, see docs/plugins.md.
     #[arg(long, value_name = "PATH")]
     cases: Option<PathBuf>,
     /// Compare its imports with those of this component; with those of the built-in plugin if absent.
@@ -69,19 +69,15 @@ pub(super) async fn check(arguments: Arguments) -> Result<Checked, Failure> {
                 let results = conformance::run(&engine, &compiled, &bytes, &host.limits, &suite).await?;
                 report.cases(suite.protocol(), results);
             }
-            Some(_) => {}
-            None if arguments.protocol.is_some() => report.skipped("cases", "none are wanted (--protocol none)"),
+            Some(_) => report.not_tried("cases", "a step before failed"),
+            None if arguments.protocol.is_some() => report.not_tried("cases", "none are wanted (--protocol none)"),
             None => {
-                let known: Vec<_> = Suite::protocols().collect();
-                let what = "none: it speaks no protocol that this program has cases for";
-                report.skipped(
-                    "cases",
-                    format!("{what} ({}); give them (--cases), or say --protocol none", known.join(", ")),
-                );
                 unknown = report.is_ok();
+                report.not_tried("cases", no_cases(unknown));
             }
         }
     }
+    report.finish();
     if arguments.json {
         out::json(&report)?
     } else {
@@ -92,6 +88,17 @@ pub(super) async fn check(arguments: Arguments) -> Result<Checked, Failure> {
         true if unknown => Checked::NoCases,
         true => Checked::Good,
     })
+}
+
+/// Why there are no cases, and what to do about it.
+fn no_cases(decides: bool) -> String {
+    let known: Vec<_> = Suite::protocols().collect();
+    let why = format!("it speaks no protocol that this program has cases for ({})", known.join(", "));
+    let next = "give the plugin's own with --cases PATH, or say --protocol none if there are none";
+    match decides {
+        true => format!("{why}, hence exit code 3; in a CI, {next}"),
+        false => format!("{why}; {next}"),
+    }
 }
 
 /// Reads and compiles it, and compares its types and imports with what there is.
@@ -150,20 +157,30 @@ async fn rehearse(
     }
     let from = if given { "as given" } else { "those of the cases" };
     let plugin = link(engine, compiled, bytes, &host)?;
+    let mut lacks_settings = false;
     match plugin.check_settings().await {
         Ok(()) if host.settings.is_empty() => report.good("settings", "it needs none"),
         Ok(()) => report.good("settings", from),
         Err(error) if host.settings.is_empty() => {
-            report.good("settings", format!("none are given (--setting), and it refuses to be without: {error}"));
+            report.not_tried(
+                "settings",
+                format!("none are given (--setting KEY=VALUE), and it cannot be without: {error}"),
+            );
+            lacks_settings = true;
         }
         Err(error) => report.bad("settings", error),
     }
     let hooks = swap::rehearse(&plugin, host.store.max_contacts).await;
-    let said: Vec<_> = hooks.iter().map(|hook| format!("{}: {}", hook.hook, hook.detail)).collect();
-    match hooks.iter().find(|hook| !hook.ok) {
-        Some(failed) => report.bad("rehearse", format!("{}: {}", failed.hook, failed.detail)),
-        None => report.good("rehearse", said.join("; ")),
+    if let Some(failed) = hooks.iter().find(|hook| !hook.ok) {
+        report.bad("rehearse", format!("{}: {}", failed.hook, failed.detail));
+        return Ok(());
     }
+    // Without settings it has nothing to ask, so nothing was read either.
+    let said = hooks.iter().map(|hook| match hook.hook {
+        "fetch" | "refresh" if lacks_settings => format!("{}: not tried without settings", hook.hook),
+        _ => format!("{}: {}", hook.hook, hook.detail),
+    });
+    report.good("rehearse", said.collect::<Vec<_>>().join("; "));
     Ok(())
 }
 

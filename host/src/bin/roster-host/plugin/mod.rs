@@ -1,21 +1,24 @@
 //! `roster-host plugin ...`
 //!
-//! [`check`], [`inspect`] and [`run`] work on a file and need no host; [`admin`] talks to the admin listener of a running
-//! one. Exit codes: 0 it is good, or done; 1 it is not, or was refused; 2 it could not be found out; 3 of `check`: good, but there
-//! are no cases of its protocol.
+//! [`new`] writes a project; [`check`], [`test`], [`inspect`] and [`run`] work on a file and need no host; [`admin`] talks to the admin listener of a running
+//! one. Exit codes: 0 it is good, or done; 1 it is not, or was refused; 2 it could not be found out; 3 of `check` and
+//! `test`: there were no cases to hold it to.
 
 mod admin;
 mod check;
 mod failure;
 mod inspect;
+mod new;
 mod receipt;
 mod report;
 mod run;
 mod setup;
+mod test;
 
 use std::process::ExitCode;
 
 use self::check::Checked;
+use self::test::Tested;
 use super::Failure;
 
 /// The plugin is not good, or the host has refused it.
@@ -25,8 +28,13 @@ const EXIT_NO_CASES: u8 = 3;
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
+    /// Write a project for a plugin, which builds and passes its check as it is.
+    New(new::Arguments),
     /// Compile it, check its types and imports, rehearse it, and hold it to the cases of its protocol. Without a network.
     Check(check::Arguments),
+    /// Hold it to cases of your own, without a network. Exit code 0: all passed; 1: one did not; 2: they could not be run; 3: there
+    /// is none.
+    Test(test::Arguments),
     /// What the file says of itself: imports, exports, version, size, digest, metadata.
     Inspect(inspect::Arguments),
     /// Call one hook once and show what it did.
@@ -49,6 +57,12 @@ pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
             Checked::Bad => false,
             Checked::NoCases => return Ok(ExitCode::from(EXIT_NO_CASES)),
         },
+        Command::Test(arguments) => match test::test(arguments).await? {
+            Tested::Passed => true,
+            Tested::Failed => false,
+            Tested::NoCases => return Ok(ExitCode::from(EXIT_NO_CASES)),
+        },
+        Command::New(arguments) => new::new(arguments)?,
         Command::Inspect(arguments) => inspect::inspect(arguments).await?,
         Command::Run(arguments) => run::run(arguments).await?,
         Command::Swap(arguments) => admin::swap(arguments).await?,

@@ -9,18 +9,21 @@ use serde::Serialize;
 /// Failed cases shown; the rest is counted.
 const MOST_SHOWN: usize = 20;
 
+/// Every step, in order.
+const STEPS: [&str; 7] = ["read", "compile", "interface", "imports", "settings", "rehearse", "cases"];
+
 /// One step of the check.
 #[derive(Serialize)]
 pub(super) struct Row {
     step: &'static str,
     ok: bool,
-    /// It was not looked at.
+    /// Nobody knows whether it is good.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    skipped: bool,
+    not_tried: bool,
     detail: String,
 }
 
-/// Everything, in order. The first failure ends it.
+/// Everything, in order.
 #[derive(Serialize)]
 pub(super) struct Report {
     plugin: String,
@@ -41,18 +44,28 @@ impl Report {
 
     /// A step that went well.
     pub(super) fn good(&mut self, step: &'static str, detail: impl Into<String>) {
-        self.steps.push(Row { step, ok: true, skipped: false, detail: detail.into() });
+        self.steps.push(Row { step, ok: true, not_tried: false, detail: detail.into() });
     }
 
-    /// A step that was left out.
-    pub(super) fn skipped(&mut self, step: &'static str, detail: impl Into<String>) {
-        self.steps.push(Row { step, ok: true, skipped: true, detail: detail.into() });
+    /// A step that was left out, and why.
+    pub(super) fn not_tried(&mut self, step: &'static str, detail: impl Into<String>) {
+        self.steps.push(Row { step, ok: true, not_tried: true, detail: detail.into() });
     }
 
     /// A step that did not.
     pub(super) fn bad(&mut self, step: &'static str, detail: impl Display) {
         self.ok = false;
-        self.steps.push(Row { step, ok: false, skipped: false, detail: detail.to_string() });
+        self.steps.push(Row { step, ok: false, not_tried: false, detail: detail.to_string() });
+    }
+
+    /// No more comes: what a failure has kept from being tried is said.
+    pub(super) fn finish(&mut self) {
+        let Some(failed) = self.steps.iter().find(|row| !row.ok).map(|row| row.step) else { return };
+        for step in STEPS {
+            if !self.steps.iter().any(|row| row.step == step) {
+                self.not_tried(step, format!("{failed} failed"));
+            }
+        }
     }
 
     /// The cases of a protocol.
@@ -67,13 +80,13 @@ impl Report {
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", escaped(&self.plugin))?;
-        for Row { step, ok, skipped, detail } in &self.steps {
-            let how = match (ok, skipped) {
-                (true, true) => "skipped",
+        for Row { step, ok, not_tried, detail } in &self.steps {
+            let how = match (ok, not_tried) {
+                (true, true) => "not tried",
                 (true, false) => "ok",
                 (false, _) => "FAILED",
             };
-            writeln!(f, "  {step:<10} {how:<7} {}", escaped(detail))?;
+            writeln!(f, "  {step:<10} {how:<9} {}", escaped(detail))?;
         }
         for CaseResult { file, name, failure } in self.failed_cases.iter().take(MOST_SHOWN) {
             let failure = failure.as_deref().unwrap_or_default();

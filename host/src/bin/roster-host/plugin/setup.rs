@@ -9,7 +9,7 @@ use roster_jid::DomainName;
 use crate::{Failure, this_program};
 
 /// Where settings and limits come from.
-#[derive(clap::Args)]
+#[derive(Default, clap::Args)]
 pub(super) struct Setup {
     /// A setting of the plugin; may be given several times.
     #[arg(long = "setting", value_name = "KEY=VALUE", value_parser = pair)]
