@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
+use crate::attach::Attach;
 use crate::config::{Config, HostConfig};
 use crate::http::{App, Listening, Readiness, ServeError, Server, VirtualHosts};
 use crate::http_client::{ClientBuildError, ClientCollector, HttpClient};
@@ -89,6 +90,10 @@ impl Host {
         if config.xmpp.is_some() {
             sinks.push(Arc::clone(&xmpp_sink) as Arc<dyn RosterSink>);
         }
+        let attach = config.attach.as_ref().map(|attach| (attach, Attach::new(attach)));
+        if let Some((_, attach)) = &attach {
+            sinks.push(Arc::clone(attach) as Arc<dyn RosterSink>);
+        }
         sinks.iter().for_each(|sink| metrics.sink(sink.name()));
         let mut engine = PluginEngine::configured(config, &config.hosts).map_err(StartError::Engine)?;
         if let Some(cache) = &config.plugin_cache {
@@ -114,6 +119,7 @@ impl Host {
         if config.xmpp.is_some() {
             collectors.push(Box::new(xmpp_sink.collector()));
         }
+        collectors.extend(attach.as_ref().map(|(_, attach)| Box::new(attach.collector()) as Box<dyn Collector>));
         let hosts = VirtualHosts::new(rosters.clone()).ok_or(StartError::NoHosts)?;
         let app = App {
             hosts,
@@ -122,8 +128,14 @@ impl Host {
             metrics: Arc::clone(&metrics),
             readiness: Readiness::default(),
             collectors,
+            attached: attach.as_ref().map(|(_, attach)| attach.shown()),
         };
         let mut server = Server::bind(&config.http, &config.admin, app).await?;
+        if let Some((config_of, attach)) = &attach
+            && let Some(apart) = attach.bind(config_of, &config.http, &rosters, &metrics).await?
+        {
+            server.serve_apart(apart);
+        }
         let xmpp = match &config.xmpp {
             None => None,
             Some(xmpp) => {

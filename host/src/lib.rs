@@ -11,6 +11,7 @@
 //! - [`store`]: versioned rosters in memory
 //! - [`sinks`]: who is told what changed
 //! - [`xmpp`]: one of them, the endpoint that people's clients log in to (crate `roster-xmpp`)
+//! - `attach`: another, for servers of other make that serve the clients themselves
 //! - [`tls`]: the certificates of the listeners
 //! - [`conformance`]: whether a plugin does what its protocol says, apart from any serving
 //!
@@ -18,6 +19,7 @@
 //! [`check`] stops short of serving; [`demo`] is what runs without a configuration.
 
 mod assembly;
+mod attach;
 pub mod check;
 pub mod config;
 pub mod conformance;

@@ -25,6 +25,8 @@ pub enum EventKind {
     Loaded(Arc<Snapshot>),
     /// The application's roster has changed.
     Changed {
+        /// The roster before the changes.
+        before: Arc<Snapshot>,
         /// The roster after the changes.
         snapshot: Arc<Snapshot>,
         /// What changed; never empty, at most one change per contact.
@@ -61,7 +63,7 @@ impl Serialize for RosterEvent {
                 object.serialize_entry("version", &snapshot.version())?;
                 object.serialize_entry("contacts", &snapshot.contacts().iter().collect::<Vec<_>>())?;
             }
-            EventKind::Changed { snapshot, changes } => {
+            EventKind::Changed { snapshot, changes, .. } => {
                 object.serialize_entry("version", &snapshot.version())?;
                 object.serialize_entry("changes", &**changes)?;
             }
@@ -95,7 +97,7 @@ mod tests {
                 format!(r#""loaded","domain":"x","user":"john","version":7,"contacts":[{item}]"#),
             ),
             (
-                EventKind::Changed { snapshot, changes },
+                EventKind::Changed { before: Arc::clone(&snapshot), snapshot, changes },
                 format!(
                     r#""changed","domain":"x","user":"john","version":7,"changes":[{{"put":{item}}},{{"remove":"aaron@x"}}]"#
                 ),

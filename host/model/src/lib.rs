@@ -4,6 +4,7 @@
 //! its own, so that the XMPP endpoint shares the words and not the host.
 
 mod contact;
+mod content;
 mod event;
 mod file;
 mod packed;

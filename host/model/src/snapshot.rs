@@ -1,5 +1,7 @@
 //! One user's roster at one version.
 
+use std::num::NonZeroU64;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -32,17 +34,31 @@ pub struct Snapshot {
     made: Instant,
     /// Milliseconds after `made` when the application last confirmed this roster.
     confirmed_after: AtomicU64,
+    /// Worked out for whoever asks first.
+    content_version: OnceLock<NonZeroU64>,
 }
 
 impl Snapshot {
     /// A roster as the application had it a moment ago.
     pub fn new(version: u64, tag: Option<Tag>, contacts: Contacts) -> Self {
-        Self { version, tag, contacts, made: Instant::now(), confirmed_after: AtomicU64::new(0) }
+        Self {
+            version,
+            tag,
+            contacts,
+            made: Instant::now(),
+            confirmed_after: AtomicU64::new(0),
+            content_version: OnceLock::new(),
+        }
     }
 
     /// Grows with every change of this user's roster.
     pub fn version(&self) -> u64 {
         self.version
+    }
+
+    /// The same for the same contacts, whatever host or process has them: see [`Contacts::content_version`].
+    pub fn content_version(&self) -> u64 {
+        self.content_version.get_or_init(|| self.contacts.content_version()).get()
     }
 
     /// What tells whether it is still the application's.

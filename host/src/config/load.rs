@@ -14,7 +14,7 @@ use super::given::Given;
 use super::lines::{Lines, line_of};
 use super::raw::RawConfig;
 use super::report::{At, Report};
-use super::{Config, ConfigError, check_compile, check_host, check_limits, check_listeners, check_xmpp};
+use super::{Config, ConfigError, check_attach, check_compile, check_host, check_limits, check_listeners, check_xmpp};
 
 /// The longest configuration file, bytes.
 const MAX_FILE: u64 = 1 << 20;
@@ -129,10 +129,13 @@ fn convert(raw: RawConfig, report: &Report<'_>) -> Config {
     let at_limits = at.key("limits");
     let limits = check_limits::process(at_limits.section(raw.limits).unwrap_or_default(), &at_limits);
     let hosts = check_host::all(raw.host, plugin_state.is_some(), &at.key("host"));
+    let at_attach = at.key("attach");
+    let attach = at_attach.section(raw.attach).map(|raw| check_attach::attach(raw, &hosts, &at_attach));
     check_limits::instances_fit(&limits, &hosts, &at);
     check_limits::bodies_fit(&http, &hosts, &at);
     Config {
         xmpp,
+        attach,
         limits,
         shutdown_timeout: at.wait("shutdown_timeout", raw.shutdown_timeout, defaults.shutdown_timeout),
         log,

@@ -10,6 +10,7 @@
 //! one [`ConfigError`].
 
 mod check_accounts;
+mod check_attach;
 mod check_client;
 mod check_compile;
 mod check_host;
@@ -23,6 +24,7 @@ mod given;
 mod lines;
 mod load;
 mod model;
+mod model_attach;
 mod model_compile;
 mod model_http;
 mod model_process;
@@ -38,6 +40,7 @@ mod value;
 
 pub use error::{ConfigError, Problem};
 pub use model::*;
+pub use model_attach::*;
 pub use model_compile::*;
 pub use model_http::*;
 pub use model_process::*;

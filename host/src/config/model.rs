@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    AccountsConfig, AdminConfig, CompileConfig, HttpConfig, Origin, OriginError, PluginCacheConfig, ProcessLimits,
-    Secret, XmppCertificate, XmppConfig,
+    AccountsConfig, AdminConfig, AttachConfig, CompileConfig, HttpConfig, Origin, OriginError, PluginCacheConfig,
+    ProcessLimits, Secret, XmppCertificate, XmppConfig,
 };
 
 /// Everything the operator can set.
@@ -24,6 +24,8 @@ pub struct Config {
     pub sinks: SinksConfig,
     /// `[xmpp]`: the endpoint that people's clients log in to. `None`: there is none.
     pub xmpp: Option<XmppConfig>,
+    /// `[attach]`: servers of other make. `None`: there are none.
+    pub attach: Option<AttachConfig>,
     /// `[limits]`: what all plugins may use together.
     pub limits: ProcessLimits,
     /// `[[host]]`: the virtual hosts, at least one, domains unique. The first serves requests whose `Host` header
@@ -50,6 +52,7 @@ impl Default for Config {
             admin: AdminConfig::default(),
             sinks: SinksConfig::default(),
             xmpp: None,
+            attach: None,
             limits: ProcessLimits::default(),
             hosts: Vec::new(),
             shutdown_timeout: Duration::from_secs(30),

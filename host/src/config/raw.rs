@@ -12,7 +12,7 @@ use serde::Deserialize;
 use toml::Value;
 
 use super::given::{FromValue, Given, Section};
-use super::value::{Domain, Filter, Listen, SecretText, Settings, Size, Whole};
+use super::value::{Domain, Filter, Listen, NodeName, SecretText, Settings, Size, Whole};
 use super::{LogFormat, Origin};
 
 /// An array whose elements are read one by one.
@@ -33,6 +33,7 @@ pub(super) struct RawConfig {
     pub(super) admin: Table<RawAdmin>,
     pub(super) sinks: Table<RawSinks>,
     pub(super) xmpp: Table<RawXmpp>,
+    pub(super) attach: Table<RawAttach>,
     pub(super) limits: Table<RawProcessLimits>,
     pub(super) host: Given<Hosts>,
 }
@@ -130,6 +131,46 @@ pub(super) struct RawJsonLines {
     pub(super) queue: Given<Whole>,
     pub(super) queue_bytes: Given<Size>,
     pub(super) timeout: Given<Duration>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawAttach {
+    pub(super) listen: Given<Listen>,
+    pub(super) certificate: Given<PathBuf>,
+    pub(super) key: Given<PathBuf>,
+    pub(super) lease: Given<Duration>,
+    pub(super) ack_timeout: Given<Duration>,
+    pub(super) keepalive: Given<Duration>,
+    pub(super) max_users: Given<Whole>,
+    pub(super) max_connections: Given<Whole>,
+    pub(super) max_body: Given<Size>,
+    pub(super) max_sync_fetches: Given<Whole>,
+    pub(super) ring_events: Given<Whole>,
+    pub(super) ring_memory: Given<Size>,
+    pub(super) node: Given<Nodes>,
+}
+
+/// All `[[attach.node]]` tables.
+pub(super) struct Nodes(pub(super) Vec<Table<RawNode>>);
+
+impl FromValue for Nodes {
+    fn from_value(value: Value) -> Result<Self, String> {
+        match value {
+            Value::Array(_) => Vec::from_value(value).map(Self),
+            Value::Table(_) => Err("write [[attach.node]], with two pairs of brackets: there may be several".into()),
+            _ => Err("expected tables that begin with [[attach.node]]".into()),
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawNode {
+    pub(super) name: Given<NodeName>,
+    pub(super) domain: Given<Domain>,
+    pub(super) token: Given<SecretText>,
+    pub(super) token_file: Given<PathBuf>,
 }
 
 #[derive(Default, Deserialize)]

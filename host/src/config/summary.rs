@@ -38,6 +38,13 @@ impl Config {
             }
             let _ = writeln!(text, "XMPP clients: {}", addresses.join(", "));
         }
+        if let Some(attach) = &self.attach
+            && let Some(address) = attach.listen
+        {
+            let scheme = if attach.tls.is_some() { "https" } else { "http" };
+            let nodes: Vec<_> = attach.nodes.iter().map(|node| format!("{} ({})", node.name, node.domain)).collect();
+            let _ = writeln!(text, "attached servers: {}/attach/v1, nodes {}", url(scheme, address), nodes.join(", "));
+        }
         for host in &self.hosts {
             let _ = writeln!(text, "{}", host_line(host));
         }

@@ -27,6 +27,9 @@ pub(super) struct SecretText(pub(super) String);
 /// An XMPP domain, normalised.
 pub(super) struct Domain(pub(super) String);
 
+/// The name of a node, as it is in paths and labels.
+pub(super) struct NodeName(pub(super) String);
+
 /// A `tracing` filter.
 pub(super) struct Filter(pub(super) String);
 
@@ -154,6 +157,17 @@ impl FromValue for Domain {
             Ok(domain) => Ok(Self(domain.into_owned())),
             Err(error) => Err(format!("{}: it {}; expected {what}", shown(text), error.fault())),
         }
+    }
+}
+
+impl FromValue for NodeName {
+    fn from_value(value: Value) -> Result<Self, String> {
+        const LONGEST: usize = 64;
+        text(value, "a name such as \"prosody-1\": 1 to 64 letters, digits, dots, hyphens and underscores", |text| {
+            let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+            let fits = plain && (1..=LONGEST).contains(&text.len()) && text.starts_with(char::is_alphanumeric);
+            fits.then(|| Self(text.to_owned()))
+        })
     }
 }
 

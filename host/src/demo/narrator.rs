@@ -54,7 +54,7 @@ fn tell(event: &RosterEvent) -> String {
             let contacts = if contacts.is_empty() { "nobody yet".to_owned() } else { contacts.join(", ") };
             writeln!(text, "{user} has connected; roster version {}: {contacts}", snapshot.version())
         }
-        EventKind::Changed { snapshot, changes } => {
+        EventKind::Changed { snapshot, changes, .. } => {
             let line = writeln!(text, "{user}'s roster changed; version {}:", snapshot.version());
             changes.iter().fold(line, |line, change| line.and(writeln!(text, "  {}", of_change(change))))
         }
@@ -110,7 +110,7 @@ mod tests {
         for (kind, expected) in [
             (EventKind::Loaded(Arc::clone(&snapshot)), format!("john has connected; roster version 7: {shown}\n")),
             (
-                EventKind::Changed { snapshot, changes },
+                EventKind::Changed { before: Arc::clone(&snapshot), snapshot, changes },
                 format!("john's roster changed; version 7:\n  + {shown}\n  - aaron@x\n"),
             ),
             (EventKind::Dropped { version: 7 }, "john has left; the roster is no longer kept\n".into()),

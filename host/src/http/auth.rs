@@ -8,7 +8,7 @@ use crate::config::Secret;
 
 /// Whether the request may pass: no token is configured, or the request carries it. Takes as long for a token that is
 /// wrong in the first character as for one that is wrong in the last.
-pub(super) fn passes(token: Option<&Secret>, headers: &HeaderMap) -> bool {
+pub(crate) fn passes(token: Option<&Secret>, headers: &HeaderMap) -> bool {
     let Some(token) = token else { return true };
     let Some((scheme, given)) = headers.get(AUTHORIZATION).and_then(|value| {
         value.as_bytes().iter().position(|b| *b == b' ').and_then(|at| value.as_bytes().split_at_checked(at))

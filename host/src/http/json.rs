@@ -12,10 +12,10 @@ use serde::Serialize;
 const LONGEST_MESSAGE: usize = 4096;
 
 /// The body of an answer that says what is wrong, in the form that one listener documents.
-pub(super) type ErrorBody = fn(&str) -> Vec<u8>;
+pub(crate) type ErrorBody = fn(&str) -> Vec<u8>;
 
 /// An answer with `content` as its body.
-pub(super) fn answer(status: StatusCode, content: &impl Serialize) -> Response {
+pub(crate) fn answer(status: StatusCode, content: &impl Serialize) -> Response {
     match serde_json::to_vec(content) {
         Ok(body) => of(status, body),
         Err(_) => of(StatusCode::INTERNAL_SERVER_ERROR, DEFECT.to_vec()),
@@ -23,12 +23,12 @@ pub(super) fn answer(status: StatusCode, content: &impl Serialize) -> Response {
 }
 
 /// An answer that says what is wrong.
-pub(super) fn error(status: StatusCode, body: ErrorBody, message: &str) -> Response {
+pub(crate) fn error(status: StatusCode, body: ErrorBody, message: &str) -> Response {
     of(status, body(message))
 }
 
 /// `content` as the body of an answer.
-pub(super) fn body(content: &impl Serialize) -> Vec<u8> {
+pub(crate) fn body(content: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(content).unwrap_or_else(|_| DEFECT.to_vec())
 }
 
@@ -43,13 +43,13 @@ fn of(status: StatusCode, body: Vec<u8>) -> Response {
 }
 
 /// `response` with one more header.
-pub(super) fn with_header(mut response: Response, name: HeaderName, value: &'static str) -> Response {
+pub(crate) fn with_header(mut response: Response, name: HeaderName, value: &'static str) -> Response {
     response.headers_mut().insert(name, HeaderValue::from_static(value));
     response
 }
 
 /// Middleware: an error that a library answers as text, or with no body at all, is JSON like ours. Its headers stay.
-pub(super) async fn only(State(shape): State<ErrorBody>, request: Request, next: Next) -> Response {
+pub(crate) async fn only(State(shape): State<ErrorBody>, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let json = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
     if json || !(response.status().is_client_error() || response.status().is_server_error()) {

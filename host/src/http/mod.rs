@@ -14,16 +14,17 @@
 //! - [`virtual_hosts`]: which domain a request is for.
 //!
 //! Everything this room answers is JSON, but for the metrics and the event stream. Others may put routes beside the refresh
-//! route ([`Server::serve_beside`]): the XMPP endpoint its WebSocket.
+//! route ([`Server::serve_beside`]): the XMPP endpoint its WebSocket. Or have a listener of their own ([`apart`]).
 
 mod admin;
-mod auth;
-mod body;
+mod apart;
+pub(crate) mod auth;
+pub(crate) mod body;
 mod connection;
 mod cors;
 mod fault;
-mod json;
-mod paths;
+pub(crate) mod json;
+pub(crate) mod paths;
 mod places;
 mod refresh_route;
 mod refusal;
@@ -37,5 +38,6 @@ mod well_formed;
 mod tests;
 
 pub use admin::Readiness;
-pub use server::{App, Listening, ServeError, Server};
+pub(crate) use apart::Apart;
+pub use server::{App, Attached, Listening, ServeError, Server};
 pub use virtual_hosts::VirtualHosts;

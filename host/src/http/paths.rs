@@ -30,6 +30,22 @@ pub(super) const SESSIONS_USER: &str = "/sessions/{user}";
 /// Roster events as they happen.
 pub(super) const EVENTS: &str = "/events";
 
+/// The servers of other make that are attached.
+pub(super) const ATTACH: &str = "/attach";
+
+/// What they are served: who is there.
+pub(crate) const NODE: &str = "/attach/v1/{node}";
+/// All users of a node at once.
+pub(crate) const NODE_SYNC: &str = "/attach/v1/{node}/sync";
+/// A user has come or left.
+pub(crate) const NODE_USER: &str = "/attach/v1/{node}/users/{user}";
+/// What changes.
+pub(crate) const NODE_EVENTS: &str = "/attach/v1/{node}/events";
+/// So much has been passed on.
+pub(crate) const NODE_ACK: &str = "/attach/v1/{node}/ack";
+/// A roster without a session.
+pub(crate) const NODE_ROSTER: &str = "/attach/v1/{node}/rosters/{user}";
+
 /// Which plugin serves.
 pub(super) const PLUGIN: &str = "/plugin";
 /// The configured plugin is read again.
@@ -37,7 +53,7 @@ pub(super) const PLUGIN_RELOAD: &str = "/plugin/reload";
 /// The plugin before is put back.
 pub(super) const PLUGIN_ROLLBACK: &str = "/plugin/rollback";
 
-const ALL: [&str; 14] = [
+const ALL: [&str; 21] = [
     REFRESH,
     REFRESH_USER,
     INDEX,
@@ -49,6 +65,13 @@ const ALL: [&str; 14] = [
     ROSTERS_USER,
     SESSIONS_USER,
     EVENTS,
+    ATTACH,
+    NODE,
+    NODE_SYNC,
+    NODE_USER,
+    NODE_EVENTS,
+    NODE_ACK,
+    NODE_ROSTER,
     PLUGIN,
     PLUGIN_RELOAD,
     PLUGIN_ROLLBACK,

@@ -26,8 +26,19 @@ const LONGEST_LOGGED: usize = 256;
 pub(super) struct Recorder {
     /// Who counts.
     pub(super) metrics: Arc<Metrics>,
-    /// Requests that only look are logged at the level debug.
-    pub(super) quiet: bool,
+    /// Which requests are logged at the level debug.
+    pub(super) quiet: Quiet,
+}
+
+/// Requests that are too many, or change too little, for the log.
+#[derive(Clone, Copy)]
+pub(super) enum Quiet {
+    /// None.
+    None,
+    /// Those that only look.
+    Looks,
+    /// All.
+    All,
 }
 
 impl Recorder {
@@ -47,7 +58,11 @@ pub(super) async fn record(State(recorder): State<Recorder>, request: Request, n
         let began = Instant::now();
         let route = paths::label(request.extensions().get::<MatchedPath>());
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
-        let quiet = recorder.quiet && matches!(*request.method(), Method::GET | Method::HEAD);
+        let quiet = match recorder.quiet {
+            Quiet::None => false,
+            Quiet::Looks => matches!(*request.method(), Method::GET | Method::HEAD),
+            Quiet::All => true,
+        };
         let (method, path) = (shortened(request.method().as_str()), shortened(request.uri().path()));
         let response = AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
             error!("answering a request panicked; this is a defect of the host");

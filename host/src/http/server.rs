@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::{Router, middleware};
 use prometheus_client::collector::Collector;
 use rustls::ServerConfig;
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -17,8 +18,8 @@ use tracing::warn;
 use super::admin::{self, Readiness};
 use super::connection::{Connections, Crowd, Listener, Service};
 use super::json::{self, ErrorBody};
-use super::request_log::{self, Recorder};
-use super::{VirtualHosts, body, refresh_route, refusal, well_formed};
+use super::request_log::{self, Quiet, Recorder};
+use super::{Apart, VirtualHosts, body, refresh_route, refusal, well_formed};
 use crate::config::{AdminConfig, HttpConfig};
 use crate::descriptors::For;
 use crate::metrics::Metrics;
@@ -40,7 +41,12 @@ pub struct App {
     pub readiness: Readiness,
     /// More for `/metrics`; their names are prefixed with `roster_host_`.
     pub collectors: Vec<Box<dyn Collector>>,
+    /// What `/attach` shows; `None` if no server is attached.
+    pub attached: Option<Attached>,
 }
+
+/// Says what there is to say of the attached servers, as JSON.
+pub type Attached = Arc<dyn Fn() -> Value + Send + Sync>;
 
 /// The addresses that are listened on, with the real port where port 0 was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,6 +57,8 @@ pub struct Listening {
     pub refresh_https: Option<SocketAddr>,
     /// The admin listener.
     pub admin: Option<SocketAddr>,
+    /// Where servers of other make are attached.
+    pub attach: Option<SocketAddr>,
 }
 
 /// The server cannot start.
@@ -101,6 +109,7 @@ pub struct Server {
     app: App,
     /// Routes of others, on the plain and on the secure listener.
     others: (Router, Router),
+    apart: Option<Apart>,
 }
 
 impl Server {
@@ -113,28 +122,28 @@ impl Server {
         if let Some(address) = admin.listen.filter(|address| admin.token.is_none() && !address.ip().is_loopback()) {
             return Err(ServeError::AdminOpen { address });
         }
-        let plain = listen(http.listen, "http.listen", "--http-listen").await?;
+        let plain = listen_if(http.listen, "http.listen", "--http-listen").await?;
         let secure = match &http.tls {
             None => None,
             Some(tls) => {
                 let domains = app.hosts.iter().map(|rosters| rosters.domain().to_string()).collect();
                 let certificates = Certificates::load(CertificateFiles::of_http(tls, domains), &app.metrics)?;
                 let acceptor = certificates.http_acceptor()?;
-                let socket = listen(Some(tls.listen), "http.tls.listen", "--https-listen").await?;
-                socket.map(|socket| (socket, certificates, acceptor))
+                let socket = listen(tls.listen, "http.tls.listen", "--https-listen").await?;
+                Some((socket, certificates, acceptor))
             }
         };
         let listening = Listening {
             refresh_http: plain.as_ref().and_then(address),
             refresh_https: secure.as_ref().and_then(|(socket, ..)| address(socket)),
-            admin: None,
+            ..Listening::default()
         };
         for open in listening.refresh_http.iter().chain(&listening.refresh_https) {
             if http.token.is_none() && !open.ip().is_loopback() {
                 warn!(address = %open, "anybody who reaches this address can ask for refreshes; set http.token");
             }
         }
-        let admin_socket = listen(admin.listen, "admin.listen", "--admin-listen").await?;
+        let admin_socket = listen_if(admin.listen, "admin.listen", "--admin-listen").await?;
         Ok(Self {
             listening: Listening { admin: admin_socket.as_ref().and_then(address), ..listening },
             plain,
@@ -144,6 +153,7 @@ impl Server {
             admin_config: admin.clone(),
             app,
             others: Default::default(),
+            apart: None,
         })
     }
 
@@ -157,6 +167,12 @@ impl Server {
     /// for them, nor is an upgraded connection one of `http.max_connections`.
     pub fn serve_beside(&mut self, plain: Router, secure: Router) {
         self.others = (plain, secure);
+    }
+
+    /// Serves one more listener. It stops when the refresh listeners have: until then their answers may wait for its clients.
+    pub(crate) fn serve_apart(&mut self, apart: Apart) {
+        self.listening.attach = apart.address();
+        self.apart = Some(apart);
     }
 
     /// TLS with the certificate of the HTTPS listener, as it is at the time, for other protocols.
@@ -173,7 +189,7 @@ impl Server {
     /// event streams included, follows when the last of them is. Dropping this future cuts everything off: that is the
     /// caller's deadline.
     pub async fn serve(self, mut stop: watch::Receiver<bool>) {
-        let Self { plain, secure, admin: admin_socket, http_config: http, admin_config, app, others, .. } = self;
+        let Self { plain, secure, admin: admin_socket, http_config: http, admin_config, app, others, apart, .. } = self;
         // Dropping a set ends its tasks.
         let mut background = JoinSet::new();
         let mut refresh_listeners = JoinSet::new();
@@ -183,7 +199,7 @@ impl Server {
         let refresh_stop = CancellationToken::new();
         let crowd = Crowd::new(&http, &app.metrics);
         let refresh = refresh_route::router(&http, app.hosts.clone());
-        let recorder = Recorder { metrics: Arc::clone(&app.metrics), quiet: false };
+        let recorder = Recorder { metrics: Arc::clone(&app.metrics), quiet: Quiet::None };
         let mut open = |socket: TcpListener, tls: Option<TlsAcceptor>, others: Router| {
             let others = others.layer(middleware::from_fn_with_state(refusal::body as ErrorBody, json::only));
             let service = service(refresh.clone().merge(others), refusal::body, recorder.clone());
@@ -199,11 +215,14 @@ impl Server {
             open(socket, Some(acceptor), others.1);
         }
 
+        let mut apart_listener = JoinSet::new();
+        let apart_stop = apart.map(|apart| apart.serve(&http, &app.metrics, &mut apart_listener, &mut background));
+
         let admin_stop = CancellationToken::new();
         let readiness = app.readiness.clone();
         if let Some(socket) = admin_socket {
             let crowd = Crowd::of_admin(&http, admin_config.max_streams, &app.metrics);
-            let recorder = Recorder { metrics: Arc::clone(&app.metrics), quiet: true };
+            let recorder = Recorder { metrics: Arc::clone(&app.metrics), quiet: Quiet::Looks };
             let router: Router = admin::router(&admin_config, app, admin_stop.clone());
             let router = router.layer(middleware::from_fn_with_state(admin::error_body as ErrorBody, json::only));
             let service = service(router, admin::error_body, recorder);
@@ -216,13 +235,17 @@ impl Server {
         readiness.stopping();
         refresh_stop.cancel();
         while refresh_listeners.join_next().await.is_some() {}
+        if let Some(stop) = apart_stop {
+            stop.cancel();
+        }
+        while apart_listener.join_next().await.is_some() {}
         admin_stop.cancel();
         while admin_listener.join_next().await.is_some() {}
     }
 }
 
 /// What every listener does with a request before its routes see it.
-fn service(routes: Router, error: ErrorBody, recorder: Recorder) -> Service {
+pub(super) fn service(routes: Router, error: ErrorBody, recorder: Recorder) -> Service {
     let router = routes
         .layer(middleware::from_fn_with_state(error, well_formed::refuse))
         .layer(middleware::from_fn(body::linger))
@@ -230,18 +253,25 @@ fn service(routes: Router, error: ErrorBody, recorder: Recorder) -> Service {
     Service { router, error, recorder }
 }
 
-async fn listen(
+async fn listen_if(
     address: Option<SocketAddr>,
     setting: &'static str,
     flag: &'static str,
 ) -> Result<Option<TcpListener>, ServeError> {
-    let Some(address) = address else { return Ok(None) };
-    match TcpListener::bind(address).await {
-        Ok(socket) => Ok(Some(socket)),
-        Err(source) => Err(ServeError::Listen { address, setting, flag, source }),
+    match address {
+        None => Ok(None),
+        Some(address) => listen(address, setting, flag).await.map(Some),
     }
 }
 
-fn address(socket: &TcpListener) -> Option<SocketAddr> {
+pub(super) async fn listen(
+    address: SocketAddr,
+    setting: &'static str,
+    flag: &'static str,
+) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, setting, flag, source })
+}
+
+pub(super) fn address(socket: &TcpListener) -> Option<SocketAddr> {
     socket.local_addr().ok()
 }

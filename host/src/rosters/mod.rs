@@ -7,7 +7,8 @@
 //! - per user, versions only grow and an older answer never replaces a newer one: a flight that succeeds ends the older
 //!   ones, and the store compares versions ([`update`]);
 //! - a failed fetch never touches the roster that is kept ([`update`]);
-//! - sinks hear of a change, in version order, before the refresh that found it is answered ([`update`]);
+//! - sinks hear of a change, in version order, before the refresh that found it is answered ([`update`]), and those that
+//!   pass it on to somebody else's server have its word that it has done so, or the answer says otherwise ([`unconfirmed`]);
 //! - a refresh request is answered within its deadline ([`refresh`]);
 //! - at each connect after the grace time the application is asked; what is kept is served only if it cannot be ([`user`]);
 //! - while a session lacks its roster, or has an old one, the application is asked again ([`upkeep`]).
@@ -18,6 +19,7 @@ mod refresh;
 mod schedule;
 mod sessions;
 mod single_flight;
+mod unconfirmed;
 mod update;
 mod upkeep;
 mod user;
@@ -43,7 +45,7 @@ use crate::sinks::RosterSink;
 use crate::store::{RosterStore, StoreUsage};
 
 pub use error::{RequestError, RosterError};
-pub use sessions::SessionId;
+pub use sessions::{Found, SessionId};
 pub use update::Update;
 
 use schedule::Schedule;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::single_flight::Wanted;
-use super::{RequestError, RosterError, Rosters, Update};
+use super::{RequestError, RosterError, Rosters, Update, unconfirmed};
 use crate::model::Username;
 use crate::plugin::{BadRequest, CallError, Outcome, Reply};
 
@@ -37,25 +37,33 @@ impl Rosters {
             return Err(RequestError::TooManyUsers { named: names.len(), limit });
         }
         let named = self.sort_out(names).await;
+        let running = self.begin_refresh();
         let failed = self.refresh_all(&named.known, deadline).await;
+        let unconfirmed = self.confirmed(running, deadline).await;
         let invalid = named.invalid;
         let (updated, errors) = (named.valid - failed.len(), failed.len() + invalid);
         let whose = List(&failed);
         info!(named = named.valid + invalid, here = named.known.len(), errors, failed = %whose, "refresh request done");
         let outcome = Outcome::Batch { updated: count(updated), errors: count(errors), invalid: count(invalid) };
-        Ok(self.plugin.summary(outcome).await?)
+        Ok(unconfirmed::tell(self.plugin.summary(outcome).await?, &unconfirmed))
     }
 
     /// Serves a refresh request for one user.
     pub async fn refresh_request_for(self: &Arc<Self>, user: &str, deadline: Instant) -> Result<Reply, CallError> {
+        let mut unconfirmed = Vec::new();
         let outcome = match Username::new(user) {
-            Ok(user) => Outcome::Single(self.refresh_all(&[user], deadline).await.is_empty()),
+            Ok(user) => {
+                let running = self.begin_refresh();
+                let failed = self.refresh_all(&[user], deadline).await;
+                unconfirmed = self.confirmed(running, deadline).await;
+                Outcome::Single(failed.is_empty())
+            }
             Err(error) => {
                 info!(reason = %error, "a refresh request was refused");
                 Outcome::Refused(BadRequest { message: error.to_string() })
             }
         };
-        self.plugin.summary(outcome).await
+        Ok(unconfirmed::tell(self.plugin.summary(outcome).await?, &unconfirmed))
     }
 
     /// Brings the rosters up to date of everybody of whom anything is known, or of `only` this one; how many those are, and how
@@ -66,7 +74,9 @@ impl Rosters {
             Some(user) => users.extend(self.with_known(user, |_| user.clone())),
             None => self.users.for_each(|user, _| users.push(user.clone())),
         }
+        let running = self.begin_refresh();
         let failed = self.refresh_all(&users, deadline).await;
+        self.confirmed(running, deadline).await;
         info!(domain = %self.domain, users = users.len(), failed = %List(&failed), "the operator had rosters refreshed");
         (users.len(), failed.len())
     }

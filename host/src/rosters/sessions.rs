@@ -77,6 +77,15 @@ impl Sessions {
     }
 }
 
+/// A roster, and how far it is to be believed.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The roster.
+    pub snapshot: Arc<Snapshot>,
+    /// The application could not be asked; so long ago it confirmed this one.
+    pub stale: Option<Duration>,
+}
+
 impl Rosters {
     /// `user` has connected and wants the roster: from memory if it is there, else from the application. Connecting the
     /// same session again only asks for the roster again.
@@ -85,19 +94,32 @@ impl Rosters {
     /// the next connect and the next refresh ask again. On an error the session stays: it can ask again, and the next
     /// refresh fetches the roster too.
     pub async fn connect(self: &Arc<Self>, user: &Username, session: SessionId) -> Result<Arc<Snapshot>, RosterError> {
+        self.arrive(user, session)?;
+        self.current(user).await.map(|found| found.snapshot)
+    }
+
+    /// The half of [`connect`](Self::connect) that waits for nobody: `session` is there from now on. It wants its roster with
+    /// [`current`](Self::current) soon.
+    pub fn arrive(self: &Arc<Self>, user: &Username, session: SessionId) -> Result<(), RosterError> {
         let abandoned = self.with_user(user, |known| known.connect(session, &self.times, Instant::now()))?;
         if let Some(abandoned) = abandoned {
             self.tell_callers(abandoned, &Ok(Update::Left));
         }
+        Ok(())
+    }
+
+    /// The other half: the roster of `user`, who has a session.
+    pub async fn current(self: &Arc<Self>, user: &Username) -> Result<Found, RosterError> {
+        let found = |snapshot| Ok(Found { snapshot, stale: None });
         for _ in 0..CONNECT_ATTEMPTS {
             let current = self.with_known(user, |known| self.store.get(user).filter(|_| !known.is_old())).flatten();
             if let Some(snapshot) = current {
-                return Ok(snapshot);
+                return found(snapshot);
             }
             match self.ask(user, Wanted::Any).await.ok_or(RosterError::Left)? {
                 Ok(update) => {
                     if let Some(snapshot) = update.into_snapshot() {
-                        return Ok(snapshot);
+                        return found(snapshot);
                     }
                 }
                 Err(error) => return self.stale(user, error),
@@ -106,13 +128,19 @@ impl Rosters {
         Err(RosterError::Left)
     }
 
+    /// Whether [`current`](Self::current) would not have to ask the application.
+    pub fn is_current(&self, user: &Username) -> bool {
+        self.with_known(user, |known| !known.is_old() && self.store.get(user).is_some()).unwrap_or_default()
+    }
+
     /// What there is when the application cannot be asked.
-    fn stale(&self, user: &Username, error: RosterError) -> Result<Arc<Snapshot>, RosterError> {
+    fn stale(&self, user: &Username, error: RosterError) -> Result<Found, RosterError> {
         let kept = self.store.get(user).filter(|kept| kept.age() <= self.times.stale_if_error);
         let Some(kept) = kept.filter(|_| matches!(error, RosterError::Call(_))) else { return Err(error) };
-        let age = humantime::format_duration(Duration::from_secs(kept.age().as_secs()));
+        let stale = Duration::from_secs(kept.age().as_secs());
+        let age = humantime::format_duration(stale);
         warn!(%user, %age, "a stale roster is served (store.stale_if_error)");
-        Ok(kept)
+        Ok(Found { snapshot: kept, stale: Some(stale) })
     }
 
     /// `session` of `user` has left. With the last one the grace time of the roster begins. False if there was no such

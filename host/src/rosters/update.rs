@@ -117,8 +117,11 @@ impl Rosters {
             return Ok(Update::Unchanged(self.store.retag(user, known.version(), tag)?));
         }
         let changes: Arc<[Change]> = changes.into();
-        let event =
-            |kept: &Arc<Snapshot>| EventKind::Changed { snapshot: Arc::clone(kept), changes: Arc::clone(&changes) };
+        let event = |kept: &Arc<Snapshot>| EventKind::Changed {
+            before: Arc::clone(&known),
+            snapshot: Arc::clone(kept),
+            changes: Arc::clone(&changes),
+        };
         let kept = self.keep(user, number, Some(known.version()), &contacts, tag, event).await?;
         Ok(kept.map_or(Update::Left, Update::Changed))
     }

@@ -9,14 +9,14 @@ use crate::model::{Change, Contacts, Snapshot};
 pub(super) fn slim(event: Arc<RosterEvent>) -> Arc<RosterEvent> {
     match &event.kind {
         EventKind::Loaded(_) | EventKind::Dropped { .. } => event,
-        EventKind::Changed { snapshot, changes } => Arc::new(RosterEvent {
-            domain: Arc::clone(&event.domain),
-            user: event.user.clone(),
-            kind: EventKind::Changed {
-                snapshot: Arc::new(Snapshot::new(snapshot.version(), None, Contacts::default())),
-                changes: Arc::clone(changes),
-            },
-        }),
+        EventKind::Changed { snapshot, changes, .. } => {
+            let empty = Arc::new(Snapshot::new(snapshot.version(), None, Contacts::default()));
+            Arc::new(RosterEvent {
+                domain: Arc::clone(&event.domain),
+                user: event.user.clone(),
+                kind: EventKind::Changed { before: Arc::clone(&empty), snapshot: empty, changes: Arc::clone(changes) },
+            })
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod output;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 pub use crate::model::{EventKind, RosterEvent};
 pub use event_stream::{EventId, EventReader, EventStream, Missed, Reading, Remembered};
@@ -30,6 +31,19 @@ pub trait RosterSink: Send + Sync + 'static {
     /// caller waits, so an implementation has a bounded queue and gives up after a deadline of its own. The caller counts what
     /// is not taken; an implementation logs it, once for as long as it goes on.
     async fn deliver(&self, event: Arc<RosterEvent>) -> Result<(), Undelivered>;
+
+    /// A refresh of `domain` begins; more may run at once, and each ends. What it finds may be passed on in one piece, if that
+    /// does not keep anybody waiting for long.
+    fn refresh_begins(&self, _domain: &Arc<str>) {}
+
+    /// A refresh of `domain` has found all there is.
+    fn refresh_ends(&self, _domain: &Arc<str>) {}
+
+    /// Waits until those whom this sink tells have passed on all that it was told of `domain` so far, but not beyond `deadline`.
+    /// Returns the names of those who have not.
+    async fn confirmed(&self, _domain: &Arc<str>, _deadline: Instant) -> Vec<Arc<str>> {
+        Vec::new()
+    }
 
     /// The operator may have moved the output away (SIGHUP): it is opened anew.
     fn reopen(&self) {}

@@ -58,6 +58,11 @@ impl CertificateFiles {
         Self { table: "xmpp", ..Self::of_http(tls, names) }
     }
 
+    /// Those of `[attach]`, whose clients ask for a name that is not in the configuration.
+    pub(crate) fn of_attach(tls: &TlsConfig) -> Self {
+        Self { table: "attach", ..Self::of_http(tls, Vec::new()) }
+    }
+
     /// Reads them and looks whether they can be used, whatever their time.
     pub(super) fn load(&self) -> Result<Loaded, TlsError> {
         self.read()?.parse(self)

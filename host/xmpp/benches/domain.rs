@@ -86,7 +86,7 @@ fn events(version: u64) -> Vec<RosterEvent> {
         RosterEvent {
             domain: "x.example".into(),
             user,
-            kind: EventKind::Changed { snapshot, changes: [change].into() },
+            kind: EventKind::Changed { before: Arc::clone(&snapshot), snapshot, changes: [change].into() },
         }
     });
     events.collect()

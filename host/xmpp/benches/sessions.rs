@@ -120,7 +120,7 @@ async fn serve() {
             let other = contact((user + rosters.contacts / 2 + 1) % rosters.users);
             let change = if added { Change::Put(other) } else { Change::Remove(other.jid) };
             let user = Username::new(&format!("user{user}")).unwrap();
-            let kind = EventKind::Changed { snapshot, changes: Arc::from([change]) };
+            let kind = EventKind::Changed { before: Arc::clone(&snapshot), snapshot, changes: Arc::from([change]) };
             domain.roster_event(&RosterEvent { domain: "example.com".into(), user, kind }).await;
             // As the host does, which waits for the application between two users.
             tokio::task::yield_now().await;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 pub use crate::model::{EventKind, RosterEvent};
 
@@ -12,6 +13,14 @@ pub trait RosterSink: Send + Sync + 'static {
     fn name(&self) -> &'static str;
 
     async fn deliver(&self, event: Arc<RosterEvent>) -> Result<(), Undelivered>;
+
+    fn refresh_begins(&self, _domain: &Arc<str>) {}
+
+    fn refresh_ends(&self, _domain: &Arc<str>) {}
+
+    async fn confirmed(&self, _domain: &Arc<str>, _deadline: Instant) -> Vec<Arc<str>> {
+        Vec::new()
+    }
 }
 
 #[derive(Clone, Debug, thiserror::Error)]

@@ -60,6 +60,9 @@ struct Arguments {
     /// Listen here for XMPP clients that begin with TLS, or "off" (xmpp.tls_listen).
     #[arg(long, value_name = "ADDRESS:PORT")]
     xmpp_tls_listen: Option<Listen>,
+    /// Listen here for servers of other make, or "off" (attach.listen).
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    attach_listen: Option<Listen>,
     /// Where the demo's web application listens.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5283", conflicts_with = "config")]
     demo_listen: SocketAddr,
@@ -206,6 +209,9 @@ fn overrides(config: &mut Config, arguments: &Arguments) -> Result<(), Failure> 
     }
     if let Some(Listen(address)) = arguments.xmpp_tls_listen {
         config.xmpp.as_mut().ok_or("--xmpp-tls-listen needs [xmpp] in the configuration")?.tls_listen = address;
+    }
+    if let Some(Listen(address)) = arguments.attach_listen {
+        config.attach.as_mut().ok_or("--attach-listen needs [attach] in the configuration")?.listen = address;
     }
     if let Some(Listen(address)) = arguments.admin_listen {
         config.admin.listen = address;

@@ -27,7 +27,15 @@ pub(super) async fn serve(config: &Config) -> Result<bool, Failure> {
     let (http, https) = (shown(listening.refresh_http), shown(listening.refresh_https));
     let xmpp = |tls| shown(host.xmpp().and_then(|endpoint| endpoint.address(tls)));
     let (xmpp, xmpps) = (xmpp(false), xmpp(true));
-    tracing::info!(http, https, admin = shown(listening.admin), xmpp, xmpps, "roster-host is up");
+    tracing::info!(
+        http,
+        https,
+        admin = shown(listening.admin),
+        attach = shown(listening.attach),
+        xmpp,
+        xmpps,
+        "roster-host is up"
+    );
     reload_on_hangup(&host)?;
     Ok(host.serve(stop).await)
 }

@@ -16,6 +16,7 @@ mod target;
 
 use std::sync::Arc;
 
+use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post, put};
 use axum::{Router, middleware};
@@ -26,7 +27,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::body::BodyMemory;
-use super::{App, VirtualHosts, json, paths};
+use super::{App, Attached, VirtualHosts, json, paths};
 use crate::config::{AdminConfig, Secret};
 use crate::sinks::EventStream;
 use crate::swap::Swapper;
@@ -43,6 +44,7 @@ struct Admin {
     events: Arc<EventStream>,
     swappers: Vec<Arc<Swapper>>,
     readiness: Readiness,
+    attached: Option<Attached>,
     registry: Registry,
     token: Option<Secret>,
     upload_token: Option<Secret>,
@@ -57,7 +59,7 @@ struct Admin {
 
 /// The service of the admin listener. Event streams end with `stop`.
 pub(super) fn router(config: &AdminConfig, app: App, stop: CancellationToken) -> Router {
-    let App { hosts, swappers, events, metrics, readiness, collectors } = app;
+    let App { hosts, swappers, events, metrics, readiness, collectors, attached } = app;
     let registry = metrics::registry(&hosts, &events, &metrics, collectors);
     let admin = Arc::new(Admin {
         hosts,
@@ -65,6 +67,7 @@ pub(super) fn router(config: &AdminConfig, app: App, stop: CancellationToken) ->
         bodies: plugin::upload_memory(&swappers),
         swappers,
         readiness,
+        attached,
         registry,
         token: config.token.clone(),
         upload_token: config.upload_token.clone(),
@@ -79,6 +82,7 @@ pub(super) fn router(config: &AdminConfig, app: App, stop: CancellationToken) ->
         .route(paths::ROSTERS_REFRESH, post(rosters::refresh).get(rosters::cached))
         .route(paths::ROSTERS_USER, get(rosters::cached))
         .route(paths::SESSIONS_USER, put(sessions::connect).delete(sessions::disconnect))
+        .route(paths::ATTACH, get(attached_servers))
         .route(paths::EVENTS, get(events::follow))
         .route(paths::PLUGIN, get(plugin::status).put(plugin::upload))
         .route(paths::PLUGIN_RELOAD, post(plugin::reload))
@@ -94,6 +98,12 @@ pub(super) fn router(config: &AdminConfig, app: App, stop: CancellationToken) ->
         .with_state(admin)
 }
 
+/// `GET /attach`
+async fn attached_servers(State(admin): State<Arc<Admin>>) -> Response {
+    let shown = admin.attached.as_ref().map_or_else(|| json!({ "nodes": [] }), |attached| attached());
+    json::answer(StatusCode::OK, &shown)
+}
+
 async fn index() -> Response {
     json::answer(
         StatusCode::OK,
@@ -107,6 +117,7 @@ async fn index() -> Response {
             { "path": "PUT /sessions/{user}?domain=&resource=", "says": "the user has connected" },
             { "path": "DELETE /sessions/{user}?domain=&resource=", "says": "the session, or every session, has left" },
             { "path": "GET /events?domain=&user=&last_event_id=", "says": "roster changes as server-sent events" },
+            { "path": "GET /attach", "says": "the servers that get their rosters here" },
             { "path": "GET /plugin?domain=", "says": "which plugin serves, and what became of swaps" },
             { "path": "POST /plugin/reload?domain=", "says": "the configured plugin, read again, takes over" },
             { "path": "POST /plugin/rollback?domain=&to=", "says": "the generation before, or number `to`, takes over again" },

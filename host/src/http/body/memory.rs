@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 /// The memory for bodies, of which each network may have a share. When there is none left, the network that has most loses the
 /// largest of its bodies that have not arrived.
-pub(in crate::http) struct BodyMemory {
+pub(crate) struct BodyMemory {
     most: usize,
     share: usize,
     taken: Mutex<Taken>,
@@ -46,7 +46,7 @@ pub(in crate::http) struct Claim {
 
 impl BodyMemory {
     /// `most` bytes, and for one network half of it, but at least `longest`: one body.
-    pub(in crate::http) fn new(most: usize, longest: usize) -> Arc<Self> {
+    pub(crate) fn new(most: usize, longest: usize) -> Arc<Self> {
         let most = most.max(longest);
         Arc::new(Self { most, share: (most / 2).max(longest), taken: Mutex::default() })
     }

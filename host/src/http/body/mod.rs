@@ -25,7 +25,7 @@ use super::json;
 
 use memory::Claim;
 
-pub(super) use memory::BodyMemory;
+pub(crate) use memory::BodyMemory;
 
 /// Memory set aside for a body before any of it has arrived.
 const MOST_SET_ASIDE: usize = 16 << 10;
@@ -38,7 +38,7 @@ const LINGER_TIME: Duration = Duration::from_secs(5);
 
 /// A request body that could not be had.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum BodyError {
+pub(crate) enum BodyError {
     #[error("the request body is longer than {limit} bytes ({setting})")]
     TooLarge { limit: usize, setting: &'static str },
     #[error("the request body did not arrive in time (http.header_timeout, http.request_timeout)")]
@@ -54,7 +54,7 @@ pub(super) enum BodyError {
 }
 
 impl BodyError {
-    pub(super) fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -65,7 +65,7 @@ impl BodyError {
     }
 
     /// `response`, which tells of this, with the headers that go with it (RFC 9110 section 15.5.16).
-    pub(super) fn headers(&self, response: Response) -> Response {
+    pub(crate) fn headers(&self, response: Response) -> Response {
         match self {
             Self::Encoded(_) => json::with_header(response, ACCEPT_ENCODING, "identity"),
             Self::NoMemory => json::with_header(response, RETRY_AFTER, "1"),
@@ -76,31 +76,31 @@ impl BodyError {
 
 /// What a body may cost.
 #[derive(Clone)]
-pub(super) struct BodyLimits {
+pub(crate) struct BodyLimits {
     /// The longest body, bytes.
-    pub(super) size: usize,
+    pub(crate) size: usize,
     /// The longest wait for the next piece that is worth it.
-    pub(super) pause: Duration,
+    pub(crate) pause: Duration,
     /// The key that sets the size.
-    pub(super) setting: &'static str,
+    pub(crate) setting: &'static str,
     /// What all bodies take together.
-    pub(super) memory: Arc<BodyMemory>,
+    pub(crate) memory: Arc<BodyMemory>,
 }
 
 /// A body that has arrived. While it is there it counts among what all bodies take.
-pub(super) struct Whole {
-    pub(super) bytes: Bytes,
+pub(crate) struct Whole {
+    pub(crate) bytes: Bytes,
     _claim: Claim,
 }
 
 /// The address that `request` is from.
-pub(super) fn peer(request: &Request) -> IpAddr {
+pub(crate) fn peer(request: &Request) -> IpAddr {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip())
 }
 
 /// Reads the body of `request` whole, if it comes as it is and not compressed. See [`read_whole`].
-pub(super) async fn read(request: Request, limits: &BodyLimits, deadline: Instant) -> Result<Whole, BodyError> {
+pub(crate) async fn read(request: Request, limits: &BodyLimits, deadline: Instant) -> Result<Whole, BodyError> {
     if let Some(coding) = content_coding(request.headers()) {
         return Err(BodyError::Encoded(coding));
     }
@@ -164,7 +164,7 @@ async fn read_whole(mut body: Body, limits: &BodyLimits, claim: &Claim, deadline
 
 /// Middleware: a body that the rest of the service does not read to its end is read and thrown away after the answer
 /// has gone out, so that the client gets to see it.
-pub(super) async fn linger(request: Request, next: Next) -> Response {
+pub(crate) async fn linger(request: Request, next: Next) -> Response {
     let version = request.version();
     let waits = request.headers().get(EXPECT).is_some();
     let request = request.map(|inner| Body::new(Lingering { inner, waits }));

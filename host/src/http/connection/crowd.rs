@@ -80,10 +80,14 @@ impl Crowd {
         })
     }
 
-    /// Those of the admin listener, whose clients come from few addresses, as a rule from this machine; the rates are those of
-    /// the refresh listeners.
+    /// Those of the admin listener.
     pub(in crate::http) fn of_admin(config: &HttpConfig, streams: usize, metrics: &Arc<Metrics>) -> Arc<Self> {
-        let connections = ADMIN_CONNECTIONS + streams;
+        Self::of_few(config, ADMIN_CONNECTIONS + streams, metrics)
+    }
+
+    /// Those of a listener whose clients come from few addresses, as a rule from this machine, so that one may have all
+    /// `connections`; the rates are those of the refresh listeners.
+    pub(in crate::http) fn of_few(config: &HttpConfig, connections: usize, metrics: &Arc<Metrics>) -> Arc<Self> {
         Self::new(
             &HttpConfig {
                 max_connections: connections,

@@ -75,8 +75,15 @@ impl Host {
             .collect();
         let readiness = Readiness::default();
         let hosts = VirtualHosts::new(rosters.clone()).unwrap();
-        let app =
-            App { hosts, swappers: Vec::new(), events, metrics, readiness: readiness.clone(), collectors: Vec::new() };
+        let app = App {
+            hosts,
+            swappers: Vec::new(),
+            events,
+            metrics,
+            readiness: readiness.clone(),
+            collectors: Vec::new(),
+            attached: None,
+        };
         let server = Server::bind(&http, &admin, app).await.unwrap();
         let listening = *server.listening();
         let (stop, stopped) = watch::channel(false);

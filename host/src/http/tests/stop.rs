@@ -82,6 +82,7 @@ async fn an_address_in_use_is_named_with_the_setting_that_changes_it() {
             metrics: Metrics::new(),
             readiness: Readiness::default(),
             collectors: Vec::new(),
+            attached: None,
         };
         let Err(error) = Server::bind(&http, &admin, app).await else { panic!("{address} is taken") };
         assert_eq!(error.to_string(), format!("cannot listen on {address}: address in use; {end}"));

@@ -105,7 +105,7 @@ async fn a_change_does_not_keep_the_whole_roster() {
     let event = Arc::new(RosterEvent {
         domain: "x".into(),
         user: Username::new("john").unwrap(),
-        kind: EventKind::Changed { snapshot: Arc::clone(&snapshot), changes },
+        kind: EventKind::Changed { before: Arc::clone(&snapshot), snapshot: Arc::clone(&snapshot), changes },
     });
     let stream = Arc::new(EventStream::new(8, 1 << 20));
     let mut reader = stream.subscribe(None);
@@ -180,7 +180,7 @@ async fn an_event_is_written_once_and_only_what_is_remembered_holds_it() {
             groups: Vec::new(),
         };
         let snapshot = Arc::new(Snapshot::new(7, None, Contacts::default()));
-        let kind = EventKind::Changed { snapshot, changes: Arc::from([Change::Put(contact)]) };
+        let kind = EventKind::Changed { before: Arc::clone(&snapshot), snapshot, changes: Arc::from([Change::Put(contact)]) };
         Arc::new(RosterEvent { domain: "x".into(), user: Username::new(user).unwrap(), kind })
     };
     // As JSON each has twice as many bytes.

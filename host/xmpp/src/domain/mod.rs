@@ -233,7 +233,7 @@ impl Domain {
                 let view = Arc::new(View::new(Arc::clone(snapshot)));
                 self.advance(&mut self.world.write(), &event.user, view, None);
             }
-            EventKind::Changed { snapshot, changes } => {
+            EventKind::Changed { snapshot, changes, .. } => {
                 let view = Arc::new(View::new(Arc::clone(snapshot)));
                 self.advance(&mut self.world.write(), &event.user, view, Some(changes));
             }

@@ -116,7 +116,7 @@ impl Host {
             return None;
         }
         let snapshot = state.store_contacts(&name, contacts);
-        Some(event(&name, EventKind::Changed { snapshot, changes: changes.into() }))
+        Some(event(&name, EventKind::Changed { before: Arc::clone(&snapshot), snapshot, changes: changes.into() }))
     }
 
     /// The host forgets the roster.

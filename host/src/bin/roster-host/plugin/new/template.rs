@@ -35,7 +35,7 @@ const PYTHON: &[File] = files!("templates/python" as "":
 
 /// The crate `xmpp-roster-plugin`.
 const SDK: &[File] = files!("templates/sdk" as "xmpp-roster-plugin/":
-    "Cargo.toml" from "_Cargo.toml", "src/call.rs", "src/contact.rs", "src/etag.rs", "src/http.rs", "src/lib.rs",
+    "Cargo.toml" from "_Cargo.toml", "src/bulk.rs", "src/bulk/component.rs", "src/call.rs", "src/contact.rs", "src/etag.rs", "src/http.rs", "src/lib.rs",
     "src/message.rs", "src/plugin.rs", "src/plugin/component.rs", "src/refresh.rs", "src/settings.rs", "src/url.rs",
     "src/warnings.rs",
 );
@@ -47,7 +47,7 @@ macro_rules! wit {
             "deps/wasi-config-0.2.0-rc.1/store.wit", "deps/wasi-config-0.2.0-rc.1/world.wit",
             "deps/wasi-filesystem-0.2.12/package.wit", "deps/wasi-http-0.2.12/package.wit",
             "deps/wasi-io-0.2.12/package.wit", "deps/wasi-random-0.2.12/package.wit",
-            "deps/wasi-sockets-0.2.12/package.wit", "hooks.wit", "store.wit", "types.wit", "world.wit",
+            "deps/wasi-sockets-0.2.12/package.wit", "bulk.wit", "hooks.wit", "store.wit", "types.wit", "world.wit",
         )
     };
 }

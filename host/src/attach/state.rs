@@ -1,0 +1,315 @@
+//! One node as a state machine: what happens to its users and its stream goes in, what it is to be told comes out. No clock, no
+//! tasks, no sockets.
+//!
+//! | What | Who is it about |
+//! |---|---|
+//! | users | those that the node has a session of; each has one session of the host for it |
+//! | stream | the one that is open; a newer one replaces it |
+//! | lease | without a stream: when the users go |
+//! | resync | why the node has to say anew which users it has; told on each stream until it does |
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::ring::{At, BadAck, Ring};
+use crate::model::{EventKind, Snapshot, Username};
+
+/// So long changes wait for others when no refresh runs that would find them.
+const SOON: Duration = Duration::from_millis(20);
+/// So long they wait while one runs: it may be held up by a single user.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// What bounds a node.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub(super) max_users: usize,
+    pub(super) lease: Duration,
+}
+
+/// See the module.
+pub(super) struct State {
+    pub(super) ring: Ring,
+    bounds: Bounds,
+    users: HashMap<Username, Seat>,
+    stream: Option<Stream>,
+    streams: u64,
+    /// When the last stream was lost, or the first user came without one.
+    without_stream: Option<Instant>,
+    /// None is needed at first: there is nobody.
+    resync: Option<&'static str>,
+    syncs: u64,
+    /// Refreshes of the domain that run.
+    refreshes: usize,
+}
+
+/// A user of the node.
+#[derive(Default)]
+struct Seat {
+    /// Answers with the user's roster that are still to be given.
+    waiting: u32,
+    /// A roster that was not told because an answer is to bring it.
+    untold: Option<Arc<Snapshot>>,
+    /// The sync that has confirmed the user last.
+    sync: u64,
+}
+
+struct Stream {
+    number: u64,
+    /// The last event that was sent.
+    read: u64,
+    told_resync: bool,
+}
+
+/// The node has as many users as it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TooManyUsers;
+
+/// What a stream sends next.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Event(Bytes),
+    Resync(&'static str),
+    /// A newer stream has come: the last word.
+    Replaced,
+    Wait,
+}
+
+/// How a roster event is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Telling {
+    Not,
+    Delta,
+    Whole,
+}
+
+impl State {
+    pub(super) fn new(ring: Ring, bounds: Bounds) -> Self {
+        Self {
+            ring,
+            bounds,
+            users: HashMap::new(),
+            stream: None,
+            streams: 0,
+            without_stream: None,
+            resync: None,
+            syncs: 0,
+            refreshes: 0,
+        }
+    }
+
+    pub(super) fn users(&self) -> usize {
+        self.users.len()
+    }
+
+    pub(super) fn has(&self, user: &Username) -> bool {
+        self.users.contains_key(user)
+    }
+
+    /// A user has come, or is there; an answer with the roster is to follow.
+    pub(super) fn arrive(&mut self, user: &Username, now: Instant) -> Result<(), TooManyUsers> {
+        if !self.users.contains_key(user) && self.users.len() >= self.bounds.max_users {
+            return Err(TooManyUsers);
+        }
+        if self.stream.is_none() && (self.users.is_empty() || self.without_stream.is_none()) {
+            self.without_stream = Some(now);
+        }
+        let seat = self.users.entry(user.clone()).or_default();
+        seat.waiting += 1;
+        seat.sync = self.syncs;
+        Ok(())
+    }
+
+    /// An answer is given: with this roster, or without any. False: the user has left. What is returned beside is to be told as a
+    /// whole, at once.
+    pub(super) fn answered(&mut self, user: &Username, answer: Option<&Snapshot>) -> (bool, Option<Arc<Snapshot>>) {
+        let Some(seat) = self.users.get_mut(user) else { return (false, None) };
+        seat.waiting = seat.waiting.saturating_sub(1);
+        let newer = |untold: &Arc<Snapshot>| answer.is_none_or(|answer| answer.version() < untold.version());
+        let late = match answer {
+            Some(_) => seat.untold.take().filter(newer),
+            // Another answer may still bring it.
+            None if seat.waiting > 0 => None,
+            None => seat.untold.take(),
+        };
+        (true, late)
+    }
+
+    /// A user has left. False if there was none.
+    pub(super) fn leave(&mut self, user: &Username) -> bool {
+        self.users.remove(user).is_some()
+    }
+
+    /// The node says anew which users it has, from now on: number of this sync.
+    pub(super) fn begin_sync(&mut self) -> u64 {
+        self.syncs += 1;
+        self.resync = None;
+        if let Some(stream) = &mut self.stream {
+            stream.told_resync = false;
+        }
+        self.syncs
+    }
+
+    /// Whether no newer sync has begun.
+    pub(super) fn is_last_sync(&self, sync: u64) -> bool {
+        self.syncs == sync
+    }
+
+    /// Those whom neither `sync` nor anybody since has named.
+    pub(super) fn unnamed(&self, sync: u64) -> Vec<Username> {
+        self.users.iter().filter(|(_, seat)| is_unnamed(seat, sync)).map(|(user, _)| user.clone()).collect()
+    }
+
+    /// Lets go of `user`, if that still is one of them.
+    pub(super) fn leave_unnamed(&mut self, user: &Username, sync: u64) -> bool {
+        self.users.get(user).is_some_and(|seat| is_unnamed(seat, sync)) && self.leave(user)
+    }
+
+    /// How `kind`, which happened to `user`, is to be told.
+    pub(super) fn telling(&mut self, user: &Username, kind: &EventKind) -> Telling {
+        let Some(seat) = self.users.get_mut(user) else { return Telling::Not };
+        match kind {
+            EventKind::Dropped { .. } => Telling::Not,
+            EventKind::Loaded(snapshot) if seat.waiting > 0 => {
+                seat.untold = Some(Arc::clone(snapshot));
+                Telling::Not
+            }
+            EventKind::Loaded(_) => Telling::Whole,
+            // What it builds on has not been told.
+            EventKind::Changed { .. } if seat.untold.take().is_some() => Telling::Whole,
+            EventKind::Changed { before, snapshot, .. } if before.content_version() == snapshot.content_version() => {
+                Telling::Not
+            }
+            EventKind::Changed { snapshot, changes, .. } if changes.len() > snapshot.contacts().len() => Telling::Whole,
+            EventKind::Changed { .. } => Telling::Delta,
+        }
+    }
+
+    /// Tells it: `change` is how it is written. True if somebody who waits has to look.
+    pub(super) fn tell(&mut self, change: &[u8], now: Instant) -> bool {
+        let begins = self.ring.open_since().is_none();
+        self.ring.push(change, now) || begins
+    }
+
+    pub(super) fn refresh_begins(&mut self) {
+        self.refreshes += 1;
+    }
+
+    /// What has come meanwhile is one event. True if there is one.
+    pub(super) fn refresh_ends(&mut self) -> bool {
+        self.refreshes = self.refreshes.saturating_sub(1);
+        self.ring.seal()
+    }
+
+    /// A stream is opened by a reader that has `last` or nothing. Its number, and whether it replaces another.
+    pub(super) fn open_stream(&mut self, last: Option<&str>) -> (u64, bool) {
+        let newest = self.ring.newest();
+        let read = match last {
+            Some(id) => self.ring.place(id).unwrap_or_else(|| {
+                let other = id.rsplit_once('-').is_none_or(|(epoch, _)| epoch != &**self.ring.epoch());
+                self.resync.get_or_insert(if other { "this host does not know the id" } else { LAGGED });
+                newest
+            }),
+            None => {
+                if self.ring.acked() < newest {
+                    self.resync.get_or_insert("there are events that were never acknowledged");
+                }
+                newest
+            }
+        };
+        self.streams += 1;
+        self.without_stream = None;
+        let replaced = self.stream.replace(Stream { number: self.streams, read, told_resync: false });
+        (self.streams, replaced.is_some())
+    }
+
+    /// What stream `number` sends next.
+    pub(super) fn next(&mut self, number: u64) -> Step {
+        let Some(stream) = self.stream.as_mut().filter(|stream| stream.number == number) else {
+            return Step::Replaced;
+        };
+        let event = self.ring.after(stream.read);
+        if event == At::Lost {
+            stream.read = self.ring.newest();
+            self.resync.get_or_insert(LAGGED);
+        }
+        if let Some(reason) = self.resync
+            && !stream.told_resync
+        {
+            stream.told_resync = true;
+            return Step::Resync(reason);
+        }
+        match event {
+            At::Event(event) => {
+                stream.read += 1;
+                Step::Event(event)
+            }
+            At::End | At::Lost => Step::Wait,
+        }
+    }
+
+    /// Stream `number` has ended. True if it was the one.
+    pub(super) fn close_stream(&mut self, number: u64, now: Instant) -> bool {
+        let own = self.stream.as_ref().is_some_and(|stream| stream.number == number);
+        if own {
+            self.stream = None;
+            self.without_stream = Some(now);
+        }
+        own
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        self.stream.is_some()
+    }
+
+    pub(super) fn ack(&mut self, epoch: &str, seq: u64) -> Result<(), BadAck> {
+        self.ring.ack(epoch, seq)
+    }
+
+    /// When [`seal_if_due`](Self::seal_if_due) or [`is_over`](Self::is_over) is to be asked next.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let seal = self.ring.open_since().map(|since| since + self.patience());
+        let lease = self.without_stream.filter(|_| !self.users.is_empty()).map(|since| since + self.bounds.lease);
+        [seal, lease].into_iter().flatten().min()
+    }
+
+    fn patience(&self) -> Duration {
+        if self.refreshes > 0 { LINGER } else { SOON }
+    }
+
+    /// Makes an event of changes that have waited for long enough.
+    pub(super) fn seal_if_due(&mut self, now: Instant) -> bool {
+        self.ring.open_since().is_some_and(|since| since + self.patience() <= now) && self.ring.seal()
+    }
+
+    /// Whether the lease is over.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        self.without_stream.is_some_and(|since| since + self.bounds.lease <= now)
+    }
+
+    /// Lets go of some users of a node whose lease is over, at most `most`, and of what was to be told to it.
+    pub(super) fn expire(&mut self, now: Instant, most: usize) -> Vec<Username> {
+        if !self.is_over(now) {
+            return Vec::new();
+        }
+        self.resync = Some("no stream was open for longer than the lease, so the users were dropped");
+        self.ring.clear();
+        let gone: Vec<_> = self.users.keys().take(most).cloned().collect();
+        for user in &gone {
+            self.users.remove(user);
+        }
+        if self.users.is_empty() {
+            self.users = HashMap::new();
+        }
+        gone
+    }
+}
+
+const LAGGED: &str = "events were lost, for more came than are kept (attach.ring_events, attach.ring_memory)";
+
+fn is_unnamed(seat: &Seat, sync: u64) -> bool {
+    seat.sync < sync && seat.waiting == 0
+}

@@ -1,0 +1,85 @@
+//! A listener for routes of another room, with the bounds that hold for all.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::{Router, middleware};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use super::connection::{Connections, Crowd, Listener};
+use super::json::{self, ErrorBody};
+use super::request_log::{Quiet, Recorder};
+use super::server::{ServeError, address, listen, service};
+use crate::config::HttpConfig;
+use crate::descriptors::For;
+use crate::metrics::Metrics;
+use crate::tls::{CertificateFiles, Certificates};
+
+/// See the module. Connections are queued by the system from [`Apart::bind`] on.
+pub(crate) struct Apart {
+    socket: TcpListener,
+    tls: Option<(Arc<Certificates>, TlsAcceptor)>,
+    router: Router,
+    error: ErrorBody,
+    max_connections: usize,
+    stop: CancellationToken,
+}
+
+impl Apart {
+    /// Listens on `at`, the value of `setting`, which `flag` overrides. `files`: for HTTPS.
+    pub(crate) async fn bind(
+        (at, setting, flag): (SocketAddr, &'static str, &'static str),
+        files: Option<CertificateFiles>,
+        max_connections: usize,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, ServeError> {
+        let tls = match files {
+            None => None,
+            Some(files) => {
+                let certificates = Certificates::load(files, metrics)?;
+                let acceptor = certificates.http_acceptor()?;
+                Some((certificates, acceptor))
+            }
+        };
+        let socket = listen(at, setting, flag).await?;
+        let stop = CancellationToken::new();
+        Ok(Self { socket, tls, router: Router::new(), error: |_| Vec::new(), max_connections, stop })
+    }
+
+    /// Serves `router` there. Its errors look like `error`, whoever writes them. Answers without an end have to end with `stop`.
+    pub(crate) fn with(self, router: impl FnOnce(CancellationToken) -> Router, error: ErrorBody) -> Self {
+        let router = router(self.stop.clone());
+        Self { router, error, ..self }
+    }
+
+    /// Where it listens, with the port that the system chose.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        address(&self.socket)
+    }
+
+    /// Begins to serve. What ends it.
+    pub(super) fn serve(
+        self,
+        http: &HttpConfig,
+        metrics: &Arc<Metrics>,
+        listeners: &mut JoinSet<()>,
+        background: &mut JoinSet<()>,
+    ) -> CancellationToken {
+        let Self { socket, tls, router, error, max_connections, stop } = self;
+        let router = router.layer(middleware::from_fn_with_state(error, json::only));
+        let recorder = Recorder { metrics: Arc::clone(metrics), quiet: Quiet::All };
+        let acceptor = tls.map(|(certificates, acceptor)| {
+            background.spawn(certificates.watch());
+            acceptor
+        });
+        // Whoever may ask has a token, and few addresses ask for many.
+        let crowd = Crowd::of_few(http, max_connections, metrics);
+        let service = service(router, error, recorder);
+        let connections = Arc::new(Connections::new(service, acceptor, http.header_timeout, false, crowd));
+        listeners.spawn(Listener { socket, connections, wants: Some(For::Refresh) }.run(stop.clone()));
+        stop
+    }
+}
