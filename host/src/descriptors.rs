@@ -98,6 +98,9 @@ pub fn warning(config: &Config, limit: Option<u64>) -> Option<String> {
     if config.http.listen.is_some() || config.http.tls.is_some() {
         wanted.push(("http.max_connections", config.http.max_connections));
     }
+    if let Some(attach) = config.attach.as_ref().filter(|attach| attach.listen.is_some()) {
+        wanted.push(("attach.max_connections", attach.max_connections));
+    }
     if config.admin.listen.is_some() {
         wanted.push(("admin.max_streams and other readers", ADMIN_CONNECTIONS + config.admin.max_streams));
     }

@@ -18,10 +18,10 @@ mod refusal;
 mod ring;
 mod routes;
 mod state;
-#[cfg(test)]
-mod state_tests;
 mod status;
 mod sync;
+#[cfg(test)]
+mod tests;
 mod users;
 mod write;
 

@@ -13,7 +13,7 @@ use super::ring::{BadAck, Ring};
 use super::state::{Bounds, State, Step, Telling, TooManyUsers};
 use super::write;
 use crate::config::{AttachConfig, NodeConfig, Secret};
-use crate::model::{RosterEvent, Username};
+use crate::model::{EventKind, RosterEvent, Snapshot, Username};
 use crate::rosters::{Found, RosterError, Rosters, SessionId};
 
 /// Users that leave under one lock, when many do.
@@ -112,19 +112,21 @@ impl Node {
     pub(super) fn arrive(self: &Arc<Self>, user: &Username) -> Result<Arrival, ArrivalError> {
         let rosters = self.rosters().ok_or(ArrivalError::Stopping)?;
         let mut state = self.state.lock();
-        state.arrive(user, Instant::now()).map_err(|TooManyUsers| ArrivalError::TooMany)?;
+        let before = state.ring.newest();
+        let sync = state.arrive(user, Instant::now()).map_err(|TooManyUsers| ArrivalError::TooMany)?;
         // Under the lock: whoever leaves at the same time finds both or neither.
         if let Err(error) = rosters.arrive(user, self.session.clone()) {
-            state.answered(user, None);
+            state.answered(user, u64::MAX, None, Instant::now());
             state.leave(user);
             return Err(ArrivalError::Roster(error));
         }
-        let due = state.users() == 1;
+        // A lease may begin, or an event was sealed.
+        let news = state.users() == 1 || state.ring.newest() > before;
         drop(state);
-        if due {
+        if news {
             self.tell_all();
         }
-        Ok(Arrival { node: Arc::clone(self), user: user.clone(), rosters, open: true })
+        Ok(Arrival { node: Arc::clone(self), user: user.clone(), sync, rosters, open: true })
     }
 
     /// `user` has left.
@@ -139,9 +141,14 @@ impl Node {
 
     /// A sync begins; its number.
     pub(super) fn begin_sync(&self) -> u64 {
+        self.state.lock().begin_sync()
+    }
+
+    /// Its list is there.
+    pub(super) fn accept_sync(&self) {
         self.counts.syncs.fetch_add(1, Ordering::Relaxed);
         self.seen.lock().last_sync = Some(SystemTime::now());
-        self.state.lock().begin_sync()
+        self.state.lock().accept_sync();
     }
 
     pub(super) fn is_last_sync(&self, sync: u64) -> bool {
@@ -167,17 +174,47 @@ impl Node {
 
     /// Takes note of a roster event.
     pub(super) fn deliver(&self, event: &RosterEvent) {
+        if !self.state.lock().has(&event.user) {
+            return;
+        }
+        // Not under the lock: it takes long where the roster is. What is asked for below has it then.
+        if let EventKind::Changed { before, snapshot, .. } = &event.kind {
+            before.content_version();
+            snapshot.content_version();
+        }
         let telling = self.state.lock().telling(&event.user, &event.kind);
         if telling == Telling::Not {
             return;
         }
-        // Not under the lock: it may be long.
         let change = write::change(event, telling == Telling::Whole);
         let mut state = self.state.lock();
-        let wake = state.has(&event.user) && state.tell(&change, Instant::now());
+        let wake = state.has(&event.user) && state.tell(&event.user, &change, Instant::now());
         drop(state);
         if wake {
             self.tell_all();
+        }
+    }
+
+    /// Under the lock: nothing that builds on it may be told before.
+    fn tell_whole(&self, state: &mut State, user: &Username, snapshot: Arc<Snapshot>) {
+        let kind = EventKind::Loaded(snapshot);
+        let event = RosterEvent { domain: Arc::clone(&self.domain), user: user.clone(), kind };
+        if state.tell(user, &write::change(&event, true), Instant::now()) {
+            self.tell_all();
+        }
+    }
+
+    /// Rosters that could not be had, and are there now although nothing has happened to them: the application was asked again
+    /// and has said so.
+    fn pay_debts(&self, now: Instant) {
+        let owed = self.state.lock().look_for(now);
+        let Some(rosters) = self.rosters().filter(|_| !owed.is_empty()) else { return };
+        for user in owed.iter().filter(|user| rosters.is_current(user)) {
+            let Some(cached) = rosters.cached(user) else { continue };
+            let mut state = self.state.lock();
+            if state.pay(user) {
+                self.tell_whole(&mut state, user, cached.snapshot);
+            }
         }
     }
 
@@ -195,8 +232,7 @@ impl Node {
     pub(super) async fn confirmed(&self, deadline: Instant) -> bool {
         let mut news = self.news.subscribe();
         let wanted = {
-            let mut state = self.state.lock();
-            state.ring.seal();
+            let state = self.state.lock();
             if !state.is_live() {
                 return true;
             }
@@ -254,9 +290,11 @@ impl Node {
 
     /// True if it was the one that counts.
     pub(super) fn close_stream(&self, number: u64) -> bool {
-        let own = self.state.lock().close_stream(number, Instant::now());
+        let mut state = self.state.lock();
+        let own = state.close_stream(number, Instant::now());
         if own {
             self.seen.lock().stream = None;
+            drop(state);
             self.tell_all();
         }
         own
@@ -280,6 +318,7 @@ impl Node {
     /// Does what is due. When to come again.
     async fn tick(&self) -> Option<Instant> {
         let mut gone = 0;
+        self.pay_debts(Instant::now());
         loop {
             let now = Instant::now();
             {
@@ -332,6 +371,8 @@ async fn keep_time(weak: Weak<Node>) {
 pub(super) struct Arrival {
     node: Arc<Node>,
     pub(super) user: Username,
+    /// The last sync before it.
+    sync: u64,
     rosters: Arc<Rosters>,
     open: bool,
 }
@@ -350,30 +391,41 @@ impl Arrival {
         self.rosters.is_current(&self.user)
     }
 
-    /// The roster, from memory or from the application.
-    pub(super) async fn roster(mut self) -> Result<Found, RosterError> {
+    /// The roster, from memory or from the application; and the event up to which it contains what events say of the user.
+    pub(super) async fn roster(mut self) -> Result<(Found, u64), RosterError> {
         let found = self.rosters.current(&self.user).await;
-        let here = self.end(found.as_ref().ok());
-        if here { found } else { Err(RosterError::Left) }
+        let failed = found.as_ref().err().cloned();
+        match (self.end(found.ok()), failed) {
+            (_, Some(error)) => Err(error),
+            (Some(given), None) => Ok(given),
+            (None, None) => Err(RosterError::Left),
+        }
     }
 
-    /// False: the user has left.
-    fn end(&mut self, found: Option<&Found>) -> bool {
+    /// What is given; `None` if the user has left, or nothing was found.
+    fn end(&mut self, found: Option<Found>) -> Option<(Found, u64)> {
         if !std::mem::take(&mut self.open) {
-            return true;
+            return None;
         }
         let mut state = self.node.state.lock();
-        let (here, late) = state.answered(&self.user, found.map(|found| &*found.snapshot));
-        let Some(snapshot) = late else { return here };
-        let kind = crate::model::EventKind::Loaded(snapshot);
-        let event = RosterEvent { domain: Arc::clone(&self.node.domain), user: self.user.clone(), kind };
-        // Under the lock: nothing that builds on it may be told before.
-        let wake = state.tell(&write::change(&event, true), Instant::now());
+        let seq = state.ring.newest();
+        // What was told meanwhile is in the store.
+        let newer = self.rosters.cached(&self.user).map(|cached| cached.snapshot);
+        let found = found.map(|found| match newer {
+            Some(newer) if newer.version() > found.snapshot.version() => Found { snapshot: newer, stale: None },
+            _ => found,
+        });
+        let answer = found.as_ref().map(|found| &*found.snapshot);
+        let (here, late) = state.answered(&self.user, self.sync, answer, Instant::now());
+        if let Some(snapshot) = late {
+            self.node.tell_whole(&mut state, &self.user, snapshot);
+        }
         drop(state);
-        if wake {
+        // There may be something to look for.
+        if found.is_none() {
             self.node.tell_all();
         }
-        here
+        found.filter(|_| here).map(|found| (found, seq))
     }
 }
 

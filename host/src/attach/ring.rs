@@ -3,11 +3,13 @@
 //! Changes are collected in an open batch, and a sealed one is an event with a number (`seq`, from 1). Events are kept as the
 //! bytes that go out, so what they take is known exactly.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::time::Instant;
+
+use crate::model::Username;
 
 /// An event is not made longer than this, but for a single roster that is.
 pub(super) const LONGEST_EVENT: usize = 256 << 10;
@@ -17,6 +19,8 @@ pub(super) struct Ring {
     epoch: Arc<str>,
     /// The changes of the open batch, with commas between them.
     open: Vec<u8>,
+    /// Whose they are.
+    open_users: HashSet<Username>,
     /// When the first of them came.
     since: Option<Instant>,
     events: VecDeque<Bytes>,
@@ -52,6 +56,7 @@ impl Ring {
         Self {
             epoch,
             open: Vec::new(),
+            open_users: HashSet::new(),
             since: None,
             events: VecDeque::new(),
             bytes: 0,
@@ -80,14 +85,20 @@ impl Ring {
         self.since
     }
 
+    /// Whether the open batch has changes of `user`.
+    pub(super) fn is_open_for(&self, user: &Username) -> bool {
+        self.open_users.contains(user)
+    }
+
     /// One more change. True if an event was sealed to make room for it.
-    pub(super) fn push(&mut self, change: &[u8], now: Instant) -> bool {
+    pub(super) fn push(&mut self, user: &Username, change: &[u8], now: Instant) -> bool {
         let full = !self.open.is_empty() && self.open.len() + change.len() > LONGEST_EVENT;
         let sealed = full && self.seal();
         if !self.open.is_empty() {
             self.open.push(b',');
         }
         self.open.extend_from_slice(change);
+        self.open_users.insert(user.clone());
         self.since.get_or_insert(now);
         sealed
     }
@@ -100,7 +111,7 @@ impl Ring {
         let seq = self.newest() + 1;
         let head = format!("id: {}-{seq}\nevent: changes\ndata: {{\"seq\":{seq},\"rosters\":[", self.epoch);
         let event = [head.as_bytes(), &self.open, b"]}\n\n"].concat();
-        self.open = Vec::new();
+        (self.open, self.open_users) = (Vec::new(), HashSet::new());
         self.bytes += event.len();
         self.events.push_back(event.into());
         while self.events.len() > self.max_events || (self.bytes > self.max_bytes && self.events.len() > 1) {
@@ -142,7 +153,7 @@ impl Ring {
     /// Forgets everything, as if all had been lost to a reader that lags.
     pub(super) fn clear(&mut self) {
         self.first = self.newest() + 1;
-        (self.open, self.since, self.bytes) = (Vec::new(), None, 0);
+        (self.open, self.open_users, self.since, self.bytes) = (Vec::new(), HashSet::new(), None, 0);
         self.events = VecDeque::new();
     }
 

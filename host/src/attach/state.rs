@@ -8,7 +8,7 @@
 //! | lease | without a stream: when the users go |
 //! | resync | why the node has to say anew which users it has; told on each stream until it does |
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ use crate::model::{EventKind, Snapshot, Username};
 const SOON: Duration = Duration::from_millis(20);
 /// So long they wait while one runs: it may be held up by a single user.
 const LINGER: Duration = Duration::from_secs(1);
+/// How often it is looked whether a roster that could not be had is there.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What bounds a node.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +44,9 @@ pub(super) struct State {
     /// None is needed at first: there is nobody.
     resync: Option<&'static str>,
     syncs: u64,
+    /// Users whose roster the node was promised instead of an answer, and when it is looked for.
+    owed: HashSet<Username>,
+    look: Option<Instant>,
     /// Refreshes of the domain that run.
     refreshes: usize,
 }
@@ -97,6 +102,8 @@ impl State {
             without_stream: None,
             resync: None,
             syncs: 0,
+            owed: HashSet::new(),
+            look: None,
             refreshes: 0,
         }
     }
@@ -109,10 +116,17 @@ impl State {
         self.users.contains_key(user)
     }
 
-    /// A user has come, or is there; an answer with the roster is to follow.
-    pub(super) fn arrive(&mut self, user: &Username, now: Instant) -> Result<(), TooManyUsers> {
-        if !self.users.contains_key(user) && self.users.len() >= self.bounds.max_users {
-            return Err(TooManyUsers);
+    /// A user has come, or is there; an answer with the roster is to follow. The number of the sync that it belongs to or comes
+    /// after.
+    pub(super) fn arrive(&mut self, user: &Username, now: Instant) -> Result<u64, TooManyUsers> {
+        if !self.users.contains_key(user) {
+            if self.users.len() >= self.bounds.max_users {
+                return Err(TooManyUsers);
+            }
+            // Changes of before the user left: between them and those to come some were not told.
+            if self.ring.is_open_for(user) {
+                self.ring.seal();
+            }
         }
         if self.stream.is_none() && (self.users.is_empty() || self.without_stream.is_none()) {
             self.without_stream = Some(now);
@@ -120,37 +134,73 @@ impl State {
         let seat = self.users.entry(user.clone()).or_default();
         seat.waiting += 1;
         seat.sync = self.syncs;
-        Ok(())
+        Ok(self.syncs)
     }
 
-    /// An answer is given: with this roster, or without any. False: the user has left. What is returned beside is to be told as a
-    /// whole, at once.
-    pub(super) fn answered(&mut self, user: &Username, answer: Option<&Snapshot>) -> (bool, Option<Arc<Snapshot>>) {
+    /// An answer is given to whoever arrived in or after `sync`: with this roster, or without any, and then the roster is owed.
+    /// False: the user has left. What is returned beside is to be told as a whole, at once.
+    ///
+    /// The answer contains what the events so far say of the user, for what was told before is in the snapshot.
+    pub(super) fn answered(
+        &mut self,
+        user: &Username,
+        sync: u64,
+        answer: Option<&Snapshot>,
+        now: Instant,
+    ) -> (bool, Option<Arc<Snapshot>>) {
         let Some(seat) = self.users.get_mut(user) else { return (false, None) };
         seat.waiting = seat.waiting.saturating_sub(1);
+        if sync < seat.sync {
+            // The node takes no notice of it, for it has asked again with a sync.
+            return (true, seat.untold.take_if(|_| seat.waiting == 0));
+        }
         let newer = |untold: &Arc<Snapshot>| answer.is_none_or(|answer| answer.version() < untold.version());
         let late = match answer {
-            Some(_) => seat.untold.take().filter(newer),
             // Another answer may still bring it.
             None if seat.waiting > 0 => None,
-            None => seat.untold.take(),
+            _ => seat.untold.take().filter(newer),
         };
+        if answer.is_some() || late.is_some() {
+            self.owed.remove(user);
+        } else {
+            self.owed.insert(user.clone());
+            self.look.get_or_insert(now + LOOK_AGAIN);
+        }
         (true, late)
+    }
+
+    /// Users whose rosters are owed, when it is time to look for them.
+    pub(super) fn look_for(&mut self, now: Instant) -> Vec<Username> {
+        if self.look.is_none_or(|at| now < at) {
+            return Vec::new();
+        }
+        self.look = (!self.owed.is_empty()).then(|| now + LOOK_AGAIN);
+        self.owed.iter().cloned().collect()
+    }
+
+    /// The roster of `user` is there. True if it is still owed, and is to be told as a whole now.
+    pub(super) fn pay(&mut self, user: &Username) -> bool {
+        self.owed.remove(user)
     }
 
     /// A user has left. False if there was none.
     pub(super) fn leave(&mut self, user: &Username) -> bool {
+        self.owed.remove(user);
         self.users.remove(user).is_some()
     }
 
-    /// The node says anew which users it has, from now on: number of this sync.
+    /// The node is about to say anew which users it has; whoever comes from now on is not on its list. Number of this sync.
     pub(super) fn begin_sync(&mut self) -> u64 {
         self.syncs += 1;
+        self.syncs
+    }
+
+    /// The list is there.
+    pub(super) fn accept_sync(&mut self) {
         self.resync = None;
         if let Some(stream) = &mut self.stream {
             stream.told_resync = false;
         }
-        self.syncs
     }
 
     /// Whether no newer sync has begun.
@@ -177,9 +227,12 @@ impl State {
                 seat.untold = Some(Arc::clone(snapshot));
                 Telling::Not
             }
-            EventKind::Loaded(_) => Telling::Whole,
+            EventKind::Loaded(_) => {
+                self.owed.remove(user);
+                Telling::Whole
+            }
             // What it builds on has not been told.
-            EventKind::Changed { .. } if seat.untold.take().is_some() => Telling::Whole,
+            EventKind::Changed { .. } if seat.untold.take().is_some() | self.owed.remove(user) => Telling::Whole,
             EventKind::Changed { before, snapshot, .. } if before.content_version() == snapshot.content_version() => {
                 Telling::Not
             }
@@ -189,9 +242,9 @@ impl State {
     }
 
     /// Tells it: `change` is how it is written. True if somebody who waits has to look.
-    pub(super) fn tell(&mut self, change: &[u8], now: Instant) -> bool {
+    pub(super) fn tell(&mut self, user: &Username, change: &[u8], now: Instant) -> bool {
         let begins = self.ring.open_since().is_none();
-        self.ring.push(change, now) || begins
+        self.ring.push(user, change, now) || begins
     }
 
     pub(super) fn refresh_begins(&mut self) {
@@ -273,7 +326,7 @@ impl State {
     pub(super) fn due(&self) -> Option<Instant> {
         let seal = self.ring.open_since().map(|since| since + self.patience());
         let lease = self.without_stream.filter(|_| !self.users.is_empty()).map(|since| since + self.bounds.lease);
-        [seal, lease].into_iter().flatten().min()
+        [seal, lease, self.look].into_iter().flatten().min()
     }
 
     fn patience(&self) -> Duration {
@@ -299,7 +352,7 @@ impl State {
         self.ring.clear();
         let gone: Vec<_> = self.users.keys().take(most).cloned().collect();
         for user in &gone {
-            self.users.remove(user);
+            self.leave(user);
         }
         if self.users.is_empty() {
             self.users = HashMap::new();

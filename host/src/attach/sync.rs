@@ -20,6 +20,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::node::{Arrival, Node};
@@ -65,8 +66,9 @@ pub(super) async fn sync(
     if named.len() > node.max_users {
         return Err(Refusal::SyncTooLong { named: named.len(), limit: node.max_users });
     }
+    node.accept_sync();
     let (lines, read) = mpsc::channel(AHEAD);
-    tokio::spawn(Task { node, number, lines }.run(named));
+    tokio::spawn(Task { node, number, lines, stop: serving.stop.clone() }.run(named));
     let lines = ReceiverStream::new(read).map(|line: Line| Ok::<Bytes, Infallible>(line.write()));
     let response = json::with_header(Response::new(Body::from_stream(lines)), CONTENT_TYPE, "application/x-ndjson");
     Ok(json::with_header(response, CACHE_CONTROL, "no-store"))
@@ -74,7 +76,7 @@ pub(super) async fn sync(
 
 /// One line of the answer. Written when it is sent: until then it shares the roster.
 enum Line {
-    Roster(Username, Found),
+    Roster(Username, Found, u64),
     Failed { user: String, error: String, retry: bool },
     Done { same: usize, sent: usize, failed: usize, seq: u64, epoch: Arc<str> },
 }
@@ -82,7 +84,7 @@ enum Line {
 impl Line {
     fn write(&self) -> Bytes {
         let mut line = match self {
-            Self::Roster(user, found) => written(&Roster::new(user.as_str(), found)),
+            Self::Roster(user, found, seq) => written(&Roster::new(user.as_str(), found, Some(*seq))),
             Self::Failed { user, error, retry } => written(&Failed { user, error, retry: *retry }),
             Self::Done { same, sent, failed, seq, epoch } => written(&json!({
                 "done": true, "same": same, "sent": sent, "failed": failed, "seq": seq, "epoch": **epoch,
@@ -97,6 +99,7 @@ struct Task {
     node: Arc<Node>,
     number: u64,
     lines: mpsc::Sender<Line>,
+    stop: CancellationToken,
 }
 
 #[derive(Default)]
@@ -121,7 +124,7 @@ impl Task {
                 let _ = self.lines.send(line).await;
             })
             .await;
-        if self.lines.is_closed() || !self.node.is_last_sync(self.number) {
+        if self.is_over() {
             return;
         }
         let [same, sent, failed] = [&counts.same, &counts.sent, &counts.failed].map(|of| of.load(Ordering::Relaxed));
@@ -158,7 +161,7 @@ impl Task {
     }
 
     fn is_over(&self) -> bool {
-        self.lines.is_closed() || !self.node.is_last_sync(self.number)
+        self.stop.is_cancelled() || self.lines.is_closed() || !self.node.is_last_sync(self.number)
     }
 
     /// What there is to say of one user; `None` if there is nothing.
@@ -176,13 +179,14 @@ impl Task {
             tokio::select! {
                 found = arrival.roster() => found,
                 () = self.lines.closed() => return None,
+                () = self.stop.cancelled() => return None,
             }
         };
         let (count, line) = match found {
-            Ok(found) if found.stale.is_none() && Some(found.snapshot.content_version()) == version => {
+            Ok((found, _)) if found.stale.is_none() && Some(found.snapshot.content_version()) == version => {
                 (&counts.same, None)
             }
-            Ok(found) => (&counts.sent, Some(Line::Roster(user, found))),
+            Ok((found, seq)) => (&counts.sent, Some(Line::Roster(user, found, seq))),
             Err(error) => {
                 let retry = !matches!(error, RosterError::Left | RosterError::TooManySessions { .. });
                 let line = Line::Failed { user: user.as_str().to_owned(), error: error.to_string(), retry };

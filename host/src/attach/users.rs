@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::extract::Query;
 use axum::response::{IntoResponse, Response};
+use http::HeaderName;
 use http::StatusCode;
 use http::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use serde::Deserialize;
@@ -20,6 +21,9 @@ use crate::rosters::{Found, RosterError, Rosters, SessionId};
 /// How long a first fetch may keep a request waiting. The plugin's limits are far below, as a rule.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// As the field `seq`, also where there is no body.
+const ROSTER_SEQ: HeaderName = HeaderName::from_static("roster-seq");
+
 /// `PUT .../users/{user}`: the first resource has come. On an error of the application the user stays, and the roster comes as
 /// an event.
 pub(super) async fn arrive(
@@ -28,8 +32,10 @@ pub(super) async fn arrive(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let arrival = node.arrive(&user).map_err(|error| Refusal::of_arrival(error, node.max_users))?;
-    let found = timeout(PATIENCE, arrival.roster()).await.map_err(|_| Refusal::NotInTime)??;
-    Ok(answer(&user, &found, &headers))
+    let (found, seq) = timeout(PATIENCE, arrival.roster()).await.map_err(|_| Refusal::NotInTime)??;
+    let mut response = answer(&user, &found, Some(seq), &headers);
+    response.headers_mut().insert(ROSTER_SEQ, seq.into());
+    Ok(response)
 }
 
 /// `DELETE .../users/{user}`: the last resource has left.
@@ -59,7 +65,7 @@ pub(super) async fn roster(
             None => return Err(Refusal::NothingCached(user)),
         },
     };
-    Ok(answer(&user, &found, &headers))
+    Ok(answer(&user, &found, None, &headers))
 }
 
 /// The roster for a session that ends with the answer.
@@ -78,14 +84,14 @@ async fn fetch(rosters: &std::sync::Arc<Rosters>, user: &Username) -> Result<Fou
 }
 
 /// 200 with the roster, or 304.
-fn answer(user: &Username, found: &Found, headers: &HeaderMap) -> Response {
+fn answer(user: &Username, found: &Found, seq: Option<u64>, headers: &HeaderMap) -> Response {
     let tag = format!("\"{}\"", found.snapshot.content_version());
     let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let same = known.flat_map(|list| list.split(',')).any(|one| one.trim().trim_start_matches("W/") == tag);
     let mut response = match same {
         // What is stale is said, so that it can be in the log.
         true if found.stale.is_none() => StatusCode::NOT_MODIFIED.into_response(),
-        _ => json::answer(StatusCode::OK, &Roster::new(user.as_str(), found)),
+        _ => json::answer(StatusCode::OK, &Roster::new(user.as_str(), found, seq)),
     };
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         response.headers_mut().insert(ETAG, tag);

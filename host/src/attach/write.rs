@@ -14,18 +14,22 @@ pub(super) struct Roster<'a> {
     pub(super) version: u64,
     #[serde(serialize_with = "contacts")]
     pub(super) contacts: &'a Contacts,
+    /// What events up to this one say of the user is contained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) seq: Option<u64>,
     /// The application could not be asked; so old is this, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) stale: Option<u64>,
 }
 
 impl<'a> Roster<'a> {
-    pub(super) fn new(user: &'a str, found: &'a Found) -> Self {
+    pub(super) fn new(user: &'a str, found: &'a Found, seq: Option<u64>) -> Self {
         let Found { snapshot, stale } = found;
         Self {
             user,
             version: snapshot.content_version(),
             contacts: snapshot.contacts(),
+            seq,
             stale: stale.map(|stale| stale.as_secs()),
         }
     }

@@ -33,7 +33,7 @@ pub fn check(config: &Config) -> Result<Vec<String>, TlsError> {
     let now = SystemTime::now();
     let http = config.http.tls.as_ref().map(|tls| CertificateFiles::of_http(tls, domains(&config.hosts)));
     let mut warnings = Vec::new();
-    for files in http.into_iter().chain(of_xmpp(config)) {
+    for files in http.into_iter().chain(of_xmpp(config)).chain(of_attach(config)) {
         let found = files.load()?;
         if let Some(fault) = found.leaf.out_of_date(&files, now) {
             return Err(fault);
@@ -49,6 +49,12 @@ fn of_xmpp(config: &Config) -> Option<CertificateFiles> {
     let with_accounts = config.hosts.iter().filter(|host| host.accounts.is_some());
     let files = TlsConfig::new(certificate.clone(), key.clone());
     Some(CertificateFiles::of_xmpp(&files, domains(with_accounts)))
+}
+
+/// The files of the listener for attached servers, if it has some.
+fn of_attach(config: &Config) -> Option<CertificateFiles> {
+    let (certificate, key) = config.attach.as_ref()?.tls.clone()?;
+    Some(CertificateFiles::of_attach(&TlsConfig::new(certificate, key)))
 }
 
 fn domains<'a>(hosts: impl IntoIterator<Item = &'a HostConfig>) -> Vec<String> {
