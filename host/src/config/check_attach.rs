@@ -1,6 +1,7 @@
 //! `[attach]`: the servers of others, and what they may take.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use super::check_listeners::is_loopback;
 use super::files::Kind;
@@ -14,8 +15,13 @@ const GIB: u64 = 1 << 30;
 /// More servers than anybody has. Each may take a ring.
 const MOST_NODES: usize = 256;
 
-/// Checks the table; nodes belong to one of `hosts`.
-pub(super) fn attach(raw: RawAttach, hosts: &[HostConfig], at: &At<'_>) -> AttachConfig {
+/// Checks the table; nodes belong to one of `hosts`, and `taken` are the addresses of others.
+pub(super) fn attach(
+    raw: RawAttach,
+    hosts: &[HostConfig],
+    taken: &[(&'static str, Option<SocketAddr>)],
+    at: &At<'_>,
+) -> AttachConfig {
     let defaults = AttachConfig::default();
     let attach = AttachConfig {
         listen: at.get("listen", raw.listen).map_or(defaults.listen, |listen| listen.0),
@@ -39,6 +45,10 @@ pub(super) fn attach(raw: RawAttach, hosts: &[HostConfig], at: &At<'_>) -> Attac
         ring_memory: at.size("ring_memory", raw.ring_memory, defaults.ring_memory, 64 << 10..=GIB),
         nodes: nodes(raw.node, hosts, &at.key("node")),
     };
+    let same = |(_, other): &&(&str, Option<SocketAddr>)| attach.listen.is_some() && *other == attach.listen;
+    if let (Some(address), Some((first, _))) = (attach.listen.filter(|at| at.port() != 0), taken.iter().find(same)) {
+        at.key("listen").problem(twice(&address, first));
+    }
     if attach.tls.is_none()
         && let Some(address) = attach.listen.filter(|address| !is_loopback(address))
     {

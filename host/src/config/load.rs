@@ -130,7 +130,12 @@ fn convert(raw: RawConfig, report: &Report<'_>) -> Config {
     let limits = check_limits::process(at_limits.section(raw.limits).unwrap_or_default(), &at_limits);
     let hosts = check_host::all(raw.host, plugin_state.is_some(), &at.key("host"));
     let at_attach = at.key("attach");
-    let attach = at_attach.section(raw.attach).map(|raw| check_attach::attach(raw, &hosts, &at_attach));
+    let taken = [
+        ("http.listen", http.listen),
+        ("http.tls.listen", http.tls.as_ref().map(|tls| tls.listen)),
+        ("admin.listen", admin.listen),
+    ];
+    let attach = at_attach.section(raw.attach).map(|raw| check_attach::attach(raw, &hosts, &taken, &at_attach));
     check_limits::instances_fit(&limits, &hosts, &at);
     check_limits::bodies_fit(&http, &hosts, &at);
     Config {

@@ -1,9 +1,12 @@
 //! The command line of the host. See `roster-host --help`.
 //!
 //! Without a subcommand it serves: [`serve`] with a configuration, [`demo`] without. [`plugin`] has what plugin authors and
-//! operators do with a component, [`fetch`] asks the application once, [`account`] says who may log in.
+//! operators do with a component, [`fetch`] asks the application once, [`account`] says who may log in,
+//! [`attach`] which servers are attached.
 
 mod account;
+mod admin;
+mod attach;
 mod demo;
 mod fetch;
 mod out;
@@ -106,6 +109,9 @@ enum Command {
     /// Say who may log in to the XMPP endpoint.
     #[command(subcommand)]
     Account(account::Command),
+    /// Look at the servers of other make that get their rosters from a running host.
+    #[command(subcommand)]
+    Attach(attach::Command),
     /// Compile the plugin on standard input: what a host starts another of itself for.
     #[command(name = COMPILER_COMMAND, hide = true)]
     Compile(CompilerTask),
@@ -139,6 +145,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         let code = runtime.block_on(async {
             match command {
                 Command::Account(command) => account::run(command),
+                Command::Attach(command) => attach::run(command).await,
                 Command::Fetch(arguments) => fetch::run(arguments).await,
                 Command::Plugin(command) => plugin::run(command).await,
                 Command::Compile(task) => Ok(task.run()),

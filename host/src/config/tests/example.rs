@@ -41,6 +41,8 @@ fn tables() -> Vec<(&'static str, &'static [&'static str])> {
         ("xmpp.timeouts", keys_of::<RawTimeouts>()),
         ("xmpp.login", keys_of::<RawLogin>()),
         ("xmpp.resumption", keys_of::<RawResumption>()),
+        ("attach", keys_of::<RawAttach>()),
+        ("attach.node", keys_of::<RawNode>()),
         ("limits", keys_of::<RawProcessLimits>()),
         ("host", keys_of::<RawHost>()),
         ("host.client", keys_of::<RawClient>()),
@@ -94,6 +96,8 @@ fn the_examples_of_keys_without_a_default_are_right_too() {
         "accounts.txt",
         "tls/xmpp-chain.pem",
         "tls/xmpp-key.pem",
+        "tls/attach-chain.pem",
+        "tls/attach-key.pem",
     ];
     for file in files {
         fs::write(folder.path().join(file), "x").unwrap();
@@ -106,6 +110,7 @@ fn the_examples_of_keys_without_a_default_are_right_too() {
         [
             ("http.token_file", "token is given too; give one of the two"),
             ("admin.token_file", "token is given too; give one of the two"),
+            ("attach.node[0].token_file", "token is given too; give one of the two"),
             ("host[0].http_auth_url", "accounts is given too; give one of the two"),
             ("host[0].client.password_file", "password is given too; give one of the two"),
             ("host[0].client.bearer_token", "username or password is given too; give either these or a bearer token"),
@@ -122,14 +127,18 @@ fn the_optional_tables_show_their_defaults() {
     fs::write(&certificate, "x").unwrap();
     fs::write(&key, "x").unwrap();
     let without =
-        ["token", "password", "username", "bearer", "ca_file", "plugin", "accounts", "websocket_url", "http_auth"];
+        ["token_file", "password", "username", "bearer", "ca_file", "plugin", "accounts", "websocket_url", "http_auth"];
     let lines = uncommented(&["##"]);
     let lines = lines.lines().filter(|line| !without.iter().any(|key| line.starts_with(key)));
-    let lines: Vec<_> = lines.filter(|line| !line.contains("tls/xmpp-")).collect();
+    let lines = lines.filter(|line| !line.starts_with("token = ") || line.contains("three"));
+    let lines: Vec<_> = lines.filter(|line| !line.contains("tls/xmpp-") && !line.contains("tls/attach-")).collect();
     let config = Config::parse(&lines.join("\n"), &folder.path().join("t.toml")).unwrap();
     assert_eq!(config.http.tls, Some(TlsConfig::new(certificate, key)));
     assert_eq!(config.sinks.json_lines, Some(JsonLinesConfig::new(PathBuf::from("-"))));
     assert_eq!(config.xmpp, Some(XmppConfig::default()));
+    let node =
+        NodeConfig { name: "prosody".into(), domain: "example.com".into(), token: Secret::new("change-me-three") };
+    assert_eq!(config.attach, Some(AttachConfig { nodes: vec![node], ..AttachConfig::default() }));
     assert_eq!(config.hosts, parse(EXAMPLE).unwrap().hosts);
 }
 
@@ -171,6 +180,10 @@ fn a_wrong_value_of_any_key_is_reported_with_that_key_and_its_line() {
                 Some(inside) => {
                     let at = format!("host[0]{inside}.{key}");
                     (format!("[[host]]\n{}.{key} = 1979-05-27", inside.trim_start_matches('.')), 2, at)
+                }
+                None if table == "attach.node" => {
+                    let at = format!("attach.node[0].{key}");
+                    (format!("[[attach.node]]\n{key} = 1979-05-27"), 2, at)
                 }
                 None if table.is_empty() => (format!("\n\n{key} = 1979-05-27"), 3, (*key).to_owned()),
                 None => (format!("[{table}]\n{key} = 1979-05-27"), 2, format!("{table}.{key}")),

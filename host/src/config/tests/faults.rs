@@ -200,6 +200,62 @@ fn a_host_that_is_no_list_of_tables_is_explained() {
 }
 
 #[test]
+fn nodes_have_names_tokens_and_one_of_the_domains() {
+    let two = "[[host]]\ndomain = 'b.example'\nsettings.http_roster_url = 'http://b.example/%s'\n";
+    for (attach, more, expected) in [
+        ("", "", vec!["attach.node: is missing; there has to be at least one [[attach.node]]"]),
+        (
+            "[attach.node]\nname = 'a'",
+            "",
+            vec!["attach.node: write [[attach.node]], with two pairs of brackets: there may be several"],
+        ),
+        (
+            "[[attach.node]]\nname = 'a b'\n[[attach.node]]\ntoken = 'x'",
+            "",
+            vec![
+                "attach.node[0].token: is missing; give token or token_file",
+                "attach.node[0].name: \"a b\": expected a name such as \"prosody-1\": 1 to 64 letters, digits, dots, hyphens \
+                 and underscores",
+                "attach.node[1].name: is missing",
+            ],
+        ),
+        (
+            "[[attach.node]]\nname = 'a'\ntoken = 'x'\n[[attach.node]]\nname = 'a'\ntoken = 'y'",
+            "",
+            vec!["attach.node[1].name: a: attach.node[0] has it already"],
+        ),
+        (
+            "[[attach.node]]\nname = 'a'\ntoken = 'x'\ndomain = 'c.example'",
+            "",
+            vec!["attach.node[0].domain: c.example: no [[host]] has this domain"],
+        ),
+        (
+            "[[attach.node]]\nname = 'a'\ntoken = 'x'",
+            two,
+            vec!["attach.node[0].domain: is missing; with several [[host]] it has to say which of them this is"],
+        ),
+        (
+            "listen = '127.0.0.1:5280'\nkey = '/'\n[[attach.node]]\nname = 'a'\ntoken = 'x'",
+            "",
+            vec![
+                "attach.certificate: is missing; certificate and key go together",
+                "attach.key: not a file: /",
+                "attach.listen: 127.0.0.1:5280: http.listen has it already",
+            ],
+        ),
+    ] {
+        let text = format!("[attach]\n{attach}\n{LEAST}{more}");
+        let error = parse(&text).expect_err(&text);
+        let mut found: Vec<_> =
+            error.problems().iter().map(|found| format!("{}: {}", found.key().unwrap_or(""), found.reason())).collect();
+        let mut expected: Vec<_> = expected.into_iter().map(str::to_owned).collect();
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected, "{text}");
+    }
+}
+
+#[test]
 fn what_xmpp_clients_could_not_use_is_a_fault() {
     const CERTIFICATE: &str =
         "needs certificate and key, or those of [http.tls]; to do without encryption, set require_encryption to false";

@@ -6,7 +6,6 @@
 
 mod admin;
 mod check;
-mod failure;
 mod inspect;
 mod new;
 mod receipt;
