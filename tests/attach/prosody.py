@@ -1,0 +1,158 @@
+"""A real Prosody on loopback: its own data folder and configuration, ports the system picks, as the current user."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.append(os.path.join(HERE, ".."))
+from running import PATIENCE  # noqa: E402: beside this folder
+
+MODULES = os.path.join(HERE, "..", "..", "attach", "prosody")
+
+# What Debian enables, without what needs other programs; and what people add.
+CONFIG = """\
+run_as_root = true
+daemonize = false
+pidfile = "{folder}/prosody.pid"
+data_path = "{folder}/data"
+certificates = "{folder}"
+plugin_paths = {{ "{modules}" }}
+admin_socket = "{folder}/prosody.sock"
+interfaces = {{ "127.0.0.1" }}
+c2s_ports = {{ {c2s} }}
+component_ports = {{ {component} }}
+c2s_require_encryption = false
+allow_unencrypted_plain_auth = true
+authentication = "internal_plain"
+modules_enabled = {{
+    "roster", "saslauth", "tls", "disco", "private", "vcard4", "vcard_legacy", "version", "uptime", "time", "ping",
+    "pep", "blocklist", "bookmarks", "carbons", "mam", "smacks", "csi_simple", "admin_shell",
+    "roster_host",
+}}
+modules_disabled = {{ "s2s", "offline" }}
+limits = {{ c2s = {{ rate = "10mb/s" }} }}
+log = {{ {{ levels = {{ min = "{level}" }}, to = "file", filename = "{folder}/prosody.log" }} }}
+{more}
+"""
+
+VIRTUAL_HOST = """\
+VirtualHost "{domain}"
+    ssl = {{ key = "{folder}/key.pem", certificate = "{folder}/chain.pem" }}
+    roster_host_url = "{url}"
+    roster_host_node = "{node}"
+    roster_host_token = "{token}"
+{more}
+"""
+
+COMPONENT = """\
+Component "elsewhere.test"
+    component_secret = "only for tests"
+"""
+
+
+def free_ports(count):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+class Prosody:
+    """One process of a server. `attached`: for each domain (url, node, token). Another server is plugged in by a class with the
+    same methods and `name`, `domain`, `address`, `folder`."""
+
+    name = "prosody"
+
+    def __init__(self, folder, attached, users, root=None, level="info", more="", host_more=""):
+        """`users`: {domain: {user: password}}. `root`: where a Prosody is unpacked that is not the installed one."""
+        self.folder, self.attached, self.root = folder, attached, root
+        self.domain = next(iter(attached))
+        self.process = None
+        c2s, component = free_ports(2)
+        self.address = ("127.0.0.1", c2s)
+        self.component = ("127.0.0.1", component, "elsewhere.test", "only for tests")
+        os.makedirs(os.path.join(folder, "data"), exist_ok=True)
+        for domain, accounts in users.items():
+            self.add_accounts(domain, accounts)
+        hosts = "".join(VIRTUAL_HOST.format(domain=domain, folder=folder, url=url, node=node, token=token, more=host_more)
+                        for domain, (url, node, token) in attached.items())
+        self.config = os.path.join(folder, "prosody.cfg.lua")
+        with open(self.config, "w") as config:
+            config.write(CONFIG.format(folder=folder, modules=MODULES, c2s=c2s, component=component, level=level, more=more)
+                         + hosts + COMPONENT)
+        self.program = shutil.which("prosody") or "/usr/bin/prosody"
+        self.control = shutil.which("prosodyctl") or "/usr/bin/prosodyctl"
+        if root:
+            self.program = self.from_root("prosody")
+            self.control = self.from_root("prosodyctl")
+
+    def from_root(self, program):
+        with open(os.path.join(self.root, "usr/bin", program)) as file:
+            text = file.read()
+        text = re.sub(r"^(CFG_(?:SOURCE|PLUGIN)DIR=')", lambda match: match[1] + self.root, text, flags=re.M)
+        path = os.path.join(self.folder, program)
+        with open(path, "w") as file:
+            file.write(text)
+        os.chmod(path, 0o755)
+        return path
+
+    def add_accounts(self, domain, accounts):
+        folder = os.path.join(self.folder, "data", re.sub(r"[^A-Za-z0-9]", lambda c: f"%{ord(c[0]):02x}", domain), "accounts")
+        os.makedirs(folder, exist_ok=True)
+        for user, password in accounts.items():
+            with open(os.path.join(folder, f"{user}.dat"), "w") as account:
+                account.write(f'return {{ ["password"] = "{password}" }};\n')
+
+    def start(self):
+        # What it says before it has its log.
+        self.process = subprocess.Popen([self.program, "-F", "--config", self.config], cwd=self.folder, stdin=subprocess.DEVNULL,
+                                        stdout=open(os.path.join(self.folder, "output"), "ab"), stderr=subprocess.STDOUT)
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                socket.create_connection(self.address, timeout=PATIENCE).close()
+                return self
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() > end:
+                    self.kill()
+                    raise SystemExit(f"prosody did not start:\n{self.output()}\n{self.log()}") from None
+                time.sleep(0.02)
+
+    def stop(self):
+        """As an operator does."""
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def kill(self):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait(timeout=PATIENCE)
+
+    def shell(self, *words):
+        done = subprocess.run([self.control, "--config", self.config, "shell", *words], cwd=self.folder, capture_output=True,
+                              text=True, timeout=PATIENCE)
+        return done.stdout + done.stderr
+
+    def output(self):
+        return self.read("output")
+
+    def log(self):
+        return self.read("prosody.log")
+
+    def read(self, name):
+        try:
+            with open(os.path.join(self.folder, name), errors="replace") as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
