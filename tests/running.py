@@ -29,8 +29,8 @@ class Program:
         if where is None:
             self.stop()
             raise SystemExit("the host did not start:\n" + "".join(self.log))
-        names = ("http", "https", "admin", "xmpp", "xmpps")
-        self.ports = {name: int(where[name].rpartition(":")[2]) for name in names}
+        names = ("http", "https", "admin", "xmpp", "xmpps", "attach")
+        self.ports = {name: int(where[name].rpartition(":")[2]) for name in names if where.get(name, "off") != "off"}
 
     def _read(self, ready):
         for line in self.process.stderr:

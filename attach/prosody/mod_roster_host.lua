@@ -31,11 +31,12 @@ local REQUEST_TIMEOUT = 40; -- seconds: longer than the host itself waits for an
 local BACKOFF_MIN, BACKOFF_MAX = 0.5, 30;
 local REPLACED_PAUSE = 60; -- another process has this node's name: do not take it back at once
 local BIND_GRACE = 10; -- a bind that has its roster may still fail, and nothing says so
-local SWEEP = 5;
+local SWEEP, TICK = 5, 0.25;
 local MAX_LINE = 32 * 1024 * 1024; -- bytes of one event or one roster
 local MAX_KEPT = 256; -- events of one user that wait for an answer
 local MAX_UNCONFIRMED = 4096; -- events that wait to be confirmed
 local SAVES = 20; -- copies written at once
+local WRITE_TIMEOUT = 0.05; -- how long a push may stay in its session's buffer before the change counts as pushed
 
 local base, headers, misconfigured;
 do
@@ -325,9 +326,54 @@ local function exchange_presence(user, done, told, probes)
 	end
 end
 
+-- Pushes are in the session's buffer at first. What waits for them to be written: [session] = { functions }.
+local writing = {};
+
+module:hook("c2s-ondrain", function (event)
+	local waiting = writing[event.session];
+	writing[event.session] = nil;
+	for _, written in ipairs(waiting or {}) do written(); end
+end);
+
+-- Calls `done` when all that is put now into the buffers of these users' sessions is written, or when that takes too long:
+-- a client that does not read holds up nobody.
+local function when_written(batch, done)
+	local left, timer = 1, nil;
+	local function written()
+		left = left - 1;
+		if left ~= 0 then return; end
+		if timer then timer:stop(); end
+		done();
+	end
+	for _, one in ipairs(batch) do
+		local sessions = host.sessions[one.user.name];
+		for _, session in pairs(sessions and #one.done > 0 and sessions.sessions or {}) do
+			if session.interested and session.conn and not session.hibernating then
+				left = left + 1;
+				writing[session] = writing[session] or {};
+				table.insert(writing[session], written);
+			end
+		end
+	end
+	if left > 1 then
+		timer = module:add_timer(WRITE_TIMEOUT, function ()
+			if left <= 0 then return; end
+			left = 0;
+			for session, waiting in pairs(writing) do
+				for n = #waiting, 1, -1 do
+					if waiting[n] == written then table.remove(waiting, n); end
+				end
+				if not waiting[1] then writing[session] = nil; end
+			end
+			done();
+		end);
+	end
+	return written;
+end
+
 -- All users of a batch first, so that what one of them shows is judged by all that is new; then clients are told.
--- `batch` is a list of { user, version, changes }.
-local function apply(batch)
+-- `batch` is a list of { user, version, changes }. Calls `done` when pushes are on their way.
+local function apply(batch, on_written)
 	for _, one in ipairs(batch) do
 		local user, done = one.user, {};
 		user.roster = user.roster or { [false] = metadata() };
@@ -347,6 +393,7 @@ local function apply(batch)
 		if news or not user.saved then save(user); end
 	end
 	local told, probes = {}, {};
+	local written = on_written and when_written(batch, on_written);
 	for _, one in ipairs(batch) do
 		if host.sessions[one.user.name] and #one.done > 0 then
 			protected(push, one.user, one.done);
@@ -362,6 +409,7 @@ local function apply(batch)
 			protected(post, probe.session, st.presence({ type = "probe", from = probe.from, to = probe.to }), true);
 		end
 	end
+	if written then written(); end
 end
 
 -- Users
@@ -424,9 +472,9 @@ local function settle(user)
 	for n = start or #kept + 1, #kept do
 		local event = kept[n];
 		local changes = event.contacts and changes_to_whole(user.roster, event.contacts) or changes_of_delta(event.changes);
-		apply({ { user = user, version = event.to, changes = changes } });
+		apply({ { user = user, version = event.to, changes = changes } }, function () release(event.batch); end);
 	end
-	for _, event in ipairs(kept) do release(event.batch); end
+	for n = 1, (start or #kept + 1) - 1 do release(kept[n].batch); end
 end
 
 -- There is no answer to wait for: what was kept cannot be placed.
@@ -544,9 +592,19 @@ function release(batch)
 	local list, ack = link.unconfirmed, link.ack;
 	while list[1] and list[1].open == 0 do
 		local first = table.remove(list, 1);
-		if ack and first.ack == ack then ack.seq = first.seq; end
+		if ack and first.ack == ack then ack.seq = math.max(ack.seq, first.seq); end
 	end
 	confirm();
+end
+
+local function begin_batch(seq)
+	local batch = { open = 1, seq = seq, ack = link.ack };
+	link.unconfirmed[#link.unconfirmed + 1] = batch;
+	if #link.unconfirmed > MAX_UNCONFIRMED then
+		link.unconfirmed = { batch };
+		link.needs_sync = true;
+	end
+	return batch;
 end
 
 local function keep(user, event, batch)
@@ -561,12 +619,7 @@ end
 
 -- One event is one batch of a refresh.
 local function take_changes(data)
-	local batch = { open = 1, seq = data.seq, ack = link.ack };
-	link.unconfirmed[#link.unconfirmed + 1] = batch;
-	if #link.unconfirmed > MAX_UNCONFIRMED then
-		link.unconfirmed = { batch };
-		link.needs_sync = true;
-	end
+	local batch = begin_batch(data.seq);
 	local ready, uncertain = {}, {};
 	for _, event in ipairs(type(data.rosters) == "table" and data.rosters or {}) do
 		local user = type(event.user) == "string" and users[event.user];
@@ -591,13 +644,12 @@ local function take_changes(data)
 			if not pending then uncertain[#uncertain + 1] = user; end
 		end
 	end
-	apply(ready);
+	apply(ready, function () release(batch); end);
 	for _, one in ipairs(ready) do wake(one.user); end
 	for _, user in ipairs(uncertain) do
 		user.again = true;
 		reconcile(user);
 	end
-	release(batch);
 end
 
 -- The link to the host
@@ -702,6 +754,8 @@ local function sync()
 		end
 		if state.done and not state.garbage then
 			link.sync_failures = 0;
+			-- It has all that was told before it.
+			if type(state.done.seq) == "number" and link.ack and state.done.epoch == link.ack.epoch then release(begin_batch(state.done.seq)); end
 			log("info", "In step with roster-host: of %d users here %s have other contacts, %s could not be had; it took %.1f s",
 				#list, state.done.sent, state.done.failed, monotonic() - began);
 		else
@@ -711,6 +765,13 @@ local function sync()
 		end
 		reconcile_all();
 	end);
+end
+
+local function tick()
+	if not stopped and link.up and link.needs_sync and not link.syncing and monotonic() >= link.sync_after then
+		link.sync_after = monotonic() + BACKOFF_MIN;
+		sync();
+	end
 end
 
 local function hello(data)
@@ -730,8 +791,11 @@ local function hello(data)
 		link.last_id = tostring(data.epoch).."-"..("%.0f"):format(data.seq);
 	end
 	if not resumed or silent > link.lease / 2 or link.needs_sync then
-		if link.sync_request then link.sync_request.drop(); link.syncing, link.sync_head_pending = nil, false; end
-		sync();
+		if link.sync_request then link.sync_request.drop(); end
+		link.syncing, link.sync_request, link.sync_head_pending = nil, nil, false;
+		-- Not in this breath: what comes with it may ask for the same.
+		link.needs_sync, link.sync_after = true, 0;
+		module:add_timer(0, tick);
 	end
 	confirm();
 	module:set_status("info", "attached to "..base, true);
@@ -853,6 +917,13 @@ local function wait_for_roster(user)
 	user.waiting[resume] = nil;
 end
 
+-- Otherwise the kernel may hold a push back for 40 ms, until the client's has acknowledged what came before. Here, because it is
+-- before TLS; for direct TLS: network_settings = { nagle = false }.
+module:hook("stream-features", function (event)
+	local connection = event.origin.conn;
+	if connection and connection.setoption then connection:setoption("tcp-nodelay", true); end
+end);
+
 -- Before the session exists, so that no client sees a roster that is not there yet.
 module:hook("pre-resource-bind", function (event)
 	local session = event.session;
@@ -955,14 +1026,6 @@ local function sweep()
 	return SWEEP;
 end
 
-local function tick()
-	if link.up and link.needs_sync and not link.syncing and monotonic() >= link.sync_after then
-		link.sync_after = monotonic() + BACKOFF_MIN;
-		sync();
-	end
-	return 0.25;
-end
-
 function module.load()
 	local other = attached_hosts[base];
 	if not misconfigured and other and other ~= module.host then
@@ -986,7 +1049,7 @@ function module.load()
 	end
 	attached_hosts[base] = module.host;
 	module:add_timer(SWEEP, sweep);
-	module:add_timer(0.25, tick);
+	module:add_timer(TICK, function () tick(); return TICK; end);
 	connect();
 end
 

@@ -28,8 +28,8 @@ class Client:
         self.bare = f"{user}@{domain}"
         self.jid = None
         self.reader = self.writer = self.task = None
-        self.stanzas, self.text = [], []  # all that came: as elements, as text
-        self.pushes = []  # (jid, contact or None)
+        self.stanzas = []  # all that came
+        self.pushes, self.versions = [], []  # (jid, contact or None); the version each came with
         self.roster, self.version = {}, None
         self.news = asyncio.Event()
         self.number = 0
@@ -39,7 +39,7 @@ class Client:
 
     async def connect(self):
         self.reader, self.writer = await asyncio.wait_for(asyncio.open_connection(*self.address), PATIENCE)
-        self.stanzas, self.text, self.pushes = [], [], []
+        self.forget()
         self.online = True
         self.task = asyncio.create_task(self.read())
 
@@ -47,7 +47,6 @@ class Client:
         self.open_parser()
         try:
             while data := await self.reader.read(65536):
-                self.text.append(data.decode(errors="replace"))
                 self.feed(data)
         except (ConnectionError, ET.ParseError):
             pass
@@ -85,6 +84,7 @@ class Client:
                 else:
                     self.roster[item.get("jid")] = contact
             self.version = query.get("ver") or self.version
+            self.versions.append(self.version)
             self.send(f"<iq type='result' id='{element.get('id')}'/>")
         self.stanzas.append(element)
         self.news.set()
@@ -194,7 +194,7 @@ class Client:
         return [(element.get("from"), element.get("type")) for element in self.stanzas if element.tag == f"{CLIENT}presence"]
 
     def forget(self):
-        self.stanzas, self.pushes, self.text = [], [], []
+        self.stanzas, self.pushes, self.versions = [], [], []
 
     async def leave(self):
         if self.online:

@@ -104,10 +104,13 @@ class Prosody:
         return path
 
     def add_accounts(self, domain, accounts):
-        folder = os.path.join(self.folder, "data", re.sub(r"[^A-Za-z0-9]", lambda c: f"%{ord(c[0]):02x}", domain), "accounts")
+        def encoded(name):
+            return re.sub(r"[^A-Za-z0-9]", lambda char: f"%{ord(char[0]):02x}", name)
+
+        folder = os.path.join(self.folder, "data", encoded(domain), "accounts")
         os.makedirs(folder, exist_ok=True)
         for user, password in accounts.items():
-            with open(os.path.join(folder, f"{user}.dat"), "w") as account:
+            with open(os.path.join(folder, f"{encoded(user)}.dat"), "w") as account:
                 account.write(f'return {{ ["password"] = "{password}" }};\n')
 
     def start(self):

@@ -24,6 +24,7 @@ class Application:
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             timeout = 30
+            disable_nagle_algorithm = True
 
             def answer(self, status, body=b""):
                 self.send_response(status)
@@ -37,6 +38,8 @@ class Application:
                 return user
 
             def do_GET(self):
+                if not outer.asked(self.user()):
+                    return self.answer(503)
                 contacts = outer.contacts.get(self.user())
                 self.answer(200, contacts) if contacts is not None else self.answer(404)
 
@@ -53,6 +56,10 @@ class Application:
         self.server.daemon_threads = True
         self.address = "http://127.0.0.1:%d" % self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def asked(self, user):
+        """Whether it answers the host as it should. For checks of what happens when it does not, or not at once."""
+        return True
 
     def close(self):
         self.server.shutdown()
