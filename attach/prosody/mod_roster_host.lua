@@ -55,8 +55,8 @@ do
 		misconfigured = misconfigured or "roster_host_url must be the address of roster-host's [attach] listener, such as \"http://127.0.0.1:5290\"";
 	elseif node == "" then
 		misconfigured = misconfigured or "roster_host_node must be the name of one [[attach.node]] of roster-host";
-	elseif token == "" or token:find("[%c]") then
-		misconfigured = misconfigured or "roster_host_token (or roster_host_token_file) must be the token of this node";
+	elseif not token:find("^[!-~]+$") then
+		misconfigured = misconfigured or "roster_host_token (or roster_host_token_file) must be the token of this node: visible ASCII, no spaces";
 	elseif not math.type then
 		misconfigured = "it needs Prosody to run with Lua 5.3 or newer, and this is ".._VERSION;
 	end
@@ -708,12 +708,13 @@ local function take_line(pending, sync, line)
 	elseif user.request or (entry.touched and version_of(answer.version) ~= user.version) then
 		-- Which of two is the newer cannot be told.
 		user.again = true;
+		return reconcile(user);
 	elseif take_whole(user, answer) then
 		settle(user);
 	else
 		sync.garbage = true;
 	end
-	wake(user);
+	if not user.request then wake(user); end
 	reconcile(user);
 end
 

@@ -121,6 +121,18 @@ class Client:
 
     async def log_in(self):
         """Until it is bound. Raises Refused with the stanza if it may not."""
+        await self.authenticate()
+        answer = await self.ask("set", f"<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>{self.resource}</resource></bind>")
+        self.jid = answer.find(".//{urn:ietf:params:xml:ns:xmpp-bind}jid").text
+        return self
+
+    async def resume(self, session, handled=0):
+        """XEP-0198: what was not acknowledged comes again."""
+        await self.authenticate()
+        self.send(f"<resume xmlns='urn:xmpp:sm:3' previd='{session}' h='{handled}'/>")
+        await self.wait("resumed", self.find("{urn:xmpp:sm:3}resumed"))
+
+    async def authenticate(self):
         await self.connect()
         opened = (f"<?xml version='1.0'?><stream:stream to='{self.domain}' version='1.0' xmlns='jabber:client' "
                   "xmlns:stream='http://etherx.jabber.org/streams'>")
@@ -133,9 +145,6 @@ class Client:
         self.open_parser()
         self.send(opened)
         await self.wait("features", self.find(features))
-        answer = await self.ask("set", f"<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>{self.resource}</resource></bind>")
-        self.jid = answer.find(".//{urn:ietf:params:xml:ns:xmpp-bind}jid").text
-        return self
 
     async def ask(self, kind, body, to=None):
         self.number += 1

@@ -125,7 +125,7 @@ class Prosody:
             except OSError:
                 if self.process.poll() is not None or time.monotonic() > end:
                     self.kill()
-                    raise SystemExit(f"prosody did not start:\n{self.output()}\n{self.log()}") from None
+                    raise RuntimeError(f"prosody did not start:\n{self.output()}\n{self.log()}") from None
                 time.sleep(0.02)
 
     def stop(self):

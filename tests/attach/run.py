@@ -1,9 +1,10 @@
 """Attaches a real XMPP server to the host, and looks at it as its users do.
 
-Usage: run.py [--server prosody] [--root FOLDER] [--stand-in] [--only CHECK]... PROGRAM
+Usage: run.py [--server prosody] [--root FOLDER] [--component FILE] [--level LEVEL] [--only CHECK]... PROGRAM
 
 PROGRAM     roster-host
 --root      a Prosody that is unpacked there, instead of the installed one
+--component the built-in plugin, for what swaps it
 --only      this check; can be given several times
 """
 
@@ -31,7 +32,7 @@ async def one(check, *arguments):
     name, began = check.__name__.replace("_", "-"), time.monotonic()
     try:
         found = await asyncio.wait_for(check(*arguments), LIMIT)
-    except BaseException as error:
+    except Exception as error:
         print(f"--- {name}: {''.join(traceback.format_exception(error))}", file=sys.stderr)
         return False
     print(f"attach: {name}: {check.__doc__.splitlines()[0]}: seen, in {time.monotonic() - began:.1f} s{f' ({found})' if found else ''}",
@@ -66,7 +67,7 @@ async def all_faults(arguments, chosen):
     for check in chosen:
         with tempfile.TemporaryDirectory() as folder:
             fixture.make_certificates(folder)
-            stage = faults.Stage(folder, arguments.program, SERVERS[arguments.server], arguments.root)
+            stage = faults.Stage(folder, arguments.program, SERVERS[arguments.server], arguments.root, arguments.component)
             try:
                 if not await one(check, stage):
                     failed.append(check.__name__)
@@ -81,6 +82,7 @@ def main():
     parser.add_argument("program")
     parser.add_argument("--server", choices=SERVERS, default="prosody")
     parser.add_argument("--root")
+    parser.add_argument("--component")
     parser.add_argument("--level", default="info", help="of the server's log")
     parser.add_argument("--only", action="append", default=[])
     arguments = parser.parse_args()

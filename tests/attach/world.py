@@ -105,7 +105,10 @@ class Host:
         self.url = f"http://127.0.0.1:{self.ports['attach']}"
 
     def start(self):
-        self.program = Program(self.path, self.folder)
+        try:
+            self.program = Program(self.path, self.folder)
+        except SystemExit as error:
+            raise RuntimeError(error) from None
         return self
 
     def stop(self):
