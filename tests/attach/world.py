@@ -52,9 +52,11 @@ http_roster_url = "{application}/contacts/%s"
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def call(method, url, body=None, token=None):
+def call(method, url, body=None, token=None, domain=None):
     """Status and decoded body."""
     request = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), method=method)
+    if domain:
+        request.add_header("Host", domain)
     if token:
         request.add_header("Authorization", f"Bearer {token}")
     try:
@@ -130,8 +132,8 @@ class Host:
     def log(self):
         return "".join(self.program.log) if self.program else ""
 
-    def refresh(self, users):
-        return call("POST", f"http://127.0.0.1:{self.ports['http']}/roster_admin/refresh", users)[1]
+    def refresh(self, users, domain="localhost"):
+        return call("POST", f"http://127.0.0.1:{self.ports['http']}/roster_admin/refresh", users, domain=domain)[1]
 
     def change(self, rosters):
         """The application says something new, and tells the host: its answer."""
