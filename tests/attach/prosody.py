@@ -26,6 +26,8 @@ plugin_paths = {{ "{modules}" }}
 admin_socket = "{folder}/prosody.sock"
 interfaces = {{ "127.0.0.1" }}
 c2s_ports = {{ {c2s} }}
+c2s_direct_tls_ports = {{ {direct_tls} }}
+c2s_direct_tls_ssl = {{ key = "{folder}/key.pem", certificate = "{folder}/chain.pem" }}
 component_ports = {{ {component} }}
 c2s_require_encryption = false
 allow_unencrypted_plain_auth = true
@@ -75,8 +77,9 @@ class Prosody:
         self.folder, self.attached, self.root = folder, attached, root
         self.domain = next(iter(attached))
         self.process = None
-        c2s, component = free_ports(2)
+        c2s, direct_tls, component = free_ports(3)
         self.address = ("127.0.0.1", c2s)
+        self.direct_tls = ("127.0.0.1", direct_tls)
         self.component = ("127.0.0.1", component, "elsewhere.test", "only for tests")
         os.makedirs(os.path.join(folder, "data"), exist_ok=True)
         for domain, accounts in users.items():
@@ -85,7 +88,7 @@ class Prosody:
                         for domain, (url, node, token) in attached.items())
         self.config = os.path.join(folder, "prosody.cfg.lua")
         with open(self.config, "w") as config:
-            config.write(CONFIG.format(folder=folder, modules=MODULES, c2s=c2s, component=component, level=level, more=more)
+            config.write(CONFIG.format(folder=folder, modules=MODULES, c2s=c2s, direct_tls=direct_tls, component=component, level=level, more=more)
                          + hosts + COMPONENT)
         self.program = shutil.which("prosody") or "/usr/bin/prosody"
         self.control = shutil.which("prosodyctl") or "/usr/bin/prosodyctl"

@@ -16,7 +16,9 @@ import tempfile
 import time
 import traceback
 
-import faults
+import faults  # adds the folder of tests/clients
+import libraries
+import misbehaviour
 import scenario
 from prosody import Prosody, free_ports
 from world import Host
@@ -25,6 +27,7 @@ import fixture  # of tests/clients, whose folder world.py has added
 
 LIMIT = 180  # seconds, for one check
 SERVERS = {"prosody": Prosody}
+STAGED = libraries.CHECKS + misbehaviour.CHECKS + faults.CHECKS
 
 
 async def one(check, *arguments):
@@ -87,7 +90,7 @@ def main():
     parser.add_argument("--only", action="append", default=[])
     arguments = parser.parse_args()
     arguments.program = os.path.abspath(arguments.program)
-    known = {check.__name__.replace("_", "-"): check for check in scenario.CHECKS + faults.CHECKS}
+    known = {check.__name__.replace("_", "-"): check for check in scenario.CHECKS + STAGED}
     for name in arguments.only:
         if name not in known:
             sys.exit(f"attach: no check is called {name}; there are {', '.join(known)}")
@@ -95,7 +98,7 @@ def main():
     failed = []
     if plain := [check for check in chosen if check in scenario.CHECKS]:
         failed += asyncio.run(scenarios(arguments, plain))
-    failed += asyncio.run(all_faults(arguments, [check for check in chosen if check in faults.CHECKS]))
+    failed += asyncio.run(all_faults(arguments, [check for check in chosen if check in STAGED]))
     if failed:
         sys.exit(f"attach: FAILED: {', '.join(failed)}")
     print(f"attach: all {len(chosen)} checks seen")

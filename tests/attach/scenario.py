@@ -3,7 +3,8 @@
 A `Place` holds a server, which has
 
     name, domain            as text; `domain` is the one whose rosters are looked at
-    address                 (host, port) of its clients, without TLS, PLAIN allowed
+    address                 (host, port) of its clients: STARTTLS is offered and not required, PLAIN allowed without it
+    direct_tls              (host, port) of its clients with direct TLS
     component               (host, port, name, secret) of an external component (XEP-0114), or None if it takes none
     start() stop() kill()   stop as an operator does; after each, start() finds the same data on the same ports
     log()                   as text

@@ -25,6 +25,7 @@ class StandIn:
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             timeout = 60
+            disable_nagle_algorithm = True
 
             def log_message(self, *_):
                 pass
@@ -98,6 +99,15 @@ class StandIn:
             seq = self.seq
             return self.lock.wait_for(lambda: self.acked >= seq, timeout=5)
 
+    def change_unseen(self, user, name):
+        """One contact has another name; nobody waits for it to be confirmed."""
+        with self.lock:
+            before = self.whole(user)
+            self.rosters[user] = {"friend@localhost": {"name": name}}
+            after = self.whole(user)
+            self.emit({"rosters": [{"user": user, "from": before["version"], "to": after["version"],
+                                    "changes": [{"put": after["contacts"][0]}]}]})
+
     def emit(self, data):
         self.seq += 1
         text = json.dumps({"seq": self.seq, **data})
@@ -135,10 +145,10 @@ class StandIn:
     def do_PUT(self, handler, user, _body):
         with self.lock:
             self.users.add(user)
-            whole = self.whole(user)
+            whole = {**self.whole(user), "seq": self.seq}
         tag = f'"{whole["version"]}"'
         if handler.headers["If-None-Match"] == tag:
-            return handler.answer(304, None, ETag=tag)
+            return handler.answer(304, None, ETag=tag, **{"Roster-Seq": str(whole["seq"])})
         handler.answer(200, whole, ETag=tag)
 
     def do_DELETE(self, handler, user, _body):
@@ -151,13 +161,14 @@ class StandIn:
         asked = json.loads(body)
         with self.lock:
             self.users = {one["user"] for one in asked}
-            lines = [self.whole(one["user"]) for one in asked]
+            lines, seq = [{**self.whole(one["user"]), "seq": self.seq} for one in asked], self.seq
             self.lock.notify_all()
         lines = [line for line, one in zip(lines, asked) if line["version"] != one["version"]]
         handler.stream("application/x-ndjson")
         for line in lines:
             handler.chunk(json.dumps(line) + "\n")
-        handler.chunk(json.dumps({"done": True, "same": len(asked) - len(lines), "sent": len(lines), "failed": 0}) + "\n")
+        handler.chunk(json.dumps({"done": True, "same": len(asked) - len(lines), "sent": len(lines), "failed": 0,
+                                  "epoch": self.epoch, "seq": seq}) + "\n")
         handler.wfile.write(b"0\r\n\r\n")
 
     def do_ack(self, handler, _user, body):
