@@ -196,7 +196,6 @@ async fn requests_for_many_are_counted() {
     let host = TestHost::with(config(&app)).await;
     connect_all(&host, &names(40)).await;
     let text = client::get(host.admin, "/metrics").await.text();
-    let line =
-        text.lines().find(|line| line.contains("plugin_calls_total{") && line.contains("hook=\"bulk\""));
+    let line = text.lines().find(|line| line.contains("plugin_calls_total{") && line.contains("hook=\"bulk\""));
     assert!(line.is_some_and(|line| line.contains("outcome=\"ok\"")), "{text}");
 }

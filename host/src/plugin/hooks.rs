@@ -4,20 +4,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::wasm_plugin::WasmPlugin;
 use crate::model::{Snapshot, Username};
 use crate::plugin::api::{BadRequest, CallError, Delta, FetchError, FetchedRoster, Outcome, Refreshed, Reply};
 use crate::plugin::exchange::compare;
 use crate::plugin::exchange::network::Requests;
 use crate::plugin::exchange::{self, Found, News};
-use crate::plugin::runtime::call::About;
+use crate::plugin::runtime::call::{About, Calls};
 use crate::plugin::sanitize;
 use crate::plugin::sanitize::contacts::Owner;
 
 /// The error of what is said is the application's, or that of its request.
 pub(super) type Said<T, E = FetchError> = Result<Result<T, E>, CallError>;
 
-impl WasmPlugin {
+impl Calls {
     /// The whole roster.
     pub(super) async fn first(&self, about: About<'_>, user: &Username, requests: &Requests) -> Said<FetchedRoster> {
         Ok(match self.ask(about, user, None, requests).await? {

@@ -7,7 +7,7 @@ use crate::config::HostConfig;
 use crate::http_client::HttpClient;
 use crate::metrics::{GenerationStats, Metrics};
 use crate::model::{Snapshot, Tag};
-use crate::plugin::api::{CallError, FetchError};
+use crate::plugin::api::CallError;
 use crate::plugin::exchange::network::Network;
 use crate::plugin::module::compile::{CompiledPlugin, Urgency};
 use crate::plugin::module::identity;
@@ -15,10 +15,9 @@ use crate::plugin::module::loaded::LoadedModule;
 use crate::plugin::module::source::{Digest, PluginBytes};
 use crate::plugin::module::type_check;
 use crate::plugin::recording::recorder::{RecordedCall, Recorder};
-use crate::plugin::runtime::call::About;
+use crate::plugin::runtime::call::Calls;
 use crate::plugin::runtime::{Counters, Runtime, Size};
 use crate::plugin::sanitize::one_line;
-use crate::plugin::wit::{Checked, Needs, SettingFault};
 use crate::plugin::{LoadError, PluginEngine};
 
 /// How often a plugin that is being drained is looked at.
@@ -46,8 +45,7 @@ impl LoadOptions<'_> {
 /// A module that is loaded, with its warm instances. A clone is the same.
 #[derive(Clone)]
 pub struct WasmPlugin {
-    pub(super) module: Arc<LoadedModule>,
-    pub(super) runtime: Arc<Runtime>,
+    pub(super) calls: Calls,
     pub(super) recorder: Arc<Recorder>,
 }
 
@@ -78,63 +76,68 @@ impl WasmPlugin {
     /// [`Outbound`](crate::plugin::Outbound).
     #[must_use]
     pub fn with_network(mut self, network: Network) -> Self {
-        let runtime = self.runtime.beside(Size::of(&self.module.limits), network, Arc::clone(&self.runtime.counters));
-        self.runtime = Arc::new(runtime);
+        let runtime = self.calls.runtime.beside(
+            Size::of(&self.calls.module.limits),
+            network,
+            Arc::clone(&self.calls.runtime.counters),
+        );
+        self.calls.runtime = Arc::new(runtime);
         self
     }
 
     fn with(module: Arc<LoadedModule>, runtime: Runtime, recorded: usize) -> Self {
-        Self { module, runtime: Arc::new(runtime), recorder: Arc::new(Recorder::new(recorded)) }
+        let calls = Calls { module, runtime: Arc::new(runtime) };
+        Self { calls, recorder: Arc::new(Recorder::new(recorded)) }
     }
 
     /// The same code for a rehearsal: instances of its own, one call at a time, requests answered by `network`, and counted
     /// nowhere.
     pub fn staged(&self, network: Network) -> Self {
         let counters = Arc::new(Counters {
-            metrics: Metrics::new().calls_of(&self.module.domain),
-            stats: Arc::new(GenerationStats::new(&self.module.domain, "")),
+            metrics: Metrics::new().calls_of(&self.calls.module.domain),
+            stats: Arc::new(GenerationStats::new(&self.calls.module.domain, "")),
         });
-        Self::with(Arc::clone(&self.module), self.runtime.beside(Size::ONE, network, counters), 0)
+        Self::with(Arc::clone(&self.calls.module), self.calls.runtime.beside(Size::ONE, network, counters), 0)
     }
 
     /// The SHA-256 of the component.
     pub fn digest(&self) -> Digest {
-        self.module.digest
+        self.calls.module.digest
     }
 
     /// The version of `xmpp:roster` that serves it.
     pub fn wit_version(&self) -> &'static str {
-        self.module.version.number()
+        self.calls.module.version.number()
     }
 
     /// The digest of the code, the settings, the limits and the grants. Not to be shown: see [`identity`].
     pub(crate) fn identity(&self) -> Digest {
-        self.module.identity
+        self.calls.module.identity
     }
 
     /// The version that the component says it has.
     pub fn module_version(&self) -> Option<&str> {
-        self.module.module_version.as_deref()
+        self.calls.module.module_version.as_deref()
     }
 
     /// What it has done.
     pub fn stats(&self) -> &GenerationStats {
-        &self.runtime.counters.stats
+        &self.calls.runtime.counters.stats
     }
 
     /// The interfaces it imports, as they are written in it.
     pub fn imports(&self) -> &[String] {
-        &self.module.imports
+        &self.calls.module.imports
     }
 
     /// Calls that run now.
     pub fn running(&self) -> usize {
-        self.runtime.running()
+        self.calls.runtime.running()
     }
 
     /// Keeps instances warm again, after [`drain`](Self::drain).
     pub fn open(&self) {
-        self.runtime.pool.open();
+        self.calls.runtime.pool.open();
     }
 
     /// The latest real calls, the oldest first, each hook's apart.
@@ -144,15 +147,15 @@ impl WasmPlugin {
 
     /// `known` as this module may see it although `other` has made it: with its tag, or without.
     pub(crate) fn adopted(&self, known: &Snapshot, other: &Self, with_tag: bool) -> Arc<Snapshot> {
-        let tag = known.tag().filter(|tag| with_tag && tag.reader == other.reader());
-        let tag = tag.map(|tag| Tag { reader: self.reader(), digest: None, validator: tag.validator.clone() });
+        let tag = known.tag().filter(|tag| with_tag && tag.reader == other.calls.reader());
+        let tag = tag.map(|tag| Tag { reader: self.calls.reader(), digest: None, validator: tag.validator.clone() });
         Arc::new(Snapshot::new(known.version(), tag, known.contacts().clone()))
     }
 
     /// Forgets its calls, gives up the warm instances, keeps none from now on, and waits until no call runs. The caller sets
     /// the deadline.
     pub async fn drain(&self) {
-        self.runtime.pool.close();
+        self.calls.runtime.pool.close();
         self.recorder.clear();
         // Looked at now and then instead of taking all slots: whoever waited for those would hold up calls that come
         // later, after a rollback.
@@ -163,33 +166,33 @@ impl WasmPlugin {
 
     /// The plugin's file, or `(built in)`.
     pub fn name(&self) -> &str {
-        &self.module.name
+        &self.calls.module.name
     }
 
     /// Warm instances waiting for a call.
     pub fn idle_instances(&self) -> usize {
-        self.runtime.pool.len()
+        self.calls.runtime.pool.len()
     }
 
     /// Asks the plugin whether its settings can work.
     pub async fn check_settings(&self) -> Result<(), LoadError> {
-        let plugin = self.module.name.clone();
-        match self.check().await {
+        let plugin = self.calls.module.name.clone();
+        match self.calls.check().await {
             Ok(Ok(needs)) => {
                 // The same as before, if it has been asked before.
-                let _ = self.module.needs.set(needs);
+                let _ = self.calls.module.needs.set(needs);
                 Ok(())
             }
             Ok(Err(wrong)) => {
                 Err(LoadError::Settings { plugin, key: one_line(&wrong.key), reason: one_line(&wrong.reason) })
             }
             Err(source) => {
-                let component = &self.module.code.component;
+                let component = &self.calls.module.code.component;
                 let misfit = match &source {
                     CallError::Instance { reason, .. } => type_check::misfit_of_instance(
-                        &self.runtime.common.engine,
+                        &self.calls.runtime.common.engine,
                         component,
-                        self.module.version,
+                        self.calls.module.version,
                         &plugin,
                         reason,
                     ),
@@ -198,27 +201,5 @@ impl WasmPlugin {
                 Err(misfit.unwrap_or(LoadError::Check { plugin, source }))
             }
         }
-    }
-
-    async fn check(&self) -> Result<Checked, CallError> {
-        self.call(About::now("check", ""), |store, hooks| hooks.check(store)).await
-    }
-
-    /// What the plugin needs. Whoever has not checked the settings is told here that they are wrong.
-    pub(super) async fn needs(&self) -> Result<Result<&Needs, FetchError>, CallError> {
-        if let Some(needs) = self.module.needs.get() {
-            return Ok(Ok(needs));
-        }
-        match self.check().await? {
-            Ok(needs) => Ok(Ok(self.module.needs.get_or_init(|| needs))),
-            Err(SettingFault { key, reason }) => Ok(Err(FetchError::Misconfigured(format!("{key}: {reason}")))),
-        }
-    }
-
-    /// Who reads rosters, for their tags: this code under these settings.
-    pub(super) fn reader(&self) -> u64 {
-        let mut reader = [0; 8];
-        reader.iter_mut().zip(self.module.identity.as_bytes()).for_each(|(to, from)| *to = *from);
-        u64::from_le_bytes(reader)
     }
 }

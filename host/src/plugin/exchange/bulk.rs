@@ -17,8 +17,7 @@ use super::{LAST_MOMENT, passed, request, rule};
 use crate::http_client::{Deadlines, ErrorKind};
 use crate::model::Username;
 use crate::plugin::api::CallError;
-use crate::plugin::runtime::call::About;
-use crate::plugin::wasm_plugin::WasmPlugin;
+use crate::plugin::runtime::call::{About, Calls};
 use crate::plugin::wit::{BulkReceived, Needs, Part, PartBody, Piece};
 
 /// The hook as it is counted.
@@ -42,7 +41,7 @@ pub(super) enum Together {
 }
 
 /// A request counts as under way for as long as this is there.
-pub(super) struct UnderWay(WasmPlugin);
+pub(super) struct UnderWay(Calls);
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
@@ -64,7 +63,7 @@ enum Failure {
     TooLong(String),
 }
 
-impl WasmPlugin {
+impl Calls {
     /// Asks for `user` together with others, if the plugin can and others come.
     pub(super) async fn together(&self, needs: &Needs, user: &Username, tag: Option<&Bytes>) -> Together {
         let limits = &self.module.limits;

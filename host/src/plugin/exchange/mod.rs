@@ -25,9 +25,8 @@ use crate::http_client::{Deadlines, ErrorKind, SendError};
 use crate::model::{Snapshot, Tag, Username};
 use crate::plugin::api::{CallError, Delta, FetchError, FetchedRoster};
 use crate::plugin::runtime::budget::Held;
-use crate::plugin::runtime::call::About;
+use crate::plugin::runtime::call::{About, Calls};
 use crate::plugin::sanitize::one_line;
-use crate::plugin::wasm_plugin::WasmPlugin;
 use crate::plugin::wit::{Header, MAKE_REQUEST, Needs, READ_RESPONSE, Received, Step, Wanted};
 
 /// Whom an exchange is for, and with what.
@@ -84,7 +83,7 @@ fn validator(tag: Option<&Tag>) -> Option<Bytes> {
 /// What the plugin says, and when it said so.
 type Said<T> = Result<(Result<T, FetchError>, Instant), CallError>;
 
-impl WasmPlugin {
+impl Calls {
     /// What the application has for one user, asked for alone or together with others.
     pub(in crate::plugin) async fn find(&self, context: &Context<'_>) -> Result<Result<Found, FetchError>, CallError> {
         let Context { about, user, needs, requests, .. } = *context;

@@ -17,7 +17,7 @@ impl WasmPlugin {
     /// The requests of a call that begins now, and the recording of it.
     fn requests(&self, hook: Hook, about: About<'_>) -> Requests {
         let recording = self.recorder.begin(hook, about.began);
-        Requests::new(self.module.limits.max_requests_per_call, self.module.max_response, recording)
+        Requests::new(self.calls.module.limits.max_requests_per_call, self.calls.module.max_response, recording)
     }
 }
 
@@ -26,7 +26,7 @@ impl RosterPlugin for WasmPlugin {
     async fn fetch(&self, user: &Username) -> Result<FetchedRoster, CallError> {
         let about = About::now("fetch", user.as_str());
         let requests = self.requests(Hook::Fetch, about);
-        let roster = self.first(about, user, &requests).await?;
+        let roster = self.calls.first(about, user, &requests).await?;
         if let Some(recording) = requests.recording() {
             let size = recorder::size_of_roster(&roster);
             self.recorder.keep(recording, size, || Call::Fetch { user: user.clone(), said: roster.clone() });
@@ -37,7 +37,7 @@ impl RosterPlugin for WasmPlugin {
     async fn changed_users(&self, body: Bytes) -> Result<Result<Vec<String>, BadRequest>, CallError> {
         let about = About::now("changed-users", "");
         let recording = self.recorder.begin(Hook::ChangedUsers, about.began);
-        let users = self.named(about, body.clone()).await?;
+        let users = self.calls.named(about, body.clone()).await?;
         if let Some(recording) = recording {
             let call = || Call::ChangedUsers { body: Bytes::copy_from_slice(&body), said: users.clone() };
             // The names are in the body.
@@ -49,7 +49,7 @@ impl RosterPlugin for WasmPlugin {
     async fn refresh(&self, user: &Username, known: Arc<Snapshot>) -> Result<Refreshed, CallError> {
         let about = About::now("refresh", user.as_str());
         let requests = self.requests(Hook::Refresh, about);
-        let refreshed = self.again(about, user, &known, &requests).await?;
+        let refreshed = self.calls.again(about, user, &known, &requests).await?;
         if let Some(recording) = requests.recording() {
             let size = known.bytes() + recorder::size_of_refreshed(&refreshed);
             let call = || Call::Refresh { user: user.clone(), known, said: refreshed.clone() };
@@ -61,7 +61,7 @@ impl RosterPlugin for WasmPlugin {
     async fn summary(&self, outcome: Outcome) -> Result<Reply, CallError> {
         let about = About::now("summary", "");
         let recording = self.recorder.begin(Hook::Summary, about.began);
-        let reply = self.replied(about, outcome.clone()).await?;
+        let reply = self.calls.replied(about, outcome.clone()).await?;
         if let Some(recording) = recording {
             self.recorder.keep(&recording, reply.body.len(), || Call::Summary { outcome, said: reply.clone() });
         }

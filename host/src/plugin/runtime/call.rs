@@ -9,16 +9,17 @@ use futures::future::BoxFuture;
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Store, Trap};
 
+use super::Runtime;
 use super::budget::{Held, INSTANCE};
 use super::instance::{Instance, NotMade};
 use super::state::{CpuTimeExceeded, Refused, State, hostcall_bytes, new_store};
 use crate::config::LimitsConfig;
 use crate::metrics::CallMetrics;
-use crate::plugin::api::CallError;
+use crate::plugin::api::{CallError, FetchError};
 use crate::plugin::imports::log::GuestLog;
+use crate::plugin::module::loaded::LoadedModule;
 use crate::plugin::sanitize::one_line;
-use crate::plugin::wasm_plugin::WasmPlugin;
-use crate::plugin::wit::Hooks;
+use crate::plugin::wit::{Checked, Hooks, Needs, SettingFault};
 
 /// Times that an instance is begun before its call is refused: others may take the room that was there.
 const ATTEMPTS: usize = 3;
@@ -33,7 +34,14 @@ enum Found {
     Room(Held),
 }
 
-impl WasmPlugin {
+/// The hooks of a loaded module, to be called. A clone is the same.
+#[derive(Clone)]
+pub(in crate::plugin) struct Calls {
+    pub(in crate::plugin) module: Arc<LoadedModule>,
+    pub(in crate::plugin) runtime: Arc<Runtime>,
+}
+
+impl Calls {
     /// One call: an instance, the limits, the deadline; afterwards the instance is kept or retired.
     pub(in crate::plugin) async fn call<R: Send>(
         &self,
@@ -153,6 +161,29 @@ impl WasmPlugin {
             }
         }
         Err(CallError::NoRoom { hook, limit: self.runtime.common.account.limit() })
+    }
+
+    /// Asks the plugin whether its settings can work, and what it needs.
+    pub(in crate::plugin) async fn check(&self) -> Result<Checked, CallError> {
+        self.call(About::now("check", ""), |store, hooks| hooks.check(store)).await
+    }
+
+    /// What the plugin needs. Whoever has not checked the settings is told here that they are wrong.
+    pub(in crate::plugin) async fn needs(&self) -> Result<Result<&Needs, FetchError>, CallError> {
+        if let Some(needs) = self.module.needs.get() {
+            return Ok(Ok(needs));
+        }
+        match self.check().await? {
+            Ok(needs) => Ok(Ok(self.module.needs.get_or_init(|| needs))),
+            Err(SettingFault { key, reason }) => Ok(Err(FetchError::Misconfigured(format!("{key}: {reason}")))),
+        }
+    }
+
+    /// Who reads rosters, for their tags: this code under these settings.
+    pub(in crate::plugin) fn reader(&self) -> u64 {
+        let mut reader = [0; 8];
+        reader.iter_mut().zip(self.module.identity.as_bytes()).for_each(|(to, from)| *to = *from);
+        u64::from_le_bytes(reader)
     }
 
     async fn new_instance(&self, mut held: Held) -> Result<Instance, NotMade> {

@@ -180,7 +180,8 @@ async fn an_event_is_written_once_and_only_what_is_remembered_holds_it() {
             groups: Vec::new(),
         };
         let snapshot = Arc::new(Snapshot::new(7, None, Contacts::default()));
-        let kind = EventKind::Changed { before: Arc::clone(&snapshot), snapshot, changes: Arc::from([Change::Put(contact)]) };
+        let kind =
+            EventKind::Changed { before: Arc::clone(&snapshot), snapshot, changes: Arc::from([Change::Put(contact)]) };
         Arc::new(RosterEvent { domain: "x".into(), user: Username::new(user).unwrap(), kind })
     };
     // As JSON each has twice as many bytes.

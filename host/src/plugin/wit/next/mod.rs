@@ -16,7 +16,7 @@ use wasmtime::component::{InstancePre, Linker, Resource};
 use wasmtime::{Result, Store};
 
 use self::bindings::xmpp::roster::types as wit;
-use super::{Checked, Hooks, Needs, Prepared, Received, Step, Version, Wanted};
+use super::version::{Checked, Hooks, Needs, Prepared, Received, Step, Version, Wanted};
 use crate::model::{Change, Contact, ContactRef, Subscription, Username};
 use crate::plugin::api::{BadRequest, Delta, FetchError, FetchedRoster, Outcome, Reply};
 use crate::plugin::imports::store::{self, KnownRoster};

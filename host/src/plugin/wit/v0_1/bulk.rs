@@ -14,7 +14,7 @@ use super::{convert, wit};
 use crate::model::Username;
 use crate::plugin::api::FetchError;
 use crate::plugin::runtime::state::State;
-use crate::plugin::wit::{Bulk, BulkReceived, Part, PartBody, Piece, Wanted};
+use crate::plugin::wit::version::{Bulk, BulkReceived, Part, PartBody, Piece, Wanted};
 
 const BULK: &str = "xmpp:roster/bulk@0.1.0";
 

@@ -3,7 +3,7 @@
 use super::bindings::xmpp::roster::types as wit;
 use crate::model::{Change, Contact, ContactRef, Subscription};
 use crate::plugin::api::{BadRequest, Delta, FetchError, FetchedRoster, Outcome, Reply};
-use crate::plugin::wit::{Step, Wanted};
+use crate::plugin::wit::version::{Step, Wanted};
 
 pub(super) fn contact(contact: ContactRef<'_>) -> wit::Contact {
     wit::Contact {

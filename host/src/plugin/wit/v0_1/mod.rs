@@ -15,7 +15,7 @@ use wasmtime::component::{InstancePre, Linker};
 use wasmtime::{Result, Store};
 
 use self::bindings::xmpp::roster::types as wit;
-use super::{
+use super::version::{
     Bulk, Checked, Hooks, MAKE_REQUEST, Needs, Prepared, READ_RESPONSE, Received, SettingFault, Step, Version, Wanted,
 };
 use crate::model::Username;

@@ -10,7 +10,7 @@ use wasmtime::{Error, Result, Store};
 use super::{V0_1, wit};
 use crate::plugin::imports::store::KnownRoster;
 use crate::plugin::runtime::state::State;
-use crate::plugin::wit::{HOOKS, Header, READ_RESPONSE, Received, Version};
+use crate::plugin::wit::version::{HOOKS, Header, READ_RESPONSE, Received, Version};
 
 #[derive(ComponentType, Lower)]
 #[component(record)]
