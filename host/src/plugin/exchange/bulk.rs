@@ -37,7 +37,7 @@ pub(super) enum Together {
     /// The application says that nothing has changed.
     Unchanged,
     /// What it says.
-    Part(Uri, Response<Bytes>),
+    Part(Uri, Box<Response<Bytes>>),
 }
 
 /// A request counts as under way for as long as this is there.
@@ -234,5 +234,5 @@ fn together(piece: Piece, uri: &Uri, body: &Bytes) -> Result<Together, CallError
             header.ok_or_else(|| rule(BULK, "a part of the response has a header that is none".to_owned()))?;
         response.headers_mut().append(name, value);
     }
-    Ok(Together::Part(uri.clone(), response))
+    Ok(Together::Part(uri.clone(), Box::new(response)))
 }

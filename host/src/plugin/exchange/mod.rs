@@ -99,7 +99,7 @@ impl Calls {
             Together::Unchanged => (None, tag),
             Together::Part(uri, response) => {
                 requests.answered(uri, &response);
-                let response = self.passed(needs, response);
+                let response = self.passed(needs, *response);
                 let unchanged = tag.filter(|tag| tag.digest == Some(self.response_digest(&response)));
                 given = Some(response);
                 (None, unchanged)

@@ -61,6 +61,8 @@ enum PieceOfResponse {
 }
 
 type Or<T> = (std::result::Result<T, wit::FetchError>,);
+type Users = (Vec<Arc<str>>, Response);
+type Pieces = Or<Vec<PieceOfResponse>>;
 
 /// Where the functions are in a component.
 pub(super) struct Places {
@@ -85,7 +87,7 @@ impl Places {
             let checked = match name {
                 "users-per-request" => func.typecheck::<(), (u32,)>(types),
                 "make-bulk-request" => func.typecheck::<(Vec<WantedUser>,), Or<wit::Request>>(types),
-                _ => func.typecheck::<(Vec<Arc<str>>, Response), Or<Vec<PieceOfResponse>>>(types),
+                _ => func.typecheck::<Users, Pieces>(types),
             };
             checked.map_err(|wrong| Error::msg(format!("{name} of {BULK} is of another type: {wrong:#}")))?;
             Ok(place)
@@ -111,7 +113,7 @@ impl Places {
 pub(super) struct Functions {
     users_per_request: TypedFunc<(), (u32,)>,
     make_request: TypedFunc<(Vec<WantedUser>,), Or<wit::Request>>,
-    split_response: TypedFunc<(Vec<Arc<str>>, Response), Or<Vec<PieceOfResponse>>>,
+    split_response: TypedFunc<Users, Pieces>,
 }
 
 impl Functions {

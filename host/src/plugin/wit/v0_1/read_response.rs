@@ -44,7 +44,7 @@ impl Place {
     pub(super) fn find(pre: &InstancePre<State>) -> Result<Self> {
         let component = pre.component();
         // Of another patch version, too: they are one to wasmtime. A component may have hooks of several tracks.
-        let hooks = component.get_export_index(None, &format!("{HOOKS}@{}", V0_1.number()));
+        let hooks = component.get_export_index(None, format!("{HOOKS}@{}", V0_1.number()));
         let place = component.get_export_index(hooks.as_ref(), READ_RESPONSE);
         place.map(Self).ok_or_else(|| Error::msg(format!("the hook {READ_RESPONSE} is missing")))
     }
