@@ -7,7 +7,7 @@
 //! - [`state`]: a node as a state machine, with [`ring`], its events; no clock and no sockets
 //! - [`node`]: that with a clock, its rosters, and who waits for it
 //! - [`routes`]: what is served to nodes, behind their tokens; [`users`], [`sync`], [`events`] do it; [`refusal`] says what not
-//! - [`write`]: how things look on the wire; [`status`]: what the operator sees
+//! - [`mod@write`]: how things look on the wire; [`status`]: what the operator sees
 //!
 //! As a sink it tells each node of its own users. What one refresh finds is one event, and the refresh is answered when every
 //! node that has a stream has acknowledged it, or when `attach.ack_timeout` is over.

@@ -79,7 +79,7 @@ pub(super) fn from_registry(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use std::collections::BTreeSet;
     use std::fs;
     use std::path::Path;
