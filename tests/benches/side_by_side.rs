@@ -3,7 +3,8 @@
 //!
 //! `cargo bench -p roster-tests --bench side_by_side`; `-- 10` runs only the rows whose name has `10` in it, and
 //! `-- --component` or `-- --native` only one side, for a profiler. `-- --recording` compares two components instead, one that
-//! records calls for shadow runs and one that does not. Short samples of the two alternate, so that what else
+//! records calls for shadow runs and one that does not, and `-- --bulk` one that asks for many users in one request and one that
+//! asks for each alone, with what each costs the ordinary application. Short samples of the two alternate, so that what else
 //! runs on the machine meets both; of the ratios of neighbours the median is taken.
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use roster_host::rosters::Rosters;
 use roster_tests::bench::{Bench, USERS, connect, deadline, names};
+use roster_tests::ordinary_app;
 use tokio::runtime::Runtime;
 
 /// Pairs of samples for each row, after a pair that is not counted.
@@ -23,8 +25,16 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let only = |side: &str| args.iter().any(|arg| arg == side);
     let wanted = |name: &str| args.iter().filter(|arg| !arg.starts_with("--")).all(|part| name.contains(part.as_str()));
-    let recording = only("--recording");
-    let [one, other] = if recording { ["recorded", "not"] } else { ["component", "native"] };
+    let sides = match (only("--recording"), only("--bulk")) {
+        (true, _) => Sides::Recording,
+        (_, true) => Sides::Bulk,
+        _ => Sides::Native,
+    };
+    let [one, other] = match sides {
+        Sides::Recording => ["recorded", "not"],
+        Sides::Bulk => ["together", "alone"],
+        Sides::Native => ["component", "native"],
+    };
     println!("{:38} {one:>12} {other:>12} {:>8}   (refreshes a second, {USERS} users)", "", "ratio");
     let sizes = [10, 100, 1000].into_iter().flat_map(|contacts| [(contacts, false), (contacts, true)]);
     for app in ["ordinary", "quick"] {
@@ -34,7 +44,7 @@ fn main() {
             if !wanted(&name) {
                 continue;
             }
-            let mut row = Row::new(app, contacts, changes, recording);
+            let mut row = Row::new(app, contacts, changes, sides);
             match (only("--component"), only("--native")) {
                 (true, false) => {
                     println!("{name:38} {:12.0}", rate(&(0..PAIRS).map(|_| row.sample(0)).collect::<Vec<_>>()))
@@ -46,6 +56,14 @@ fn main() {
             }
         }
     }
+}
+
+/// What is compared.
+#[derive(Clone, Copy)]
+enum Sides {
+    Native,
+    Recording,
+    Bulk,
 }
 
 /// One size of roster: an application, and two hosts that ask it.
@@ -60,14 +78,18 @@ struct Row {
 }
 
 impl Row {
-    fn new(app: &str, contacts: usize, changes: bool, recording: bool) -> Self {
+    fn new(app: &str, contacts: usize, changes: bool, compared: Sides) -> Self {
         let runtime = Runtime::new().unwrap();
         let (bench, sides) = runtime.block_on(async {
             let bench = match app {
                 "ordinary" => Bench::ordinary(contacts).await,
                 _ => Bench::quick(contacts).await,
             };
-            let [one, other] = if recording { bench.recording().await } else { bench.both().await };
+            let [one, other] = match compared {
+                Sides::Native => bench.both().await,
+                Sides::Recording => bench.recording().await,
+                Sides::Bulk => bench.bulk().await,
+            };
             let sides = [bench.rosters(one.1), bench.rosters(other.1)];
             for side in &sides {
                 connect(side).await;
@@ -80,10 +102,22 @@ impl Row {
     fn compare(&mut self, name: &str) {
         self.sample(0);
         self.sample(1);
-        let pairs: Vec<[Duration; 2]> = (0..PAIRS).map(|_| [self.sample(0), self.sample(1)]).collect();
+        let mut ticks = [0; 2];
+        let mut counted = |row: &mut Self, side: usize| {
+            let before = ordinary_app::ticks();
+            let sample = row.sample(side);
+            *ticks.get_mut(side).unwrap() += ordinary_app::ticks() - before;
+            sample
+        };
+        let pairs: Vec<[Duration; 2]> = (0..PAIRS).map(|_| [counted(self, 0), counted(self, 1)]).collect();
         let side = |index: usize| rate(&pairs.iter().filter_map(|pair| pair.get(index).copied()).collect::<Vec<_>>());
         let ratio = median(pairs.iter().map(|[one, other]| other.as_secs_f64() / one.as_secs_f64()));
-        println!("{name:38} {:12.0} {:12.0} {ratio:8.2}", side(0), side(1));
+        print!("{name:38} {:12.0} {:12.0} {ratio:8.2}", side(0), side(1));
+        // A hundredth of a second for each tick.
+        match ticks.map(|ticks| ticks as f64 * 10_000.0 / (PAIRS * USERS) as f64) {
+            [0.0, 0.0] => println!(),
+            [one, other] => println!("   application {one:.1} and {other:.1} us a user"),
+        }
     }
 
     /// Refreshes everybody once.

@@ -98,6 +98,13 @@ impl Bench {
         [("recorded", self.component(self.host()).await), ("not recorded", self.component(&off).await)]
     }
 
+    /// The component twice: many users are asked for in one request, and each alone.
+    pub async fn bulk(&self) -> [(&'static str, Arc<dyn RosterPlugin>); 2] {
+        let mut together = self.host().clone();
+        together.settings.insert("http_roster_bulk_url".into(), format!("{}/contacts", self.app.origin()));
+        [("together", self.component(&together).await), ("alone", self.component(self.host()).await)]
+    }
+
     /// A host's rosters on one of them, with nobody connected.
     pub fn rosters(&self, plugin: Arc<dyn RosterPlugin>) -> Arc<Rosters> {
         let store = Arc::new(MemoryStore::new(&StoreConfig::default()));
