@@ -21,9 +21,13 @@ fn jid(user: usize) -> String {
     format!("user{}@x.example", user % USERS)
 }
 
-fn contact(user: usize) -> Contact {
+fn contact_of(jid: String) -> Contact {
     let groups = vec!["Friends".into()];
-    Contact { jid: jid(user), name: Some(format!("User {user}")), subscription: Subscription::Both, ask: false, groups }
+    Contact { jid, name: None, subscription: Subscription::Both, ask: false, groups }
+}
+
+fn contact(user: usize) -> Contact {
+    Contact { name: Some(format!("User {user}")), ..contact_of(jid(user)) }
 }
 
 /// The fifty before and the fifty after, so that friendship is mutual, and `more` beyond.
@@ -92,7 +96,66 @@ fn events(version: u64) -> Vec<RosterEvent> {
     events.collect()
 }
 
+/// How long somebody else's messages wait at most while a roster of 60,000 contacts changes altogether.
+fn large_change() {
+    const LARGE: usize = 60_000;
+    let large = |version: u64| {
+        let contact = |n: usize| Contact { name: Some(format!("{version}")), ..contact_of(format!("c{n}@x.example")) };
+        let contacts: Vec<_> = (0..LARGE).map(contact).collect();
+        (Arc::new(Snapshot::new(version, None, Contacts::pack(&contacts, LARGE).unwrap())), contacts)
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let _context = runtime.enter();
+    let domain = Domain::new(DomainOptions::new("x.example".parse().unwrap()), Arc::new(Fixed));
+    let [mut owner, mut other] = ["user0", "user1"].map(|name| {
+        let (outbound, outgoing) = queue(100_000);
+        let session = domain.bind(&Username::new(name).unwrap(), Some("bench"), outbound).unwrap();
+        Client { session, outgoing }
+    });
+    for client in [&mut owner, &mut other] {
+        runtime.block_on(async {
+            let get = element("<iq type='get' id='1'><query xmlns='jabber:iq:roster' ver=''/></iq>");
+            domain.stanza(&client.session, get).await;
+            client.outgoing.next().await.unwrap();
+            domain.stanza(&client.session, element("<presence/>")).await;
+        });
+    }
+    for (version, what) in [(2, "loaded"), (3, "changed"), (4, "asked for")] {
+        let (snapshot, contacts) = large(version);
+        let changes: Arc<[Change]> = contacts.into_iter().map(Change::Put).collect();
+        let user = Username::new("user0").unwrap();
+        let kind = match version {
+            3 => EventKind::Changed { snapshot, changes },
+            _ => EventKind::Loaded(snapshot),
+        };
+        let event = RosterEvent { domain: "x.example".into(), user, kind };
+        let over = std::sync::atomic::AtomicBool::new(false);
+        let waited = std::thread::scope(|scope| {
+            let waited = scope.spawn(|| {
+                let mut longest = Duration::ZERO;
+                let message = element("<message to='user1@x.example/nobody'><body>x</body></message>");
+                while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                    let began = Instant::now();
+                    runtime.block_on(domain.stanza(&other.session, message.clone()));
+                    longest = longest.max(began.elapsed());
+                    std::thread::sleep(Duration::from_micros(100));
+                }
+                longest
+            });
+            std::thread::sleep(Duration::from_millis(20));
+            let began = Instant::now();
+            runtime.block_on(domain.roster_event(&event));
+            println!("a roster of {LARGE} contacts is {what}: {:?}", began.elapsed());
+            over.store(true, std::sync::atomic::Ordering::Relaxed);
+            waited.join().unwrap()
+        });
+        println!("  others' messages waited for at most {waited:?}");
+        while owner.outgoing.try_next().is_some() {}
+    }
+}
+
 fn benches(criterion: &mut Criterion) {
+    large_change();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let domain = Domain::new(DomainOptions::new("x.example".parse().unwrap()), Arc::new(Fixed));
     let began = Instant::now();

@@ -33,12 +33,6 @@ async fn hello(reader: &mut Client, query: &str) {
     assert!(reader.until("\n\n").await.ends_with(": roster events\n\n"));
 }
 
-async fn with_small_window(host: &Host) -> Client {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(4096).unwrap();
-    Client::over(socket.connect(host.admin()).await.unwrap())
-}
-
 /// The next event: its name, its id and its data.
 async fn next(reader: &mut Client) -> (String, Option<String>, Value) {
     loop {
@@ -103,8 +97,10 @@ async fn a_reader_may_ask_for_one_domain_or_one_user() {
 #[tokio::test]
 async fn a_slow_reader_is_told_how_many_events_it_missed() {
     let host = Host::with(|setup| setup.admin.event_buffer = 4).await;
-    // So that a few hundred events fill everything between the host and the reader.
-    let mut reader = with_small_window(&host).await;
+    // A small window, so that a few hundred events fill everything between the host and the reader.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut reader = Client::over(socket.connect(host.admin()).await.unwrap());
     hello(&mut reader, "").await;
     let began = Instant::now();
     let events = 40_000;
@@ -137,7 +133,7 @@ async fn a_large_event_comes_whole_or_ends_the_stream_of_who_is_too_slow_for_it(
     host.connect("large").await;
     let large = Username::new("large").unwrap();
     let mut reader = follow(&host, "").await;
-    let mut slow = with_small_window(&host).await;
+    let mut slow = Client::open(host.admin()).await;
     slow.send(request("GET", "/events", &[], "")).await;
     let hello = slow.until(": roster events\n\n").await;
     let before = hello.lines().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned();

@@ -53,8 +53,8 @@ impl Scripted {
     }
 }
 
-/// More than is between the host and a client with a small window that does not read.
-pub(super) const LARGE: usize = 8 << 20;
+/// More than is between the host and a client that does not read.
+pub(super) const LARGE: usize = 48 << 20;
 
 fn contact(turn: usize) -> Contact {
     Contact {

@@ -43,7 +43,6 @@ pub use session::{BindError, Session};
 
 use crate::outbound::SessionEnd;
 use crate::{Outbound, RosterSource};
-use view::View;
 use world::{Resource, World};
 
 /// Contacts that cost as much as a stanza.
@@ -225,17 +224,10 @@ impl Domain {
 
     /// A roster has changed. Returns when all pushes, and the presence that follows from the change, are queued.
     pub async fn roster_event(self: &Arc<Self>, event: &RosterEvent) {
-        if !self.world.read().users.contains_key(&event.user) {
-            return;
-        }
         match &event.kind {
-            EventKind::Loaded(snapshot) => {
-                let view = Arc::new(View::new(Arc::clone(snapshot)));
-                self.advance(&mut self.world.write(), &event.user, view, None);
-            }
+            EventKind::Loaded(snapshot) => self.advance(&event.user, Arc::clone(snapshot), None).await,
             EventKind::Changed { snapshot, changes, .. } => {
-                let view = Arc::new(View::new(Arc::clone(snapshot)));
-                self.advance(&mut self.world.write(), &event.user, view, Some(changes));
+                self.advance(&event.user, Arc::clone(snapshot), Some(Arc::clone(changes))).await;
             }
             EventKind::Dropped { version } => self.dropped(&event.user, *version),
         }

@@ -28,6 +28,16 @@ enum Told {
     Away(u32),
 }
 
+/// What a change of a contact means, if it means anything for presence.
+pub(super) struct Sight {
+    /// Which change.
+    place: usize,
+    /// The contact sees the user now, or no longer.
+    shown: Option<bool>,
+    /// The roster asks for the contact's presence now.
+    asked: bool,
+}
+
 impl Domain {
     /// A resource has become available: it is told who is, its owner's other resources first.
     pub(super) fn tell_newcomer(&self, world: &World, session: &Session) {
@@ -52,19 +62,36 @@ impl Domain {
         }
     }
 
+    /// What the changes mean for whom the user sees, and who the user.
+    pub(super) fn sight(&self, name: &Username, old: &View, new: &View, changes: &[Change]) -> Vec<Sight> {
+        let sight = (0..).zip(changes).filter_map(|(place, change)| {
+            let jid = change.jid();
+            self.other(name, jid)?;
+            let shown = match (old.seen_by(jid), new.seen_by(jid)) {
+                (false, true) => Some(true),
+                (true, false) => Some(false),
+                _ => None,
+            };
+            let asked = !old.sees(jid) && new.sees(jid);
+            (shown.is_some() || asked).then_some(Sight { place, shown, asked })
+        });
+        sight.collect()
+    }
+
     /// The user's roster has changed. Whoever may see the user now and might not, or the other way round, is told; and the
     /// user is told of those whose presence the roster asks for now and did not.
-    pub(super) fn roster_changed(&self, world: &World, name: &Username, old: &View, new: &View, changes: &[Change]) {
+    pub(super) fn roster_changed(&self, world: &World, name: &Username, sight: &[Sight], changes: &[Change]) {
         let Some(me) = world.users.get(name).filter(|me| me.is_available()) else { return };
         let bare = self.bare(name);
         let mut asked = Vec::new();
-        for jid in changes.iter().map(Change::jid) {
-            match (old.seen_by(jid), new.seen_by(jid)) {
-                (false, true) => self.show(world, me, name, jid),
-                (true, false) => self.hide(world, me, name, jid),
-                _ => {}
+        for Sight { place, shown: shows, asked: asks } in sight {
+            let Some(jid) = changes.get(*place).map(Change::jid) else { continue };
+            match shows {
+                Some(true) => self.show(world, me, name, jid),
+                Some(false) => self.hide(world, me, name, jid),
+                None => {}
             }
-            if !old.sees(jid) && new.sees(jid) {
+            if *asks {
                 asked.extend(self.other(name, jid).and_then(|other| shown(world, &bare, other)));
             }
         }

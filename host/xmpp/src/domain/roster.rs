@@ -86,8 +86,7 @@ impl Domain {
         match connected {
             None => {}
             Some(Ok(snapshot)) => {
-                let view = Arc::new(View::new(snapshot));
-                self.advance(&mut self.world.write(), session.user(), view, None);
+                self.advance(session.user(), snapshot, None).await;
                 self.answer(&session);
             }
             Some(Err(error)) => {

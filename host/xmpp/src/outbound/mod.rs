@@ -55,6 +55,13 @@ enum Stanzas {
     Many(Series),
 }
 
+/// Stanzas for one or more sessions, and what they weigh together.
+#[derive(Clone)]
+pub(crate) struct Batch {
+    stanzas: Arc<[Stanza]>,
+    weight: usize,
+}
+
 /// Stanzas that are made when they are written, one by one: the presence of a hundred thousand contacts is never in memory
 /// at once.
 pub type Series = Box<dyn Iterator<Item = Stanza> + Send + Sync>;
@@ -193,16 +200,28 @@ impl Outbound {
         self.queue(Item { stanzas: Stanzas::One(stanza), weight, claims: weight, from: None, _held: None }, false)
     }
 
+    /// Stanzas that belong together, to be queued for this session and others of the same endpoint: weighed once.
+    pub(crate) fn batch(&self, stanzas: Arc<[Stanza]>) -> Batch {
+        stanzas.iter().for_each(|stanza| stanza.hold(self.signals.claim.memory()));
+        let weight = stanzas.iter().map(Stanza::weight).fold(0, usize::saturating_add);
+        Batch { stanzas, weight }
+    }
+
     /// Queues several stanzas that belong together, such as the pushes of one change of the roster. They take one place of
     /// the queue, as a roster of a thousand contacts does: what a client asked for, or what its own roster caused, must not
     /// end its session. Never waits.
     pub fn send_batch(&self, stanzas: Arc<[Stanza]>) -> Result<(), NotQueued> {
-        match &*stanzas {
+        self.send_weighed(&self.batch(stanzas))
+    }
+
+    /// The same.
+    pub(crate) fn send_weighed(&self, batch: &Batch) -> Result<(), NotQueued> {
+        let claims = batch.weight;
+        match &*batch.stanzas {
             [] => Ok(()),
             [one] => self.send(one.clone()),
             _ => {
-                stanzas.iter().for_each(|stanza| stanza.hold(self.signals.claim.memory()));
-                let claims = stanzas.iter().map(Stanza::weight).fold(0, usize::saturating_add);
+                let stanzas = Arc::clone(&batch.stanzas);
                 let stanzas = (0..stanzas.len()).filter_map(move |place| stanzas.get(place).cloned());
                 let (stanzas, weight) = (Stanzas::Many(Box::new(stanzas)), claims.min(HEAVIEST));
                 self.queue(Item { stanzas, weight, claims, from: None, _held: None }, true)

@@ -126,3 +126,36 @@ async fn of_several_pushes_of_one_version_only_the_last_has_it() {
     assert_eq!(versions[..2], [ver.clone(), ver.clone()]);
     assert_ne!(versions[2], ver);
 }
+
+#[tokio::test]
+async fn a_change_of_thousands_of_contacts_is_told_whole_whoever_comes_while_it_is_worked_out() {
+    let names: Vec<String> = (0..3000).map(|n| format!("c{n:04}")).collect();
+    let all: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (world, ver) = versioned(&["z"]).await;
+    let (mut with, mut without) = (world.bind("john", "with"), world.bind("john", "without"));
+    with.get_roster(Some(&ver)).await;
+    without.get_roster(None).await;
+    let (mut late, mut late_with) = (world.bind("john", "late"), world.bind("john", "late-with"));
+    let changed = world.host.change("john", friends(&all));
+    let ((), late_answer, late_with_answer) =
+        tokio::join!(changed, late.get_roster(None), late_with.get_roster(Some("")));
+    let items = |stanza: &Element| stanza.children().flat_map(Element::children).count();
+    let pushes = with.drain();
+    let versions: Vec<_> = pushes.iter().map(version).collect();
+    assert_eq!(versions.len(), all.len() + 1);
+    assert!(versions[..all.len()].iter().all(|of| *of == ver) && *versions.last().unwrap() != ver);
+    assert_eq!(without.drain().iter().map(items).sum::<usize>(), all.len() + 1);
+    // Either the answer has the change, or it is pushed after it.
+    for (answer, client) in [(late_answer, &mut late), (late_with_answer, &mut late_with)] {
+        let pushed = client.drain().len();
+        assert!(
+            [(all.len(), 0), (1, all.len() + 1)].contains(&(items(&answer), pushed)),
+            "{}, {pushed}",
+            items(&answer)
+        );
+    }
+    // It is more than is kept.
+    assert_eq!(items(&world.bind("john", "again").get_roster(Some(&ver)).await), all.len());
+    let current = versions.last().unwrap();
+    assert_eq!(world.bind("john", "current").get_roster(Some(current)).await.children().count(), 0);
+}
