@@ -222,7 +222,10 @@ pub enum CallError {
         reason: String,
     },
     /// What the plugin was passed or passes back is longer than the host copies at once.
-    #[error("more than {limit} bytes at once between the host and the plugin in {hook}: too many users or contacts")]
+    #[error(
+        "more than {limit} bytes at once between the host and the plugin in {hook}, where each user, contact, group and text \
+         counts; that is fixed, unless limits.max_users_per_request asks for more"
+    )]
     TooLarge {
         /// The hook that was called.
         hook: &'static str,

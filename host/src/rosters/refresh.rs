@@ -99,6 +99,7 @@ impl Rosters {
         let mut different: HashSet<Username> = HashSet::with_capacity(names.len());
         let mut named = Named::default();
         let mut invalid: HashSet<String> = HashSet::new();
+        let mut first_wrong = None;
         for (index, name) in names.into_iter().enumerate() {
             if index % YIELD_EVERY == YIELD_EVERY - 1 {
                 tokio::task::yield_now().await;
@@ -110,16 +111,15 @@ impl Rosters {
                     }
                 }
                 Err(error) => {
-                    if invalid.len() < MOST_NAMED {
-                        warn!(%error, "a refresh request has a name that is no username; expected one such as \"john\"");
-                    }
+                    first_wrong.get_or_insert(error);
                     invalid.insert(name);
                 }
             }
         }
         named.invalid = invalid.len();
-        if named.invalid > MOST_NAMED {
-            warn!(names = named.invalid, "a refresh request has more names that are no usernames than are shown");
+        if let Some(error) = first_wrong {
+            // One line, however many they are: whoever may ask for a refresh must not fill the log with names.
+            warn!(names = named.invalid, %error, "a refresh request has names that are no usernames; expected such as \"john\"");
         }
         named.valid = different.len();
         named

@@ -125,6 +125,20 @@ async fn who_cannot_be_checked_has_not_failed() {
 }
 
 #[tokio::test]
+async fn who_waits_in_vain_for_others_to_be_checked_is_told_so_and_has_not_failed() {
+    let application = Application::default();
+    let mut config = limited(2, 100);
+    config.timeouts.login = Duration::from_millis(900);
+    let server = application.serve(config).await;
+    let answers = on_many(&server, 10, &plain("stuck", "right")).await;
+    let told = answers.iter().filter(|answer| {
+        answer.contains("<temporary-auth-failure/><text>too many logins are waiting to be checked at once")
+    });
+    assert!(told.count() >= 6, "{answers:?}");
+    assert_eq!(server.counters.login_failures.get(), 0);
+}
+
+#[tokio::test]
 async fn an_application_that_cannot_say_is_asked_no_more_than_now_and_then() {
     let application = Application::default();
     let mut config = limited(2, 100);

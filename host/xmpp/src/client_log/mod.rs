@@ -40,6 +40,8 @@ pub(crate) enum What {
     LoginFailed,
     /// A login was not looked at, because too many have failed.
     LoginThrottled,
+    /// A login was not looked at, because as many as may fail were not over.
+    LoginPostponed,
     /// A login that breaks the mechanism's rules, or wants what it cannot have.
     LoginRefused,
     /// Nobody can say now whether the password is right.
@@ -54,13 +56,14 @@ pub(crate) enum What {
     StreamEnded,
 }
 
-const KINDS: usize = 9;
+const KINDS: usize = 10;
 
 impl What {
     const ALL: [Self; KINDS] = [
         Self::LoginSucceeded,
         Self::LoginFailed,
         Self::LoginThrottled,
+        Self::LoginPostponed,
         Self::LoginRefused,
         Self::LoginUnchecked,
         Self::ConnectionRefused,
@@ -75,6 +78,7 @@ impl What {
             Self::LoginSucceeded => "login succeeded",
             Self::LoginFailed => "login failed",
             Self::LoginThrottled => "login throttled",
+            Self::LoginPostponed => "login postponed",
             Self::LoginRefused => "login refused",
             Self::LoginUnchecked => "login not checked",
             Self::ConnectionRefused => "connection refused",

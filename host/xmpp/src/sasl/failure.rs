@@ -20,6 +20,8 @@ pub enum SaslFailure {
     NotAuthorized,
     /// Nobody can say now; or too many have failed.
     TemporaryAuthFailure,
+    /// As many logins as may be have begun and wait to be looked at.
+    TooManyAtOnce,
 }
 
 impl SaslFailure {
@@ -33,7 +35,15 @@ impl SaslFailure {
             Self::InvalidMechanism => "invalid-mechanism",
             Self::MalformedRequest => "malformed-request",
             Self::NotAuthorized => "not-authorized",
-            Self::TemporaryAuthFailure => "temporary-auth-failure",
+            Self::TemporaryAuthFailure | Self::TooManyAtOnce => "temporary-auth-failure",
+        }
+    }
+
+    /// What there is to say beside the name.
+    pub fn text(self) -> Option<&'static str> {
+        match self {
+            Self::TooManyAtOnce => Some("too many logins are waiting to be checked at once; try again in a moment"),
+            _ => None,
         }
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use super::failure::SaslFailure;
 use super::scram::{Binding, Challenged, ClientFirst};
-use super::throttle::{Attempt, Limit, Throttle};
+use super::throttle::{Attempt, Throttle, TurnedAway};
 use crate::accounts::decoy::Decoys;
 use crate::accounts::{Accounts, AccountsUnavailable, ScramHash, Verdict};
 use crate::client_log::{Client, ClientLog, Detail, What};
@@ -110,8 +110,8 @@ enum Denial {
     Refused(SaslFailure),
     /// No such account, or not its password; or its password, and the account may not be used.
     Failed { disabled: bool },
-    /// Too many have failed before.
-    Throttled(Limit),
+    /// Too many have failed before, or are not over.
+    Throttled(TurnedAway),
     /// Nobody can say.
     Unchecked(AccountsUnavailable),
 }
@@ -341,10 +341,19 @@ impl Login {
                 let reason = Some(if disabled { "account-disabled" } else { failure.name() });
                 (What::LoginFailed, Detail { reason, ..Detail::default() }, Step::Failure(failure))
             }
-            Err(Denial::Throttled(limit)) => {
+            Err(Denial::Throttled(TurnedAway::Failed(limit))) => {
                 counters.logins_throttled.increase();
                 let detail = Detail { limit: Some(limit.key()), ..Detail::default() };
                 (What::LoginThrottled, detail, Step::Failure(SaslFailure::TemporaryAuthFailure))
+            }
+            Err(Denial::Throttled(TurnedAway::UnderWay(limit))) => {
+                counters.logins_throttled.increase();
+                let (limit, reason) = (Some(limit.key()), Some("too-many-at-once"));
+                (
+                    What::LoginPostponed,
+                    Detail { limit, reason, ..Detail::default() },
+                    Step::Failure(SaslFailure::TooManyAtOnce),
+                )
             }
             Err(Denial::Unchecked(error)) => {
                 attempt.into_iter().for_each(Attempt::give_back);

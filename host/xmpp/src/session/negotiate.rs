@@ -180,6 +180,9 @@ impl<'a> Negotiation<'a> {
             Step::Failure(failure) => {
                 let mut element = sasl("failure", None);
                 element.append_child(Element::bare(failure.name(), ns::SASL));
+                if let Some(text) = failure.text() {
+                    element.append_child(Element::builder("text", ns::SASL).append(text).build());
+                }
                 self.wire.put(&element);
                 self.failures += 1;
                 if self.failures >= self.shared.config.login.attempts_per_stream.max(1) {

@@ -47,6 +47,15 @@ impl Limit {
     }
 }
 
+/// Why an attempt does not begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TurnedAway {
+    /// Too many have failed.
+    Failed(Limit),
+    /// Nobody has to have failed: as many as may fail have begun, and were not over in time.
+    UnderWay(Limit),
+}
+
 /// See the module.
 pub(crate) struct Throttle {
     hasher: RandomState,
@@ -121,7 +130,7 @@ impl Throttle {
         address: IpAddr,
         domain: &str,
         user: Option<&Username>,
-    ) -> Result<Attempt, Limit> {
+    ) -> Result<Attempt, TurnedAway> {
         let keys = (self.hasher.hash_one(network(address)), user.map(|user| self.hasher.hash_one((domain, user))));
         let began = Instant::now();
         loop {
@@ -134,13 +143,13 @@ impl Throttle {
                 Begun::Attempt(number) => {
                     return Ok(Attempt { throttle: Arc::clone(self), keys, number, failed: true });
                 }
-                Begun::Full(limit) => return Err(limit),
+                Begun::Full(limit) => return Err(TurnedAway::Failed(limit)),
                 Begun::Occupied(limit, ended) => (limit, ended),
             };
             let patience = self.patience.saturating_sub(now.duration_since(began));
             // An error of the channel is that all others have ended.
             if patience.is_zero() || timeout(patience, ended.changed()).await.is_err() {
-                return Err(limit);
+                return Err(TurnedAway::UnderWay(limit));
             }
         }
     }

@@ -24,13 +24,13 @@ fn named(name: &str) -> Username {
     Username::new(name).unwrap()
 }
 
-async fn limit(throttle: &Arc<Throttle>, address: &str, domain: &str, user: Option<&Username>) -> Option<Limit> {
+async fn limit(throttle: &Arc<Throttle>, address: &str, domain: &str, user: Option<&Username>) -> Option<TurnedAway> {
     match throttle.begin(address.parse().unwrap(), domain, user).await {
         Ok(attempt) => {
             attempt.give_back();
             None
         }
-        Err(limit) => Some(limit),
+        Err(why) => Some(why),
     }
 }
 
@@ -42,8 +42,8 @@ async fn failures_of_one_address_turn_away_that_network_only() {
         drop(attempt.ok().unwrap());
     }
     for (address, expected) in [
-        ("2001:db8::1", Some(Limit::Address)),
-        ("2001:db8::ffff:1", Some(Limit::Address)),
+        ("2001:db8::1", Some(TurnedAway::Failed(Limit::Address))),
+        ("2001:db8::ffff:1", Some(TurnedAway::Failed(Limit::Address))),
         ("2001:db8:0:1::1", None),
         ("::ffff:192.0.2.1", None),
         ("192.0.2.1", None),
@@ -60,7 +60,7 @@ async fn failures_of_one_account_turn_away_that_account_only() {
         drop(throttle.begin(IpAddr::from([192, 0, 2, n]), "x", Some(&named("john"))).await.ok().unwrap());
     }
     for (domain, user, expected) in [
-        ("x", Some("john"), Some(Limit::Account)),
+        ("x", Some("john"), Some(TurnedAway::Failed(Limit::Account))),
         ("y", Some("john"), None),
         ("x", Some("marie"), None),
         ("x", None, None),
@@ -80,7 +80,7 @@ async fn who_finds_the_places_taken_waits_for_them_but_not_for_ever() {
         let (first, second) = (begin().await.ok().unwrap(), begin().await.ok().unwrap());
 
         let started = tokio::time::Instant::now();
-        assert_eq!(begin().await.err(), Some(limit), "nobody has finished");
+        assert_eq!(begin().await.err(), Some(TurnedAway::UnderWay(limit)), "nobody has finished");
         assert!(started.elapsed() <= Timeouts::default().login / 2, "{:?}", started.elapsed());
 
         let (third, ()) = tokio::join!(begin(), async { first.give_back() });
@@ -90,7 +90,7 @@ async fn who_finds_the_places_taken_waits_for_them_but_not_for_ever() {
             drop(second);
             drop(third);
         });
-        assert_eq!(fourth.err(), Some(limit), "both have failed");
+        assert_eq!(fourth.err(), Some(TurnedAway::Failed(limit)), "both have failed");
     }
 }
 
