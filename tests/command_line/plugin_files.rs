@@ -272,3 +272,54 @@ fn what_a_file_says_of_itself_does_nothing_to_a_terminal() {
         }
     }
 }
+
+#[test]
+fn a_name_or_argument_that_breaks_the_line_does_nothing_to_a_terminal_and_begins_no_line() {
+    const ODD: &str = "a\nforged: line\u{1b}[2J\u{202e}\u{2028}\r.wasm";
+    let folder = tempfile::tempdir().unwrap();
+    let odd = folder.path().join(ODD);
+    let (missing, odd) = (odd.with_extension("gone"), odd.to_str().unwrap());
+    let missing = missing.to_str().unwrap();
+    fs::write(odd, BUILT_IN).unwrap();
+    let config = folder.path().join("odd.toml");
+    let host = "[[host]]\ndomain = 'x.example'\nsettings = { http_roster_url = 'http://127.0.0.1:9/%s' }\n";
+    let path = serde_json::to_string(odd).unwrap().replace("\\u001b", "\\u001B");
+    fs::write(&config, format!("sinks.json_lines.path = {path}\n{host}plugin = {path}\n")).unwrap();
+    let config = config.to_str().unwrap();
+    let accounts = folder.path().join("accounts.txt");
+    let accounts = accounts.to_str().unwrap();
+    let cases: [&[&str]; 24] = [
+        &["plugin", "inspect", missing],
+        &["plugin", "inspect", odd],
+        &["plugin", "check", missing],
+        &["plugin", "check", odd, "--protocol", ODD],
+        &["plugin", "check", odd, "--cases", missing],
+        &["plugin", "check", odd, "--against", missing],
+        &["plugin", "check", odd, "--config", missing],
+        &["plugin", "check", odd, "--setting", ODD],
+        &["plugin", "run", missing, "--user", "john", "--url", "http://127.0.0.1:9/%s"],
+        &["plugin", "run", odd, "--user", ODD, "--url", "http://127.0.0.1:9/%s"],
+        &["plugin", "run", odd, "--user", "john", "--url", ODD],
+        &["plugin", "swap", missing],
+        &["plugin", "swap", odd, "--admin", "http://127.0.0.1:9", "--token-file", missing],
+        &["plugin", "status", "--admin", ODD],
+        &["plugin", "rollback", "--to", ODD],
+        &["fetch", ODD, "--config", config],
+        &["fetch", "john", "--config", config, "--host", ODD],
+        &["account", "add", ODD, "--file", accounts],
+        &["account", "list", "--file", missing],
+        &["account", "import", missing, "--file", accounts],
+        &["--config", missing],
+        &["--config", config, "--check-config"],
+        &["--config", config, "--http-listen", ODD],
+        &[ODD],
+    ];
+    for arguments in cases {
+        let Ended { stdout, stderr, .. } = run(arguments);
+        let all = stdout + &stderr;
+        let odd = |c: char| c != '\n' && (c.is_control() || matches!(c, '\u{2028}'..='\u{202e}'));
+        assert!(!all.contains(odd), "{arguments:?}: {all:?}");
+        assert!(!all.lines().any(|line| line.starts_with("forged")), "{arguments:?}: {all}");
+        assert!(all.contains("forged"), "it is named: {arguments:?}: {all}");
+    }
+}

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::text::escaped;
+
 /// Everything wrong with a configuration file, at least one [`Problem`]. Displays as one line for each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
@@ -83,21 +85,8 @@ impl Problem {
         if let Some(key) = &self.key {
             text.push_str(&format!(": {key}"));
         }
-        one_line(&format!("{text}: {}", self.reason))
+        escaped(&format!("{text}: {}", self.reason)).into_owned()
     }
-}
-
-/// Escapes what would break a line or steer a terminal: file names and keys may contain anything.
-fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
-            line.extend(c.escape_default());
-        } else {
-            line.push(c);
-        }
-    }
-    line
 }
 
 /// A value as it was written, quoted and cut to a readable length, for an error about it.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use super::{ClientAuth, Config, HostConfig, Origin, XmppCertificate};
+use crate::text::escaped;
 
 impl Config {
     /// A few lines for people: what would listen where, and which host would ask whom. Without secrets and without
@@ -23,7 +24,7 @@ impl Config {
         }
         if let Some(lines) = &self.sinks.json_lines {
             let standard_output = lines.path == Path::new("-");
-            let path = if standard_output { "standard output".into() } else { lines.path.display().to_string() };
+            let path = if standard_output { "standard output".into() } else { shown(&lines.path) };
             let _ = writeln!(text, "roster events: JSON lines to {path}");
         }
         if let Some(xmpp) = &self.xmpp {
@@ -52,12 +53,17 @@ impl Config {
     }
 }
 
+/// A path may have a line break in its name.
+fn shown(path: &Path) -> String {
+    escaped(&path.display().to_string()).into_owned()
+}
+
 fn url(scheme: &str, address: SocketAddr) -> String {
     format!("{scheme}://{address}")
 }
 
 fn host_line(host: &HostConfig) -> String {
-    let plugin = host.plugin.as_ref().map_or_else(|| "built in".into(), |path| path.display().to_string());
+    let plugin = host.plugin.as_ref().map_or_else(|| "built in".into(), |path| shown(path));
     let auth = match &host.client.auth {
         None => "",
         Some(ClientAuth::Basic { .. }) => ", Basic authentication",

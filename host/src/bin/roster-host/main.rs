@@ -122,13 +122,16 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 fn main() -> ExitCode {
     // What whoever started this has left open is not for the compilers that it starts; what it opens itself never is.
     close_fds::set_fds_cloexec(3, &[]);
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => out::usage(error, std::env::args_os()).exit(),
+    };
     match run(arguments) {
         Ok(code) => code,
         Err(error) => {
             // Standard error may be closed, or a pipe that nobody reads; the exit code says it too.
-            let text = error.to_string();
-            logging::within(Duration::from_secs(1), move || drop(out::complaint(&text)));
+            let lines = out::lines(&error);
+            logging::within(Duration::from_secs(1), move || drop(out::failure(&lines)));
             ExitCode::from(EXIT_CONFIG)
         }
     }

@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
 
 /// Nothing was imported.
 #[derive(Debug, thiserror::Error)]
-enum ImportError {
+pub(crate) enum ImportError {
     #[error("say which file to import, or give it on standard input; passwords typed here would be shown")]
     Terminal,
     #[error("{input} cannot be read: {source}")]
@@ -54,9 +54,20 @@ enum ImportError {
     Lines { input: String, problems: Vec<(usize, Problem)> },
 }
 
+impl ImportError {
+    /// The first says what was not done, the others what is wrong with lines.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let Self::Lines { input, problems } = self else { return vec![self.to_string()] };
+        let all = Named(problems).to_string();
+        let mut lines = vec![format!("nothing was imported from {input}")];
+        lines.extend(all.lines().skip(1).map(str::to_owned));
+        lines
+    }
+}
+
 /// What is wrong with a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-enum Problem {
+pub(crate) enum Problem {
     #[error("is not UTF-8")]
     NotText,
     #[error("has no colon; expected user:password")]

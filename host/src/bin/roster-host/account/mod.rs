@@ -11,10 +11,12 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use roster_host::model::Username;
+use roster_host::text::escaped;
 use roster_xmpp::accounts::file::{self, AccountsFileError};
 use roster_xmpp::accounts::table::Table;
 
 use super::Failure;
+pub(super) use import::ImportError;
 use password::password;
 
 #[derive(Subcommand)]
@@ -103,7 +105,8 @@ fn accounts(file: &Path) -> Result<Table, AccountsFileError> {
 }
 
 fn say_disabled(user: &Username, file: &Path) -> Result<(), Failure> {
-    let file = file.display();
+    let file = file.display().to_string();
+    let file = escaped(&file);
     Ok(writeln!(
         std::io::stdout(),
         "{user} has a new password and is still disabled; roster-host account enable {user} --file {file} ends that"

@@ -62,7 +62,8 @@ impl Admin {
         for (key, value) in query {
             url.query_pairs_mut().append_pair(key, value);
         }
-        let request = Request::builder().method(method).uri(url.as_str()).body(body)?;
+        let request = Request::builder().method(method).uri(url.as_str()).body(body);
+        let request = request.map_err(|error| format!("--admin {}: {error}", self.admin))?;
         let deadlines = Deadlines { first_byte: Some(PATIENCE), ..Deadlines::default() };
         let sent = self.client()?.send(request, deadlines).await;
         let response = sent.map_err(|error| AdminFailure::unanswered(&self.admin, error))?;
