@@ -1,7 +1,10 @@
 """Outputs that nobody reads, and texts that do something to whoever reads them."""
 
+import json
 import os
+import subprocess
 import time
+import unicodedata
 
 from client import Http, connect
 from listeners import TOKEN, refresh_in_parallel
@@ -16,6 +19,10 @@ EVENTS_TO_PIPE = f"""
 [sinks.json_lines]
 path = "{PIPE}"
 """
+
+
+# A line that somebody else seems to have written, a cleared screen, text that is read backwards, and what ends lines for some.
+ODD = "a\nroster-host: forged\x1b[2J\u202e\u2028\r"
 
 
 def full_pipe(folder):
@@ -60,3 +67,40 @@ def unread_events(host, seconds):
 def stuck_pipe(host, seconds):
     """The events go to a named pipe that nobody reads."""
     return events_and_lines(host, seconds)
+
+
+def does_something(text):
+    return any(c != "\n" and (unicodedata.category(c) in ("Cc", "Zl", "Zp") or c in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+               for c in text) or any(line.startswith("roster-host: forged") for line in text.splitlines())
+
+
+def hostile_texts(host, seconds):
+    """Names of files, arguments, uploads, requests and an application's texts with line breaks and terminal sequences."""
+    program, faults = host.program.process.args[0], []
+    with open(os.environ["ABUSE_BUILT_IN"], "rb") as file:
+        built_in = file.read()
+    # A version in an export's name, and a section that is a text.
+    name, version = b"xmpp:roster/hooks@0.1.0", b"xmpp:roster/hooks@\n\x1b[2J"
+    odd = built_in.replace(name, version) + b"\x00" + bytes([8 + len(ODD.encode())]) + b"\x07version" + ODD.encode()
+    path = os.path.join(host.folder, ODD + ".wasm")
+    with open(path, "wb") as file:
+        file.write(odd)
+    config = os.path.join(host.folder, ODD + ".toml")
+    with open(config, "w") as file:
+        file.write(f"[[host]]\ndomain = {json.dumps(ODD)}\nplugin = {json.dumps(path)}\n{json.dumps(ODD)} = 1\n")
+    for arguments in (["plugin", "inspect", path], ["plugin", "inspect", path + ".gone"], ["plugin", "inspect", "--json", path],
+                      ["plugin", "check", path], ["--config", config, "--check-config"], ["--config", config + ".gone"],
+                      ["fetch", ODD, "--config", "roster-host.toml"], ["account", "list", "--file", path], [ODD]):
+        ended = subprocess.run([program, *arguments], cwd=host.folder, capture_output=True, timeout=60, check=False)
+        shown = (ended.stdout + ended.stderr).decode(errors="replace")
+        if does_something(shown) or not shown:
+            faults.append(f"{arguments[:2]} prints {shown[:300]!r}")
+    admin, http = Http(host.ports["admin"], "127.0.18.1"), Http(host.ports["http"], "127.0.18.1")
+    end = time.monotonic() + seconds
+    while True:
+        answers = [admin.request("PUT", "/plugin", odd, [*TOKEN, "content-type: application/wasm"]),
+                   admin.request("PUT", "/sessions/changing-1", headers=TOKEN),
+                   http.request("POST", "/roster_admin/refresh", json.dumps([ODD, "changing-1"]).encode())]
+        faults += [f"an answer: {body[:300]!r}" for _, body in answers if does_something(body.decode(errors="replace"))]
+        if time.monotonic() > end or faults:
+            return faults

@@ -79,6 +79,7 @@ ATTACKS = [
     Attack(listeners.burst, memory=500, short=60, setup={"store": 'grace = "0s"\nstale_if_error = "0s"'}),
     Attack(outputs.unread_events, memory=128),
     Attack(outputs.stuck_outputs, end=8, setup={"more": outputs.EVENTS_TO_STANDARD_OUTPUT, "stuck": True}),
+    Attack(outputs.hostile_texts, needs="built-in", memory=128),
     Attack(outputs.stuck_pipe, end=8, setup={"more": outputs.EVENTS_TO_PIPE}, pipe=True),
     Attack(plugins.spinning_calls, needs="hostile"),
     Attack(plugins.hoarding_calls, needs="hostile", memory=200, setup={"top": 'limits.total_memory = "128MiB"'}),
@@ -136,6 +137,7 @@ def tried(attack, arguments, folder):
     took = time.monotonic() - asked
     if code != 0 or took > attack.end:
         faults.append(f"the host ended with {code} after {took:.1f} s")
+    faults += [f"the log has {line[:300]!r}" for line in host.log if outputs.does_something(line)][:1]
     if faults:
         told = [line for line in host.log if '"level":"INFO"' not in line]
         print("--- the last warnings in the host's log:\n" + "".join(line[:400].rstrip() + "\n" for line in told[-5:]), file=sys.stderr)
