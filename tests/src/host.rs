@@ -36,6 +36,8 @@ pub struct TestHost {
     pub xmpp: Option<SocketAddr>,
     /// The same for clients that begin with TLS.
     pub xmpps: Option<SocketAddr>,
+    /// Where servers of other make are attached, if they can be.
+    pub attach: Option<SocketAddr>,
     /// What was told to sinks.
     pub events: Arc<Events>,
     /// What swaps the first virtual host's plugin.
@@ -127,7 +129,7 @@ impl TestHost {
         let host = Host::start(&config, vec![Arc::clone(&events) as Arc<dyn RosterSink>]).await.unwrap();
         let listening = host.listening();
         let (http, admin) = (listening.refresh_http.unwrap(), listening.admin.unwrap());
-        let https = listening.refresh_https;
+        let (https, attach) = (listening.refresh_https, listening.attach);
         let xmpp = host.xmpp().and_then(|xmpp| xmpp.address(false));
         let xmpps = host.xmpp().and_then(|xmpp| xmpp.address(true));
         let rosters = Arc::clone(&host.rosters()[0]);
@@ -140,7 +142,7 @@ impl TestHost {
             })
             .await
         });
-        Self { http, https, admin, xmpp, xmpps, events, swapper, rosters, stop: Some(stop), task }
+        Self { http, https, admin, xmpp, xmpps, attach, events, swapper, rosters, stop: Some(stop), task }
     }
 
     /// Posts `body` to the refresh route.

@@ -176,6 +176,9 @@ impl Task {
                 true => None,
                 false => self.node.sync_turns.acquire().await.ok(),
             };
+            if self.is_over() {
+                return None;
+            }
             tokio::select! {
                 found = arrival.roster() => found,
                 () = self.lines.closed() => return None,
