@@ -66,6 +66,7 @@ fn what_was_not_tried_is_said_and_what_to_do_about_it() {
     let all = ["interface", "imports", "settings", "rehearse", "cases"];
     for (file, more, code, not_tried, says) in [
         (&*built_in, &[][..], 0, &[][..], ""),
+        (paged, &["--cases", PAGED_CASES], 0, &[], "fetch: not tried with an answer of its protocol"),
         (paged, &[], 3, &["settings", "cases"], "hence exit code 3; in a CI, give the plugin's own with --cases PATH"),
         (paged, &["--protocol", "none"], 0, &["settings", "cases"], "fetch: not tried without settings"),
         (paged, &["--setting", "api_url=http://app/v1"], 3, &["cases"], "or say --protocol none if there are none"),

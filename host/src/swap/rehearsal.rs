@@ -15,7 +15,8 @@ use serde::Serialize;
 use crate::http_client::{Deadlines, SendError};
 use crate::model::{Contact, Contacts, Snapshot, Subscription, Username};
 use crate::plugin::{
-    BadRequest, CallError, FetchedRoster, Network, Outbound, Outcome, Refreshed, RosterPlugin, WasmPlugin,
+    BadRequest, CallError, FetchError, FetchFailure, FetchedRoster, Network, Outbound, Outcome, Refreshed,
+    RosterPlugin, WasmPlugin,
 };
 
 /// The user of the rehearsal.
@@ -113,6 +114,9 @@ fn fetched(roster: &FetchedRoster, max_contacts: usize) -> Result<String, String
 fn tolerant<T>(result: Result<T, CallError>) -> Result<Result<T, String>, String> {
     match result {
         Ok(value) => Ok(Ok(value)),
+        Err(CallError::Fetch(FetchFailure { error: FetchError::Malformed(why), .. })) => {
+            Ok(Err(format!("not tried with an answer of its protocol; of the built-in plugin's it says: {why}")))
+        }
         Err(CallError::Fetch(said)) => Ok(Err(said.to_string())),
         Err(error) => Err(error.to_string()),
     }

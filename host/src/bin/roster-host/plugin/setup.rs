@@ -1,12 +1,17 @@
 //! What `check` and `run` need before they can begin: settings, limits, an engine.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use roster_host::config::{CompileConfig, Config, HostConfig, LimitsConfig};
 use roster_host::plugin::{EngineSize, LoadError, PluginEngine};
 use roster_jid::DomainName;
 
 use crate::{Failure, this_program};
+
+/// What compiling may take without a configuration. On a machine that is busy with other builds the time that passes says nothing
+/// of a plugin; what it may compute (`compile.cpu_time`) is the same as in a host.
+const COMPILE_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Where settings and limits come from.
 #[derive(Default, clap::Args)]
@@ -40,7 +45,8 @@ impl Setup {
             }
             None => {
                 let domain = self.domain.as_ref().map_or("example.com", DomainName::as_str).to_owned();
-                (HostConfig { domain, ..HostConfig::default() }, CompileConfig::default())
+                let compile = CompileConfig { timeout: COMPILE_TIMEOUT, ..CompileConfig::default() };
+                (HostConfig { domain, ..HostConfig::default() }, compile)
             }
         };
         host.settings.extend(self.settings.iter().cloned());
