@@ -32,6 +32,7 @@ local BACKOFF_MIN, BACKOFF_MAX = 0.5, 30;
 local REPLACED_PAUSE = 60; -- another process has this node's name: do not take it back at once
 local BIND_GRACE = 10; -- a bind that has its roster may still fail, and nothing says so
 local SWEEP, TICK = 5, 0.25;
+local OWED = 60; -- the host comes back to a roster that could not be had; if not, it is asked again
 local MAX_LINE = 32 * 1024 * 1024; -- bytes of one event or one roster
 local MAX_KEPT = 256; -- events of one user that wait for an answer
 local MAX_UNCONFIRMED = 4096; -- events that wait to be confirmed
@@ -52,7 +53,7 @@ do
 	end
 	token = (token or ""):match("^%s*(.-)%s*$");
 	if not url:match("^https?://[^/]+") then
-		misconfigured = misconfigured or "roster_host_url must be the address of roster-host's [attach] listener, such as \"http://127.0.0.1:5290\"";
+		misconfigured = misconfigured or "roster_host_url must be the address of roster-host's [attach] listener, such as \"http://127.0.0.1:5284\"";
 	elseif node == "" then
 		misconfigured = misconfigured or "roster_host_node must be the name of one [[attach.node]] of roster-host";
 	elseif not token:find("^[!-~]+$") then
@@ -99,19 +100,19 @@ local function line_reader(on_line)
 	end;
 end
 
--- One request. `done(code, body, problem)` is called once, with code 0 if there was no answer. With `on_line` a good answer
+-- One request. `done(code, body, problem, headers)` is called once, with code 0 if there was no answer. With `on_line` a good answer
 -- is read as it comes, after `on_head()`, and must not be silent for `timeout`; any other has to be there by then.
 local function ask(method, path, options, done)
 	local request = { last = monotonic() };
 	local timeout = options.timeout or REQUEST_TIMEOUT;
 	local read, handle;
-	function request.finish(code, body, problem)
+	function request.finish(code, body, problem, received)
 		if request.finished then return; end
 		request.finished = true;
 		open_requests[request] = nil;
 		if request.timer then request.timer:stop(); end
 		if handle and handle.conn then http.destroy_request(handle); end
-		if done then protected(done, code, body, problem); end
+		if done then protected(done, code, body, problem, received or {}); end
 	end
 	function request.drop() done = nil; request.finish(0); end
 	open_requests[request] = true;
@@ -142,7 +143,7 @@ local function ask(method, path, options, done)
 			return { write = function (_, chunk) feed(chunk); return true; end };
 		end
 	end
-	handle = http.request(base..path, sent, function (body, code)
+	handle = http.request(base..path, sent, function (body, code, response)
 		if code == 0 then return request.finish(0, nil, tostring(body)); end
 		if request.finished then
 			-- Whatever it did at the host, nobody counts on it.
@@ -153,7 +154,7 @@ local function ask(method, path, options, done)
 			begin();
 			feed(body);
 		end
-		request.finish(code, not read and body or nil);
+		request.finish(code, not read and body or nil, nil, response and response.headers);
 	end);
 	return request;
 end
@@ -246,7 +247,7 @@ local function same(a, b)
 	return true;
 end
 
--- Changes are lists of { address, item or nil }.
+-- What an event or an answer says, as a list of { address, item or nil }.
 local function changes_of_delta(list)
 	local changes = {};
 	for _, change in ipairs(type(list) == "table" and list or {}) do
@@ -269,10 +270,12 @@ local function changes_to_whole(roster, contacts)
 	for address in pairs(roster) do
 		if address and not wanted[address] then changes[#changes + 1] = { address }; end
 	end
-	for address, item in pairs(wanted) do
-		if not same(roster[address], item) then changes[#changes + 1] = { address, item }; end
-	end
+	for address, item in pairs(wanted) do changes[#changes + 1] = { address, item }; end
 	return changes;
+end
+
+local function changes_of(user, said)
+	return said.contacts and changes_to_whole(user.roster, said.contacts) or changes_of_delta(said.changes);
 end
 
 local function metadata(version)
@@ -372,12 +375,12 @@ local function when_written(batch, done)
 end
 
 -- All users of a batch first, so that what one of them shows is judged by all that is new; then clients are told.
--- `batch` is a list of { user, version, changes }. Calls `done` when pushes are on their way.
+-- `batch` is a list of { user, version, said }, each user once. Calls `on_written` when pushes are on their way.
 local function apply(batch, on_written)
 	for _, one in ipairs(batch) do
 		local user, done = one.user, {};
 		user.roster = user.roster or { [false] = metadata() };
-		for _, change in ipairs(one.changes) do
+		for _, change in ipairs(changes_of(user, one.said)) do
 			local address, item = change[1], change[2];
 			local old = user.roster[address];
 			if not same(old, item) then
@@ -419,9 +422,10 @@ local link = { attempts = 0, resuming = false, keepalive = 10, lease = 30, sync_
 local stopped = false;
 
 -- name, roster (Prosody's table), version; roster and version are nil until one is there
+-- contained    the number of the last event that is in them
 -- stale        since when the roster is what was last known (Unix time), nil if the host vouches for it
--- noted        the host counts him as here
--- request      "PUT" or "DELETE" while one is on its way: one at a time, so that they cannot overtake each other
+-- noted        the host counts him as here; owed: when to ask again if the host has not come back to it
+-- request      "PUT" or "DELETE" while one is on its way: one at a time, so that they cannot overtake each other; asking: itself
 -- again, tries ask once more after this request; how often that was
 -- waiting      binds that wait for the roster: [wake] = true; binds, bind_until: those that may yet come to something
 -- kept         events that wait for an answer, each with its batch
@@ -454,27 +458,39 @@ end
 
 local reconcile, release;
 
--- The user's roster is what the host says now; events that came before this was known are made up for.
+-- Whether the event can be told to who has this version: "apply", "have" it already, or "mismatch".
+local function place_of(event, version)
+	if event.to == version then return "have"; end
+	return (event.contacts or event.from and event.from == version) and "apply" or "mismatch";
+end
+
+-- An answer has come, or will not: what can be told of the events that waited for it is told.
 local function settle(user)
-	local kept, start = user.kept, nil;
+	local kept, start = user.kept, 1;
 	user.kept = {};
-	for n = #kept, 1, -1 do
-		-- The last place in the chain of changes that has this version.
-		if kept[n].to == user.version then start = n + 1; break; end
-		if kept[n].from == user.version then start = n; break; end
+	for n, event in ipairs(kept) do
+		if user.contained and event.batch.seq <= user.contained or event.to == user.version then start = n + 1; end
 	end
-	if kept[1] and not start and user.tries < 3 then
-		-- Newer than all of them, or older: an answer that no event overtakes tells.
-		user.tries, user.again, user.kept = user.tries + 1, true, kept;
-		return;
+	for n = 1, start - 1 do release(kept[n].batch); end
+	for n = start, #kept do
+		local event = kept[n];
+		local place = place_of(event, user.version);
+		if place == "mismatch" then
+			if user.tries < 3 then
+				user.tries, user.again, user.kept = user.tries + 1, true, table.move(kept, n, #kept, 1, {});
+				return;
+			end
+			link.needs_sync = true;
+		end
+		local function done() release(event.batch); end
+		if place == "apply" then
+			user.contained = event.batch.seq;
+			apply({ { user = user, version = event.to, said = event } }, done);
+		else
+			done();
+		end
 	end
 	user.tries = 0;
-	for n = start or #kept + 1, #kept do
-		local event = kept[n];
-		local changes = event.contacts and changes_to_whole(user.roster, event.contacts) or changes_of_delta(event.changes);
-		apply({ { user = user, version = event.to, changes = changes } }, function () release(event.batch); end);
-	end
-	for n = 1, (start or #kept + 1) - 1 do release(kept[n].batch); end
 end
 
 -- There is no answer to wait for: what was kept cannot be placed.
@@ -491,41 +507,58 @@ local function whole_roster(answer)
 	return version, answer.contacts;
 end
 
+-- The host vouches for what is here, up to this event.
+local function confirmed(user, seq)
+	user.contained = seq or user.contained;
+	user.noted, user.stale, user.fault, user.owed = true, nil, nil, nil;
+	settle(user);
+end
+
+-- Whether `answer` is one. One that a newer event or answer has overtaken changes nothing.
 local function take_whole(user, answer)
 	local version, contacts = whole_roster(answer);
 	if not version then return false; end
-	apply({ { user = user, version = version, changes = changes_to_whole(user.roster or {}, contacts) } });
-	if type(answer.stale) == "number" then
-		log("warn", "The application cannot be asked; the contacts of %s are what they were %d s ago", user.name, answer.stale);
+	local seq = type(answer.seq) == "number" and answer.seq or nil;
+	if not (user.version and seq and user.contained and seq < user.contained) then
+		user.contained = seq or user.contained;
+		apply({ { user = user, version = version, said = { contacts = contacts } } });
+		if type(answer.stale) == "number" then
+			log("warn", "The application cannot be asked; the contacts of %s are what they were %d s ago", user.name, answer.stale);
+		end
 	end
+	confirmed(user);
 	return true;
+end
+
+-- The application failed: the host goes on asking it for who is noted, and tells.
+local function not_to_be_had(user, fault, noted)
+	user.fault, user.noted = fault, noted;
+	user.owed = noted and monotonic() + OWED or nil;
+	if not noted then link.needs_sync = true; end
+	give_up_kept(user);
 end
 
 local function put(user)
 	local copy = not user.version and copy_of(user.name) or nil;
 	local held = user.version or copy and copy.version;
 	user.request, user.again = "PUT", false;
-	ask("PUT", "/users/"..urlencode(user.name), {
+	user.asking = ask("PUT", "/users/"..urlencode(user.name), {
 		headers = held and { ["If-None-Match"] = '"'..held..'"' };
 		late = function () link.needs_sync = true; end;
-	}, function (code, body, problem)
-		user.request, user.fault = nil, nil;
+	}, function (code, body, problem, received)
+		user.request, user.asking = nil, nil;
 		local ok, answer = pcall(json.decode, code == 200 and body or "null");
-		if code == 304 and held and (copy or user.version == held) then
-			user.noted = true;
+		local seq = tonumber(received["roster-seq"]);
+		if code == 304 and held then
 			if not user.version then adopt(user, copy); end
-			user.stale = nil;
-			settle(user);
-		elseif code == 200 and ok and take_whole(user, answer) then
-			user.noted = true;
-			settle(user);
-		else
+			if user.version == held or seq and user.contained and seq < user.contained then
+				confirmed(user, user.version == held and seq or nil);
+			else
+				user.again = true;
+			end
+		elseif not (code == 200 and ok and take_whole(user, answer)) then
 			if code == 200 or code == 304 then code, problem = 0, "the answer is not a roster"; end
-			user.fault = complaint(code, body, problem);
-			-- The application failed: the host goes on asking it for who is noted.
-			user.noted = code == 502 or code == 504;
-			if not user.noted then link.needs_sync = true; end
-			give_up_kept(user);
+			not_to_be_had(user, complaint(code, body, problem), code == 502 or code == 504);
 			log(code == 401 and "error" or "debug", "The contacts of %s cannot be had: %s", user.name, user.fault);
 		end
 		wake(user);
@@ -607,49 +640,59 @@ local function begin_batch(seq)
 	return batch;
 end
 
-local function keep(user, event, batch)
+local function keep(user, event)
 	if #user.kept >= MAX_KEPT then
 		give_up_kept(user);
 		return;
 	end
-	batch.open = batch.open + 1;
-	event.batch = batch;
+	event.batch.open = event.batch.open + 1;
 	user.kept[#user.kept + 1] = event;
 end
 
 -- One event is one batch of a refresh.
 local function take_changes(data)
 	local batch = begin_batch(data.seq);
-	local ready, uncertain = {}, {};
+	-- Several refreshes may be in one event: then somebody's second change is in the second layer.
+	local layers, uncertain, seen = {}, {}, {};
 	for _, event in ipairs(type(data.rosters) == "table" and data.rosters or {}) do
 		local user = type(event.user) == "string" and users[event.user];
-		event.from, event.to = version_of(event.from), version_of(event.to);
-		local pending = user and link.syncing and link.syncing[user.name];
+		event.from, event.to, event.batch = version_of(event.from), version_of(event.to), batch;
+		event.contacts = type(event.contacts) == "table" and event.contacts or nil;
+		local before = user and (seen[user] or { contained = user.contained or 0, version = user.version, layer = 0 });
 		if not user then
 			if type(event.user) == "string" then forget_offline_roster(event.user); end
 		elseif not event.to then
 			log("warn", "An event for %s has no version", user.name);
 			link.needs_sync = true;
-		elseif user.request == "PUT" or user.kept[1] then
-			keep(user, event, batch);
-		elseif type(event.contacts) == "table" or (event.from and event.from == user.version) then
-			if user.version ~= event.to then
-				local changes = type(event.contacts) ~= "table" and changes_of_delta(event.changes)
-					or changes_to_whole(user.roster or {}, event.contacts);
-				ready[#ready + 1] = { user = user, version = event.to, changes = changes };
+		elseif batch.seq > before.contained then
+			seen[user] = before;
+			local place = not user.kept[1] and place_of(event, before.version) or "mismatch";
+			if place == "apply" then
+				before.layer, before.version = before.layer + 1, event.to;
+				layers[before.layer] = layers[before.layer] or {};
+				table.insert(layers[before.layer], { user = user, version = event.to, said = event });
+			elseif place == "mismatch" then
+				keep(user, event);
+				if not user.request and not (link.syncing and link.syncing[user.name]) then uncertain[#uncertain + 1] = user; end
 			end
-			if pending then pending.touched = true; end
-		elseif event.to ~= user.version then
-			keep(user, event, batch);
-			if not pending then uncertain[#uncertain + 1] = user; end
 		end
 	end
-	apply(ready, function () release(batch); end);
-	for _, one in ipairs(ready) do wake(one.user); end
+	for _, layer in ipairs(layers) do
+		batch.open = batch.open + 1;
+		apply(layer, function () release(batch); end);
+	end
+	for user in pairs(seen) do
+		if not user.kept[1] then user.contained = batch.seq; end
+		if user.version then
+			user.owed = nil;
+			wake(user);
+		end
+	end
 	for _, user in ipairs(uncertain) do
 		user.again = true;
 		reconcile(user);
 	end
+	release(batch);
 end
 
 -- The link to the host
@@ -702,19 +745,11 @@ local function take_line(pending, sync, line)
 	local user = entry.user;
 	pending[user.name] = nil;
 	if answer.error then
-		user.fault = tostring(answer.error);
-		user.noted = answer.retry ~= false;
-		give_up_kept(user);
-	elseif user.request or (entry.touched and version_of(answer.version) ~= user.version) then
-		-- Which of two is the newer cannot be told.
-		user.again = true;
-		return reconcile(user);
-	elseif take_whole(user, answer) then
-		settle(user);
-	else
+		not_to_be_had(user, tostring(answer.error), answer.retry ~= false);
+	elseif not take_whole(user, answer) then
 		sync.garbage = true;
 	end
-	if not user.request then wake(user); end
+	wake(user);
 	reconcile(user);
 end
 
@@ -725,7 +760,12 @@ local function sync()
 	local pending, list, began, state = {}, {}, monotonic(), {};
 	for _, user in pairs(users) do
 		if is_here(user) then
-			pending[user.name] = { user = user };
+			-- What was asked before is answered by this.
+			if user.request == "PUT" then
+				user.asking.drop();
+				user.request, user.asking = nil, nil;
+			end
+			pending[user.name] = { user = user, version = user.version };
 			list[#list + 1] = ('{"user":%s,"version":%s}'):format(json.encode(user.name), user.version or "null");
 		else
 			user.noted = false;
@@ -743,20 +783,27 @@ local function sync()
 		on_line = function (line) take_line(pending, state, line); end;
 	}, function (code, body, problem)
 		link.syncing, link.sync_request, link.sync_head_pending = nil, nil, false;
+		local seq = state.done and type(state.done.seq) == "number" and state.done.seq or nil;
 		for _, entry in pairs(pending) do
 			-- Without a line the version is the one that was given.
 			local user = entry.user;
-			if state.done then
-				user.stale = nil;
-				if user.version and not user.request then settle(user); end
-			elseif user.kept[1] then
+			if state.done and user.version and not user.request then
+				if user.version == entry.version then
+					confirmed(user, math.max(seq or 0, user.contained or 0));
+				elseif seq and user.contained and seq < user.contained then
+					confirmed(user);
+				else
+					user.again = true;
+				end
+			elseif not state.done and user.kept[1] then
 				user.again = true;
 			end
+			if user.version then wake(user); end
 		end
 		if state.done and not state.garbage then
 			link.sync_failures = 0;
 			-- It has all that was told before it.
-			if type(state.done.seq) == "number" and link.ack and state.done.epoch == link.ack.epoch then release(begin_batch(state.done.seq)); end
+			if seq and link.ack and state.done.epoch == link.ack.epoch then release(begin_batch(seq)); end
 			log("info", "In step with roster-host: of %d users here %s have other contacts, %s could not be had; it took %.1f s",
 				#list, state.done.sent, state.done.failed, monotonic() - began);
 		else
@@ -785,7 +832,7 @@ local function hello(data)
 	if not resumed then
 		for _, user in pairs(users) do
 			for _, event in ipairs(user.kept) do event.batch.open = 0; end
-			user.kept = {};
+			user.kept, user.contained = {}, nil;
 		end
 		link.unconfirmed = {};
 		link.ack = { epoch = data.epoch, seq = data.seq, done = data.seq };
@@ -1020,6 +1067,9 @@ module:hook_global("server-stopping", function () stopped = true; end);
 module:hook_global("server-cleanup", function () save_some(-1); end);
 
 local function sweep()
+	for _, user in pairs(users) do
+		if user.owed and monotonic() > user.owed then user.again, user.owed = true, nil; end
+	end
 	reconcile_all();
 	for _, user in pairs(users) do
 		if link.up and user.version and not user.stale and user.saved and os.time() - user.saved > STALE_IF_ERROR / 8 then save(user); end

@@ -101,6 +101,7 @@ async def host_killed_and_back(stage):
     await place.change({"john": one("n1"), "marie": one("n1")})
     await has([john, marie], "n1")
     await marie.leave()
+    await stage.until_node(users=1)
     await place.change({"marie": one("n2")})
     app.say({"john": one("n2")})
     stage.host.kill()
