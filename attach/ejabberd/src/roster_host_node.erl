@@ -1,0 +1,126 @@
+%%% One virtual host's side of the attach API: who is here, what the host is asked for them, and the one writer of the table of
+%%% rosters. It never waits: requests run in processes of their own, pushes in roster_host_push, the events are read by
+%%% roster_host_stream.
+%%%
+%%% One request at a time for each user, so that a DELETE never overtakes a PUT. Who logs in while a request for the same user
+%%% is under way waits for its answer with the others.
+-module(roster_host_node).
+
+-behaviour(gen_server).
+
+-export([login/3, left/2, reload/2, status/1]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
+
+-include("logger.hrl").
+-include("roster_host_node.hrl").
+
+%% Called by the client's own process when its session is there: ok when its roster is in the table, too.
+login(Host, User, Timeout) ->
+    try gen_server:call(proc(Host), {login, User}, Timeout + ?GRACE)
+    catch
+        exit:{timeout, _} -> {error, <<"no answer in time">>};
+        exit:_ -> {error, <<"mod_roster_host is restarting">>}
+    end.
+
+%% One of the user's sessions is gone.
+left(Host, User) ->
+    gen_server:cast(proc(Host), {left, User}).
+
+reload(Host, Opts) ->
+    gen_server:cast(proc(Host), {reload, Opts}).
+
+status(Host) ->
+    try gen_server:call(proc(Host), status, 5000)
+    catch exit:_ -> #{connected => false, why => <<"mod_roster_host is not running">>}
+    end.
+
+proc(Host) ->
+    gen_mod:get_module_proc(Host, ?MODULE).
+
+init([Host, Opts]) ->
+    process_flag(trap_exit, true),
+    _ = roster_host_table:open(Host),
+    {ok, Copies} = roster_host_copies:start_link(Host, Opts),
+    {ok, Pusher} = roster_host_push:start_link(Host),
+    Here = roster_host_sessions:users(Host),
+    [roster_host_table:drop(Host, User) || User <- roster_host_table:users(Host) -- Here],
+    State = #state{host = Host, opts = Opts, copies = Copies, pusher = Pusher, users = maps:from_keys(Here, #user{}),
+                   api = roster_host_api:start(Host, Opts)},
+    {ok, start_stream(State)}.
+
+start_stream(#state{host = Host, api = Api} = State) ->
+    {ok, Stream} = roster_host_stream:start_link(self(), Host, Api),
+    State#state{stream = Stream}.
+
+terminate(_Why, #state{host = Host, copies = Copies}) ->
+    roster_host_api:stop(Host),
+    try gen_server:stop(Copies, shutdown, 10000) catch exit:_ -> ok end.
+
+%%% What is asked
+
+handle_call({login, User}, From, State) ->
+    {noreply, roster_host_users:login(User, From, State)};
+handle_call({hello, New}, _From, State) ->
+    {reply, ok, roster_host_sync:want(connected(New, State))};
+handle_call({changes, Rosters}, From, State) ->
+    {noreply, roster_host_sync:changes(Rosters, From, State)};
+handle_call({sync, Pid, What}, _From, State) ->
+    {reply, ok, roster_host_sync:told(Pid, What, State)};
+handle_call(status, _From, #state{users = Users} = State) ->
+    {reply, #{connected => State#state.up, why => State#state.why, users => map_size(Users), requests => map_size(State#state.running),
+              waiting => queue:len(State#state.queue), syncing => State#state.sync =/= none, stale => State#state.stale,
+              refused => State#state.refused}, State}.
+
+handle_cast({left, User}, State) ->
+    {noreply, roster_host_users:left(User, State)};
+handle_cast({away, Why}, State) ->
+    {noreply, away(Why, State)};
+handle_cast(resync, State) ->
+    {noreply, roster_host_sync:want(State)};
+handle_cast({reload, Opts}, #state{host = Host, stream = Stream} = State) ->
+    unlink(Stream),
+    exit(Stream, kill),
+    Api = roster_host_api:start(Host, Opts),
+    {noreply, start_stream(roster_host_sync:unhold(State#state{opts = Opts, api = Api, up = false}))};
+handle_cast(_, State) ->
+    {noreply, State}.
+
+handle_info({'EXIT', Stream, Why}, #state{stream = Stream, host = Host} = State) ->
+    ?ERROR_MSG("What reads the events for ~ts ended, and is started again: ~p", [Host, Why]),
+    erlang:send_after(1000, self(), start_stream),
+    {noreply, roster_host_sync:unhold(away(<<"the reader of events ended">>, State#state{stream = undefined}))};
+handle_info(start_stream, #state{stream = undefined} = State) ->
+    {noreply, start_stream(State)};
+handle_info({'EXIT', Pid, Why}, #state{copies = Copies, pusher = Pusher} = State) when Pid =:= Copies; Pid =:= Pusher ->
+    {stop, Why, State};
+handle_info({'DOWN', _, process, Pid, Why}, State) ->
+    {noreply, roster_host_sync:ended(Pid, Why, roster_host_users:ended(Pid, Why, State))};
+handle_info({again, User}, State) ->
+    {noreply, roster_host_users:again(User, State)};
+handle_info(sync, State) ->
+    {noreply, roster_host_sync:want(State)};
+handle_info(_, State) ->
+    {noreply, State}.
+
+%%% Whether the host is there. One line when that changes, and when the reason does.
+
+connected(New, #state{host = Host, up = false, away_since = Since} = State) ->
+    case Since of
+        undefined -> ?INFO_MSG("~ts is attached to roster-host at ~ts", [Host, maps:get(url, State#state.opts)]);
+        _ -> ?INFO_MSG("~ts is attached to roster-host at ~ts again after ~B s; meanwhile ~B logins got a kept roster, ~B were refused",
+                       [Host, maps:get(url, State#state.opts), now_s() - Since, State#state.stale, State#state.refused])
+    end,
+    New andalso ?INFO_MSG("roster-host was restarted: ~ts tells it who is here", [Host]),
+    State#state{up = true, why = none, away_since = undefined, stale = 0, refused = 0};
+connected(_New, State) ->
+    State.
+
+away(Why, #state{why = Why} = State) ->
+    State#state{up = false};
+away(Why, #state{host = Host, away_since = Since} = State) ->
+    ?WARNING_MSG("roster-host is away for ~ts: ~ts. Who logs in gets the last good copy of the roster, or is refused if there is none. "
+                 "It is tried again.", [Host, Why]),
+    State#state{up = false, why = Why, away_since = case Since of undefined -> now_s(); _ -> Since end}.
+
+now_s() ->
+    erlang:monotonic_time(second).

@@ -1,0 +1,20 @@
+%%% The sessions of this Erlang node.
+-module(roster_host_sessions).
+
+-export([any/2, of_user/2, users/1]).
+
+any(Host, User) ->
+    lists:any(fun is_here/1, ejabberd_sm:get_session_sids(User, Host)).
+
+%% [{Resource, Pid}]
+of_user(Host, User) ->
+    [{Resource, Pid} || Resource <- ejabberd_sm:get_user_resources(User, Host),
+                        Pid <- [ejabberd_sm:get_session_pid(User, Host, Resource)],
+                        is_pid(Pid), node(Pid) =:= node()].
+
+users(Host) ->
+    Users = lists:usort([User || {User, _, _} <- ejabberd_sm:get_vh_session_list(Host)]),
+    [User || User <- Users, any(Host, User)].
+
+is_here({_, Pid}) ->
+    node(Pid) =:= node().

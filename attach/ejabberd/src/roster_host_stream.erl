@@ -1,0 +1,157 @@
+%%% Reads the event stream of the host, and tells roster_host_node of each event. It asks for more only when an event has been
+%%% pushed to the clients and acknowledged, so that what waits, waits at the host.
+-module(roster_host_stream).
+
+-export([start_link/3]).
+-export([init/1]).
+
+-include("logger.hrl").
+
+-define(API, 1).
+-define(MAX_EVENT, 67108864).  % bytes
+-define(FIRST_PAUSE, 500).     % ms, doubled each time, and jittered
+-define(LONGEST_PAUSE, 30000).
+-define(REPLACED_PAUSE, 60000).
+-define(ANSWER, 10000).
+
+-record(stream, {node, host, api, id, handler, silence = 40000, lines = roster_host_lines:new(), size = 0, event = #{}, epoch, last, pause = ?FIRST_PAUSE}).
+
+start_link(Node, Host, Api) ->
+    {ok, proc_lib:spawn_link(?MODULE, init, [#stream{node = Node, host = Host, api = Api}])}.
+
+init(Stream) ->
+    connect(Stream).
+
+connect(#stream{api = Api, host = Host} = Stream) ->
+    case roster_host_api:about(Api, ?ANSWER) of
+        {ok, #{<<"api">> := ?API, <<"domain">> := Host} = About} ->
+            open(Stream#stream{silence = silence(About)});
+        {ok, #{<<"api">> := ?API, <<"domain">> := Other}} ->
+            again(Stream, io_lib:format("its node belongs to the domain ~ts, not to ~ts: give each virtual host a node of its own",
+                                        [Other, Host]));
+        {ok, #{<<"api">> := Version}} ->
+            again(Stream, io_lib:format("it speaks version ~p of the attach API, this module version ~B: install the module of its release",
+                                        [Version, ?API]));
+        {ok, _} ->
+            again(Stream, <<"what answers there is no roster-host: check url">>);
+        {error, <<"401", _/binary>>} ->
+            again(Stream, <<"it refuses the token: check token of this node on both sides">>);
+        {error, <<"404", Rest/binary>>} ->
+            again(Stream, [<<"it knows no such node or no such version of the API: check node and url (404">>, Rest, <<")">>]);
+        {error, Why} ->
+            again(Stream, Why)
+    end.
+
+silence(#{<<"keepalive_seconds">> := Seconds}) when is_integer(Seconds), Seconds > 0, Seconds < 3600 ->
+    4000 * Seconds;
+silence(_) ->
+    40000.
+
+open(#stream{api = Api, last = Last} = Stream) ->
+    case roster_host_api:open_events(Api, Last) of
+        {ok, Id} ->
+            receive
+                {http, {Id, stream_start, _Headers, Handler}} ->
+                    roster_host_api:next(Handler),
+                    read(Stream#stream{id = Id, handler = Handler, lines = roster_host_lines:new(), size = 0, event = #{}});
+                {http, {Id, {{_, Code, _}, _, _}}} ->
+                    again(Stream, io_lib:format("it answered ~B to a request for the events", [Code]));
+                {http, {Id, {error, _}}} ->
+                    again(Stream, <<"the events could not be asked for">>)
+            after ?ANSWER ->
+                lost(Stream#stream{id = Id}, <<"no answer to a request for the events">>)
+            end;
+        {error, _} ->
+            again(Stream, <<"the events could not be asked for">>)
+    end.
+
+read(#stream{id = Id, silence = Silence, lines = Lines} = Stream) ->
+    receive
+        {http, {Id, stream, Part}} ->
+            roster_host_api:next(Stream#stream.handler),
+            case roster_host_lines:feed(Part, Lines) of
+                {ok, Ended, Next} -> read_each(Ended, Stream#stream{lines = Next});
+                too_long -> lost(Stream, <<"an event is too long">>)
+            end;
+        {http, {Id, stream_end, _}} -> lost(Stream, <<"the stream of events ended">>);
+        {http, {Id, {error, _}}} -> lost(Stream, <<"the stream of events was cut">>)
+    after Silence ->
+        lost(Stream, io_lib:format("nothing was heard of it for ~B s", [Silence div 1000]))
+    end.
+
+read_each([], Stream) ->
+    read(Stream);
+read_each([Line | Rest], Stream) ->
+    case line(string:trim(Line, trailing, "\r"), Stream) of
+        {ok, Next} -> read_each(Rest, Next);
+        {lost, Next, Why} -> lost(Next, Why)
+    end.
+
+line(<<>>, #stream{event = Event} = Stream) when map_size(Event) =:= 0 ->
+    {ok, Stream};
+line(<<>>, #stream{event = Event} = Stream) ->
+    Data = case roster_host_api:decode(iolist_to_binary(lists:join("\n", lists:reverse(maps:get(data, Event, []))))) of
+               {ok, Json} -> Json;
+               _ -> #{}
+           end,
+    event(maps:get(event, Event, <<"message">>), Data, Event, Stream#stream{event = #{}, size = 0});
+line(<<":", _/binary>>, Stream) ->
+    {ok, Stream};
+line(Line, #stream{size = Size} = Stream) when Size + byte_size(Line) > ?MAX_EVENT ->
+    {lost, Stream, <<"an event is too long">>};
+line(Line, #stream{event = Event, size = Size} = Stream) ->
+    [Name | Rest] = binary:split(Line, <<":">>),
+    Value = case Rest of
+                [<<" ", Text/binary>>] -> Text;
+                [Text] -> Text;
+                [] -> <<>>
+            end,
+    Next = case Name of
+               <<"event">> -> Event#{event => Value};
+               <<"id">> -> Event#{id => Value};
+               <<"data">> -> Event#{data => [Value | maps:get(data, Event, [])]};
+               _ -> Event
+           end,
+    {ok, Stream#stream{event = Next, size = Size + byte_size(Line)}}.
+
+event(<<"hello">>, #{<<"epoch">> := Epoch} = Data, _, #stream{node = Node, epoch = Before} = Stream) ->
+    New = Before =/= undefined andalso Before =/= Epoch,
+    gen_server:call(Node, {hello, New}, infinity),
+    Last = case New of true -> undefined; false -> Stream#stream.last end,
+    Seq = maps:get(<<"seq">>, Data, 0),
+    {ok, Stream#stream{epoch = Epoch, last = start_at(Last, Epoch, Seq), pause = ?FIRST_PAUSE}};
+event(<<"changes">>, #{<<"seq">> := Seq, <<"rosters">> := Rosters}, Event, #stream{node = Node, api = Api, epoch = Epoch} = Stream) ->
+    gen_server:call(Node, {changes, [roster_host_api:read_roster(Roster) || Roster <- Rosters]}, infinity),
+    Last = maps:get(id, Event, Stream#stream.last),
+    case roster_host_api:ack(Api, Epoch, Seq, ?ANSWER) of
+        ok -> ok;
+        other_epoch -> gen_server:cast(Node, resync);
+        {error, Why} -> ?WARNING_MSG("roster-host could not be told that its changes up to ~B are pushed: ~ts", [Seq, Why])
+    end,
+    {ok, Stream#stream{last = Last}};
+event(<<"resync">>, Data, _, #stream{node = Node, host = Host} = Stream) ->
+    ?INFO_MSG("roster-host asks ~ts to say again who is here: ~ts", [Host, maps:get(<<"reason">>, Data, <<"no reason">>)]),
+    gen_server:cast(Node, resync),
+    {ok, Stream};
+event(<<"replaced">>, _, _, #stream{host = Host} = Stream) ->
+    ?ERROR_MSG("Another process attaches to roster-host with the name and token of the node of ~ts. This one waits for ~B s. Give "
+               "each server a node of its own.", [Host, ?REPLACED_PAUSE div 1000]),
+    {lost, Stream#stream{pause = ?REPLACED_PAUSE}, <<"another process has taken the place of this one">>};
+event(_, _, _, Stream) ->
+    {ok, Stream}.
+
+%% What was there before the first stream comes with the rosters.
+start_at(undefined, Epoch, Seq) when is_integer(Seq) -> iolist_to_binary(io_lib:format("~ts-~B", [text(Epoch), Seq]));
+start_at(Last, _, _) -> Last.
+
+text(Value) when is_integer(Value) -> integer_to_binary(Value);
+text(Value) -> Value.
+
+lost(#stream{api = Api, id = Id} = Stream, Why) ->
+    roster_host_api:cancel(Api, Id),
+    again(Stream, Why).
+
+again(#stream{node = Node, pause = Pause} = Stream, Why) ->
+    gen_server:cast(Node, {away, iolist_to_binary(Why)}),
+    timer:sleep(Pause div 2 + rand:uniform(Pause)),
+    connect(Stream#stream{pause = min(?LONGEST_PAUSE, max(?FIRST_PAUSE, Pause * 2))}).
