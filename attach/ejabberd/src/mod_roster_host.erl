@@ -17,6 +17,7 @@ start(Host, Opts) ->
     case prepare(Host, Opts) of
         {ok, Known} ->
             [ejabberd_hooks:add(Hook, Host, ?MODULE, Function, Priority) || {Hook, Function, Priority} <- hooks()],
+            {ok, _} = gen_mod:start_child(roster_host_table, Host, #{}),
             gen_mod:start_child(roster_host_node, Host, Known);
         {error, Why} = Error ->
             ?ERROR_MSG("~ts is not attached to roster-host: ~ts", [Host, Why]),
@@ -26,6 +27,7 @@ start(Host, Opts) ->
 stop(Host) ->
     [ejabberd_hooks:delete(Hook, Host, ?MODULE, Function, Priority) || {Hook, Function, Priority} <- hooks()],
     _ = gen_mod:stop_child(roster_host_node, Host),
+    _ = gen_mod:stop_child(roster_host_table, Host),
     roster_host_api:forget_token(Host).
 
 reload(Host, Opts, _Old) ->
@@ -86,8 +88,9 @@ sent({#presence{type = Type}, State}) when ?IS_SUBSCRIPTION(Type) ->
 sent({#iq{type = set} = IQ, #{lang := Lang} = State} = Sent) ->
     case xmpp:has_subtag(IQ, #roster_query{}) of
         true ->
-            Error = xmpp:err_not_allowed(<<"The contacts are kept by the application and cannot be changed here.">>, Lang),
-            {stop, {drop, ejabberd_c2s:send_error(State, IQ, Error)}};
+            Text = <<"The contacts are kept by the application and cannot be changed here.">>,
+            ejabberd_router:route_error(IQ, xmpp:err_not_allowed(Text, Lang)),
+            {stop, {drop, State}};
         false ->
             Sent
     end;

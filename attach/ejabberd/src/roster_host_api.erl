@@ -1,7 +1,7 @@
 %%% The calls of the attach API, version 1 (docs/attach.md), but for the event stream, and how its JSON is read.
 -module(roster_host_api).
 
--export([remember_token/2, forget_token/1, is_exposed/1, start/2, stop/1, about/2, put/4, delete/3, sync/4, ack/4, open_events/2, next/1, cancel/2, decode/1, read_roster/1]).
+-export([remember_token/2, forget_token/1, is_exposed/1, start/2, stop/1, about/2, put/4, delete/3, sync/4, ack/4, open_events/2, decode/1, read_roster/1]).
 
 -define(VERSION, "/attach/v1/").
 -define(MAX_BODY, 67108864). % bytes of an answer; the host sends no roster that is longer than 10 MB
@@ -38,7 +38,7 @@ start(Host, Opts) ->
     Url = unicode:characters_to_list(maps:get(url, Opts)),
     Node = quote(maps:get(node, Opts)),
     #{host => Host, profile => Profile, base => string:trim(Url, trailing, "/") ++ ?VERSION ++ Node,
-      http => tls(Url, Opts), timeout => maps:get(fetch_timeout, Opts)}.
+      tls => tls(Url, Opts), timeout => maps:get(fetch_timeout, Opts)}.
 
 stop(Host) ->
     inets:stop(httpc, profile(Host)),
@@ -84,7 +84,7 @@ ack(Api, Epoch, Seq, Timeout) ->
 %% The whole set of users, [{User, Version | null}]. Tells `Tell` of `started`, once the host has the set, and of each line.
 sync(Api, Users, Tell, Silence) ->
     Body = encode([#{user => User, version => Version} || {User, Version} <- Users]),
-    case open(Api, post, "/sync", [], Body, infinity, self) of
+    case open(Api, post, "/sync", [], Body, infinity) of
         {ok, Id} -> sync_begin(Api, Id, Tell, Silence);
         {error, Why} -> {error, sentence(Why)}
     end.
@@ -161,13 +161,12 @@ sync_line(Line, Tell) ->
             {error, <<"a line of the answer cannot be read">>}
     end.
 
-%% The events come as messages, each asked for with next/1: the host waits while they are worked on.
-open_events(Api, LastId) ->
-    Headers = [{"accept", "text/event-stream"} | [{"last-event-id", binary_to_list(LastId)} || is_binary(LastId)]],
-    open(Api, get, "/events", Headers, none, infinity, {self, once}).
-
-next(Handler) ->
-    httpc:stream_next(Handler).
+open_events(#{base := Base, tls := Tls, host := Host}, LastId) ->
+    Headers = [{"accept", "text/event-stream"} | [{"last-event-id", LastId} || is_binary(LastId)]],
+    case roster_host_wire:get(Base ++ "/events", headers(Host) ++ Headers, Tls, ?CONNECT) of
+        {error, Why} -> {error, sentence(Why)};
+        Answer -> Answer
+    end.
 
 cancel(#{profile := Profile}, Id) ->
     catch httpc:cancel_request(Id, Profile),
@@ -190,7 +189,7 @@ reason({error, Why}) -> {error, sentence(Why)};
 reason(Answer) -> Answer.
 
 once(Api, Method, Path, Headers, Body, Timeout) ->
-    case open(Api, Method, Path, Headers, Body, Timeout, self) of
+    case open(Api, Method, Path, Headers, Body, Timeout) of
         {ok, Id} -> collect(Api, Id, [], 0, [], Timeout + ?CONNECT);
         Error -> Error
     end.
@@ -209,17 +208,20 @@ collect(Api, Id, Headers, Size, Parts, Timeout) ->
         {error, timeout}
     end.
 
-open(#{base := Base, profile := Profile, http := Http, host := Host}, Method, Path, Headers, Body, Timeout, Stream) ->
+headers(Host) ->
     Token = (persistent_term:get({?MODULE, Host}, fun() -> <<>> end))(),
+    [{"authorization", "Bearer " ++ binary_to_list(Token)}, {"user-agent", "ejabberd mod_roster_host"}].
+
+open(#{base := Base, profile := Profile, tls := Tls, host := Host}, Method, Path, Headers, Body, Timeout) ->
     Url = lists:flatten([Base, Path]),
-    All = [{"authorization", "Bearer " ++ binary_to_list(Token)}, {"user-agent", "ejabberd mod_roster_host"}
-           | [{Name, lists:flatten(Value)} || {Name, Value} <- Headers]],
+    All = headers(Host) ++ [{Name, lists:flatten(Value)} || {Name, Value} <- Headers],
     Request = case Body of
                   none -> {Url, All};
                   _ -> {Url, All, "application/json", Body}
               end,
-    try httpc:request(Method, Request, [{timeout, Timeout}, {connect_timeout, ?CONNECT}, {autoredirect, false} | Http],
-                      [{sync, false}, {stream, Stream}, {body_format, binary}], Profile)
+    try httpc:request(Method, Request, [{timeout, Timeout}, {connect_timeout, ?CONNECT}, {autoredirect, false}
+                                         | [{ssl, Tls} || Tls =/= []]],
+                      [{sync, false}, {stream, self}, {body_format, binary}], Profile)
     catch
         exit:_ -> {error, stopped}
     end.
@@ -238,10 +240,12 @@ sentence(Why) when is_binary(Why) -> Why;
 sentence(timeout) -> <<"no answer in time">>;
 sentence({failed_connect, Details}) ->
     case lists:keyfind(inet, 1, Details) of
-        {inet, _, {tls_alert, {_, Text}}} -> iolist_to_binary(["TLS failed: ", string:trim(unicode:characters_to_list(Text))]);
-        {inet, _, Why} -> iolist_to_binary(io_lib:format("cannot connect: ~p", [Why]));
+        {inet, _, Why} -> sentence(Why);
         false -> <<"cannot connect">>
     end;
+sentence({tls_alert, {_, Text}}) -> iolist_to_binary(["TLS failed: ", string:trim(unicode:characters_to_list(Text))]);
+sentence(econnrefused) -> <<"nobody listens there">>;
+sentence(nxdomain) -> <<"its name is not known">>;
 sentence(Why) when is_atom(Why) -> iolist_to_binary(string:replace(atom_to_list(Why), "_", " ", all));
 sentence(Why) when is_tuple(Why), is_atom(element(1, Why)) -> sentence(element(1, Why));
 sentence(_) -> <<"the connection failed">>.
@@ -331,7 +335,7 @@ tls("https://" ++ _, Opts) ->
                       File -> [{cacertfile, unicode:characters_to_list(File)}]
                   end,
     Names = [{match_fun, public_key:pkix_verify_hostname_match_fun(https)}],
-    [{ssl, [{verify, verify_peer}, {depth, 5}, {versions, ['tlsv1.3', 'tlsv1.2']}, {customize_hostname_check, Names} | Authorities]}];
+    [{verify, verify_peer}, {depth, 5}, {versions, ['tlsv1.3', 'tlsv1.2']}, {customize_hostname_check, Names} | Authorities];
 tls(_, _) ->
     [].
 

@@ -39,14 +39,21 @@ proc(Host) ->
 
 init([Host, Opts]) ->
     process_flag(trap_exit, true),
-    _ = roster_host_table:open(Host),
     {ok, Copies} = roster_host_copies:start_link(Host, Opts),
     {ok, Pusher} = roster_host_push:start_link(Host),
     Here = roster_host_sessions:users(Host),
     [roster_host_table:drop(Host, User) || User <- roster_host_table:users(Host) -- Here],
+    [recall(Host, User) || User <- Here, roster_host_table:version(Host, User) =:= none],
     State = #state{host = Host, opts = Opts, copies = Copies, pusher = Pusher, users = maps:from_keys(Here, #user{}),
                    api = roster_host_api:start(Host, Opts)},
     {ok, start_stream(State)}.
+
+%% Who is here already, because the module was restarted, has the roster that was kept: what has changed since is pushed.
+recall(Host, User) ->
+    case roster_host_copies:read(Host, User) of
+        {ok, Version, Items, _At} -> roster_host_table:replace(Host, User, Version, Items);
+        none -> ok
+    end.
 
 start_stream(#state{host = Host, api = Api} = State) ->
     {ok, Stream} = roster_host_stream:start_link(self(), Host, Api),
@@ -62,8 +69,8 @@ handle_call({login, User}, From, State) ->
     {noreply, roster_host_users:login(User, From, State)};
 handle_call({hello, New}, _From, State) ->
     {reply, ok, roster_host_sync:want(connected(New, State))};
-handle_call({changes, Rosters}, From, State) ->
-    {noreply, roster_host_sync:changes(Rosters, From, State)};
+handle_call({changes, Epoch, Seq, Rosters}, From, State) ->
+    {noreply, roster_host_sync:changes(Epoch, Seq, Rosters, From, State)};
 handle_call({sync, Pid, What}, _From, State) ->
     {reply, ok, roster_host_sync:told(Pid, What, State)};
 handle_call(status, _From, #state{users = Users} = State) ->

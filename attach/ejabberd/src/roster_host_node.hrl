@@ -3,6 +3,7 @@
 -define(GRACE, 1000).         % ms that a login waits longer than the request that it waits for
 -define(MAX_RUNNING, 64).     % requests at once
 -define(MAX_EVENTS, 100).     % changes kept for a user whose roster is being fetched
+-define(MAX_HELD, 1000).      % events kept during a sync
 -define(RETRY, 10000).        % ms until a user with a stale roster is asked for again; jittered
 -define(SYNC_RETRY, 1000).    % ms, doubled up to the next
 -define(SYNC_RETRY_MAX, 30000).
@@ -24,6 +25,6 @@
     queue = queue:new(),           % {put | delete, User} for whom there is no process yet
     sync = none :: none | {starting | running, pid()},
     sync_again = false, sync_pause = ?SYNC_RETRY,
-    held = none :: none | {list(), term()},   % changes that came during a sync, and who waits for them
+    held = [] :: [{term(), pos_integer(), list()}],      % events that came during a sync, newest first
     batch = none :: none | {term(), #{binary() => true}} % who waits for users that are asked for again
 }).

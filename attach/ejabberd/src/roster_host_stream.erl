@@ -1,8 +1,8 @@
-%%% Reads the event stream of the host, and tells roster_host_node of each event. It asks for more only when an event has been
-%%% pushed to the clients and acknowledged, so that what waits, waits at the host.
+%%% Reads the event stream of the host, and tells roster_host_node of each event. It reads on only when an event has been pushed to the
+%%% clients and acknowledged, so that what waits, waits at the host.
 -module(roster_host_stream).
 
--export([start_link/3]).
+-export([start_link/3, ack/4]).
 -export([init/1]).
 
 -include("logger.hrl").
@@ -14,7 +14,7 @@
 -define(REPLACED_PAUSE, 60000).
 -define(ANSWER, 10000).
 
--record(stream, {node, host, api, id, handler, silence = 40000, lines = roster_host_lines:new(), size = 0, event = #{}, epoch, last, pause = ?FIRST_PAUSE}).
+-record(stream, {node, host, api, wire, silence = 40000, lines = roster_host_lines:new(), size = 0, event = #{}, epoch, last, pause = ?FIRST_PAUSE}).
 
 start_link(Node, Host, Api) ->
     {ok, proc_lib:spawn_link(?MODULE, init, [#stream{node = Node, host = Host, api = Api}])}.
@@ -49,34 +49,21 @@ silence(_) ->
 
 open(#stream{api = Api, last = Last} = Stream) ->
     case roster_host_api:open_events(Api, Last) of
-        {ok, Id} ->
-            receive
-                {http, {Id, stream_start, _Headers, Handler}} ->
-                    roster_host_api:next(Handler),
-                    read(Stream#stream{id = Id, handler = Handler, lines = roster_host_lines:new(), size = 0, event = #{}});
-                {http, {Id, {{_, Code, _}, _, _}}} ->
-                    again(Stream, io_lib:format("it answered ~B to a request for the events", [Code]));
-                {http, {Id, {error, _}}} ->
-                    again(Stream, <<"the events could not be asked for">>)
-            after ?ANSWER ->
-                lost(Stream#stream{id = Id}, <<"no answer to a request for the events">>)
-            end;
-        {error, _} ->
-            again(Stream, <<"the events could not be asked for">>)
+        {ok, Wire} -> read(Stream#stream{wire = Wire, lines = roster_host_lines:new(), size = 0, event = #{}});
+        {status, Code} -> again(Stream, io_lib:format("it answered ~B to a request for the events", [Code]));
+        {error, Why} -> again(Stream, Why)
     end.
 
-read(#stream{id = Id, silence = Silence, lines = Lines} = Stream) ->
-    receive
-        {http, {Id, stream, Part}} ->
-            roster_host_api:next(Stream#stream.handler),
+read(#stream{wire = Wire, silence = Silence, lines = Lines} = Stream) ->
+    case roster_host_wire:next(Wire, Silence) of
+        {ok, Part} ->
             case roster_host_lines:feed(Part, Lines) of
                 {ok, Ended, Next} -> read_each(Ended, Stream#stream{lines = Next});
                 too_long -> lost(Stream, <<"an event is too long">>)
             end;
-        {http, {Id, stream_end, _}} -> lost(Stream, <<"the stream of events ended">>);
-        {http, {Id, {error, _}}} -> lost(Stream, <<"the stream of events was cut">>)
-    after Silence ->
-        lost(Stream, io_lib:format("nothing was heard of it for ~B s", [Silence div 1000]))
+        done -> lost(Stream, <<"the stream of events ended">>);
+        {error, timeout} -> lost(Stream, io_lib:format("nothing was heard of it for ~B s", [Silence div 1000]));
+        {error, _} -> lost(Stream, <<"the stream of events was cut">>)
     end.
 
 read_each([], Stream) ->
@@ -121,14 +108,12 @@ event(<<"hello">>, #{<<"epoch">> := Epoch} = Data, _, #stream{node = Node, epoch
     Seq = maps:get(<<"seq">>, Data, 0),
     {ok, Stream#stream{epoch = Epoch, last = start_at(Last, Epoch, Seq), pause = ?FIRST_PAUSE}};
 event(<<"changes">>, #{<<"seq">> := Seq, <<"rosters">> := Rosters}, Event, #stream{node = Node, api = Api, epoch = Epoch} = Stream) ->
-    gen_server:call(Node, {changes, [roster_host_api:read_roster(Roster) || Roster <- Rosters]}, infinity),
-    Last = maps:get(id, Event, Stream#stream.last),
-    case roster_host_api:ack(Api, Epoch, Seq, ?ANSWER) of
-        ok -> ok;
-        other_epoch -> gen_server:cast(Node, resync);
-        {error, Why} -> ?WARNING_MSG("roster-host could not be told that its changes up to ~B are pushed: ~ts", [Seq, Why])
+    Changes = [roster_host_api:read_roster(Roster) || Roster <- Rosters],
+    case gen_server:call(Node, {changes, Epoch, Seq, Changes}, infinity) of
+        pushed -> ack(Node, Api, Epoch, Seq);
+        held -> ok
     end,
-    {ok, Stream#stream{last = Last}};
+    {ok, Stream#stream{last = maps:get(id, Event, Stream#stream.last)}};
 event(<<"resync">>, Data, _, #stream{node = Node, host = Host} = Stream) ->
     ?INFO_MSG("roster-host asks ~ts to say again who is here: ~ts", [Host, maps:get(<<"reason">>, Data, <<"no reason">>)]),
     gen_server:cast(Node, resync),
@@ -140,6 +125,13 @@ event(<<"replaced">>, _, _, #stream{host = Host} = Stream) ->
 event(_, _, _, Stream) ->
     {ok, Stream}.
 
+ack(Node, Api, Epoch, Seq) ->
+    case roster_host_api:ack(Api, Epoch, Seq, ?ANSWER) of
+        ok -> ok;
+        other_epoch -> gen_server:cast(Node, resync);
+        {error, Why} -> ?WARNING_MSG("roster-host could not be told that its changes up to ~B are pushed: ~ts", [Seq, Why])
+    end.
+
 %% What was there before the first stream comes with the rosters.
 start_at(undefined, Epoch, Seq) when is_integer(Seq) -> iolist_to_binary(io_lib:format("~ts-~B", [text(Epoch), Seq]));
 start_at(Last, _, _) -> Last.
@@ -147,8 +139,8 @@ start_at(Last, _, _) -> Last.
 text(Value) when is_integer(Value) -> integer_to_binary(Value);
 text(Value) -> Value.
 
-lost(#stream{api = Api, id = Id} = Stream, Why) ->
-    roster_host_api:cancel(Api, Id),
+lost(#stream{wire = Wire} = Stream, Why) ->
+    roster_host_wire:close(Wire),
     again(Stream, Why).
 
 again(#stream{node = Node, pause = Pause} = Stream, Why) ->

@@ -1,7 +1,7 @@
 %%% Rosters that the host sends by itself: as changes, and as the answer to a sync.
 -module(roster_host_sync).
 
--export([want/1, later/1, told/3, ended/3, changes/3, change/2, write/4, unhold/1]).
+-export([want/1, later/1, told/3, ended/3, changes/5, follow/3, write/4, unhold/1]).
 
 -include("logger.hrl").
 -include("roster_host_node.hrl").
@@ -47,12 +47,13 @@ told(_Pid, _What, State) ->
     State.
 
 ended(Pid, Why, #state{sync = {_, Pid}, host = Host} = State) ->
-    Idle = State#state{sync = none},
+    Released = release(State#state{sync = none}),
+    Idle = Released#state{held = []},
     Next = case Why of
                {result, {done, Counts}} ->
                    ?INFO_MSG("~ts and roster-host know of each other: ~p rosters were the same, ~p came, ~p failed",
                              [Host | [maps:get(Name, Counts, 0) || Name <- [<<"same">>, <<"sent">>, <<"failed">>]]]),
-                   Idle#state{sync_pause = ?SYNC_RETRY};
+                   acknowledge(Counts, Released#state{sync_pause = ?SYNC_RETRY});
                {result, {error, Sentence}} ->
                    ?WARNING_MSG("roster-host could not be told who is at ~ts, and will be told again: ~ts", [Host, Sentence]),
                    later(Idle);
@@ -60,29 +61,73 @@ ended(Pid, Why, #state{sync = {_, Pid}, host = Host} = State) ->
                    ?ERROR_MSG("roster-host could not be told who is at ~ts, and will be told again: ~p", [Host, Why]),
                    later(Idle)
            end,
-    Released = release(roster_host_users:resume(Next)),
-    case Released of
-        #state{sync_again = true} -> want(Released);
-        _ -> Released
+    case roster_host_users:resume(Next) of
+        #state{sync_again = true} = Again -> want(Again);
+        Done -> Done
     end;
 ended(_Pid, _Why, State) ->
     State.
 
-%%% Changes. What comes during a sync waits for its end, because a roster of the answer may be older.
+%% What the sync contained, and the events that came meanwhile, is pushed: the host is told.
+acknowledge(#{<<"epoch">> := Epoch, <<"seq">> := Seq}, #state{pusher = Pusher, api = Api, held = Held} = State) ->
+    Last = lists:max([Seq | [Number || {Of, Number, _} <- Held, Of =:= Epoch]]),
+    Node = self(),
+    Ack = fun() -> roster_host_stream:ack(Node, Api, Epoch, Last) end,
+    roster_host_push:done(Pusher, fun() -> spawn(Ack) end),
+    State#state{held = []};
+acknowledge(_, State) ->
+    State#state{held = []}.
 
-changes(Rosters, From, #state{sync = none} = State) ->
+%%% Changes. What comes during a sync is kept until its end, because the rosters of the answer may be older, or newer.
+
+changes(_Epoch, _Seq, Rosters, From, #state{sync = none} = State) ->
     batch(Rosters, From, State);
-changes(Rosters, From, State) ->
-    State#state{held = {Rosters, From}}.
+changes(Epoch, Seq, Rosters, From, #state{held = Held} = State) ->
+    gen_server:reply(From, held),
+    case length(Held) < ?MAX_HELD of
+        true -> State#state{held = [{Epoch, Seq, Rosters} | Held]};
+        %% The next sync will contain them.
+        false -> State#state{held = [], sync_again = true}
+    end.
 
-release(#state{held = {Rosters, From}} = State) ->
-    batch(Rosters, From, State#state{held = none});
-release(State) ->
-    State.
+release(#state{held = Held} = State) ->
+    Rosters = lists:append([Rosters || {_, _, Rosters} <- lists:reverse(Held)]),
+    ByUser = lists:foldl(fun({User, _, _, _} = Roster, Sorted) ->
+                                 maps:update_with(User, fun(More) -> [Roster | More] end, [Roster], Sorted)
+                         end, #{}, Rosters),
+    maps:fold(fun(User, Newest, Now) ->
+                      case follow(User, lists:reverse(Newest), Now) of
+                          {ok, Next} -> Next;
+                          {ask, Next} -> roster_host_users:ask(User, Next)
+                      end
+              end, State, ByUser).
+
+%% What was kept for a user while a roster was on its way. All up to the one that led to this roster is in it already.
+follow(User, Rosters, #state{host = Host} = State) ->
+    Held = roster_host_table:version(Host, User),
+    follow_each(after_last(Held, Rosters), State).
+
+after_last(Held, Rosters) ->
+    case lists:splitwith(fun({_, _, To, _}) -> To =/= Held end, lists:reverse(Rosters)) of
+        {Newer, [_ | _]} -> lists:reverse(Newer);
+        {_, []} -> Rosters
+    end.
+
+follow_each([], State) ->
+    {ok, State};
+follow_each([Roster | Rest], #state{pusher = Pusher} = State) ->
+    case fit(Roster, State) of
+        {work, Work} ->
+            roster_host_push:work(Pusher, [Work], fun() -> ok end),
+            follow_each(Rest, State);
+        {ask, _} -> {ask, State};
+        {wait, Later} -> follow_each(Rest, Later);
+        none -> follow_each(Rest, State)
+    end.
 
 %% Nobody waits any more for what was held.
 unhold(State) ->
-    State#state{held = none, batch = none}.
+    State#state{held = [], batch = none}.
 
 %% All users first, then the clients. `From` is answered when the clients have been told, and the users whom it did not fit have been
 %% asked for again.
@@ -98,20 +143,11 @@ batch(Rosters, From, #state{pusher = Pusher} = State) ->
         end, {[], [], State}, Rosters),
     case Ask of
         [] ->
-            roster_host_push:work(Pusher, lists:reverse(Works), fun() -> gen_server:reply(From, ok) end),
+            roster_host_push:work(Pusher, lists:reverse(Works), fun() -> gen_server:reply(From, pushed) end),
             Next;
         _ ->
             roster_host_push:work(Pusher, lists:reverse(Works), fun() -> ok end),
             lists:foldl(fun roster_host_users:ask/2, Next#state{batch = {From, maps:from_keys(Ask, true)}}, Ask)
-    end.
-
-%% A change that was kept while the roster was asked for.
-change(Roster, #state{pusher = Pusher} = State) ->
-    case fit(Roster, State) of
-        {work, Work} -> roster_host_push:work(Pusher, [Work], fun() -> ok end), {State, []};
-        {ask, User} -> {State, [User]};
-        {wait, Later} -> {Later, []};
-        none -> {State, []}
     end.
 
 fit({User, From, To, What} = Roster, #state{host = Host, users = Users} = State) ->

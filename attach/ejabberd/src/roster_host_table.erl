@@ -4,21 +4,25 @@
 %%% An item is {LJID, Name, Subscription, Ask, Groups}, as mod_roster has these. A change is {Old, New}, either an item or `none`.
 -module(roster_host_table).
 
--export([open/1, version/2, items/2, item/3, replace/4, patch/4, drop/2, users/1]).
+-behaviour(gen_server).
+
+-export([version/2, items/2, item/3, replace/4, patch/4, drop/2, users/1]).
+-export([init/1, handle_call/3, handle_cast/2]).
 
 -type item() :: {jid:ljid(), binary(), mod_roster:subscription(), none | out, [binary()]}.
 -type change() :: {item() | none, item() | none}.
 -export_type([item/0, change/0]).
 
-%% It outlives the process that fills it: a crash there must not empty rosters. So somebody inherits it who stays.
-open(Host) ->
-    Table = table(Host),
-    case ets:info(Table, size) of
-        undefined ->
-            ets:new(Table, [named_table, public, ordered_set, {read_concurrency, true}, {heir, whereis(ejabberd_gen_mod_sup), Table}]);
-        _ ->
-            Table
-    end.
+%% The process that owns the table does nothing else: so a crash of the one that fills it empties no roster.
+init([Host, _Opts]) ->
+    _ = ets:new(table(Host), [named_table, public, ordered_set, {read_concurrency, true}]),
+    {ok, Host}.
+
+handle_call(_, _From, Host) ->
+    {reply, ok, Host}.
+
+handle_cast(_, Host) ->
+    {noreply, Host}.
 
 %% Integers sort before tuples: the head of a roster is before its items.
 -define(HEAD(User), {User, 0}).

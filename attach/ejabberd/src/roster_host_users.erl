@@ -171,9 +171,10 @@ why({error, Why, _}) -> Why.
 ready(User, #user{waiting = Waiting, events = Events, gone = Gone} = Old, State) ->
     [gen_server:reply(From, ok) || From <- Waiting],
     Idle = put_user(User, Old#user{op = none, waiting = [], events = [], gone = false}, State),
-    {Next, Ask} = lists:foldl(fun(Roster, {Now, _}) -> roster_host_sync:change(Roster, Now) end, {Idle, []}, lists:reverse(Events)),
-    Asked = lists:foldl(fun ask/2, Next, Ask),
-    Done = if Ask =:= [] -> finish(User, Asked); true -> Asked end,
+    Done = case roster_host_sync:follow(User, lists:reverse(Events), Idle) of
+               {ok, Next} -> finish(User, Next);
+               {ask, Next} -> ask(User, Next)
+           end,
     if Gone -> left(User, Done); true -> Done end.
 
 %% A roster that is older than it should be is asked for again, unless the host has said it will tell.
@@ -189,7 +190,7 @@ retry(User, Old, _, _State) ->
 finish(User, #state{batch = {From, Users}, pusher = Pusher} = State) ->
     case maps:remove(User, Users) of
         Left when map_size(Left) =:= 0 ->
-            roster_host_push:done(Pusher, fun() -> gen_server:reply(From, ok) end),
+            roster_host_push:done(Pusher, fun() -> gen_server:reply(From, pushed) end),
             State#state{batch = none};
         Left ->
             State#state{batch = {From, Left}}
