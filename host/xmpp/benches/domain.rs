@@ -125,7 +125,7 @@ fn large_change() {
         let changes: Arc<[Change]> = contacts.into_iter().map(Change::Put).collect();
         let user = Username::new("user0").unwrap();
         let kind = match version {
-            3 => EventKind::Changed { snapshot, changes },
+            3 => EventKind::Changed { before: Arc::clone(&snapshot), snapshot, changes },
             _ => EventKind::Loaded(snapshot),
         };
         let event = RosterEvent { domain: "x.example".into(), user, kind };

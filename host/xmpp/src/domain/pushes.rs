@@ -108,7 +108,7 @@ impl Domain {
             return true;
         };
         let wanted = Wanted::of(user, version);
-        if wanted.plain.is_some() > plain.is_some() || wanted.with_version.is_some() > with_version.is_some() {
+        if (wanted.plain.is_some() && plain.is_none()) || (wanted.with_version.is_some() && with_version.is_none()) {
             return false;
         }
         let moment = self.number();
