@@ -168,7 +168,7 @@ fn pair<'b>(text: &mut Cursor<'b>, at: &impl Fn(&Cursor<'b>) -> usize) -> Option
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
     use proptest::prelude::*;
 
     use super::*;
