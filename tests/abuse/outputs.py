@@ -14,10 +14,12 @@ PIPE = "events.pipe"
 EVENTS_TO_STANDARD_OUTPUT = """
 [sinks.json_lines]
 path = "-"
+queue_bytes = "2MiB"
 """
 EVENTS_TO_PIPE = f"""
 [sinks.json_lines]
 path = "{PIPE}"
+queue_bytes = "2MiB"
 """
 
 
@@ -97,9 +99,10 @@ def hostile_texts(host, seconds):
             faults.append(f"{arguments[:2]} prints {shown[:300]!r}")
     admin, http = Http(host.ports["admin"], "127.0.18.1"), Http(host.ports["http"], "127.0.18.1")
     end = time.monotonic() + seconds
+    # What it answers has the contacts, as programs want them.
+    admin.request("PUT", "/sessions/changing-1", headers=TOKEN)
     while True:
         answers = [admin.request("PUT", "/plugin", odd, [*TOKEN, "content-type: application/wasm"]),
-                   admin.request("PUT", "/sessions/changing-1", headers=TOKEN),
                    http.request("POST", "/roster_admin/refresh", json.dumps([ODD, "changing-1"]).encode())]
         faults += [f"an answer: {body[:300]!r}" for _, body in answers if does_something(body.decode(errors="replace"))]
         if time.monotonic() > end or faults:

@@ -108,7 +108,8 @@ impl Domain {
             return true;
         };
         let wanted = Wanted::of(user, version);
-        if (wanted.plain.is_some() && plain.is_none()) || (wanted.with_version.is_some() && with_version.is_none()) {
+        let is_missing = |wanted: Option<Outbound>, made: &Option<Batch>| wanted.is_some() && made.is_none();
+        if is_missing(wanted.plain, plain) || is_missing(wanted.with_version, with_version) {
             return false;
         }
         let moment = self.number();
