@@ -41,7 +41,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 
 /// The rooms that `crate::` leads to in this text, also within braces.
 fn named(text: &str) -> BTreeSet<String> {
-    let code = text.split("\n#[cfg(test)]\nmod tests").next().unwrap();
+    let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap();
     let code: String = code.lines().map(|line| line.split("//").next().unwrap().to_owned() + "\n").collect();
     let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
     let mut found = BTreeSet::new();

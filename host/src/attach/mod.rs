@@ -82,7 +82,7 @@ impl Attach {
             CertificateFiles::of_attach(&TlsConfig::new(certificate.clone(), key.clone()))
         });
         let at = (address, "attach.listen", "--attach-listen");
-        let apart = Apart::bind(at, files, config.max_connections, metrics).await?;
+        let apart = Apart::bind(at, files, (config.max_connections, config.lease), metrics).await?;
         let this = Arc::clone(self);
         Ok(Some(apart.with(|stop| routes::router(config, http, this, stop), refusal::body)))
     }

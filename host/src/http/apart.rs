@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::{Router, middleware};
 use tokio::net::TcpListener;
@@ -25,15 +26,17 @@ pub(crate) struct Apart {
     router: Router,
     error: ErrorBody,
     max_connections: usize,
+    silence: Duration,
     stop: CancellationToken,
 }
 
 impl Apart {
-    /// Listens on `at`, the value of `setting`, which `flag` overrides. `files`: for HTTPS.
+    /// Listens on `at`, the value of `setting`, which `flag` overrides. `files`: for HTTPS. `silence`: a client whose system does
+    /// not acknowledge what is sent is gone after that.
     pub(crate) async fn bind(
         (at, setting, flag): (SocketAddr, &'static str, &'static str),
         files: Option<CertificateFiles>,
-        max_connections: usize,
+        (max_connections, silence): (usize, Duration),
         metrics: &Arc<Metrics>,
     ) -> Result<Self, ServeError> {
         let tls = match files {
@@ -46,7 +49,7 @@ impl Apart {
         };
         let socket = listen(at, setting, flag).await?;
         let stop = CancellationToken::new();
-        Ok(Self { socket, tls, router: Router::new(), error: |_| Vec::new(), max_connections, stop })
+        Ok(Self { socket, tls, router: Router::new(), error: |_| Vec::new(), max_connections, silence, stop })
     }
 
     /// Serves `router` there. Its errors look like `error`, whoever writes them. Answers without an end have to end with `stop`.
@@ -68,7 +71,7 @@ impl Apart {
         listeners: &mut JoinSet<()>,
         background: &mut JoinSet<()>,
     ) -> CancellationToken {
-        let Self { socket, tls, router, error, max_connections, stop } = self;
+        let Self { socket, tls, router, error, max_connections, silence, stop } = self;
         let router = router.layer(middleware::from_fn_with_state(error, json::only));
         let recorder = Recorder { metrics: Arc::clone(metrics), quiet: Quiet::All };
         let acceptor = tls.map(|(certificates, acceptor)| {
@@ -78,7 +81,8 @@ impl Apart {
         // Whoever may ask has a token, and few addresses ask for many.
         let crowd = Crowd::of_few(http, max_connections, metrics);
         let service = service(router, error, recorder);
-        let connections = Arc::new(Connections::new(service, acceptor, http.header_timeout, false, crowd));
+        let connections = Connections::new(service, acceptor, http.header_timeout, false, crowd);
+        let connections = Arc::new(connections.give_up_after(silence));
         listeners.spawn(Listener { socket, connections, wants: Some(For::Refresh) }.run(stop.clone()));
         stop
     }

@@ -84,6 +84,8 @@ pub(super) struct Connections {
     idle: Duration,
     http: Builder<TokioExecutor>,
     unreadable: Unreadable,
+    /// After so long without an acknowledgement of TCP a client that is written to is gone; `None`: when the system thinks so.
+    silence: Option<Duration>,
     pub(super) crowd: Arc<Crowd>,
 }
 
@@ -126,7 +128,13 @@ impl Connections {
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_INTERVAL);
         let unreadable = Unreadable { body: error, recorder, max_head: MAX_HEAD, max_headers: MAX_HEADERS };
-        Self { router, tls, idle, http, unreadable, crowd }
+        Self { router, tls, idle, http, unreadable, silence: None, crowd }
+    }
+
+    /// Gives up a client whose system has not acknowledged for so long what was sent. One that has lost its power or its network
+    /// would be thought to be there for a quarter of an hour otherwise, if it is sent little.
+    pub(super) fn give_up_after(self, silence: Duration) -> Self {
+        Self { silence: Some(silence), ..self }
     }
 
     /// Serves one connection until it ends, or loses its place, or, once `stop` says so, until its running requests are
@@ -140,6 +148,11 @@ impl Connections {
     ) {
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%peer, %error, "TCP_NODELAY cannot be set");
+        }
+        if let Some(silence) = self.silence
+            && let Err(error) = give_up_after(&stream, silence)
+        {
+            debug!(%peer, %error, "TCP_USER_TIMEOUT cannot be set");
         }
         let activity = Activity::new(place);
         let Some(tls) = &self.tls else {
@@ -261,6 +274,17 @@ fn bodiless(mut answer: Response) -> Response {
         }
     }
     answer
+}
+
+#[cfg(target_os = "linux")]
+fn give_up_after(stream: &TcpStream, silence: Duration) -> io::Result<()> {
+    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(silence))
+}
+
+/// Only Linux has it; elsewhere the system's own patience has to do.
+#[cfg(not(target_os = "linux"))]
+fn give_up_after(_: &TcpStream, _: Duration) -> io::Result<()> {
+    Ok(())
 }
 
 /// Whether a connection that should begin with TLS begins with text.
