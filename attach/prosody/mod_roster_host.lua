@@ -217,6 +217,8 @@ end
 
 -- Changes
 
+local function plain(value) return (value:gsub("%c", " ")); end
+
 -- A contact as Prosody keeps it, from what the host says. Nothing that a stanza cannot carry gets into one.
 local function item_of(contact)
 	if type(contact) ~= "table" or type(contact.jid) ~= "string" then return nil; end
@@ -225,16 +227,15 @@ local function item_of(contact)
 		log("warn", "Prosody does not know %q as an address; the contact is left out", contact.jid);
 		return nil;
 	end
-	local function text(value) return (value:gsub("%c", " ")); end
 	local subscription = contact.subscription;
 	local item = {
 		subscription = (subscription == "both" or subscription == "to" or subscription == "from") and subscription or "none";
-		name = type(contact.name) == "string" and text(contact.name) or nil;
+		name = type(contact.name) == "string" and plain(contact.name) or nil;
 		ask = contact.ask == true and "subscribe" or nil;
 		groups = {};
 	};
 	for _, group in ipairs(type(contact.groups) == "table" and contact.groups or {}) do
-		if type(group) == "string" then item.groups[text(group)] = true; end
+		if type(group) == "string" then item.groups[plain(group)] = true; end
 	end
 	return address, item;
 end
@@ -378,14 +379,14 @@ end
 -- `batch` is a list of { user, version, said }, each user once. Calls `on_written` when pushes are on their way.
 local function apply(batch, on_written)
 	for _, one in ipairs(batch) do
-		local user, done = one.user, {};
+		local user, done, online = one.user, {}, host.sessions[one.user.name];
 		user.roster = user.roster or { [false] = metadata() };
 		for _, change in ipairs(changes_of(user, one.said)) do
 			local address, item = change[1], change[2];
 			local old = user.roster[address];
-			if not same(old, item) then
+			if not online or not same(old, item) then
 				user.roster[address] = item;
-				done[#done + 1] = { address = address, old = old, new = item };
+				if online then done[#done + 1] = { address = address, old = old, new = item }; end
 			end
 		end
 		one.done = done;
@@ -398,13 +399,13 @@ local function apply(batch, on_written)
 	local told, probes = {}, {};
 	local written = on_written and when_written(batch, on_written);
 	for _, one in ipairs(batch) do
-		if host.sessions[one.user.name] and #one.done > 0 then
+		if #one.done > 0 then
 			protected(push, one.user, one.done);
 			one.user.roster[false].version = one.user.version;
 		end
 	end
 	for _, one in ipairs(batch) do
-		if host.sessions[one.user.name] and #one.done > 0 then protected(exchange_presence, one.user, one.done, told, probes); end
+		if #one.done > 0 then protected(exchange_presence, one.user, one.done, told, probes); end
 	end
 	for _, probe in ipairs(probes) do
 		-- Who has just been shown to him need not be asked.
@@ -448,6 +449,11 @@ local function adopt(user, copy, stale)
 	for address, item in pairs(copy.contacts) do user.roster[address] = item; end
 	user.roster[false].roster_host = copy.version;
 	user.version, user.stale, user.saved = copy.version, stale, copy.confirmed;
+end
+
+-- The copy will soon be older than what is known.
+local function is_aging(user)
+	return user.version and not user.stale and os.time() - (user.saved or 0) > STALE_IF_ERROR / 8;
 end
 
 local function wake(user)
@@ -1014,7 +1020,7 @@ end);
 module:hook("resource-unbind", function (event)
 	local user = users[event.session.username];
 	if not user or host.sessions[user.name] then return; end
-	if user.version and not user.stale then save(user); end
+	if is_aging(user) then save(user); end
 	-- Not at once: a session that replaces another of the same name is bound in the same breath.
 	module:add_timer(0, function () reconcile(user); end);
 end, -100);
@@ -1072,7 +1078,7 @@ local function sweep()
 	end
 	reconcile_all();
 	for _, user in pairs(users) do
-		if link.up and user.version and not user.stale and user.saved and os.time() - user.saved > STALE_IF_ERROR / 8 then save(user); end
+		if link.up and is_aging(user) then save(user); end
 	end
 	return SWEEP;
 end
