@@ -71,3 +71,18 @@ async fn every_request_is_one_line_without_secrets() {
         assert!(!text.contains(hidden), "{hidden} is in {text}");
     }
 }
+
+#[tokio::test(flavor = "current_thread")]
+async fn names_that_are_none_are_one_line_however_many_they_are() {
+    for (names, count) in [(vec!["a@b".to_owned()], 1), ((0..500).map(|n| format!("u{n}@b")).collect(), 500)] {
+        let log = Log::default();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let host = Host::start().await;
+        super::client::post(host.http(), &serde_json::to_string(&names).unwrap()).await;
+        let text = String::from_utf8(log.0.lock().clone()).unwrap();
+        let warnings: Vec<_> = text.lines().filter(|line| line.contains("WARN")).collect();
+        let [line] = &warnings[..] else { panic!("{text}") };
+        assert!(line.contains(&format!("names={count}")) && line.contains(&names[0]), "{line}");
+    }
+}
