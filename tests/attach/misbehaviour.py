@@ -188,6 +188,46 @@ async def overtaken_answers(stage):
         await asyncio.sleep(0.2)
 
 
+async def overtaken_events(stage):
+    """events that an answer has overtaken: nothing is told twice, nor what is not so any more"""
+    setting = Setting(stage).start()
+    host = setting.host
+    await setting.logged("In step with roster-host")
+    john = await setting.client("john").come()
+    for names in (["b", "a"], ["b", "c", "b"], ["d", "b", "d"], ["e", "f"]):
+        await john.leave()
+        await asyncio.sleep(0.2)
+        host.held = []
+        for name in names:
+            host.change_unseen("john", name)
+        await john.come()
+        expect("the roster", named(names[-1]), john.roster)
+        host.send_held()
+        await setting.stage.until("all are confirmed", lambda: host.acked == host.seq)
+        await john.round_trip()
+        expect(f"pushes of {names}, which the roster had already", [], john.pushes)
+        expect("a change is confirmed", True, await setting.change("a", "john"))
+        await john.round_trip()
+        expect("the pushes", ["a"] if names[-1] != "a" else [], [contact["name"] for _, contact in john.pushes])
+    john.cut()
+
+
+async def several_refreshes_in_one_event(stage):
+    """one event with several changes of one user: each is pushed, in order, and nothing is asked again"""
+    setting = Setting(stage).start()
+    host = setting.host
+    john, marie = [await setting.client(user).come() for user in USERS]
+    asked = setting.calls("PUT")
+    for names in (["a", "b", "c"], ["d", "e", "d"]):
+        john.forget()
+        host.change_unseen("john", *names)
+        await setting.stage.until("all are confirmed", lambda: host.acked == host.seq)
+        await john.round_trip()
+        expect("the pushes", names, [contact["name"] for _, contact in john.pushes])
+    expect("PUTs", asked, setting.calls("PUT"))
+    john.cut(), marie.cut()
+
+
 async def misconfigured(stage):
     """what is missing in the configuration is said in one line, and nobody is let in with contacts that are not his"""
     setting = Setting(stage).start(host_more='    roster_host_token = nil\n    roster_host_token_file = "nowhere"')
@@ -195,4 +235,4 @@ async def misconfigured(stage):
     await setting.refused("john")
 
 
-CHECKS = [refused_at_the_door, garbage, silent_host, overtaken_answers, misconfigured]
+CHECKS = [refused_at_the_door, garbage, silent_host, overtaken_answers, overtaken_events, several_refreshes_in_one_event, misconfigured]

@@ -190,7 +190,8 @@ async def blocked_subscriptions(place):
     """subscription stanzas are blocked in every form of the address, out and in, and change nothing"""
     a, b, c = "blocked-a", "blocked-b", "blocked-c"
     ja, jb, jc = place.jid(a), place.jid(b), place.jid(c)
-    place.world.application.say({a: {jb: {}}, b: {ja: {}}, c: {}})
+    strangers = {"romeo@elsewhere.test": {}, "julia@elsewhere.test": {"subscription": "none", "ask": "subscribe"}}
+    place.world.application.say({a: {jb: {}} | strangers, b: {ja: {}} | strangers, c: strangers})
     alice, bob, carol = await place.come(a, b, c)
     await alice.shown(jb)
     await bob.shown(ja)
@@ -233,7 +234,8 @@ async def from_elsewhere(place, clients):
     for client in clients:
         for kind in SUBSCRIPTION_TYPES:
             for to in (client.bare, client.jid, client.bare.upper()):
-                writer.write(f"<presence from='romeo@{name}' to='{to}' type='{kind}'/>".encode())
+                for sender in ("romeo", "julia", "nobody"):
+                    writer.write(f"<presence from='{sender}@{name}' to='{to}' type='{kind}'/>".encode())
         # Whatever has to be told before this has been told.
         writer.write(f"<message from='romeo@{name}' to='{client.jid}' type='chat'><body>last</body></message>".encode())
     for client in clients:

@@ -19,6 +19,7 @@ class StandIn:
         self.rosters, self.users, self.calls = {}, set(), []
         self.fault, self.api, self.epoch, self.seq = {}, 1, f"{time.time_ns()}", 0
         self.acked, self.streams = 0, []
+        self.held = None  # events that the network has not delivered yet, if it delivers none
         self.lock = threading.Condition()
         outer = self
 
@@ -99,19 +100,32 @@ class StandIn:
             seq = self.seq
             return self.lock.wait_for(lambda: self.acked >= seq, timeout=5)
 
-    def change_unseen(self, user, name):
-        """One contact has another name; nobody waits for it to be confirmed."""
+    def change_unseen(self, user, *names):
+        """One contact has another name, and then the next, all in one event; nobody waits for it to be confirmed."""
         with self.lock:
-            before = self.whole(user)
-            self.rosters[user] = {"friend@localhost": {"name": name}}
-            after = self.whole(user)
-            self.emit({"rosters": [{"user": user, "from": before["version"], "to": after["version"],
-                                    "changes": [{"put": after["contacts"][0]}]}]})
+            rosters = []
+            for name in names:
+                before = self.whole(user)
+                self.rosters[user] = {"friend@localhost": {"name": name}}
+                after = self.whole(user)
+                rosters.append({"user": user, "from": before["version"], "to": after["version"],
+                                "changes": [{"put": after["contacts"][0]}]})
+            self.emit({"rosters": rosters})
 
     def emit(self, data):
         self.seq += 1
         text = json.dumps({"seq": self.seq, **data})
-        self.send(f"event: changes\nid: {self.epoch}-{self.seq}\ndata: {text}\n\n")
+        event = f"event: changes\nid: {self.epoch}-{self.seq}\ndata: {text}\n\n"
+        if self.held is None:
+            self.send(event)
+        else:
+            self.held.append(event)
+
+    def send_held(self):
+        with self.lock:
+            held, self.held = self.held, None
+            for event in held:
+                self.send(event)
 
     def send(self, text):
         for stream in self.streams:
