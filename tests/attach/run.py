@@ -47,7 +47,7 @@ async def scenarios(arguments, chosen):
     failed = []
     with tempfile.TemporaryDirectory() as folder:
         fixture.make_certificates(folder)
-        host = Host(arguments.program, folder, {"one": ("localhost", "secret")}, free_ports(3)).start()
+        host = Host(arguments.program, folder, {"one": ("localhost", "secret")}, free_ports(3), faults.PATIENT).start()
         accounts = {"localhost": {user: scenario.PASSWORD for user in scenario.USERS}}
         server = SERVERS[arguments.server](folder, {"localhost": (host.url, "one", "secret")}, accounts, root=arguments.root,
                                            level=arguments.level)
