@@ -126,8 +126,18 @@ fn the_optional_tables_show_their_defaults() {
     let [certificate, key] = ["tls/chain.pem", "tls/key.pem"].map(|file| folder.path().join(file));
     fs::write(&certificate, "x").unwrap();
     fs::write(&key, "x").unwrap();
-    let without =
-        ["token_file", "password", "username", "bearer", "ca_file", "plugin", "accounts", "websocket_url", "http_auth"];
+    let without = [
+        "token_file",
+        "password",
+        "username",
+        "bearer",
+        "ca_file",
+        "plugin",
+        "accounts",
+        "websocket_url",
+        "http_auth",
+        "http_roster_bulk",
+    ];
     let lines = uncommented(&["##"]);
     let lines = lines.lines().filter(|line| !without.iter().any(|key| line.starts_with(key)));
     let lines = lines.filter(|line| !line.starts_with("token = ") || line.contains("three"));
