@@ -100,6 +100,9 @@ class Client:
             if found is not None and found is not False:
                 return found
             if not self.online and what != "offline":
+                ended = self.find("{http://etherx.jabber.org/streams}error")()
+                if ended is not None:
+                    raise Refused(ET.tostring(ended, encoding="unicode"))
                 raise ConnectionError(f"{self.bare}: the stream ended before: {what}")
             self.news.clear()
             try:

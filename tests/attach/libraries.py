@@ -23,6 +23,7 @@ async def run(stage, *command):
         json.dump({
             "ports": {"xmpp": server.address[1], "xmpps": server.direct_tls[1]},
             "ca": os.path.join(stage.folder, "ca.pem"), "stranger": os.path.join(stage.folder, "stranger.pem"),
+            "resumes": getattr(server, "resumes", True),
             "passwords": {user: PASSWORD for user in FIRST},
             "application": stage.host.application.address,
             "refresh": f"http://127.0.0.1:{stage.host.ports['http']}/roster_admin/refresh",

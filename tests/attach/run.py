@@ -1,9 +1,9 @@
 """Attaches a real XMPP server to the host, and looks at it as its users do.
 
-Usage: run.py [--server prosody] [--root FOLDER] [--component FILE] [--level LEVEL] [--only CHECK]... PROGRAM
+Usage: run.py [--server NAME] [--root FOLDER] [--component FILE] [--level LEVEL] [--only CHECK]... PROGRAM
 
 PROGRAM     roster-host
---root      a Prosody that is unpacked there, instead of the installed one
+--root      a server that is unpacked there, instead of the installed one
 --component the built-in plugin, for what swaps it
 --only      this check; can be given several times
 """
@@ -20,13 +20,14 @@ import faults  # adds the folder of tests/clients
 import libraries
 import misbehaviour
 import scenario
+from ejabberd import Ejabberd
 from prosody import Prosody, free_ports
 from world import Host
 
 import fixture  # of tests/clients, whose folder world.py has added
 
 LIMIT = 180  # seconds, for one check
-SERVERS = {"prosody": Prosody}
+SERVERS = {"prosody": Prosody, "ejabberd": Ejabberd}
 STAGED = libraries.CHECKS + misbehaviour.CHECKS + faults.CHECKS
 
 
@@ -94,7 +95,8 @@ def main():
     for name in arguments.only:
         if name not in known:
             sys.exit(f"attach: no check is called {name}; there are {', '.join(known)}")
-    chosen = [known[name] for name in arguments.only or known]
+    unfit = getattr(SERVERS[arguments.server], "unfit", set())
+    chosen = [known[name] for name in arguments.only or known if name not in unfit]
     failed = []
     if plain := [check for check in chosen if check in scenario.CHECKS]:
         failed += asyncio.run(scenarios(arguments, plain))

@@ -27,6 +27,7 @@ class Client {
   constructor(user, over) {
     Object.assign(this, { user, over, seen: new Seen(user), stanzas: [] });
     const password = setup.passwords[user];
+    if (setup.resumes === false) this.cut = null;
     this.xmpp = client({ service: SERVICES[over], domain: "localhost", resource: "js", username: user, password });
     this.xmpp.timeout = PATIENCE;
     // It waits for a write to be reported as done, and begins to wait for the answer after that. On one machine the answer may
@@ -34,7 +35,7 @@ class Client {
     const write = this.xmpp.write.bind(this.xmpp);
     this.xmpp.write = async (text) => void write(text).catch((error) => this.stanzas.push(`error: ${error}`));
     this.xmpp.on("element", (element) => this.stanzas.push(element.toString()));
-    this.xmpp.on("send", (element) => element.is("auth") && (this.mechanism = element.attrs.mechanism));
+    this.xmpp.on("send", (element) => ["auth", "authenticate"].includes(element.name) && (this.mechanism = element.attrs.mechanism));
     this.xmpp.on("error", (error) => this.stanzas.push(`error: ${error}`));
     this.xmpp.iqCallee.set(ROSTER, "query", ({ element }) => {
       this.seen.add("push", items(element));

@@ -5,7 +5,7 @@
 -behaviour(gen_mod).
 
 -export([start/2, stop/1, reload/3, depends/2, mod_opt_type/1, mod_options/1, mod_doc/0]).
--export([session_opened/1, session_gone/3, sent/1, received/1, subscription_in/2]).
+-export([session_opened/1, session_gone/3, sent/1, received/1, subscription_in/2, copied/2, resumed/1]).
 -export([refuse/1]).
 
 -include("xmpp.hrl").
@@ -41,7 +41,9 @@ hooks() ->
      {sm_remove_connection_hook, session_gone, 50},
      {user_send_packet, sent, 10},
      {user_receive_packet, received, 10},
-     {roster_in_subscription, subscription_in, 30}].
+     {roster_in_subscription, subscription_in, 30},
+     {c2s_copy_session, copied, 50},
+     {c2s_session_resumed, resumed, 50}].
 
 %% The token is kept where no crash report shows it.
 prepare(Host, Opts) ->
@@ -79,7 +81,8 @@ session_opened(#{user := _, jid := #jid{luser = User, lserver = Host}} = State) 
 refuse(#{lang := Lang} = State) ->
     ejabberd_c2s:send(State, xmpp:serr_resource_constraint(<<"Your contacts cannot be loaded now. Try again later.">>, Lang)).
 
-session_gone(_SID, #jid{luser = User, lserver = Host}, _Info) ->
+session_gone({_, Pid}, #jid{luser = User, lserver = Host}, _Info) ->
+    roster_host_sessions:gone(Host, Pid),
     roster_host_node:left(Host, User).
 
 %% What a client may not send: the application owns the rosters.
@@ -94,8 +97,29 @@ sent({#iq{type = set} = IQ, #{lang := Lang} = State} = Sent) ->
         false ->
             Sent
     end;
+%% Who asks for the roster is pushed to from now on.
+sent({#iq{type = get} = IQ, #{lserver := Host} = State} = Sent) when not is_map_key(roster_asked, State) ->
+    case xmpp:has_subtag(IQ, #roster_query{}) of
+        true ->
+            roster_host_sessions:asked(Host, self()),
+            {IQ, State#{roster_asked => true}};
+        false ->
+            Sent
+    end;
 sent(Sent) ->
     Sent.
+
+%% A session that is resumed goes on in another process (XEP-0198).
+copied(State, #{roster_asked := true}) ->
+    State#{roster_asked => true};
+copied(State, _Old) ->
+    State.
+
+resumed(#{roster_asked := true, lserver := Host} = State) ->
+    roster_host_sessions:asked(Host, self()),
+    State;
+resumed(State) ->
+    State.
 
 %% Whatever way it came.
 received({#presence{type = Type}, State}) when ?IS_SUBSCRIPTION(Type) ->

@@ -1,7 +1,7 @@
-%%% The calls of the attach API, version 1 (docs/attach.md), but for the event stream, and how its JSON is read.
+%%% The calls of the attach API, version 1 (docs/attach.md).
 -module(roster_host_api).
 
--export([remember_token/2, forget_token/1, is_exposed/1, start/2, stop/1, about/2, put/4, delete/3, sync/4, ack/4, open_events/2, decode/1, read_roster/1]).
+-export([remember_token/2, forget_token/1, is_exposed/1, start/2, stop/1, about/2, put/4, delete/3, sync/4, ack/4, open_events/2]).
 
 -define(VERSION, "/attach/v1/").
 -define(MAX_BODY, 67108864). % bytes of an answer; the host sends no roster that is longer than 10 MB
@@ -46,21 +46,22 @@ stop(Host) ->
 
 about(Api, Timeout) ->
     case request(Api, get, "", [], none, Timeout) of
-        {200, _, Body} -> decode(Body);
+        {200, _, Body} -> roster_host_json:decode(Body);
         Other -> refused(Other)
     end.
 
-%% {ok, Version, Items} | same | {error, Sentence, noted | unknown}: whether the host goes on trying.
+%% {ok, Version, Items, Seq} | {same, Seq} | {error, Sentence, noted | unknown}: whether the host goes on trying. What events up to Seq say
+%% of this user is contained in the answer.
 put(Api, User, Held, Timeout) ->
     Headers = [{"if-none-match", [$", integer_to_list(Held), $"]} || is_integer(Held)],
     case request(Api, put, ["/users/", quote(User)], Headers, <<>>, Timeout) of
         {200, _, Body} ->
-            case decode(Body) of
-                {ok, Json} -> read_put(Json);
+            case roster_host_json:decode(Body) of
+                {ok, Json} -> roster_host_json:read_put(Json);
                 {error, Why} -> {error, Why, unknown}
             end;
-        {304, _, _} when is_integer(Held) ->
-            same;
+        {304, Received, _} when is_integer(Held) ->
+            {same, roster_host_json:header_seq(proplists:get_value("roster-seq", Received, "0"))};
         {Code, _, _} = Other ->
             {error, Why} = refused(Other),
             {error, Why, case lists:member(Code, [502, 503, 504]) of true -> noted; false -> unknown end};
@@ -75,7 +76,7 @@ delete(Api, User, Timeout) ->
     end.
 
 ack(Api, Epoch, Seq, Timeout) ->
-    case request(Api, post, "/ack", [], encode(#{epoch => Epoch, seq => Seq}), Timeout) of
+    case request(Api, post, "/ack", [], roster_host_json:encode(#{epoch => Epoch, seq => Seq}), Timeout) of
         {204, _, _} -> ok;
         {409, _, _} -> other_epoch;
         Other -> refused(Other)
@@ -83,7 +84,7 @@ ack(Api, Epoch, Seq, Timeout) ->
 
 %% The whole set of users, [{User, Version | null}]. Tells `Tell` of `started`, once the host has the set, and of each line.
 sync(Api, Users, Tell, Silence) ->
-    Body = encode([#{user => User, version => Version} || {User, Version} <- Users]),
+    Body = roster_host_json:encode([#{user => User, version => Version} || {User, Version} <- Users]),
     case open(Api, post, "/sync", [], Body, infinity) of
         {ok, Id} -> sync_begin(Api, Id, Tell, Silence);
         {error, Why} -> {error, sentence(Why)}
@@ -145,15 +146,15 @@ sync_each([Line | Rest], Tell) ->
 sync_line(<<>>, _Tell) ->
     more;
 sync_line(Line, Tell) ->
-    case decode(Line) of
+    case roster_host_json:decode(Line) of
         {ok, #{<<"done">> := true} = Counts} ->
             {done, Counts};
         {ok, #{<<"user">> := User, <<"error">> := Why}} ->
             Tell({failed, User, Why}),
             more;
         {ok, #{<<"user">> := User} = Json} ->
-            case read_put(Json) of
-                {ok, Version, Items} -> Tell({roster, User, Version, Items});
+            case roster_host_json:read_put(Json) of
+                {ok, Version, Items, Seq} -> Tell({roster, User, Version, Items, Seq});
                 {error, Why, _} -> Tell({failed, User, Why})
             end,
             more;
@@ -229,7 +230,7 @@ open(#{base := Base, profile := Profile, tls := Tls, host := Host}, Method, Path
 refused({error, Why}) ->
     {error, Why};
 refused({Code, _, Body}) ->
-    Said = case decode(Body) of
+    Said = case roster_host_json:decode(Body) of
                {ok, #{<<"message">> := Message}} when is_binary(Message) -> Message;
                _ -> <<"no message">>
            end,
@@ -244,75 +245,12 @@ sentence({failed_connect, Details}) ->
         false -> <<"cannot connect">>
     end;
 sentence({tls_alert, {_, Text}}) -> iolist_to_binary(["TLS failed: ", string:trim(unicode:characters_to_list(Text))]);
+sentence(socket_closed_remotely) -> <<"it closes the connection">>;
 sentence(econnrefused) -> <<"nobody listens there">>;
 sentence(nxdomain) -> <<"its name is not known">>;
 sentence(Why) when is_atom(Why) -> iolist_to_binary(string:replace(atom_to_list(Why), "_", " ", all));
 sentence(Why) when is_tuple(Why), is_atom(element(1, Why)) -> sentence(element(1, Why));
 sentence(_) -> <<"the connection failed">>.
-
-%%% JSON
-
-decode(Body) ->
-    Decode = persistent_term:get({?MODULE, decode}, undefined),
-    try {ok, (case Decode of undefined -> choose_decode(); _ -> Decode end)(Body)}
-    catch _:_ -> {error, <<"the answer is not JSON">>}
-    end.
-
-%% What there is depends on the version of Erlang and of ejabberd.
-choose_decode() ->
-    Decode = case {code:ensure_loaded(json), code:ensure_loaded(jiffy)} of
-                 {{module, _}, _} -> fun json:decode/1;
-                 {_, {module, _}} -> fun(Body) -> jiffy:decode(Body, [return_maps]) end;
-                 _ -> fun misc:json_decode/1
-             end,
-    persistent_term:put({?MODULE, decode}, Decode),
-    Decode.
-
-encode(Term) ->
-    case {code:ensure_loaded(json), code:ensure_loaded(jiffy)} of
-        {{module, _}, _} -> iolist_to_binary(json:encode(Term));
-        {_, {module, _}} -> iolist_to_binary(jiffy:encode(Term));
-        _ -> iolist_to_binary(misc:json_encode(Term))
-    end.
-
-read_put(#{<<"version">> := Version, <<"contacts">> := Contacts}) when is_integer(Version), Version > 0, is_list(Contacts) ->
-    {ok, Version, read_contacts(Contacts)};
-read_put(_) ->
-    {error, <<"the answer is no roster">>, unknown}.
-
-%% One roster of an event: {User, From | whole, To, Items | Changes}.
-read_roster(#{<<"user">> := User, <<"to">> := To, <<"contacts">> := Contacts}) ->
-    {User, whole, To, read_contacts(Contacts)};
-read_roster(#{<<"user">> := User, <<"from">> := From, <<"to">> := To, <<"changes">> := Changes}) ->
-    {User, From, To, lists:flatmap(fun read_change/1, Changes)}.
-
-read_change(#{<<"put">> := Contact}) ->
-    [{put, Item} || Item <- read_contacts([Contact])];
-read_change(#{<<"remove">> := JID}) ->
-    [{remove, LJID} || LJID <- read_jid(JID)].
-
-read_contacts(Contacts) ->
-    lists:flatmap(fun read_contact/1, Contacts).
-
-read_contact(#{<<"jid">> := JID} = Contact) ->
-    Name = case Contact of #{<<"name">> := Text} when is_binary(Text) -> Text; _ -> <<>> end,
-    Subscription = case Contact of
-                       #{<<"subscription">> := <<"both">>} -> both;
-                       #{<<"subscription">> := <<"to">>} -> to;
-                       #{<<"subscription">> := <<"from">>} -> from;
-                       _ -> none
-                   end,
-    Ask = case Contact of #{<<"ask">> := true} -> out; _ -> none end,
-    Groups = case Contact of #{<<"groups">> := List} when is_list(List) -> lists:filter(fun is_binary/1, List); _ -> [] end,
-    [{LJID, Name, Subscription, Ask, Groups} || LJID <- read_jid(JID)].
-
-%% The host sends no JID that is none; ejabberd may know an older Unicode.
-read_jid(Text) ->
-    try jid:decode(Text) of
-        JID -> [jid:tolower(jid:remove_resource(JID))]
-    catch
-        _:_ -> []
-    end.
 
 %%% What belongs to a connection
 
@@ -320,24 +258,41 @@ profile(Host) ->
     gen_mod:get_module_proc(Host, ?MODULE).
 
 token(#{token := Token}) when is_binary(Token) ->
-    {ok, Token};
+    visible(Token);
 token(#{token_file := File}) when is_binary(File) ->
     case file:read_file(File) of
-        {ok, Text} -> {ok, string:trim(Text)};
+        {ok, Text} -> visible(string:trim(Text));
         {error, Why} -> {error, io_lib:format("token_file ~ts cannot be read: ~ts", [File, file:format_error(Why)])}
     end;
 token(_) ->
     {error, <<"give mod_roster_host the option token or token_file">>}.
+
+visible(Token) ->
+    case re:run(Token, "^[!-~]+$", [dollar_endonly]) of
+        {match, _} -> {ok, Token};
+        nomatch -> {error, <<"the token is not made of visible ASCII characters without spaces">>}
+    end.
 
 tls("https://" ++ _, Opts) ->
     Authorities = case maps:get(cacertfile, Opts, undefined) of
                       undefined -> [{cacerts, public_key:cacerts_get()}];
                       File -> [{cacertfile, unicode:characters_to_list(File)}]
                   end,
-    Names = [{match_fun, public_key:pkix_verify_hostname_match_fun(https)}],
+    ByName = public_key:pkix_verify_hostname_match_fun(https),
+    Names = [{match_fun, fun(Asked, Presented) -> is_address(Asked, Presented) orelse ByName(Asked, Presented) end}],
     [{verify, verify_peer}, {depth, 5}, {versions, ['tlsv1.3', 'tlsv1.2']}, {customize_hostname_check, Names} | Authorities];
 tls(_, _) ->
     [].
+
+%% A url with an address instead of a name, which Erlang looks for among the names.
+is_address({dns_id, Name}, {iPAddress, Address}) ->
+    case inet:parse_strict_address(unicode:characters_to_list(Name)) of
+        {ok, {A, B, C, D}} -> iolist_to_binary([Address]) =:= <<A, B, C, D>>;
+        {ok, Long} -> iolist_to_binary([Address]) =:= << <<Part:16>> || Part <- tuple_to_list(Long) >>;
+        {error, _} -> false
+    end;
+is_address(_, _) ->
+    false.
 
 quote(Text) ->
     lists:flatmap(fun(Byte) -> quote_byte(Byte) end, binary_to_list(Text)).

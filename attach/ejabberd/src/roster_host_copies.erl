@@ -99,16 +99,14 @@ handle_cast({touch, User}, #state{index = Index} = State) ->
     case ets:lookup(Index, User) of
         [{_, Version, At}] when At < Old ->
             case dets:lookup(Index, User) of
-                [{_, ?FORMAT, Version, _, Packed}] -> insert(User, Version, Packed, State);
-                _ -> ok
+                [{_, ?FORMAT, Version, _, Packed}] -> {noreply, insert(User, Version, Packed, State)};
+                _ -> {noreply, State}
             end;
         _ ->
-            ok
-    end,
-    {noreply, State};
+            {noreply, State}
+    end;
 handle_cast({forget, User}, #state{index = Index} = State) ->
-    ets:delete(Index, User),
-    dets:delete(Index, User),
+    delete(Index, User),
     {noreply, State};
 handle_cast(_, State) ->
     {noreply, State}.
@@ -121,41 +119,39 @@ handle_info(_, State) ->
 terminate(_Why, #state{index = Index}) ->
     dets:close(Index).
 
-write({ok, Version, Items}, User, #state{index = Index} = State) ->
-    case ets:member(Index, User) of
-        true ->
-            insert(User, Version, term_to_binary(Items, [compressed]), State),
-            State;
-        false ->
-            Room = make_room(State),
-            insert(User, Version, term_to_binary(Items, [compressed]), Room),
-            Room
-    end;
+write({ok, Version, Items}, User, #state{index = Index, max_kept = MaxKept} = State) ->
+    ets:member(Index, User) orelse make_room(Index, MaxKept),
+    insert(User, Version, term_to_binary(Items, [compressed]), State);
 write(none, _User, State) ->
     State.
 
-insert(User, Version, Packed, #state{index = Index} = State) ->
+insert(User, Version, Packed, #state{index = Index, file = File, full = Full} = State) ->
     Now = erlang:system_time(second),
     case dets:info(Index, file_size) of
         Size when is_integer(Size), Size > ?MAX_FILE ->
-            State#state.full orelse ?WARNING_MSG("The kept rosters in ~ts take ~B bytes; no more are kept", [State#state.file, Size]),
-            ets:delete(Index, User),
-            dets:delete(Index, User);
+            Full orelse ?WARNING_MSG("The kept rosters in ~ts take ~B bytes; no more are kept", [File, Size]),
+            delete(Index, User),
+            State#state{full = true};
         _ ->
             ok = dets:insert(Index, {User, ?FORMAT, Version, Now, Packed}),
-            ets:insert(Index, {User, Version, Now})
+            ets:insert(Index, {User, Version, Now}),
+            State
     end.
 
 %% A tenth goes at once, so that it is seldom looked for.
-make_room(#state{index = Index, max_kept = MaxKept} = State) ->
+make_room(Index, MaxKept) ->
     case ets:info(Index, size) >= MaxKept of
         true ->
             Oldest = lists:sublist(lists:keysort(3, ets:tab2list(Index)), max(1, MaxKept div 10)),
-            [begin ets:delete(Index, User), dets:delete(Index, User) end || {User, _, _} <- Oldest],
-            State;
+            [delete(Index, User) || {User, _, _} <- Oldest],
+            ok;
         false ->
-            State
+            ok
     end.
+
+delete(Index, User) ->
+    ets:delete(Index, User),
+    dets:delete(Index, User).
 
 lookup(Host, User) ->
     try ets:lookup(name(Host), User) of

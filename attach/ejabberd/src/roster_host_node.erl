@@ -44,6 +44,8 @@ init([Host, Opts]) ->
     Here = roster_host_sessions:users(Host),
     [roster_host_table:drop(Host, User) || User <- roster_host_table:users(Host) -- Here],
     [recall(Host, User) || User <- Here, roster_host_table:version(Host, User) =:= none],
+    %% Nobody knows any more which of their sessions have asked; ejabberd itself pushes to all.
+    [roster_host_sessions:asked(Host, Pid) || User <- Here, {_, Pid} <- roster_host_sessions:of_user(Host, User)],
     State = #state{host = Host, opts = Opts, copies = Copies, pusher = Pusher, users = maps:from_keys(Here, #user{}),
                    api = roster_host_api:start(Host, Opts)},
     {ok, start_stream(State)}.
@@ -67,8 +69,8 @@ terminate(_Why, #state{host = Host, copies = Copies}) ->
 
 handle_call({login, User}, From, State) ->
     {noreply, roster_host_users:login(User, From, State)};
-handle_call({hello, New}, _From, State) ->
-    {reply, ok, roster_host_sync:want(connected(New, State))};
+handle_call({hello, Epoch}, _From, State) ->
+    {reply, ok, roster_host_sync:want(connected(begun(Epoch, State)))};
 handle_call({changes, Epoch, Seq, Rosters}, From, State) ->
     {noreply, roster_host_sync:changes(Epoch, Seq, Rosters, From, State)};
 handle_call({sync, Pid, What}, _From, State) ->
@@ -93,9 +95,9 @@ handle_cast(_, State) ->
     {noreply, State}.
 
 handle_info({'EXIT', Stream, Why}, #state{stream = Stream, host = Host} = State) ->
-    ?ERROR_MSG("What reads the events for ~ts ended, and is started again: ~p", [Host, Why]),
+    ?ERROR_MSG("~ts: What reads the events ended, and is started again: ~p", [Host, Why]),
     erlang:send_after(1000, self(), start_stream),
-    {noreply, roster_host_sync:unhold(away(<<"the reader of events ended">>, State#state{stream = undefined}))};
+    {noreply, roster_host_sync:unhold(away({cut, <<"the reader of events ended">>}, State#state{stream = undefined}))};
 handle_info(start_stream, #state{stream = undefined} = State) ->
     {noreply, start_stream(State)};
 handle_info({'EXIT', Pid, Why}, #state{copies = Copies, pusher = Pusher} = State) when Pid =:= Copies; Pid =:= Pusher ->
@@ -111,22 +113,37 @@ handle_info(_, State) ->
 
 %%% Whether the host is there. One line when that changes, and when the reason does.
 
-connected(New, #state{host = Host, up = false, away_since = Since} = State) ->
+connected(#state{host = Host, up = false, why = Why, away_since = Since} = State) ->
     case Since of
-        undefined -> ?INFO_MSG("~ts is attached to roster-host at ~ts", [Host, maps:get(url, State#state.opts)]);
-        _ -> ?INFO_MSG("~ts is attached to roster-host at ~ts again after ~B s; meanwhile ~B logins got a kept roster, ~B were refused",
-                       [Host, maps:get(url, State#state.opts), now_s() - Since, State#state.stale, State#state.refused])
+        undefined ->
+            ?INFO_MSG("~ts: attached to roster-host at ~ts", [Host, maps:get(url, State#state.opts)]);
+        _ ->
+            ?INFO_MSG("~ts: roster-host is back; it was away for ~B s: ~ts. Meanwhile ~B logins got what was last known, ~B were refused",
+                      [Host, now_s() - Since, Why, State#state.stale, State#state.refused])
     end,
-    New andalso ?INFO_MSG("roster-host was restarted: ~ts tells it who is here", [Host]),
     State#state{up = true, why = none, away_since = undefined, stale = 0, refused = 0};
-connected(_New, State) ->
+connected(State) ->
     State.
 
-away(Why, #state{why = Why} = State) ->
+%% Another process of roster-host counts its events anew.
+begun(Epoch, #state{epoch = Epoch} = State) ->
+    State;
+begun(Epoch, #state{epoch = Before, users = Users, host = Host} = State) ->
+    Before =:= undefined orelse ?INFO_MSG("~ts: roster-host was restarted", [Host]),
+    State#state{epoch = Epoch, users = maps:map(fun(_, User) -> User#user{contained = 0} end, Users)}.
+
+%% A connection that was there and ends is tried again at once: the host is away when that fails.
+away({cut, Why}, #state{host = Host, up = true} = State) ->
+    ?WARNING_MSG("~ts: The event stream was cut: ~ts", [Host, Why]),
+    State#state{up = false, why = Why, away_since = now_s()};
+away({_, Why}, #state{why = Why} = State) ->
     State#state{up = false};
-away(Why, #state{host = Host, away_since = Since} = State) ->
-    ?WARNING_MSG("roster-host is away for ~ts: ~ts. Who logs in gets the last good copy of the roster, or is refused if there is none. "
-                 "It is tried again.", [Host, Why]),
+away({Kind, Why}, #state{host = Host, away_since = Since} = State) ->
+    Text = "~ts: roster-host is away: ~ts. Who is online keeps his contacts, logins get what was last known; it is tried again",
+    case Kind of
+        refused -> ?ERROR_MSG(Text, [Host, Why]);
+        _ -> ?WARNING_MSG(Text, [Host, Why])
+    end,
     State#state{up = false, why = Why, away_since = case Since of undefined -> now_s(); _ -> Since end}.
 
 now_s() ->

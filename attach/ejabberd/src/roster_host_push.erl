@@ -3,7 +3,8 @@
 %%%
 %%% mod_roster:push_item/3 is not used: it gives each push the version of the whole roster. A client that is cut off between two
 %%% pushes of one batch would come back with a version whose contacts it has not all seen, and be told that nothing changed.
-%%% Here all but the last push of a user carry the version from before.
+%%% Here all but the last push of a user carry one that no roster has: not the one from before either, because the application may go
+%%% back to that.
 -module(roster_host_push).
 
 -export([start_link/1, work/3, done/2]).
@@ -15,11 +16,12 @@
 
 -define(PATIENCE, 700). % ms until a session that takes nothing holds nobody up any more
 -define(HELPERS, 8).
+-define(PARTIAL, <<"partial">>).
 
 start_link(Host) ->
     {ok, proc_lib:spawn_link(?MODULE, init, [Host])}.
 
-%% Works are {User, Changes, VersionBefore, VersionAfter}; `Done` is called when all sessions have them.
+%% Works are {User, Changes, Version}; `Done` is called when all sessions have them.
 work(Pusher, Works, Done) ->
     Pusher ! {work, Works, Done},
     ok.
@@ -44,24 +46,22 @@ loop(Host) ->
 push(_Host, []) ->
     ok;
 push(Host, Works) ->
-    Told = [{User, Changes, roster_host_sessions:of_user(Host, User)} || {User, Changes, _, _} <- Works],
-    lists:foreach(fun({{User, Changes, Before, After}, {User, _, Sessions}}) ->
-                          push_user(Host, User, Changes, Before, After, Sessions)
-                  end, lists:zip(Works, Told)),
+    Told = [{User, Changes, roster_host_sessions:of_user(Host, User)} || {User, Changes, _} <- Works],
+    lists:foreach(fun({{User, Changes, Version}, {User, _, Sessions}}) -> push_user(Host, User, Changes, Version, Sessions) end, lists:zip(Works, Told)),
     Shown = lists:append([[{User, LJID} || {Old, New} <- Changes, not shows(Old), shows(New), {LJID, _, _, _, _} <- [New]]
                           || {User, Changes, _} <- Told]),
     lists:foreach(fun({User, Changes, Sessions}) -> tell(Host, User, Changes, Sessions, maps:from_keys(Shown, true)) end, Told),
     wait(lists:usort([Pid || {_, _, Sessions} <- Told, {_, Pid} <- Sessions])).
 
-push_user(Host, User, Changes, Before, After, Sessions) ->
+push_user(Host, User, Changes, Version, Sessions) ->
     Last = length(Changes),
     Bare = jid:make(User, Host),
     [begin
-         Version = if Number =:= Last -> After; true -> Before end,
-         Query = #roster_query{ver = Version, items = [item(User, Host, Change)]},
+         Shown = if Number =:= Last; Version =:= undefined -> Version; true -> ?PARTIAL end,
+         Query = #roster_query{ver = Shown, items = [item(User, Host, Change)]},
          [ejabberd_router:route(#iq{type = set, id = <<"push", (p1_rand:get_string())/binary>>, from = Bare,
                                     to = jid:replace_resource(Bare, Resource), sub_els = [Query]})
-          || {Resource, _} <- Sessions]
+          || {Resource, Pid} <- Sessions, roster_host_sessions:has_asked(Host, Pid)]
      end || {Number, Change} <- lists:zip(lists:seq(1, Last), Changes)],
     ok.
 

@@ -1,7 +1,7 @@
-%%% The sessions of this Erlang node.
+%%% The sessions of this Erlang node, and which of them have asked for the roster: only those are pushed to (RFC 6121 section 2.1.6).
 -module(roster_host_sessions).
 
--export([any/2, of_user/2, users/1]).
+-export([any/2, of_user/2, users/1, asked/2, has_asked/2, gone/2]).
 
 any(Host, User) ->
     lists:any(fun is_here/1, ejabberd_sm:get_session_sids(User, Host)).
@@ -18,3 +18,19 @@ users(Host) ->
 
 is_here({_, Pid}) ->
     node(Pid) =:= node().
+
+%% The process of a session is its key.
+asked(Host, Pid) ->
+    try ets:insert(roster_host_table:asked(Host), {Pid})
+    catch error:badarg -> false
+    end.
+
+has_asked(Host, Pid) ->
+    try ets:member(roster_host_table:asked(Host), Pid)
+    catch error:badarg -> false
+    end.
+
+gone(Host, Pid) ->
+    try ets:delete(roster_host_table:asked(Host), Pid)
+    catch error:badarg -> false
+    end.

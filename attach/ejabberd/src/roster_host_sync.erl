@@ -14,7 +14,7 @@ want(#state{sync = none, host = Host, api = Api, users = Users} = State) ->
     Set = [{User, version(Host, User)} || {User, Record} <- maps:to_list(Users), Record#user.op =/= delete orelse Record#user.waiting =/= []],
     Node = self(),
     {Pid, _} = spawn_monitor(fun() -> exit({result, sync(Node, Host, Api, Set)}) end),
-    State#state{sync = {starting, Pid}, sync_again = false};
+    State#state{sync = {starting, Pid}, synced = maps:from_list(Set), sync_again = false};
 want(State) ->
     State#state{sync_again = true}.
 
@@ -35,30 +35,38 @@ sync(Node, _Host, Api, Set) ->
 
 told(Pid, started, #state{sync = {starting, Pid}} = State) ->
     roster_host_users:resume(State#state{sync = {running, Pid}});
-told(Pid, {roster, User, Version, Items}, #state{sync = {_, Pid}, users = Users} = State) ->
+told(Pid, {roster, User, Version, Items, Seq}, #state{sync = {_, Pid}, synced = Synced, users = Users} = State) ->
+    Next = State#state{synced = maps:remove(User, Synced)},
     case Users of
-        #{User := #user{op = Op}} when Op =/= delete -> roster_host_users:apply(User, Version, {whole, Items}, State);
-        _ -> State
+        #{User := #user{op = Op, contained = Contained} = Record} when Op =/= delete, Seq >= Contained ->
+            Known = Next#state{users = Users#{User := Record#user{contained = Seq}}},
+            roster_host_users:apply(User, Version, {whole, Items}, Known);
+        _ ->
+            Next
     end;
-told(Pid, {failed, User, Why}, #state{sync = {_, Pid}, host = Host} = State) ->
-    ?WARNING_MSG("The roster of ~ts@~ts may be stale: ~ts", [User, Host, Why]),
-    State;
+told(Pid, {failed, User, Why}, #state{sync = {_, Pid}, synced = Synced, host = Host} = State) ->
+    ?WARNING_MSG("~ts: The contacts of ~ts may be stale: ~ts", [Host, User, Why]),
+    roster_host_users:later(User, noted, State#state{synced = maps:remove(User, Synced)});
 told(_Pid, _What, State) ->
     State.
 
 ended(Pid, Why, #state{sync = {_, Pid}, host = Host} = State) ->
-    Released = release(State#state{sync = none}),
+    Same = case Why of
+               {result, {done, #{<<"seq">> := Last}}} when is_integer(Last) -> same(Last, State);
+               _ -> State
+           end,
+    Released = release(Same#state{sync = none, synced = #{}}),
     Idle = Released#state{held = []},
     Next = case Why of
                {result, {done, Counts}} ->
-                   ?INFO_MSG("~ts and roster-host know of each other: ~p rosters were the same, ~p came, ~p failed",
+                   ?INFO_MSG("~ts: In step with roster-host: of the users here ~p have the same contacts, ~p others, ~p could not be had",
                              [Host | [maps:get(Name, Counts, 0) || Name <- [<<"same">>, <<"sent">>, <<"failed">>]]]),
-                   acknowledge(Counts, Released#state{sync_pause = ?SYNC_RETRY});
+                   acknowledge(Counts, State#state.held, Idle#state{sync_pause = ?SYNC_RETRY});
                {result, {error, Sentence}} ->
-                   ?WARNING_MSG("roster-host could not be told who is at ~ts, and will be told again: ~ts", [Host, Sentence]),
+                   ?WARNING_MSG("~ts: The rosters could not be brought in step: ~ts. It is tried again", [Host, Sentence]),
                    later(Idle);
                _ ->
-                   ?ERROR_MSG("roster-host could not be told who is at ~ts, and will be told again: ~p", [Host, Why]),
+                   ?ERROR_MSG("~ts: The rosters could not be brought in step: ~p. It is tried again", [Host, Why]),
                    later(Idle)
            end,
     case roster_host_users:resume(Next) of
@@ -68,15 +76,26 @@ ended(Pid, Why, #state{sync = {_, Pid}, host = Host} = State) ->
 ended(_Pid, _Why, State) ->
     State.
 
+%% Who got no line has at the end of the sync what was said to be here; if that is not what is here any more, it is asked for.
+same(Seq, #state{host = Host, synced = Synced} = State) ->
+    maps:fold(fun(User, Version, #state{users = Users} = Now) ->
+                      case {Users, version(Host, User)} of
+                          {#{User := #user{op = delete}}, _} -> Now;
+                          {#{User := Record}, Version} -> Now#state{users = Users#{User := Record#user{contained = Seq}}};
+                          {#{User := _}, _} -> roster_host_users:ask(User, Now);
+                          _ -> Now
+                      end
+              end, State, Synced).
+
 %% What the sync contained, and the events that came meanwhile, is pushed: the host is told.
-acknowledge(#{<<"epoch">> := Epoch, <<"seq">> := Seq}, #state{pusher = Pusher, api = Api, held = Held} = State) ->
+acknowledge(#{<<"epoch">> := Epoch, <<"seq">> := Seq}, Held, #state{host = Host, pusher = Pusher, api = Api} = State) ->
     Last = lists:max([Seq | [Number || {Of, Number, _} <- Held, Of =:= Epoch]]),
     Node = self(),
-    Ack = fun() -> roster_host_stream:ack(Node, Api, Epoch, Last) end,
+    Ack = fun() -> roster_host_stream:ack(Node, Host, Api, Epoch, Last) end,
     roster_host_push:done(Pusher, fun() -> spawn(Ack) end),
-    State#state{held = []};
-acknowledge(_, State) ->
-    State#state{held = []}.
+    State;
+acknowledge(_, _, State) ->
+    State.
 
 %%% Changes. What comes during a sync is kept until its end, because the rosters of the answer may be older, or newer.
 
@@ -92,7 +111,7 @@ changes(Epoch, Seq, Rosters, From, #state{held = Held} = State) ->
 
 release(#state{held = Held} = State) ->
     Rosters = lists:append([Rosters || {_, _, Rosters} <- lists:reverse(Held)]),
-    ByUser = lists:foldl(fun({User, _, _, _} = Roster, Sorted) ->
+    ByUser = lists:foldl(fun({User, _, _, _, _} = Roster, Sorted) ->
                                  maps:update_with(User, fun(More) -> [Roster | More] end, [Roster], Sorted)
                          end, #{}, Rosters),
     maps:fold(fun(User, Newest, Now) ->
@@ -105,10 +124,11 @@ release(#state{held = Held} = State) ->
 %% What was kept for a user while a roster was on its way. All up to the one that led to this roster is in it already.
 follow(User, Rosters, #state{host = Host} = State) ->
     Held = roster_host_table:version(Host, User),
-    follow_each(after_last(Held, Rosters), State).
+    #user{contained = Contained} = maps:get(User, State#state.users, #user{}),
+    follow_each(after_last(Held, [Roster || {_, _, _, _, Seq} = Roster <- Rosters, Seq > Contained]), State).
 
 after_last(Held, Rosters) ->
-    case lists:splitwith(fun({_, _, To, _}) -> To =/= Held end, lists:reverse(Rosters)) of
+    case lists:splitwith(fun({_, _, To, _, _}) -> To =/= Held end, lists:reverse(Rosters)) of
         {Newer, [_ | _]} -> lists:reverse(Newer);
         {_, []} -> Rosters
     end.
@@ -150,8 +170,9 @@ batch(Rosters, From, #state{pusher = Pusher} = State) ->
             lists:foldl(fun roster_host_users:ask/2, Next#state{batch = {From, maps:from_keys(Ask, true)}}, Ask)
     end.
 
-fit({User, From, To, What} = Roster, #state{host = Host, users = Users} = State) ->
+fit({User, From, To, What, Seq} = Roster, #state{host = Host, users = Users} = State) ->
     case Users of
+        #{User := #user{contained = Contained}} when Seq =< Contained -> none;
         #{User := #user{op = put, events = Events} = Record} ->
             Kept = lists:sublist([Roster | Events], ?MAX_EVENTS),
             {wait, State#state{users = Users#{User := Record#user{events = Kept}}}};
@@ -172,7 +193,6 @@ changed(Work, _) -> {work, Work}.
 %% `none`, or what the clients are told. Whoever had no roster yet is told nothing: it will be asked for.
 write(Host, User, Version, What) ->
     Held = roster_host_table:version(Host, User),
-    Before = roster_version(Host, User, Held),
     Changes = case What of
                   {whole, Items} -> roster_host_table:replace(Host, User, Version, Items);
                   {changes, List} -> roster_host_table:patch(Host, User, Version, List)
@@ -181,12 +201,10 @@ write(Host, User, Version, What) ->
     case Changes of
         [] -> none;
         _ when Held =:= none -> none;
-        _ -> {User, Changes, Before, roster_version(Host, User, Version)}
+        _ -> {User, Changes, roster_version(Host, User, Version)}
     end.
 
 %% As mod_roster says it to clients that ask.
-roster_version(_Host, _User, none) ->
-    undefined;
 roster_version(Host, User, Version) ->
     case {mod_roster_opt:versioning(Host), mod_roster_opt:store_current_id(Host)} of
         {true, true} -> integer_to_binary(Version);

@@ -6,7 +6,7 @@
 
 -behaviour(gen_server).
 
--export([version/2, items/2, item/3, replace/4, patch/4, drop/2, users/1]).
+-export([version/2, items/2, item/3, replace/4, patch/4, drop/2, users/1, asked/1]).
 -export([init/1, handle_call/3, handle_cast/2]).
 
 -type item() :: {jid:ljid(), binary(), mod_roster:subscription(), none | out, [binary()]}.
@@ -16,6 +16,7 @@
 %% The process that owns the table does nothing else: so a crash of the one that fills it empties no roster.
 init([Host, _Opts]) ->
     _ = ets:new(table(Host), [named_table, public, ordered_set, {read_concurrency, true}]),
+    _ = ets:new(asked(Host), [named_table, public, set, {write_concurrency, true}]),
     {ok, Host}.
 
 handle_call(_, _From, Host) ->
@@ -107,6 +108,10 @@ select(Table, User) ->
 
 item({{_User, LJID}, Name, Subscription, Ask, Groups}) ->
     {LJID, Name, Subscription, Ask, Groups}.
+
+%% Which sessions have asked for their roster: see roster_host_sessions.
+asked(Host) ->
+    gen_mod:get_module_proc(Host, roster_host_asked).
 
 table(Host) ->
     gen_mod:get_module_proc(Host, ?MODULE).

@@ -1,7 +1,7 @@
 %%% Each user's requests, one after another: PUT when the first session comes, DELETE when the last has left.
 -module(roster_host_users).
 
--export([login/3, left/2, ended/3, again/2, ask/2, apply/4, resume/1]).
+-export([login/3, left/2, ended/3, again/2, ask/2, apply/4, resume/1, later/3]).
 
 -include("logger.hrl").
 -include("roster_host_node.hrl").
@@ -87,7 +87,7 @@ resume(#state{queue = Queue, running = Running, sync = Sync} = State) ->
 run(Op, User, #state{running = Running, host = Host, api = #{timeout := Timeout} = Api, up = Up, opts = Opts} = State) ->
     Held = roster_host_table:version(Host, User),
     {Pid, _} = spawn_monitor(fun() -> exit({result, request(Op, Host, User, Held, Api, Timeout, Up, Opts)}) end),
-    State#state{running = Running#{Pid => {Op, User}}}.
+    State#state{running = Running#{Pid => {Op, User, State#state.epoch}}}.
 
 request(delete, _Host, User, _Held, Api, Timeout, _Up, _Opts) ->
     roster_host_api:delete(Api, User, Timeout);
@@ -104,9 +104,9 @@ put(Api, User, Held, Copy, Timeout) ->
                 _ -> Held
             end,
     case roster_host_api:put(Api, User, Known, Timeout) of
-        same when Held =:= Known -> same;
-        same -> {ok, Copy};
-        {ok, Version, Items} -> {ok, {Version, Items}};
+        {same, Seq} when Held =:= Known -> {same, Seq};
+        {same, Seq} -> {ok, Copy, Seq};
+        {ok, Version, Items, Seq} -> {ok, {Version, Items}, Seq};
         {error, Why, Noted} when Copy =:= none -> {error, Why, Noted};
         {error, Why, Noted} -> {kept, Copy, Why, Noted}
     end.
@@ -120,7 +120,10 @@ copy(Host, User, StaleFor) ->
 
 ended(Pid, Why, #state{running = Running} = State) ->
     case maps:take(Pid, Running) of
-        {{Op, User}, Left} ->
+        {{put, User, Epoch}, Left} when Epoch =/= undefined, Epoch =/= State#state.epoch ->
+            %% It was answered by a process that is gone.
+            resume(start(put, User, State#state{running = Left}));
+        {{Op, User, _}, Left} ->
             Result = case Why of
                          {result, Found} -> Found;
                          _ -> {error, <<"the request failed">>, unknown}
@@ -144,20 +147,26 @@ result(put, User, Result, #state{host = Host, users = Users} = State) ->
     Old = maps:get(User, Users),
     Here = roster_host_table:version(Host, User) =/= none,
     case Result of
-        same ->
-            roster_host_copies:touch(Host, User),
+        %% A later answer overtook this one.
+        {_, Seq} when Here, Seq < Old#user.contained ->
             ready(User, Old, State);
-        {ok, {Version, Items}} ->
-            ready(User, Old, apply(User, Version, {whole, Items}, State));
+        {ok, _, Seq} when Here, Seq < Old#user.contained ->
+            ready(User, Old, State);
+        {same, Seq} ->
+            roster_host_copies:touch(Host, User),
+            ready(User, Old#user{contained = Seq}, State);
+        {ok, {Version, Items}, Seq} ->
+            ready(User, Old#user{contained = Seq}, apply(User, Version, {whole, Items}, State));
         {kept, {Version, Items}, Why, Noted} when not Here ->
-            ?DEBUG("~ts@~ts logs in with the last good copy of the roster: ~ts", [User, Host, Why]),
+            ?WARNING_MSG("~ts: ~ts gets the contacts that were last known: ~ts", [Host, User, Why]),
             Next = apply(User, Version, {whole, Items}, State#state{stale = State#state.stale + 1}),
             ready(User, retry(User, Old, Noted, State), Next);
         _ when Here ->
-            ?WARNING_MSG("The roster of ~ts@~ts could not be asked for again, and stays as it is: ~ts", [User, Host, why(Result)]),
+            ?WARNING_MSG("~ts: The contacts of ~ts could not be asked for again, and stay as they are: ~ts", [Host, User, why(Result)]),
             ready(User, retry(User, Old, unknown, State), State);
         {error, Why, _} ->
-            ?WARNING_MSG("~ts@~ts cannot log in: the roster cannot be had, and there is no copy of it: ~ts", [User, Host, Why]),
+            ?WARNING_MSG("~ts: A login of ~ts was refused: the contacts cannot be had (~ts), and there is no copy that is recent enough",
+                         [Host, User, Why]),
             [gen_server:reply(From, {error, Why}) || From <- Old#user.waiting],
             Next = State#state{refused = State#state.refused + length(Old#user.waiting), users = maps:remove(User, Users)},
             %% The host may have noted the user nevertheless: that ends when the session does.
@@ -177,14 +186,20 @@ ready(User, #user{waiting = Waiting, events = Events, gone = Gone} = Old, State)
            end,
     if Gone -> left(User, Done); true -> Done end.
 
-%% A roster that is older than it should be is asked for again, unless the host has said it will tell.
+%% A roster that is older than it should be is asked for again; later, if the host has said it will tell.
 retry(_User, #user{again = true} = Old, _, _State) ->
     Old;
-retry(_User, Old, noted, _State) ->
-    Old;
-retry(User, Old, _, _State) ->
-    erlang:send_after(?RETRY div 2 + rand:uniform(?RETRY), self(), {again, User}),
+retry(User, Old, Noted, _State) ->
+    Pause = case Noted of noted -> ?NOTED_RETRY; unknown -> ?RETRY end,
+    erlang:send_after(Pause div 2 + rand:uniform(Pause), self(), {again, User}),
     Old#user{again = true}.
+
+%% The host could not have this roster now.
+later(User, Noted, #state{users = Users} = State) ->
+    case Users of
+        #{User := Old} -> put_user(User, retry(User, Old, Noted, State), State);
+        _ -> State
+    end.
 
 %% A batch of changes may wait for this user.
 finish(User, #state{batch = {From, Users}, pusher = Pusher} = State) ->
