@@ -19,8 +19,9 @@ fn page() -> String {
     let xmpp =
         "[xmpp]\nlisten = '127.0.0.1:0'\ntls_listen = '127.0.0.1:0'\ncertificate = 'chain.pem'\nkey = 'key.pem'\n";
     let tls = "[http.tls]\nlisten = '127.0.0.1:0'\ncertificate = 'chain.pem'\nkey = 'key.pem'\n";
+    let attach = "[attach]\nlisten = '127.0.0.1:0'\n[[attach.node]]\nname = 'prosody'\ntoken = 'x'\n";
     let host = format!(
-        "[sinks.json_lines]\npath = 'events'\n{tls}{xmpp}[[host]]\ndomain = 'localhost'\naccounts = 'accounts.txt'\n\
+        "[sinks.json_lines]\npath = 'events'\n{tls}{xmpp}{attach}[[host]]\ndomain = 'localhost'\naccounts = 'accounts.txt'\n\
          [host.settings]\nhttp_roster_url = '{}'\n",
         app.roster_url()
     );

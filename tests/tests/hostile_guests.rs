@@ -61,7 +61,7 @@ async fn a_refresh_that_goes_wrong_leaves_the_roster_and_everybody_else_alone() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_looping_plugin_does_not_stop_the_others() {
-    let (_app, host) = host(|config| config.hosts[0].limits.cpu_time = Duration::from_secs(3)).await;
+    let (_app, host) = host(|config| config.hosts[0].limits.cpu_time = Duration::from_secs(4)).await;
     let host = Arc::new(host);
     host.connect("quiet").await;
     // More loops than this machine has cores.
@@ -82,7 +82,7 @@ async fn a_looping_plugin_does_not_stop_the_others() {
     for _ in 0..5 {
         assert_eq!(host.post("quiet").await.text(), "1 0");
     }
-    assert!(began.elapsed() < Duration::from_millis(2500), "others waited {:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_millis(3500), "others waited {:?}", began.elapsed());
     assert_eq!(refreshing.await.unwrap(), "0 1");
     for one in loops {
         one.await.unwrap();

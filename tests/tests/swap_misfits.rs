@@ -4,7 +4,7 @@
 use roster_host::plugin::{BUILT_IN, PluginSource};
 use roster_host::swap::{Outcome, Step};
 use roster_tests::host::{TestHost, config};
-use roster_tests::modules::{hostile, patched};
+use roster_tests::modules::{hostile, paged, patched};
 use roster_tests::web_app::{Reply, WebApp};
 
 fn renamed(from: &str, to: &str) -> Vec<u8> {
@@ -38,7 +38,7 @@ async fn a_module_that_does_not_fit_is_told_what_was_expected_and_what_was_found
         ),
         (
             "another type after a resource",
-            renamed("unchanged", "unchangid"),
+            patched(paged(), "unchanged", "unchangid"),
             &[
                 "hook read-response has another type",
                 "expected read-response: func(user: string, tag: option<tag>, known: option<borrow<snapshot>>, \

@@ -31,6 +31,11 @@ pub trait RosterPlugin: Send + Sync + 'static {
 
     /// What to tell the application.
     async fn summary(&self, outcome: Outcome) -> Result<Reply, CallError>;
+
+    /// Whether users are asked for together: then many have to ask at once.
+    fn asks_together(&self) -> bool {
+        false
+    }
 }
 
 /// A whole roster as the application has it.

@@ -67,13 +67,26 @@ pub struct Rosters {
     renewals: Arc<Schedule>,
     next_flight: AtomicU64,
     spread: RandomState,
-    /// One permit for every user's update that runs: as many as the plugin asks for at once, and as gather meanwhile to be asked
-    /// for together.
-    turns: Semaphore,
-    concurrency: usize,
+    /// One permit for every user's update that runs. The other hooks do not wait for it: an application that hangs must
+    /// not keep the refresh route from answering.
+    turns: Turns,
+    /// The same for a plugin that asks for users together: there have to be enough to gather.
+    turns_together: Turns,
     queue_timeout: Duration,
     max_contacts: usize,
     max_users_per_request: usize,
+}
+
+/// How many updates run at once.
+struct Turns {
+    permits: Semaphore,
+    many: usize,
+}
+
+impl Turns {
+    fn new(many: usize) -> Self {
+        Self { permits: Semaphore::new(many), many }
+    }
 }
 
 /// What a virtual host's rosters are made of.
@@ -104,7 +117,6 @@ impl Rosters {
     /// long as the result lives.
     pub fn new(parts: Parts, limits: &LimitsConfig, store: &StoreConfig) -> Arc<Self> {
         let Parts { domain, plugin, store: kept, sinks, metrics } = parts;
-        let concurrency = limits.max_concurrent_calls.saturating_add(limits.bulk_users.saturating_mul(2));
         let rosters = Arc::new(Self {
             domain,
             plugin,
@@ -124,8 +136,8 @@ impl Rosters {
             renewals: Arc::default(),
             next_flight: AtomicU64::new(1),
             spread: RandomState::new(),
-            turns: Semaphore::new(concurrency),
-            concurrency,
+            turns: Turns::new(limits.max_concurrent_calls),
+            turns_together: Turns::new(limits.max_concurrent_calls.saturating_add(2 * limits.bulk_users)),
             queue_timeout: limits.queue_timeout,
             max_contacts: store.max_contacts,
             max_users_per_request: limits.max_users_per_request,
@@ -156,6 +168,11 @@ impl Rosters {
             }
             result
         })
+    }
+
+    /// The turns of updates by the plugin that serves now.
+    fn turns(&self) -> &Turns {
+        if self.plugin.asks_together() { &self.turns_together } else { &self.turns }
     }
 
     /// The XMPP domain.
@@ -198,8 +215,10 @@ impl Rosters {
 
     /// Waits until no update runs. The caller sets the deadline.
     pub async fn idle(&self) {
-        let all = u32::try_from(self.concurrency).unwrap_or(u32::MAX);
-        // Every permit back means that nothing holds one; the semaphore is never closed.
-        let _ = self.turns.acquire_many(all).await;
+        for turns in [&self.turns, &self.turns_together] {
+            let all = u32::try_from(turns.many).unwrap_or(u32::MAX);
+            // Every permit back means that nothing holds one; the semaphore is never closed.
+            let _ = turns.permits.acquire_many(all).await;
+        }
     }
 }

@@ -133,7 +133,7 @@ impl Rosters {
             async move { (place, rosters.refresh(&user).await) }
         };
         let mut updates =
-            stream::iter(users.iter().cloned().enumerate()).map(update).buffer_unordered(self.concurrency);
+            stream::iter(users.iter().cloned().enumerate()).map(update).buffer_unordered(self.turns().many);
         let mut open: Vec<bool> = vec![true; users.len()];
         let all = async {
             while let Some((place, result)) = updates.next().await {

@@ -54,7 +54,7 @@ impl Rosters {
     /// The work of flight `number`. Takes its turn, so that no more run at once than the operator allows.
     pub(super) async fn update(self: &Arc<Self>, user: &Username, number: u64) -> Outcome {
         let began = Instant::now();
-        let outcome = match tokio::time::timeout(self.queue_timeout, self.turns.acquire()).await {
+        let outcome = match tokio::time::timeout(self.queue_timeout, self.turns().permits.acquire()).await {
             Ok(Ok(_turn)) => self.take_turn(user, number).await,
             Ok(Err(_)) | Err(_) => Err(CallError::Busy { limit: self.queue_timeout }.into()),
         };

@@ -136,6 +136,10 @@ impl PluginSlot {
 
 #[async_trait]
 impl RosterPlugin for PluginSlot {
+    fn asks_together(&self) -> bool {
+        self.active.load().plugin.asks_together()
+    }
+
     async fn fetch(&self, user: &Username) -> Result<FetchedRoster, CallError> {
         let active = self.active.load_full();
         let Some(probation) = &active.probation else { return active.plugin.fetch(user).await };

@@ -64,11 +64,21 @@ enum Failure {
 }
 
 impl Calls {
+    /// How many users one request names at most; below two, none does.
+    pub(in crate::plugin) fn most_together(&self) -> usize {
+        match (&self.runtime.network, self.module.needs.get()) {
+            (Network::Live(_), Some(needs)) => {
+                self.module.limits.bulk_users.min(usize::try_from(needs.users_per_request).unwrap_or(usize::MAX))
+            }
+            _ => 0,
+        }
+    }
+
     /// Asks for `user` together with others, if the plugin can and others come.
-    pub(super) async fn together(&self, needs: &Needs, user: &Username, tag: Option<&Bytes>) -> Together {
+    pub(super) async fn together(&self, user: &Username, tag: Option<&Bytes>) -> Together {
         let limits = &self.module.limits;
-        let limit = limits.bulk_users.min(usize::try_from(needs.users_per_request).unwrap_or(usize::MAX));
-        if limit < 2 || !matches!(self.runtime.network, Network::Live(_)) {
+        let limit = self.most_together();
+        if limit < 2 {
             return Together::Alone(None);
         }
         let (answer, answered) = oneshot::channel();

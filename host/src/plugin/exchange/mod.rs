@@ -90,7 +90,7 @@ impl Calls {
         let tag = context.tag(self.reader());
         // What is recorded has to be whole: it is asked for alone.
         let together = match requests.recording() {
-            None => self.together(needs, user, validator(tag).as_ref()).await,
+            None => self.together(user, validator(tag).as_ref()).await,
             Some(_) => Together::Alone(None),
         };
         let mut given = None;

@@ -34,6 +34,10 @@ impl RosterPlugin for WasmPlugin {
         roster.map_err(|error| requests.explain(error).into())
     }
 
+    fn asks_together(&self) -> bool {
+        self.calls.most_together() > 1
+    }
+
     async fn changed_users(&self, body: Bytes) -> Result<Result<Vec<String>, BadRequest>, CallError> {
         let about = About::now("changed-users", "");
         let recording = self.recorder.begin(Hook::ChangedUsers, about.began);
