@@ -124,8 +124,8 @@ impl Calls {
         runtime.spawn(async move {
             let users: Vec<_> = gone.iter().map(|waiter| (waiter.user.clone(), waiter.tag.clone())).collect();
             match plugin.bulk(users, under_way).await {
-                Ok(pieces) => {
-                    let failures = plugin.runtime.gather.lock().succeeded();
+                Ok((pieces, bytes)) => {
+                    let failures = plugin.runtime.gather.lock().succeeded(gone.len(), bytes);
                     if failures > 0 {
                         info!(domain = %plugin.module.domain, failures, "many users are asked for in one request again");
                     }
@@ -149,12 +149,12 @@ impl Calls {
         }
     }
 
-    /// One request for `users`, at least two, and what the response says of each.
+    /// One request for `users`, at least two, what the response says of each, and its bytes.
     async fn bulk(
         &self,
         users: Vec<(Username, Option<Bytes>)>,
         under_way: UnderWay,
-    ) -> Result<impl Iterator<Item = Together>, Failure> {
+    ) -> Result<(Vec<Together>, usize), Failure> {
         let needs = match self.needs().await? {
             Ok(needs) => needs,
             Err(error) => return Err(Failure::Application(error.to_string())),
@@ -178,7 +178,7 @@ impl Calls {
         users: Vec<(Username, Option<Bytes>)>,
         deadline: Instant,
         under_way: UnderWay,
-    ) -> Result<impl Iterator<Item = Together> + use<>, Failure> {
+    ) -> Result<(Vec<Together>, usize), Failure> {
         let names: Vec<Username> = users.iter().map(|(user, _)| user.clone()).collect();
         let made = self.on_instance(about.within(BULK), |store, hooks| match hooks.bulk() {
             Some(bulk) => bulk.make_request(store, users),
@@ -216,7 +216,7 @@ impl Calls {
             return Err(rule(BULK, format!("of a response for {many} users it makes {} pieces", pieces.len())).into());
         }
         let pieces: Result<Vec<_>, _> = pieces.into_iter().map(|piece| together(piece, &uri, &body)).collect();
-        Ok(pieces?.into_iter())
+        Ok((pieces?, body.len()))
     }
 }
 

@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 
 /// Bytes of usernames and tags in one request.
 const MOST_BYTES: usize = 256 << 10;
+/// Bytes that a response is to have at most, as far as those before it tell: of what is longer nothing is read while it comes, and
+/// it no longer fits into the processor's caches.
+const GOOD_RESPONSE: usize = 512 << 10;
 /// How long users are asked for alone after a request for many has failed: doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -21,6 +24,8 @@ pub(in crate::plugin) struct Gather<W> {
     under_way: usize,
     /// As many as one request may name, if responses for so many were not too long.
     most: usize,
+    /// What a response has for each user, about; 0 as long as there was none.
+    response_bytes: usize,
     failures: u32,
     paused_until: Option<Instant>,
 }
@@ -39,7 +44,7 @@ pub(in crate::plugin) enum Joined<W> {
 impl<W> Gather<W> {
     pub(in crate::plugin) fn new(most: usize) -> Self {
         let (waiting, paused_until) = (Vec::new(), None);
-        Self { waiting, bytes: 0, batch: 0, under_way: 0, most, failures: 0, paused_until }
+        Self { waiting, bytes: 0, batch: 0, under_way: 0, most, response_bytes: 0, failures: 0, paused_until }
     }
 
     /// Somebody whose name and tag take `bytes`, when no request may name more than `limit` users.
@@ -51,7 +56,8 @@ impl<W> Gather<W> {
         }
         self.waiting.push(who);
         self.bytes += bytes;
-        if self.waiting.len() >= self.most.min(limit) || self.bytes >= MOST_BYTES {
+        let good = GOOD_RESPONSE.checked_div(self.response_bytes).unwrap_or(limit).max(2);
+        if self.waiting.len() >= self.most.min(limit).min(good) || self.bytes >= MOST_BYTES {
             return self.go().map_or(Joined::Waits(None), Joined::Go);
         }
         Joined::Waits((self.waiting.len() == 1).then_some(self.batch))
@@ -92,8 +98,11 @@ impl<W> Gather<W> {
         self.most
     }
 
-    /// A request for many has succeeded. How many before it had failed.
-    pub(in crate::plugin) fn succeeded(&mut self) -> u32 {
+    /// A request for many has succeeded, with a response of so many bytes. How many before it had failed.
+    pub(in crate::plugin) fn succeeded(&mut self, users: usize, bytes: usize) -> u32 {
+        let each = bytes / users.max(1);
+        // Those that have not changed may be left out of it: the largest of late counts.
+        self.response_bytes = each.max(self.response_bytes - self.response_bytes / 16);
         self.paused_until = None;
         std::mem::take(&mut self.failures)
     }
@@ -150,7 +159,7 @@ mod tests {
             gather.ended();
             gather.ended();
         }
-        assert_eq!(gather.succeeded(), 8);
+        assert_eq!(gather.succeeded(1, 1), 8);
         assert_eq!(gather.failed(now), Duration::from_secs(1));
     }
 
@@ -158,6 +167,21 @@ mod tests {
     fn after_a_response_that_was_too_long_fewer_go() {
         let mut gather: Gather<u32> = Gather::new(500);
         assert_eq!([500, 250, 125, 9, 3, 2].map(|users| gather.too_long(users)), [250, 125, 62, 4, 2, 2]);
+    }
+
+    #[test]
+    fn long_rosters_go_in_small_requests_and_a_few_short_answers_do_not_change_that() {
+        for (each, together) in [(100, 500), (1 << 10, 500), (8 << 10, 64), (64 << 10, 8), (1 << 20, 2)] {
+            let (mut gather, now) = (Gather::new(500), Instant::now());
+            gather.succeeded(100, 100 * each);
+            gather.succeeded(100, 100);
+            gather.join(0, 1, 500, now);
+            let gone = (1..).find_map(|who| match gather.join(who, 1, 500, now) {
+                Joined::Go(gone) => Some(gone.len()),
+                _ => None,
+            });
+            assert!(gone.is_some_and(|gone| (together..=together * 5 / 4).contains(&gone)), "{each}: {gone:?}");
+        }
     }
 
     proptest! {
