@@ -77,7 +77,7 @@ ATTACKS = [
     Attack(listeners.large_answers, memory=400, refresh=5,
            setup={"top": 'limits.total_memory = "128MiB"', "store": 'max_bytes = "64MiB"\ngrace = "0s"\nstale_if_error = "0s"'}),
     Attack(listeners.burst, memory=500, short=60, setup={"store": 'grace = "0s"\nstale_if_error = "0s"'}),
-    Attack(outputs.unread_events, memory=128),
+    Attack(outputs.unread_events, memory=160),
     Attack(outputs.stuck_outputs, end=8, setup={"more": outputs.EVENTS_TO_STANDARD_OUTPUT, "stuck": True}),
     Attack(outputs.hostile_texts, needs="built-in", memory=128),
     Attack(outputs.stuck_pipe, end=8, setup={"more": outputs.EVENTS_TO_PIPE}, pipe=True),
