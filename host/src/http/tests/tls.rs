@@ -119,9 +119,14 @@ async fn a_new_certificate_is_used_and_a_broken_one_is_not() {
     let mut old = Client::over(connect(&host, &first, b"http/1.1").await.unwrap());
     connect(&host, &second, b"http/1.1").await.unwrap_err();
 
-    for (certificate, key) in
-        [("nonsense", &*first.key), ("", ""), (&*second.certificate, &*first.key), (&*first.certificate, &*second.key)]
-    {
+    // With nothing between those that do not belong together: whoever reads slowly must not have the one and then the other.
+    for (certificate, key) in [
+        ("nonsense", &*first.key),
+        ("", ""),
+        (&*second.certificate, &*first.key),
+        ("", ""),
+        (&*first.certificate, &*second.key),
+    ] {
         files.write(certificate, key);
         tokio::time::sleep(Duration::from_millis(120)).await;
         connect(&host, &first, b"http/1.1").await.unwrap();
