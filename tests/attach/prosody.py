@@ -33,9 +33,9 @@ c2s_require_encryption = false
 allow_unencrypted_plain_auth = true
 authentication = "internal_plain"
 modules_enabled = {{
-    "roster", "saslauth", "tls", "disco", "private", "vcard4", "vcard_legacy", "version", "uptime", "time", "ping",
+    "saslauth", "tls", "disco", "private", "vcard4", "vcard_legacy", "version", "uptime", "time", "ping",
     "pep", "blocklist", "bookmarks", "carbons", "mam", "smacks", "csi_simple", "admin_shell",
-    "roster_host",
+    {loaded},
 }}
 modules_disabled = {{ "s2s", "offline" }}
 limits = {{ c2s = {{ rate = "10mb/s" }} }}
@@ -71,6 +71,7 @@ class Prosody:
     same methods and `name`, `domain`, `address`, `folder`."""
 
     name = "prosody"
+    modules, loaded, virtual_host = MODULES, '"roster", "roster_host"', VIRTUAL_HOST
 
     def __init__(self, folder, attached, users, root=None, level="info", more="", host_more=""):
         """`users`: {domain: {user: password}}. `root`: where a Prosody is unpacked that is not the installed one."""
@@ -84,12 +85,12 @@ class Prosody:
         os.makedirs(os.path.join(folder, "data"), exist_ok=True)
         for domain, accounts in users.items():
             self.add_accounts(domain, accounts)
-        hosts = "".join(VIRTUAL_HOST.format(domain=domain, folder=folder, url=url, node=node, token=token, more=host_more)
+        hosts = "".join(self.virtual_host.format(domain=domain, folder=folder, url=url, node=node, token=token, more=host_more)
                         for domain, (url, node, token) in attached.items())
         self.config = os.path.join(folder, "prosody.cfg.lua")
         with open(self.config, "w") as config:
-            config.write(CONFIG.format(folder=folder, modules=MODULES, c2s=c2s, direct_tls=direct_tls, component=component, level=level, more=more)
-                         + hosts + COMPONENT)
+            config.write(CONFIG.format(folder=folder, modules=self.modules, loaded=self.loaded, c2s=c2s, direct_tls=direct_tls,
+                                       component=component, level=level, more=more) + hosts + COMPONENT)
         self.program = shutil.which("prosody") or "/usr/bin/prosody"
         self.control = shutil.which("prosodyctl") or "/usr/bin/prosodyctl"
         if root:
