@@ -23,6 +23,8 @@ class Refused(Exception):
 
 
 class Client:
+    patience = PATIENCE
+
     def __init__(self, user, domain, password, address, resource="test"):
         self.user, self.domain, self.password, self.address, self.resource = user, domain, password, address, resource
         self.bare = f"{user}@{domain}"
@@ -94,7 +96,7 @@ class Client:
 
     async def wait(self, what, condition):
         """Until `condition` gives something that is not None or False: that. `what` says it to people."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + self.patience
         while True:
             found = condition()
             if found is not None and found is not False:
@@ -109,7 +111,7 @@ class Client:
                 await asyncio.wait_for(self.news.wait(), max(0.01, end - time.monotonic()))
             except asyncio.TimeoutError:
                 told = "\n  ".join(ET.tostring(stanza, encoding="unicode") for stanza in self.stanzas[-20:])
-                raise AssertionError(f"{self.bare}: not within {PATIENCE} s: {what}; the last it was told:\n  {told}") from None
+                raise AssertionError(f"{self.bare}: not within {self.patience} s: {what}; the last it was told:\n  {told}") from None
 
     def find(self, tag, **attributes):
         def look():
