@@ -185,7 +185,15 @@ async fn under_load_no_call_fails_and_no_change_is_lost_or_doubled() {
     const CLIENTS: usize = 16;
     const SWAPS: u8 = 12;
     let file = PluginFile::new("load");
-    let (app, host) = host(&file, |_| {}).await;
+    // What is looked at is what is lost, not how fast a machine is that compiles meanwhile.
+    let patient = |config: &mut Config| {
+        let host = &mut config.hosts[0];
+        host.limits.call_timeout = Duration::from_secs(20);
+        host.limits.cpu_time = Duration::from_secs(2);
+        host.client.first_byte_timeout = Duration::from_secs(15);
+        host.client.total_timeout = Duration::from_secs(15);
+    };
+    let (app, host) = host(&file, patient).await;
     let host = Arc::new(host);
     let load = Load::start(&Arc::new(app), &host, CLIENTS).await;
     for n in 0..SWAPS {
