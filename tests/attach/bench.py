@@ -14,8 +14,9 @@ import time
 import world  # adds the folder of tests/clients
 import fixture
 from client import Client
-from prosody import Prosody, free_ports
+from prosody import Prosody
 from scenario import PASSWORD
+from server import free_ports
 
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -52,6 +53,19 @@ class Meter:
                                for name, one in self.processes.items())
 
 
+async def log_in(clients):
+    """All of them, some at a time, each with its roster."""
+    queue = list(clients)
+
+    async def worker():
+        while queue:
+            client = queue.pop()
+            await client.log_in()
+            await client.get_roster(versioned=False)
+
+    await asyncio.gather(*(worker() for _ in range(16)))
+
+
 async def measure(host, server, users, count):
     processes = {"host": host.program.process, server.name: server.process}
     clients = [Client(user, "localhost", PASSWORD, server.address) for user in users]
@@ -59,15 +73,8 @@ async def measure(host, server, users, count):
         client.patience = 120
 
     for times in ("first logins", "logins again"):
-        meter, queue = Meter(processes), list(clients)
-
-        async def worker():
-            while queue:
-                client = queue.pop()
-                await client.log_in()
-                await client.get_roster(versioned=False)
-
-        await asyncio.gather(*(worker() for _ in range(16)))
+        meter = Meter(processes)
+        await log_in(clients)
         took, used = meter.read()
         print(f"{times}: {len(users) / took:.0f} a second, with {count} contacts ({used})", flush=True)
         if times == "first logins":

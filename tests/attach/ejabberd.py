@@ -5,17 +5,12 @@ import json
 import os
 import re
 import shutil
-import signal
-import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.append(os.path.join(HERE, ".."))
-from running import PATIENCE  # noqa: E402: beside this folder
+from server import HERE, PATIENCE, Server, free_ports
 
 MODULE = os.path.join(HERE, "..", "..", "attach", "ejabberd")
 
@@ -76,20 +71,12 @@ OPTIONS = re.compile(r"^ *(\w+) = (.*)\n?", re.M)
 OPTION_NAMES = {"roster_host_login_timeout": "fetch_timeout"}
 
 
-def free_ports(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
 def newest(*patterns):
     found = sorted(path for pattern in patterns for path in glob.glob(pattern))
     return found[-1] if found else None
 
 
-class Ejabberd:
+class Ejabberd(Server):
     """One process of a server. `attached`: for each domain (url, node, token)."""
 
     name = "ejabberd"
@@ -101,7 +88,6 @@ class Ejabberd:
         attached to nothing; `roster`: other options of mod_roster."""
         self.folder, self.attached, self.users = folder, attached, users
         self.domain = domain or next(iter(attached))
-        self.process = None
         c2s, tls, component, self.api = free_ports(4)
         self.address = ("127.0.0.1", c2s)
         self.direct_tls = ("127.0.0.1", tls)
@@ -157,8 +143,7 @@ class Ejabberd:
         # As ejabberdctl does, but for the distribution, which would need a port that others know.
         command = ["erl", "-noshell", "-noinput", "+sbwt", "none", "+sbwtdcpu", "none", "-pa", f"{self.ejabberd}/ebin",
                    "-mnesia", "dir", f'"{self.folder}/spool"', "-s", "ejabberd"]
-        self.process = subprocess.Popen(command, cwd=self.folder, env=environment, stdin=subprocess.DEVNULL,
-                                        stdout=open(os.path.join(self.folder, "output"), "ab"), stderr=subprocess.STDOUT)
+        self.spawn(command, environment)
         end = time.monotonic() + PATIENCE
         while True:
             try:
@@ -196,27 +181,6 @@ class Ejabberd:
         self.write_config({name: node for name, node in self.attached.items() if what == "load" or name != domain})
         return f"OK {self.call('reload_config')}"
 
-    def stop(self):
-        """As an operator does."""
-        if self.process and self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(timeout=PATIENCE)
-            except subprocess.TimeoutExpired:
-                self.kill()
-
-    def kill(self):
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait(timeout=PATIENCE)
-
     def log(self):
         """What it says to its terminal: its file is written a little later."""
-        return self.read("output")
-
-    def read(self, name):
-        try:
-            with open(os.path.join(self.folder, name), errors="replace") as file:
-                return file.read()
-        except FileNotFoundError:
-            return ""
+        return self.output()

@@ -11,7 +11,7 @@ import urllib.request
 
 from checker import check_order, check_rosters, roster
 from client import PATIENCE, Client, Refused
-from prosody import free_ports
+from server import free_ports
 from proxy import Proxy
 from scenario import ANSWER, PASSWORD, Place, expect
 from world import OPENER, Host

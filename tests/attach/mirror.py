@@ -12,8 +12,8 @@ import time
 
 import world  # adds the folder of tests/clients
 from ejabberd import Ejabberd
-from prosody import free_ports
 from scenario import PASSWORD, expect
+from server import free_ports
 
 import fixture
 

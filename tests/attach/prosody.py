@@ -3,15 +3,11 @@
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
-import sys
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.append(os.path.join(HERE, ".."))
-from running import PATIENCE  # noqa: E402: beside this folder
+from server import HERE, PATIENCE, Server, free_ports
 
 MODULES = os.path.join(HERE, "..", "..", "attach", "prosody")
 
@@ -58,15 +54,7 @@ Component "elsewhere.test"
 """
 
 
-def free_ports(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
-class Prosody:
+class Prosody(Server):
     """One process of a server. `attached`: for each domain (url, node, token). Another server is plugged in by a class with the
     same methods and `name`, `domain`, `address`, `folder`."""
 
@@ -77,7 +65,6 @@ class Prosody:
         """`users`: {domain: {user: password}}. `root`: where a Prosody is unpacked that is not the installed one."""
         self.folder, self.attached, self.root = folder, attached, root
         self.domain = next(iter(attached))
-        self.process = None
         c2s, direct_tls, component = free_ports(3)
         self.address = ("127.0.0.1", c2s)
         self.direct_tls = ("127.0.0.1", direct_tls)
@@ -119,8 +106,7 @@ class Prosody:
 
     def start(self):
         # What it says before it has its log.
-        self.process = subprocess.Popen([self.program, "-F", "--config", self.config], cwd=self.folder, stdin=subprocess.DEVNULL,
-                                        stdout=open(os.path.join(self.folder, "output"), "ab"), stderr=subprocess.STDOUT)
+        self.spawn([self.program, "-F", "--config", self.config])
         end = time.monotonic() + PATIENCE
         while True:
             try:
@@ -132,34 +118,10 @@ class Prosody:
                     raise RuntimeError(f"prosody did not start:\n{self.output()}\n{self.log()}") from None
                 time.sleep(0.02)
 
-    def stop(self):
-        """As an operator does."""
-        if self.process and self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(timeout=PATIENCE)
-            except subprocess.TimeoutExpired:
-                self.kill()
-
-    def kill(self):
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait(timeout=PATIENCE)
-
     def shell(self, *words):
         done = subprocess.run([self.control, "--config", self.config, "shell", *words], cwd=self.folder, capture_output=True,
                               text=True, timeout=PATIENCE)
         return done.stdout + done.stderr
 
-    def output(self):
-        return self.read("output")
-
     def log(self):
         return self.read("prosody.log")
-
-    def read(self, name):
-        try:
-            with open(os.path.join(self.folder, name), errors="replace") as file:
-                return file.read()
-        except FileNotFoundError:
-            return ""

@@ -19,10 +19,11 @@ import types
 
 import world  # adds the folder of tests/clients
 import fixture
-from bench import Meter, contacts
+from bench import Meter, contacts, log_in
 from client import Client
-from prosody import Prosody, free_ports
+from prosody import Prosody
 from scenario import PASSWORD
+from server import free_ports
 
 OURSELVES = types.SimpleNamespace(pid=os.getpid())
 
@@ -63,15 +64,8 @@ class Side:
         print(f"{self.name}: {what}: {took:.2f} s, {len(self.users) / took:.0f} users a second ({used})", flush=True)
 
     async def log_in(self):
-        meter, queue = Meter(self.processes), list(self.clients)
-
-        async def worker():
-            while queue:
-                client = queue.pop()
-                await client.log_in()
-                await client.get_roster(versioned=False)
-
-        await asyncio.gather(*(worker() for _ in range(16)))
+        meter = Meter(self.processes)
+        await log_in(self.clients)
         self.report("first logins", *meter.read())
         for client in self.clients:
             if len(client.roster) != self.count:

@@ -21,7 +21,8 @@ import libraries
 import misbehaviour
 import scenario
 from ejabberd import Ejabberd
-from prosody import Prosody, free_ports
+from prosody import Prosody
+from server import free_ports
 from world import Host
 
 import fixture  # of tests/clients, whose folder world.py has added
