@@ -9,7 +9,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures::stream;
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, USER_AGENT};
+use http::header::{HeaderMap, HeaderName, USER_AGENT};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::watch;
@@ -23,11 +23,9 @@ use super::ring::BadAck;
 use super::routes::{ItsNode, Serving};
 use super::state::Step;
 use super::write;
-use crate::http::{body, json};
+use crate::http::{body, sse};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-/// nginx keeps back what is not marked so.
-const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// The longest text of others that is kept for the operator.
 const LONGEST_SHOWN: usize = 128;
 /// How long a small body may take.
@@ -58,11 +56,7 @@ pub(super) async fn follow(
         let bytes = open.next().await?;
         Some((Ok::<Bytes, std::convert::Infallible>(bytes), open))
     }));
-    let mut response = Response::new(body);
-    for (name, value) in [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-store"), (X_ACCEL_BUFFERING, "no")] {
-        response = json::with_header(response, name, value);
-    }
-    response
+    sse::answer(body)
 }
 
 /// A stream that is open.

@@ -25,19 +25,17 @@ mod tests;
 mod users;
 mod write;
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::config::{AttachConfig, HttpConfig, TlsConfig};
-use crate::http::{Apart, Attached, ServeError};
+use crate::http::{Apart, Attached, ServeError, json};
 use crate::metrics::Metrics;
 use crate::rosters::Rosters;
-use crate::sinks::{RosterEvent, RosterSink, Undelivered};
+use crate::sinks::{RosterEvent, RosterSink, Undelivered, epoch};
 use crate::tls::CertificateFiles;
 
 use node::Node;
@@ -56,8 +54,7 @@ pub(crate) struct Attach {
 
 impl Attach {
     pub(crate) fn new(config: &AttachConfig) -> Arc<Self> {
-        // Not to be guessed, only to be different: after a restart nobody is to take old numbers for new ones.
-        let epoch: Arc<str> = format!("{:016x}", RandomState::new().hash_one(SystemTime::now())).into();
+        let epoch = epoch::new();
         let sync_turns = Arc::new(Semaphore::new(config.max_sync_fetches));
         let nodes = config.nodes.iter().map(|node| Node::new(config, node, &epoch, &sync_turns)).collect();
         Arc::new(Self { nodes })
@@ -84,7 +81,7 @@ impl Attach {
         let at = (address, "attach.listen", "--attach-listen");
         let apart = Apart::bind(at, files, (config.max_connections, config.lease), metrics).await?;
         let this = Arc::clone(self);
-        Ok(Some(apart.with(|stop| routes::router(config, http, this, stop), refusal::body)))
+        Ok(Some(apart.with(|stop| routes::router(config, http, this, stop), json::refused)))
     }
 
     /// What `/attach` of the admin listener shows.

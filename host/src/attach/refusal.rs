@@ -3,7 +3,6 @@
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
-use serde::Serialize;
 
 use super::API;
 use super::node::ArrivalError;
@@ -89,21 +88,10 @@ impl Refusal {
     }
 }
 
-#[derive(Serialize)]
-struct Shape<'a> {
-    status: &'static str,
-    message: &'a str,
-}
-
-/// The body of a refusal.
-pub(super) fn body(message: &str) -> Vec<u8> {
-    json::body(&Shape { status: "error", message })
-}
-
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = self.status();
-        let response = json::error(status, body, &self.to_string());
+        let response = json::error(status, json::refused, &self.to_string());
         match (self, status) {
             (Self::Body(error), _) => error.headers(response),
             (Self::Unauthorized, _) => json::with_header(response, WWW_AUTHENTICATE, "Bearer"),

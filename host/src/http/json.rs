@@ -32,6 +32,16 @@ pub(crate) fn body(content: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(content).unwrap_or_else(|_| DEFECT.to_vec())
 }
 
+/// The body of an answer that says what is wrong, where a listener has nothing to add.
+pub(crate) fn refused(message: &str) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Refused<'a> {
+        status: &'static str,
+        message: &'a str,
+    }
+    body(&Refused { status: "error", message })
+}
+
 /// Only a defect gets here: everything that is sent has text as keys.
 const DEFECT: &[u8] = br#"{"status":"error"}"#;
 

@@ -30,6 +30,7 @@ mod refresh_route;
 mod refusal;
 mod request_log;
 mod server;
+pub(crate) mod sse;
 mod target;
 mod virtual_hosts;
 mod well_formed;

@@ -224,8 +224,8 @@ impl Server {
             let crowd = Crowd::of_admin(&http, admin_config.max_streams, &app.metrics);
             let recorder = Recorder { metrics: Arc::clone(&app.metrics), quiet: Quiet::Looks };
             let router: Router = admin::router(&admin_config, app, admin_stop.clone());
-            let router = router.layer(middleware::from_fn_with_state(admin::error_body as ErrorBody, json::only));
-            let service = service(router, admin::error_body, recorder);
+            let router = router.layer(middleware::from_fn_with_state(json::refused as ErrorBody, json::only));
+            let service = service(router, json::refused, recorder);
             let connections = Arc::new(Connections::new(service, None, idle, false, crowd));
             admin_listener.spawn(Listener { socket, connections, wants: None }.run(admin_stop.clone()));
         }

@@ -37,9 +37,7 @@ impl Rosters {
             return Err(RequestError::TooManyUsers { named: names.len(), limit });
         }
         let named = self.sort_out(names).await;
-        let running = self.begin_refresh();
-        let failed = self.refresh_all(&named.known, deadline).await;
-        let unconfirmed = self.confirmed(running, deadline).await;
+        let (failed, unconfirmed) = self.refresh_and_tell(&named.known, deadline).await;
         let invalid = named.invalid;
         let (updated, errors) = (named.valid - failed.len(), failed.len() + invalid);
         let whose = List(&failed);
@@ -50,17 +48,14 @@ impl Rosters {
 
     /// Serves a refresh request for one user.
     pub async fn refresh_request_for(self: &Arc<Self>, user: &str, deadline: Instant) -> Result<Reply, CallError> {
-        let mut unconfirmed = Vec::new();
-        let outcome = match Username::new(user) {
+        let (outcome, unconfirmed) = match Username::new(user) {
             Ok(user) => {
-                let running = self.begin_refresh();
-                let failed = self.refresh_all(&[user], deadline).await;
-                unconfirmed = self.confirmed(running, deadline).await;
-                Outcome::Single(failed.is_empty())
+                let (failed, unconfirmed) = self.refresh_and_tell(&[user], deadline).await;
+                (Outcome::Single(failed.is_empty()), unconfirmed)
             }
             Err(error) => {
                 info!(reason = %error, "a refresh request was refused");
-                Outcome::Refused(BadRequest { message: error.to_string() })
+                (Outcome::Refused(BadRequest { message: error.to_string() }), Vec::new())
             }
         };
         Ok(unconfirmed::tell(self.plugin.summary(outcome).await?, &unconfirmed))
@@ -74,9 +69,7 @@ impl Rosters {
             Some(user) => users.extend(self.with_known(user, |_| user.clone())),
             None => self.users.for_each(|user, _| users.push(user.clone())),
         }
-        let running = self.begin_refresh();
-        let failed = self.refresh_all(&users, deadline).await;
-        self.confirmed(running, deadline).await;
+        let (failed, _) = self.refresh_and_tell(&users, deadline).await;
         info!(domain = %self.domain, users = users.len(), failed = %List(&failed), "the operator had rosters refreshed");
         (users.len(), failed.len())
     }
@@ -123,6 +116,18 @@ impl Rosters {
         }
         named.valid = different.len();
         named
+    }
+
+    /// Refreshes `users`, and waits until everybody has passed on what was found. Those that failed or were not done by
+    /// `deadline`, and the names of who has not passed it on.
+    async fn refresh_and_tell(
+        self: &Arc<Self>,
+        users: &[Username],
+        deadline: Instant,
+    ) -> (Vec<Username>, Vec<Arc<str>>) {
+        let running = self.begin_refresh();
+        let failed = self.refresh_all(users, deadline).await;
+        (failed, self.confirmed(running, deadline).await)
     }
 
     /// Refreshes `users`, as many at once as may run; returns those that failed or were not done by `deadline`.

@@ -4,6 +4,7 @@
 //! caused them is answered. The sinks: [`JsonLines`] (standard output or a file) and [`EventStream`] (what the admin
 //! listener serves as server-sent events).
 
+pub(crate) mod epoch;
 mod event_stream;
 mod json_lines;
 mod kept;

@@ -3,7 +3,6 @@
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
-use serde::Serialize;
 
 use crate::http::body::BodyError;
 use crate::http::json;
@@ -75,20 +74,9 @@ impl AdminError {
     }
 }
 
-#[derive(Serialize)]
-struct Shape<'a> {
-    status: &'static str,
-    message: &'a str,
-}
-
-/// The body of a refusal.
-pub(in crate::http) fn body(message: &str) -> Vec<u8> {
-    json::body(&Shape { status: "error", message })
-}
-
 impl IntoResponse for AdminError {
     fn into_response(self) -> Response {
-        let response = json::error(self.status(), body, &self.to_string());
+        let response = json::error(self.status(), json::refused, &self.to_string());
         match self {
             Self::Body(error) => error.headers(response),
             Self::Unauthorized => json::with_header(response, WWW_AUTHENTICATE, "Bearer"),

@@ -15,17 +15,16 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName};
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use super::target::Params;
 use super::{Admin, AdminError};
-use crate::http::json;
+use crate::http::sse;
 use crate::model::Username;
 use crate::sinks::{EventId, EventReader, Missed, Reading, Remembered};
 
@@ -37,8 +36,6 @@ const PIECE: usize = 16 << 10;
 const LONGEST_ID: usize = 64;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-/// nginx keeps back what is not marked so.
-const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// `GET /events`: everything from now on, or after the last event that the reader has, of all or of one domain or user.
 /// What a reader has missed is counted with that of others.
@@ -62,9 +59,7 @@ pub(super) async fn follow(
             let _held = &place;
             Ok::<Bytes, Infallible>(piece)
         });
-    let response = Body::from_stream(events).into_response();
-    let headers = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-store"), (X_ACCEL_BUFFERING, "no")];
-    Ok(headers.into_iter().fold(response, |response, (name, value)| json::with_header(response, name, value)))
+    Ok(sse::answer(Body::from_stream(events)))
 }
 
 /// The header is what a browser adds when it comes back to a URL, so it is newer than what is in that.

@@ -34,8 +34,6 @@ use crate::swap::Swapper;
 
 pub use health::Readiness;
 
-pub(super) use error::body as error_body;
-
 use error::AdminError;
 
 /// What every request needs.

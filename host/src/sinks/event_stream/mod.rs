@@ -7,9 +7,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::pending;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Weak};
-use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -17,6 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, watch};
 use tracing::warn;
 
+use super::epoch;
 use super::kept::slim;
 use super::{RosterEvent, RosterSink, Undelivered};
 
@@ -84,12 +83,10 @@ impl EventStream {
     /// A stream that remembers `max_events` events, or fewer that take `max_bytes`, and always the newest.
     pub fn new(max_events: usize, max_bytes: usize) -> Self {
         let ring = Ring { events: VecDeque::new(), bytes: 0, first: 1 };
-        // Not to be guessed, only to be different.
-        let epoch = format!("{:016x}", RandomState::new().hash_one(SystemTime::now()));
         Self {
             ring: Mutex::new(ring),
             newest: watch::Sender::new(0),
-            epoch: epoch.into(),
+            epoch: epoch::new(),
             max_events: max_events.max(1),
             max_bytes,
             writing: AsyncMutex::default(),
