@@ -6,22 +6,30 @@
 use std::time::Instant;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use http::{HeaderName, HeaderValue, Response, Uri};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
+use wasmtime::Store;
 
 use super::gather::Joined;
 use super::network::{Network, Requests, Until};
-use super::{LAST_MOMENT, passed, request, rule};
-use crate::http_client::{Deadlines, ErrorKind};
+use super::{LAST_MOMENT, Passed, request, rule};
+use crate::http_client::{Deadlines, ErrorKind, shown};
 use crate::model::Username;
 use crate::plugin::api::CallError;
 use crate::plugin::runtime::call::{About, Calls};
-use crate::plugin::wit::{BulkReceived, Needs, Part, PartBody, Piece};
+use crate::plugin::runtime::state::State;
+use crate::plugin::sanitize;
+use crate::plugin::wit::{Bulk, BulkReceived, Needs, Part, PartBody, Piece};
 
 /// The hook as it is counted.
 const BULK: &str = "bulk";
+/// So many times as long as the response all parts of it may be together: slices may overlap, and a copy may be written with more
+/// white space. And how long they may always be.
+const MOST_COPIES: usize = 4;
+const LEAST_COPIES: usize = 64 << 10;
 
 /// Somebody who waits to be asked for.
 pub(in crate::plugin) struct Waiter {
@@ -180,11 +188,8 @@ impl Calls {
         under_way: UnderWay,
     ) -> Result<(Vec<Together>, usize), Failure> {
         let names: Vec<Username> = users.iter().map(|(user, _)| user.clone()).collect();
-        let made = self.on_instance(about.within(BULK), |store, hooks| match hooks.bulk() {
-            Some(bulk) => bulk.make_request(store, users),
-            None => Box::pin(async { Err(wasmtime::Error::msg("it has no interface bulk")) }),
-        });
-        let wanted = made.await?.0.map_err(|error| Failure::Application(error.to_string()))?;
+        let made = self.on_bulk(about, |store, bulk| bulk.make_request(store, users)).await?;
+        let wanted = made.map_err(|error| Failure::Application(sanitize::fetch_error(error).to_string()))?;
         let request = request::of(wanted).map_err(|wrong| rule(BULK, wrong.to_string()))?;
         let uri = request.uri().clone();
 
@@ -203,29 +208,46 @@ impl Calls {
         })?;
 
         self.runtime.counters.stats.fetched(response.body().len());
-        let (status, headers) = (response.status().as_u16(), passed(&needs.response_headers, &response));
-        let body = response.into_body();
+        let Passed { status, headers, body } = Passed::of(needs, response);
         let many = names.len();
         let received = BulkReceived { users: names, status, headers, body: body.clone() };
-        let split = self.on_instance(about.within(BULK), |store, hooks| match hooks.bulk() {
-            Some(bulk) => bulk.split_response(store, received),
-            None => Box::pin(async { Err(wasmtime::Error::msg("it has no interface bulk")) }),
-        });
-        let pieces = split.await?.0.map_err(|error| Failure::Application(format!("{uri}: {error}")))?;
+        let split = self.on_bulk(about, |store, bulk| bulk.split_response(store, received)).await?;
+        let pieces = split
+            .map_err(|error| Failure::Application(format!("{}: {}", shown(&uri), sanitize::fetch_error(error))))?;
         if pieces.len() != many {
             return Err(rule(BULK, format!("of a response for {many} users it makes {} pieces", pieces.len())).into());
         }
-        let pieces: Result<Vec<_>, _> = pieces.into_iter().map(|piece| together(piece, &uri, &body)).collect();
-        Ok((pieces?, body.len()))
+        Ok((all_together(pieces, &uri, &body)?, body.len()))
+    }
+
+    /// Calls a function of the interface.
+    async fn on_bulk<R: Send>(
+        &self,
+        about: About<'_>,
+        call: impl for<'a> FnOnce(&'a mut Store<State>, &'a dyn Bulk) -> BoxFuture<'a, wasmtime::Result<R>> + Send,
+    ) -> Result<R, CallError> {
+        let call = self.on_instance(about.within(BULK), |store, hooks| match hooks.bulk() {
+            Some(bulk) => call(store, bulk),
+            None => Box::pin(async { Err(wasmtime::Error::msg("it has no interface xmpp:roster/bulk")) }),
+        });
+        Ok(call.await?.0)
     }
 }
 
-fn together(piece: Piece, uri: &Uri, body: &Bytes) -> Result<Together, CallError> {
-    let Part { status, headers, body: of } = match piece {
-        Piece::Part(part) => part,
-        Piece::Unchanged => return Ok(Together::Unchanged),
-        Piece::Missing => return Ok(Together::Alone(None)),
-    };
+/// What each piece of `body` says.
+fn all_together(pieces: Vec<Piece>, uri: &Uri, body: &Bytes) -> Result<Vec<Together>, CallError> {
+    let mut left = body.len().saturating_mul(MOST_COPIES).max(LEAST_COPIES);
+    let all = pieces.into_iter().map(|piece| match piece {
+        Piece::Part(part) => together(part, uri, body, &mut left),
+        Piece::Unchanged => Ok(Together::Unchanged),
+        Piece::Missing => Ok(Together::Alone(None)),
+    });
+    all.collect()
+}
+
+/// `left`: bytes that this part and those after it may have.
+fn together(part: Part, uri: &Uri, body: &Bytes, left: &mut usize) -> Result<Together, CallError> {
+    let Part { status, headers, body: of } = part;
     let of = match of {
         PartBody::Bytes(bytes) => bytes.into(),
         PartBody::Slice { offset, length } => {
@@ -235,6 +257,9 @@ fn together(piece: Piece, uri: &Uri, body: &Bytes) -> Result<Together, CallError
             body.slice(within.ok_or_else(|| rule(BULK, "a part of the response is not within it".to_owned()))?)
         }
     };
+    // Each is looked at whole.
+    *left =
+        left.checked_sub(of.len()).ok_or_else(|| rule(BULK, "the parts are longer than the response".to_owned()))?;
     let mut response = Response::new(of);
     *response.status_mut() =
         status.try_into().map_err(|_| rule(BULK, format!("a part of the response has the status {status}")))?;
@@ -245,4 +270,61 @@ fn together(piece: Piece, uri: &Uri, body: &Bytes) -> Result<Together, CallError
         response.headers_mut().append(name, value);
     }
     Ok(Together::Part(uri.clone(), Box::new(response)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn part(status: u16, headers: &[(&str, &str)], body: PartBody) -> Piece {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Piece::Part(Part { status, headers, body })
+    }
+
+    fn slice(offset: u32, length: u32) -> PartBody {
+        PartBody::Slice { offset, length }
+    }
+
+    fn read(pieces: Vec<Piece>) -> Result<Vec<String>, String> {
+        let body = Bytes::from(vec![b'x'; 40 << 10]);
+        let all =
+            all_together(pieces, &Uri::from_static("http://app/contacts"), &body).map_err(|error| error.to_string())?;
+        let text = |together: &Together| match together {
+            Together::Alone(_) => "alone".to_owned(),
+            Together::Unchanged => "unchanged".to_owned(),
+            Together::Part(_, response) => format!("{} {}", response.status().as_u16(), response.body().len()),
+        };
+        Ok(all.iter().map(text).collect())
+    }
+
+    #[test]
+    fn a_piece_is_what_a_response_for_that_user_would_be() {
+        let pieces = vec![
+            part(200, &[("etag", "\"1\"")], slice(0, 2)),
+            part(404, &[], slice(40 << 10, 0)),
+            part(200, &[], PartBody::Bytes(vec![b'{', b'}'])),
+            Piece::Unchanged,
+            Piece::Missing,
+        ];
+        assert_eq!(read(pieces).unwrap(), ["200 2", "404 0", "200 2", "unchanged", "alone"]);
+    }
+
+    #[test]
+    fn what_cannot_be_a_part_of_the_response_is_the_plugins_fault() {
+        for (piece, reason) in [
+            (part(200, &[], slice(40 << 10, 1)), "not within it"),
+            (part(200, &[], slice(u32::MAX, u32::MAX)), "not within it"),
+            (part(99, &[], slice(0, 1)), "the status 99"),
+            (part(200, &[("e tag", "1")], slice(0, 1)), "a header that is none"),
+            (part(200, &[("etag", "1\n2")], slice(0, 1)), "a header that is none"),
+            (part(200, &[], PartBody::Bytes(vec![b' '; 161 << 10])), "longer than the response"),
+        ] {
+            let error = read(vec![Piece::Missing, piece]).unwrap_err();
+            assert!(error.contains(reason), "{reason}: {error}");
+        }
+        let all = || part(200, &[], slice(0, 40 << 10));
+        assert_eq!(read(vec![all(), all(), all(), all()]).unwrap().len(), 4);
+        assert!(read(vec![all(), all(), all(), all(), all()]).unwrap_err().contains("longer than the response"));
+    }
 }

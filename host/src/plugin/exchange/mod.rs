@@ -62,6 +62,21 @@ struct Passed {
     body: Bytes,
 }
 
+impl Passed {
+    /// With the headers that the plugin reads, as far as they are text.
+    fn of(needs: &Needs, response: Response<Bytes>) -> Self {
+        let fields = needs.response_headers.iter().flat_map(|name| {
+            let values = response.headers().get_all(&**name).iter();
+            values.filter_map(|value| {
+                let value = std::str::from_utf8(value.as_bytes()).ok()?.to_owned();
+                Some(Header { name: Arc::clone(name), value })
+            })
+        });
+        let (status, headers) = (response.status().as_u16(), fields.collect());
+        Self { status, headers, body: response.into_body() }
+    }
+}
+
 /// What an exchange does next.
 enum Next {
     Ask(Wanted),
@@ -99,7 +114,7 @@ impl Calls {
             Together::Unchanged => (None, tag),
             Together::Part(uri, response) => {
                 requests.answered(uri, &response);
-                let response = self.passed(needs, *response);
+                let response = Passed::of(needs, *response);
                 let unchanged = tag.filter(|tag| tag.digest == Some(self.response_digest(&response)));
                 given = Some(response);
                 (None, unchanged)
@@ -132,7 +147,7 @@ impl Calls {
             let response = match next {
                 Next::Read(response) => response,
                 Next::Ask(wanted) => match self.respond(hook, wanted, context, until).await? {
-                    Ok(response) => self.passed(context.needs, response),
+                    Ok(response) => Passed::of(context.needs, response),
                     Err(error) => return Ok((Err(error), ended)),
                 },
             };
@@ -185,11 +200,6 @@ impl Calls {
             };
             return Ok((Ok(found), ended));
         }
-    }
-
-    fn passed(&self, needs: &Needs, response: Response<Bytes>) -> Passed {
-        let (status, headers) = (response.status().as_u16(), passed(&needs.response_headers, &response));
-        Passed { status, headers, body: response.into_body() }
     }
 
     fn response_digest(&self, Passed { status, headers, body }: &Passed) -> ResponseDigest {
@@ -272,16 +282,4 @@ fn no_response(error: &SendError) -> FetchError {
         ErrorKind::TooLarge => FetchError::TooLarge,
         _ => FetchError::Unreachable(error.to_string()),
     }
-}
-
-/// The headers that the plugin reads, as far as they are text.
-fn passed(names: &[Arc<str>], response: &Response<Bytes>) -> Vec<Header> {
-    let fields = names.iter().flat_map(|name| {
-        let values = response.headers().get_all(&**name).iter();
-        values.filter_map(|value| {
-            let value = std::str::from_utf8(value.as_bytes()).ok()?.to_owned();
-            Some(Header { name: Arc::clone(name), value })
-        })
-    });
-    fields.collect()
 }

@@ -7,10 +7,9 @@ use wasmtime::component::Component;
 use super::compile::CompiledPlugin;
 use super::not_granted;
 use super::signature;
-use crate::plugin::imports as linker;
 use crate::plugin::sanitize::one_line;
 use crate::plugin::wit::{self, NoVersion, Prepared, Version};
-use crate::plugin::{LoadError, PluginEngine};
+use crate::plugin::{LoadError, PluginEngine, imports};
 
 /// A component that fits.
 pub(in crate::plugin) struct Fitted {
@@ -32,7 +31,7 @@ pub(in crate::plugin) fn fit(
     let exports = component.component_type();
     let version = wit::find(exports.exports(engine.engine()).map(|(name, _)| name));
     let version = version.map_err(|none| no_version(plugin(), none))?;
-    let linker = linker::linker(engine.engine()).map_err(|error| LoadError::Engine { reason: reason(error) })?;
+    let linker = imports::linker(engine.engine()).map_err(|error| LoadError::Engine { reason: reason(error) })?;
     let pre = linker.instantiate_pre(component);
     let pre = pre.map_err(|error| {
         // wasmtime stops at the first.

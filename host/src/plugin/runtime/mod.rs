@@ -45,8 +45,8 @@ pub(in crate::plugin) struct Runtime {
     size: Size,
     /// Instances alive at once, those of hooks that wait for no turn included: the engine has room for so many.
     pub(in crate::plugin) slots: Semaphore,
-    /// One permit for every exchange that runs. The other hooks do not wait for it: an application that hangs must not keep the
-    /// refresh route from answering.
+    /// One permit for every exchange that runs. Of users who are asked for together more updates run than this, and they may have to
+    /// be asked for alone.
     exchanges: Semaphore,
     /// One permit for every exchange that is about to begin, as many as there are threads.
     starts: Semaphore,
