@@ -23,9 +23,9 @@ use super::ring::BadAck;
 use super::routes::{ItsNode, Serving};
 use super::state::Step;
 use super::write;
-use crate::http::{body, sse};
+use crate::http::body;
+use crate::http::sse::{self, LAST_EVENT_ID};
 
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// The longest text of others that is kept for the operator.
 const LONGEST_SHOWN: usize = 128;
 /// How long a small body may take.

@@ -1,7 +1,6 @@
 //! One user of a node comes, leaves, or has a roster.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use axum::extract::Query;
 use axum::response::{IntoResponse, Response};
@@ -14,12 +13,9 @@ use tokio::time::timeout;
 use super::refusal::Refusal;
 use super::routes::{ItsNode, ItsUser};
 use super::write::Roster;
-use crate::http::json;
+use crate::http::{LONGEST_FETCH, json};
 use crate::model::Username;
 use crate::rosters::{Found, RosterError, Rosters, SessionId};
-
-/// How long a first fetch may keep a request waiting. The plugin's limits are far below, as a rule.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// As the field `seq`, also where there is no body.
 const ROSTER_SEQ: HeaderName = HeaderName::from_static("roster-seq");
@@ -32,7 +28,7 @@ pub(super) async fn arrive(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let arrival = node.arrive(&user).map_err(|error| Refusal::of_arrival(error, node.max_users))?;
-    let (found, seq) = timeout(PATIENCE, arrival.roster()).await.map_err(|_| Refusal::NotInTime)??;
+    let (found, seq) = timeout(LONGEST_FETCH, arrival.roster()).await.map_err(|_| Refusal::NotInTime)??;
     let mut response = answer(&user, &found, Some(seq), &headers);
     response.headers_mut().insert(ROSTER_SEQ, seq.into());
     Ok(response)
@@ -59,7 +55,9 @@ pub(super) async fn roster(
 ) -> Result<Response, Refusal> {
     let rosters = node.rosters().ok_or(Refusal::Stopping)?;
     let found = match params.fetch.as_deref() {
-        Some("1" | "true") => timeout(PATIENCE, fetch(&rosters, &user)).await.map_err(|_| Refusal::NotInTime)??,
+        Some("1" | "true") => {
+            timeout(LONGEST_FETCH, fetch(&rosters, &user)).await.map_err(|_| Refusal::NotInTime)??
+        }
         _ => match rosters.cached(&user) {
             Some(cached) => Found { snapshot: cached.snapshot, stale: None },
             None => return Err(Refusal::NothingCached(user)),

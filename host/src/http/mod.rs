@@ -42,3 +42,6 @@ pub use admin::Readiness;
 pub(crate) use apart::Apart;
 pub use server::{App, Attached, Listening, ServeError, Server};
 pub use virtual_hosts::VirtualHosts;
+
+/// How long a first fetch may keep a request waiting. The plugin's limits are far below, as a rule.
+pub(crate) const LONGEST_FETCH: std::time::Duration = std::time::Duration::from_secs(60);

@@ -7,6 +7,8 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 
 use super::json::with_header;
 
+/// With what a reader comes back: the id of the last event that it has.
+pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// nginx keeps back what is not marked so.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 

@@ -18,13 +18,13 @@ use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use http::{HeaderMap, HeaderName};
+use http::HeaderMap;
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use super::target::Params;
 use super::{Admin, AdminError};
-use crate::http::sse;
+use crate::http::sse::{self, LAST_EVENT_ID};
 use crate::model::Username;
 use crate::sinks::{EventId, EventReader, Missed, Reading, Remembered};
 
@@ -34,8 +34,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const PIECE: usize = 16 << 10;
 /// Of an id that somebody made up, no more than this is repeated.
 const LONGEST_ID: usize = 64;
-
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// `GET /events`: everything from now on, or after the last event that the reader has, of all or of one domain or user.
 /// What a reader has missed is counted with that of others.

@@ -1,7 +1,5 @@
 //! A user connected or left: how a server without rosters of its own drives the host.
 
-use std::time::Duration;
-
 use axum::response::Response;
 use http::StatusCode;
 use tokio::time::timeout;
@@ -9,19 +7,19 @@ use tokio::time::timeout;
 use super::AdminError;
 use super::rosters::show;
 use super::target::Target;
+use crate::http::LONGEST_FETCH;
 use crate::rosters::SessionId;
 
 /// The session's name where the request gives none.
 const DEFAULT_RESOURCE: &str = "admin";
-/// How long a first fetch may keep a request waiting. The plugin's limits are far below, as a rule.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// `PUT /sessions/{user}`: the user has connected; answers with the roster, from memory or from the application. If it
 /// cannot be had the session stays all the same, and the next refresh fetches it.
 pub(super) async fn connect(target: Target) -> Result<Response, AdminError> {
     let Target { rosters, user, params } = target;
     let session = params.session()?.unwrap_or_else(|| SessionId::new(DEFAULT_RESOURCE));
-    let snapshot = timeout(PATIENCE, rosters.connect(&user, session)).await.map_err(|_| AdminError::NotInTime)??;
+    let snapshot =
+        timeout(LONGEST_FETCH, rosters.connect(&user, session)).await.map_err(|_| AdminError::NotInTime)??;
     let sessions = rosters.cached(&user).map(|cached| cached.sessions).unwrap_or_default();
     Ok(show(rosters.domain(), &user, &snapshot, &sessions))
 }

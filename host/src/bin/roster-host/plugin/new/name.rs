@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-/// The longest name, as crates.io has it.
+/// The longest name that a crate can be published with.
 const LONGEST: usize = 64;
 /// The name in the templates, as a package's and as a crate's.
 const PLACEHOLDERS: [(&str, char); 2] = [("my-roster", '-'), ("my_roster", '_')];
