@@ -110,6 +110,7 @@ impl Host {
                 store: Arc::new(MemoryStore::new(&host.store)),
                 sinks: sinks.clone(),
                 metrics: Arc::clone(&metrics),
+                owners: None,
             };
             rosters.push(Rosters::new(parts, &host.limits, &host.store));
             swappers.push(swapper);

@@ -21,6 +21,7 @@
 mod assembly;
 mod attach;
 pub mod check;
+pub mod cluster;
 pub mod config;
 pub mod conformance;
 pub mod demo;

@@ -75,6 +75,7 @@ impl Bench {
             store: Arc::new(MemoryStore::new(&StoreConfig::default())),
             sinks: Vec::new(),
             metrics,
+            owners: None,
         };
         let rosters = Rosters::new(parts, &host.limits, &host.store);
         for n in 0..if connect { USERS } else { 0 } {

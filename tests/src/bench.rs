@@ -78,7 +78,7 @@ impl Bench {
         let engine = PluginEngine::new(EngineSize::of(&self.config.hosts)).unwrap();
         let client = HttpClient::new(&self.host().client).unwrap();
         let plugin = PluginSource::BuiltIn.read().await.unwrap();
-        let options = LoadOptions { host, plugin: &plugin, client, metrics: Metrics::new() };
+        let options = LoadOptions { host, plugin: &plugin, client, metrics: Metrics::new(), owners: None };
         Arc::new(WasmPlugin::load(&engine, options).await.unwrap())
     }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::body::BodyError;
 use super::json;
 use crate::plugin::{CallError, FetchError};
-use crate::rosters::RequestError;
+use crate::rosters::{NotNow, RequestError};
 
 /// Why the host answers a refresh request itself. The text is what the application's developer reads.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,8 @@ pub(super) enum Refusal {
     Call(#[from] CallError),
     #[error(transparent)]
     TooMuch(RequestError),
+    #[error(transparent)]
+    NotNow(#[from] NotNow),
     #[error("the plugin gave an answer that HTTP cannot carry: {0}")]
     Answer(String),
     #[error("internal error, see the log")]
@@ -45,6 +47,7 @@ impl From<RequestError> for Refusal {
     fn from(error: RequestError) -> Self {
         match error {
             RequestError::Call(error) => Self::Call(error),
+            RequestError::NotNow(error) => Self::NotNow(error),
             error => Self::TooMuch(error),
         }
     }
@@ -59,7 +62,7 @@ impl Refusal {
             Self::Origin => StatusCode::FORBIDDEN,
             Self::Path => StatusCode::BAD_REQUEST,
             Self::Body(error) => error.status(),
-            Self::Busy { .. } | Self::Call(CallError::Busy { .. } | CallError::NoRoom { .. }) => {
+            Self::Busy { .. } | Self::NotNow(_) | Self::Call(CallError::Busy { .. } | CallError::NoRoom { .. }) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::TooMuch(_) => StatusCode::PAYLOAD_TOO_LARGE,

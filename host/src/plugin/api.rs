@@ -149,6 +149,13 @@ pub struct FetchFailure {
     pub(super) explained: Option<String>,
 }
 
+impl FetchFailure {
+    /// As another node tells it.
+    pub(crate) fn told(error: FetchError, explained: String) -> Self {
+        Self { error, explained: Some(explained) }
+    }
+}
+
 impl From<FetchError> for FetchFailure {
     fn from(error: FetchError) -> Self {
         Self { error, explained: None }
@@ -247,6 +254,12 @@ pub enum CallError {
         /// What they may hold.
         limit: usize,
     },
+    /// The roster is another node's to ask for, and that node cannot be asked.
+    #[error("the node that owns the roster cannot be asked: {reason}")]
+    Node {
+        /// Why, in one line.
+        reason: String,
+    },
     /// Too many calls are running and waiting.
     #[error("no call of the plugin ended within {limit:?}; too many are running (limits.max_concurrent_calls)")]
     Busy {
@@ -258,7 +271,7 @@ pub enum CallError {
 impl CallError {
     /// Is it the plugin that failed, and not the application or the load on this host? Another module may do better.
     pub fn is_plugins_fault(&self) -> bool {
-        !matches!(self, Self::Fetch(_) | Self::NoRoom { .. } | Self::Busy { .. })
+        !matches!(self, Self::Fetch(_) | Self::NoRoom { .. } | Self::Node { .. } | Self::Busy { .. })
     }
 
     /// A short name for metrics.
@@ -280,6 +293,7 @@ impl CallError {
             Self::Instance { .. } => "instance",
             Self::TooLarge { .. } => "too-large",
             Self::NoRoom { .. } => "no-room",
+            Self::Node { .. } => "node",
             Self::Busy { .. } => "busy",
         }
     }

@@ -1,5 +1,6 @@
 //! Why a user's roster is not up to date.
 
+use super::NotNow;
 use crate::model::{InvalidRoster, InvalidUsername};
 use crate::plugin::CallError;
 use crate::store::StoreError;
@@ -70,6 +71,9 @@ pub enum RequestError {
         /// How many it may name.
         limit: usize,
     },
+    /// This node cannot serve it now.
+    #[error(transparent)]
+    NotNow(#[from] NotNow),
     /// The plugin cannot read the body within its limits.
     #[error(
         "the body of {bytes} bytes is more than the plugin can read within its limits; send a shorter one: {reason}"

@@ -4,9 +4,9 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use futures::FutureExt;
+use tokio::time::Instant;
 use tracing::{Instrument, debug, error, error_span, info, warn};
 
 use super::single_flight::{Finished, Joined, Then, Wanted};
@@ -20,7 +20,7 @@ impl Rosters {
         let mut joined = self.join(user, wanted, |known, _| !known.is_away())?;
         loop {
             let ended = match joined.then {
-                Then::Until(at) => tokio::time::timeout_at(at.into(), &mut joined.receiver).await.ok(),
+                Then::Until(at) => tokio::time::timeout_at(at, &mut joined.receiver).await.ok(),
                 Then::Spawn(_) | Then::Wait => Some((&mut joined.receiver).await),
             };
             match ended {

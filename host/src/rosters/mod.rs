@@ -15,6 +15,7 @@
 
 mod error;
 mod flights;
+mod owners;
 mod refresh;
 mod schedule;
 mod sessions;
@@ -45,6 +46,7 @@ use crate::sinks::RosterSink;
 use crate::store::{RosterStore, StoreUsage};
 
 pub use error::{RequestError, RosterError};
+pub use owners::{NotNow, Owners, Spread};
 pub use sessions::{Found, SessionId};
 pub use update::Update;
 
@@ -58,6 +60,8 @@ pub struct Rosters {
     store: Arc<dyn RosterStore>,
     sinks: Vec<Arc<dyn RosterSink>>,
     metrics: Arc<Metrics>,
+    /// With several nodes: who is asked in the place of the application.
+    owners: Option<Arc<dyn Owners>>,
     /// Whoever is connected, is being asked for, or has a roster in the store.
     users: Sharded<User>,
     times: Times,
@@ -101,6 +105,8 @@ pub struct Parts {
     pub sinks: Vec<Arc<dyn RosterSink>>,
     /// Who counts.
     pub metrics: Arc<Metrics>,
+    /// With several nodes: the owners of these rosters. `plugin` asks them, too.
+    pub owners: Option<Arc<dyn Owners>>,
 }
 
 /// What is cached of one user, for the operator.
@@ -116,13 +122,14 @@ impl Rosters {
     /// Nobody is connected yet. Must be called within a Tokio runtime: a task drops rosters after the grace time, for as
     /// long as the result lives.
     pub fn new(parts: Parts, limits: &LimitsConfig, store: &StoreConfig) -> Arc<Self> {
-        let Parts { domain, plugin, store: kept, sinks, metrics } = parts;
+        let Parts { domain, plugin, store: kept, sinks, metrics, owners } = parts;
         let rosters = Arc::new(Self {
             domain,
             plugin,
             store: kept,
             sinks,
             metrics,
+            owners,
             users: Sharded::default(),
             times: Times {
                 grace: store.grace,
@@ -185,6 +192,40 @@ impl Rosters {
         let snapshot = self.store.get(user)?;
         let sessions = self.with_known(user, |known| known.sessions.all().to_vec()).unwrap_or_default();
         Some(Cached { snapshot, sessions })
+    }
+
+    /// Whoever has a session or a roster here, and the content version of the roster.
+    pub(crate) fn held(&self) -> Vec<(Username, Option<u64>)> {
+        let known = self.known_users().into_iter();
+        known.map(|user| (self.version_of(&user), user)).map(|(version, user)| (user, version)).collect()
+    }
+
+    /// Everybody of whom anything is known.
+    pub(crate) fn known_users(&self) -> Vec<Username> {
+        let mut known = Vec::new();
+        self.users.for_each(|user, _| known.push(user.clone()));
+        known
+    }
+
+    /// Whether anything is known of `user`.
+    pub(crate) fn is_known(&self, user: &Username) -> bool {
+        self.with_known(user, |_| ()).is_some()
+    }
+
+    /// The content version of the roster of `user`, if one is kept.
+    pub(crate) fn version_of(&self, user: &Username) -> Option<u64> {
+        self.store.get(user).map(|kept| kept.content_version())
+    }
+
+    /// The sessions of `user` are over, and the roster is dropped.
+    pub(crate) async fn forget(self: &Arc<Self>, user: &Username) {
+        self.disconnect_all(user);
+        self.drop_roster(user, |_, _| true).await;
+    }
+
+    /// Whether `user` has a session here.
+    pub(crate) fn is_online(&self, user: &Username) -> bool {
+        self.with_known(user, |known| !known.is_away()).unwrap_or_default()
     }
 
     /// Users with a session now.

@@ -11,9 +11,9 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::single_flight::Wanted;
-use super::{RequestError, RosterError, Rosters, Update, unconfirmed};
+use super::{NotNow, RequestError, RosterError, Rosters, Spread, Update, unconfirmed};
 use crate::model::Username;
-use crate::plugin::{BadRequest, CallError, Outcome, Reply};
+use crate::plugin::{BadRequest, Outcome, Reply};
 
 /// Users looked at between two chances for other tasks to run: a request may name 100,000.
 const YIELD_EVERY: usize = 2048;
@@ -37,7 +37,7 @@ impl Rosters {
             return Err(RequestError::TooManyUsers { named: names.len(), limit });
         }
         let named = self.sort_out(names).await;
-        let (failed, unconfirmed) = self.refresh_and_tell(&named.known, deadline).await;
+        let (failed, unconfirmed) = self.refresh_everywhere(&named.known, deadline).await?;
         let invalid = named.invalid;
         let (updated, errors) = (named.valid - failed.len(), failed.len() + invalid);
         let whose = List(&failed);
@@ -47,10 +47,10 @@ impl Rosters {
     }
 
     /// Serves a refresh request for one user.
-    pub async fn refresh_request_for(self: &Arc<Self>, user: &str, deadline: Instant) -> Result<Reply, CallError> {
+    pub async fn refresh_request_for(self: &Arc<Self>, user: &str, deadline: Instant) -> Result<Reply, RequestError> {
         let (outcome, unconfirmed) = match Username::new(user) {
             Ok(user) => {
-                let (failed, unconfirmed) = self.refresh_and_tell(&[user], deadline).await;
+                let (failed, unconfirmed) = self.refresh_everywhere(&[user], deadline).await?;
                 (Outcome::Single(failed.is_empty()), unconfirmed)
             }
             Err(error) => {
@@ -63,15 +63,19 @@ impl Rosters {
 
     /// Brings the rosters up to date of everybody of whom anything is known, or of `only` this one; how many those are, and how
     /// many of them failed or were not done by `deadline`.
-    pub async fn refresh_known(self: &Arc<Self>, only: Option<&Username>, deadline: Instant) -> (usize, usize) {
+    pub async fn refresh_known(
+        self: &Arc<Self>,
+        only: Option<&Username>,
+        deadline: Instant,
+    ) -> Result<(usize, usize), NotNow> {
         let mut users = Vec::new();
         match only {
             Some(user) => users.extend(self.with_known(user, |_| user.clone())),
             None => self.users.for_each(|user, _| users.push(user.clone())),
         }
-        let (failed, _) = self.refresh_and_tell(&users, deadline).await;
+        let (failed, _) = self.refresh_everywhere(&users, deadline).await?;
         info!(domain = %self.domain, users = users.len(), failed = %List(&failed), "the operator had rosters refreshed");
-        (users.len(), failed.len())
+        Ok((users.len(), failed.len()))
     }
 
     /// Brings the roster of `user` up to date if the user is connected. `Ok` also if there is nothing to do.
@@ -99,7 +103,9 @@ impl Rosters {
             }
             match Username::new(&name) {
                 Ok(user) => {
-                    if different.insert(user.clone()) && self.with_known(&user, |_| ()).is_some() {
+                    // With several nodes somebody else may know more.
+                    let known = || self.owners.is_some() || self.with_known(&user, |_| ()).is_some();
+                    if different.insert(user.clone()) && known() {
                         named.known.push(user);
                     }
                 }
@@ -118,9 +124,20 @@ impl Rosters {
         named
     }
 
+    /// Refreshes `users` at all nodes, if there are several. As [`Self::refresh_and_tell`].
+    async fn refresh_everywhere(
+        self: &Arc<Self>,
+        users: &[Username],
+        deadline: Instant,
+    ) -> Result<(Vec<Username>, Vec<Arc<str>>), NotNow> {
+        let Some(owners) = &self.owners else { return Ok(self.refresh_and_tell(users, deadline).await) };
+        let Spread { failed, unconfirmed } = owners.refresh(users.to_vec(), deadline).await?;
+        Ok((failed, unconfirmed))
+    }
+
     /// Refreshes `users`, and waits until everybody has passed on what was found. Those that failed or were not done by
     /// `deadline`, and the names of who has not passed it on.
-    async fn refresh_and_tell(
+    pub(crate) async fn refresh_and_tell(
         self: &Arc<Self>,
         users: &[Username],
         deadline: Instant,
@@ -161,7 +178,7 @@ impl Rosters {
 struct Named {
     /// How many could have a roster.
     valid: usize,
-    /// Those of them of whom anything is known.
+    /// Those of them of whom anything is known; with several nodes all.
     known: Vec<Username>,
     /// How many were no usernames.
     invalid: usize,

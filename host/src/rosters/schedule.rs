@@ -1,10 +1,10 @@
 //! What is due when, and for whom.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::model::Username;
 
@@ -47,7 +47,7 @@ impl Schedule {
         let first = self.entries.lock().first().map(|(at, _)| *at);
         match first {
             Some(at) => {
-                let _ = tokio::time::timeout_at(at.into(), earlier).await;
+                let _ = tokio::time::timeout_at(at, earlier).await;
             }
             None => earlier.await,
         }

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::single_flight::Wanted;
@@ -155,13 +156,17 @@ impl Rosters {
     }
 
     fn leave(self: &Arc<Self>, user: &Username, remove: impl FnOnce(&mut Sessions) -> bool) -> bool {
-        self.with_known(user, |known| {
+        let left = self.with_known(user, |known| {
             let removed = remove(&mut known.sessions);
             if removed {
                 known.left(Instant::now());
             }
-            removed
-        })
-        .unwrap_or_default()
+            (removed, known.is_away())
+        });
+        let (removed, away) = left.unwrap_or_default();
+        if let Some(owners) = self.owners.as_ref().filter(|_| removed && away) {
+            owners.left(user);
+        }
+        removed
     }
 }

@@ -10,10 +10,11 @@
 //!   and ends the older ones: their answers would be out of date.
 //! - A flight that fails answers those who joined it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 /// Flights of one user at once. With a doubling while, what an application that hangs is asked until the first times out.
 const MAX_FLIGHTS: usize = 4;

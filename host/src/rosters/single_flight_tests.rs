@@ -1,8 +1,9 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use tokio::sync::oneshot::Receiver;
+use tokio::time::Instant;
 
 use super::single_flight::{Finished, SingleFlight, Then, Wanted};
 

@@ -1,9 +1,9 @@
 //! Brings one user's roster up to date: ask the plugin, keep the result, tell the sinks.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::user::Outcome;
@@ -63,7 +63,10 @@ impl Rosters {
             Err(error) => error.kind(),
         };
         debug!(outcome = name, elapsed = ?began.elapsed(), "update ended");
-        self.metrics.update(&self.domain, name, began.elapsed());
+        // Its owner counts what it asks the application.
+        if self.owners.is_none() {
+            self.metrics.update(&self.domain, name, began.elapsed());
+        }
         outcome
     }
 

@@ -6,9 +6,9 @@
 
 use std::hash::BuildHasher;
 use std::sync::{Arc, Weak};
-use std::time::Instant;
 
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::Rosters;
 use super::schedule::Schedule;

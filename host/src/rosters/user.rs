@@ -24,9 +24,10 @@
 //! second place can say otherwise.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::sessions::{SessionId, Sessions};
 use super::single_flight::{Finished, SingleFlight};

@@ -42,6 +42,7 @@ impl Scenario {
             store: Arc::clone(&kept) as Arc<dyn RosterStore>,
             sinks: vec![Arc::clone(&application) as Arc<dyn RosterSink>],
             metrics: Arc::new(Metrics),
+            owners: None,
         };
         // As within a runtime: what it starts are tasks of this order.
         let rosters = Rosters::new(parts, limits, store);

@@ -7,7 +7,7 @@ use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use crate::http::body::BodyError;
 use crate::http::json;
 use crate::model::{InvalidUsername, Username};
-use crate::rosters::RosterError;
+use crate::rosters::{NotNow, RosterError};
 
 /// Why not.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +38,8 @@ pub(super) enum AdminError {
     NotInTime,
     #[error(transparent)]
     Roster(#[from] RosterError),
+    #[error(transparent)]
+    NotNow(#[from] NotNow),
     #[error("{limit} streams are open, no more are allowed (admin.max_streams)")]
     TooManyStreams { limit: usize },
     #[error("a plugin is only taken where a token is configured (admin.token)")]
@@ -69,7 +71,9 @@ impl AdminError {
             Self::Roster(RosterError::Store(_)) => StatusCode::INSUFFICIENT_STORAGE,
             Self::Roster(RosterError::Internal) | Self::Metrics | Self::Swap => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Roster(_) => StatusCode::BAD_GATEWAY,
-            Self::TooManyStreams { .. } | Self::Uploads | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManyStreams { .. } | Self::Uploads | Self::Stopping | Self::NotNow(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 }
@@ -80,7 +84,9 @@ impl IntoResponse for AdminError {
         match self {
             Self::Body(error) => error.headers(response),
             Self::Unauthorized => json::with_header(response, WWW_AUTHENTICATE, "Bearer"),
-            Self::TooManyStreams { .. } | Self::Uploads => json::with_header(response, RETRY_AFTER, "5"),
+            Self::TooManyStreams { .. } | Self::Uploads | Self::NotNow(_) => {
+                json::with_header(response, RETRY_AFTER, "5")
+            }
             _ => response,
         }
     }

@@ -49,10 +49,10 @@ pub(super) async fn refresh(State(admin): State<Arc<Admin>>, params: Params) -> 
         None => admin.hosts.iter().collect(),
     };
     let refresh = hosts.into_iter().map(async |rosters| {
-        let (users, errors) = rosters.refresh_known(user.as_ref(), deadline).await;
-        json!({ "domain": **rosters.domain(), "updated": users - errors, "errors": errors })
+        let (users, errors) = rosters.refresh_known(user.as_ref(), deadline).await?;
+        Ok::<_, AdminError>(json!({ "domain": **rosters.domain(), "updated": users - errors, "errors": errors }))
     });
-    let hosts = futures::future::join_all(refresh).await;
+    let hosts = futures::future::try_join_all(refresh).await?;
     Ok(json::answer(StatusCode::OK, &json!({ "hosts": hosts })))
 }
 

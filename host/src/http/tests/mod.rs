@@ -68,6 +68,7 @@ impl Host {
                     store: Arc::new(MemoryStore::new(&StoreConfig::default())),
                     sinks: vec![Arc::clone(&events) as _],
                     metrics: Arc::clone(&metrics),
+                    owners: None,
                 };
                 let store = StoreConfig { stale_if_error: Duration::ZERO, ..StoreConfig::default() };
                 Rosters::new(parts, &LimitsConfig::default(), &store)

@@ -1,0 +1,383 @@
+//! A node that has users: where their rosters come from (their owners), and what owners tell of them.
+//!
+//! What an owner tells is kept until the rosters of this node ask for it, as they would ask the application. So all else is theirs:
+//! order, versions, sessions, sinks.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::time::{Instant, timeout_at};
+use tracing::{debug, warn};
+
+use super::link::CallFailed;
+use super::message::{Applied, Content, Held as Named, Left, OneContact, Reply, Request, Told};
+use super::view::Member;
+use super::{Cluster, Served};
+use crate::model::{Change, Contact, ContactRef, Contacts, Snapshot, Username};
+use crate::plugin::{
+    BadRequest, CallError, Delta, FetchFailure, FetchedRoster, Outcome, Refreshed, Reply as Answer, RosterPlugin,
+};
+use crate::rosters::Rosters;
+
+/// How long an owner may take for a roster: longer than the application may.
+const FETCH: Duration = Duration::from_secs(60);
+/// How long sessions, and attached servers, may take to be told.
+const TELL: Duration = Duration::from_secs(5);
+/// How long to wait before an owner is asked again.
+const AGAIN: Duration = Duration::from_millis(50);
+
+/// The users of one virtual host who are at this node.
+#[derive(Default)]
+pub(super) struct Holder {
+    users: Mutex<HashMap<Username, Held>>,
+}
+
+/// What is known of one of them, beside the roster.
+#[derive(Default)]
+struct Held {
+    /// The owner that knows that the user is here.
+    at: Option<Member>,
+    /// What was said last of the user, see [`super::message::Held::number`].
+    number: u64,
+    /// Something may have been missed: an owner that could not be asked may have known better.
+    unsure: bool,
+    /// Of what was told or asked last: the view, and the owner's number of it.
+    newest: (u64, u64),
+    /// What was told and is not applied yet.
+    told: Option<(u64, Content)>,
+}
+
+impl Holder {
+    /// What was told of `user` and is not applied: its content version, and what it is.
+    fn told(&self, user: &Username) -> Option<(u64, Content)> {
+        self.users.lock().get(user)?.told.clone()
+    }
+
+    /// Takes note of what an owner has told. False if something newer is known.
+    fn tell(&self, user: &Username, view: u64, told: Told) -> bool {
+        let mut users = self.users.lock();
+        let held = users.entry(user.clone()).or_default();
+        if held.newest > (view, told.stamp) {
+            return false;
+        }
+        held.newest = (view, told.stamp);
+        held.told = Some((told.version, told.content));
+        true
+    }
+
+    /// What was told is applied.
+    fn applied(&self, user: &Username, version: u64) {
+        if let Some(held) = self.users.lock().get_mut(user)
+            && held.told.as_ref().is_some_and(|(told, _)| *told == version)
+        {
+            held.told = None;
+        }
+    }
+
+    /// An owner has replied. False if something newer is known.
+    fn replied(&self, user: &Username, at: &Member, number: u64, stamp: (u64, u64)) -> bool {
+        let mut users = self.users.lock();
+        let held = users.entry(user.clone()).or_default();
+        if held.newest > stamp {
+            return false;
+        }
+        *held = Held { at: Some(at.clone()), number: held.number.max(number), newest: stamp, ..Held::default() };
+        true
+    }
+
+    /// The roster of `user` was asked for without an owner.
+    fn alone(&self, user: &Username) {
+        let mut users = self.users.lock();
+        let held = users.entry(user.clone()).or_default();
+        (held.at, held.unsure) = (None, true);
+    }
+
+    /// The user has left; what the owner is to be told.
+    fn left(&self, user: &Username) -> Option<(Member, u64)> {
+        let held = self.users.lock().remove(user)?;
+        Some((held.at?, held.number))
+    }
+
+    /// `member` knows that the user is here, since it was said with `number`.
+    pub(super) fn registered(&self, user: &str, member: &Member, number: u64) {
+        if let Some(held) = self.users.lock().get_mut(user) {
+            held.at = Some(member.clone());
+            held.number = held.number.max(number);
+            held.unsure = false;
+        }
+    }
+
+    /// No owner knows of anybody here, and things may have been missed.
+    pub(super) fn unregister_all(&self) {
+        for held in self.users.lock().values_mut() {
+            *held = Held { unsure: true, ..Held::default() };
+        }
+    }
+
+    /// Whether there is somebody of whom no owner knows.
+    pub(super) fn has_unregistered(&self) -> bool {
+        self.users.lock().values().any(|held| held.at.is_none())
+    }
+
+    /// Of those here that `member` owns: whom it does not know of.
+    pub(super) fn missing(
+        &self,
+        domain: &str,
+        here: &Rosters,
+        member: &Member,
+        owned: impl Fn(&str) -> bool,
+        number: impl Fn() -> u64,
+    ) -> Vec<Named> {
+        let mut missing = Vec::new();
+        for (user, version) in here.held() {
+            if !owned(user.as_str()) || !here.is_online(&user) {
+                continue;
+            }
+            let mut users = self.users.lock();
+            let held = users.entry(user.clone()).or_default();
+            if held.at.as_ref() == Some(member) {
+                continue;
+            }
+            missing.push(Named {
+                domain: domain.to_owned(),
+                user: user.as_str().to_owned(),
+                version,
+                sure: !held.unsure,
+                number: number(),
+            });
+        }
+        missing
+    }
+}
+
+/// What the rosters of a node ask in the place of the application: the owners. What the plugin says of requests and replies it says
+/// here.
+pub(super) struct Source {
+    pub(super) cluster: Arc<Cluster>,
+    pub(super) place: usize,
+    pub(super) plugin: Arc<dyn RosterPlugin>,
+}
+
+/// Why no owner has given a roster.
+enum NoRoster {
+    /// The owner could not have it.
+    Call(CallError),
+    /// No owner can be asked.
+    NoOwner(String),
+}
+
+impl Source {
+    fn host(&self) -> Result<&Served, CallError> {
+        let stopping = || CallError::Node { reason: "this node starts or stops".to_owned() };
+        self.cluster.host(self.place).ok_or_else(stopping)
+    }
+
+    /// The roster as its owner has it; none, if that has the content version `have`. Waits for an owner, but not for ever.
+    async fn ask(&self, user: &Username, have: Option<u64>) -> Result<Option<Vec<OneContact>>, NoRoster> {
+        let patient_until = Instant::now() + self.cluster.config.node_timeout / 2;
+        let mut views = self.cluster.views.subscribe();
+        loop {
+            views.borrow_and_update();
+            let reason = match self.ask_once(user, have).await {
+                Ok(roster) => return Ok(roster),
+                Err(NoRoster::NoOwner(reason)) => reason,
+                Err(error) => return Err(error),
+            };
+            if Instant::now() >= patient_until || self.cluster.is_cut_off() {
+                return Err(NoRoster::NoOwner(reason));
+            }
+            // A new view, or a little later.
+            let _ = timeout_at(Instant::now() + AGAIN, views.changed()).await;
+        }
+    }
+
+    async fn ask_once(&self, user: &Username, have: Option<u64>) -> Result<Option<Vec<OneContact>>, NoRoster> {
+        let host = self.host().map_err(NoRoster::Call)?;
+        let no_owner = |reason: &str| NoRoster::NoOwner(reason.to_owned());
+        let view = self.cluster.live_view().ok_or_else(|| no_owner("this node is cut off"))?;
+        let owner = view.owner(&host.domain, user.as_str()).ok_or_else(|| no_owner("there are no nodes"))?;
+        let number = self.cluster.number();
+        let sure = !host.holder.users.lock().get(user).is_some_and(|held| held.unsure);
+        let held =
+            Named { domain: host.domain.to_string(), user: user.as_str().to_owned(), version: have, sure, number };
+        let request = Request::Fetch { domain: host.domain.to_string(), held };
+        match self.cluster.call(view.number, owner, request, Instant::now() + FETCH).await {
+            Ok(Reply::Roster { stamp, contacts, .. }) => {
+                if host.holder.replied(user, owner, number, (view.number, stamp)) {
+                    return Ok(contacts);
+                }
+                Err(no_owner("something newer was told meanwhile"))
+            }
+            Ok(_) => Err(no_owner("the owner's reply makes no sense")),
+            Err(CallFailed::Refused(refused)) => match refused.as_fetch_error() {
+                Some(error) => {
+                    let failure = FetchFailure::told(error, refused.to_string());
+                    Err(NoRoster::Call(CallError::Fetch(failure)))
+                }
+                None => Err(no_owner(&refused.to_string())),
+            },
+            Err(error) => Err(no_owner(&error.to_string())),
+        }
+    }
+
+    /// No owner can be asked: the application is, by this node, and owners will hear of it.
+    fn alone(&self, user: &Username, reason: &str) -> Result<(), CallError> {
+        self.host()?.holder.alone(user);
+        self.cluster.counts.alone.fetch_add(1, Ordering::Relaxed);
+        self.cluster.bump.store(true, Ordering::Relaxed);
+        self.cluster.look.notify_one();
+        warn!(%user, reason, "no node can be asked for the roster: this one asks the application itself, and may miss changes until it is among the others again");
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl RosterPlugin for Source {
+    async fn fetch(&self, user: &Username) -> Result<FetchedRoster, CallError> {
+        let roster = |contacts: Vec<OneContact>| FetchedRoster {
+            contacts: contacts.into_iter().map(Contact::from).collect(),
+            tag: None,
+            warnings: Vec::new(),
+        };
+        if let Some((_, Content::Whole(contacts))) = self.host()?.holder.told(user) {
+            return Ok(roster(contacts));
+        }
+        match self.ask(user, None).await {
+            Ok(contacts) => Ok(roster(contacts.unwrap_or_default())),
+            Err(NoRoster::Call(error)) => Err(error),
+            Err(NoRoster::NoOwner(reason)) => {
+                self.alone(user, &reason)?;
+                // A tag says something to the module that made it, and owners have their own.
+                self.plugin.fetch(user).await.map(|fetched| FetchedRoster { tag: None, ..fetched })
+            }
+        }
+    }
+
+    async fn changed_users(&self, body: Bytes) -> Result<Result<Vec<String>, BadRequest>, CallError> {
+        self.plugin.changed_users(body).await
+    }
+
+    async fn refresh(&self, user: &Username, known: Arc<Snapshot>) -> Result<Refreshed, CallError> {
+        let have = known.content_version();
+        let changed = |changes: Vec<Change>| match changes.is_empty() {
+            true => Refreshed::Unchanged,
+            false => Refreshed::Changed(Delta { changes, tag: None, warnings: Vec::new() }),
+        };
+        match self.host()?.holder.told(user) {
+            Some((version, _)) if version == have => return Ok(Refreshed::Unchanged),
+            Some((_, Content::Delta { from, changes })) if from == have => {
+                return Ok(changed(changes.into_iter().map(Change::from).collect()));
+            }
+            Some((_, Content::Whole(contacts))) => return Ok(changed(difference(known.contacts(), contacts))),
+            Some((_, Content::Delta { .. })) | None => {}
+        }
+        match self.ask(user, Some(have)).await {
+            Ok(None) => Ok(Refreshed::Unchanged),
+            Ok(Some(contacts)) => Ok(changed(difference(known.contacts(), contacts))),
+            Err(NoRoster::Call(error)) => Err(error),
+            Err(NoRoster::NoOwner(reason)) => {
+                self.alone(user, &reason)?;
+                Ok(match self.plugin.refresh(user, known).await? {
+                    Refreshed::Unchanged => Refreshed::Unchanged,
+                    Refreshed::Changed(delta) => Refreshed::Changed(Delta { tag: None, ..delta }),
+                })
+            }
+        }
+    }
+
+    async fn summary(&self, outcome: Outcome) -> Result<Answer, CallError> {
+        self.plugin.summary(outcome).await
+    }
+}
+
+impl Cluster {
+    /// Brings the rosters here to what their owners have told.
+    pub(super) async fn apply(self: &Arc<Self>, view: u64, told: Vec<Told>) -> Applied {
+        let mut applied = Applied::default();
+        let mut by_host: BTreeMap<usize, Vec<(Username, u64)>> = BTreeMap::new();
+        for one in told {
+            let Some((whose, host)) = self.whose(&one.domain, &one.user) else {
+                applied.gone.push((one.domain, one.user));
+                continue;
+            };
+            let version = one.version;
+            if host.here().is_none_or(|here| !here.is_online(&whose.1)) {
+                applied.gone.push((one.domain, one.user));
+            } else if host.holder.tell(&whose.1, view, one) {
+                by_host.entry(whose.0).or_default().push((whose.1, version));
+            }
+        }
+        for (place, users) in by_host {
+            let Some((host, here)) = self.host(place).and_then(|host| Some((host, host.here()?))) else { continue };
+            let names: Vec<Username> = users.iter().map(|(user, _)| user.clone()).collect();
+            let (failed, unconfirmed) = here.refresh_and_tell(&names, Instant::now() + TELL).await;
+            applied.unconfirmed.extend(unconfirmed.iter().map(ToString::to_string));
+            for (user, version) in users {
+                let name = (host.domain.to_string(), user.as_str().to_owned());
+                let now = here.version_of(&user);
+                if !here.is_online(&user) {
+                    host.holder.left(&user);
+                    applied.gone.push(name);
+                } else if now == Some(version) {
+                    host.holder.applied(&user, version);
+                } else if failed.contains(&user) {
+                    applied.failed.push(name);
+                } else {
+                    debug!(%user, "a roster that was told does not fit the one that is here");
+                    applied.whole.push(name);
+                }
+            }
+        }
+        applied
+    }
+
+    /// The last session of `user` at this node has left.
+    pub(super) fn user_left(self: &Arc<Self>, place: usize, user: &Username) {
+        let Some(host) = self.host(place) else { return };
+        let Some((owner, number)) = host.holder.left(user) else { return };
+        let left = Left { domain: host.domain.to_string(), user: user.as_str().to_owned(), number };
+        let cluster = Arc::clone(self);
+        tokio::spawn(async move {
+            let view = *cluster.views.borrow();
+            let request = Request::Leave { users: vec![left] };
+            // An owner that does not hear of it finds out when it has something to tell.
+            let _ = cluster.call(view, &owner, request, Instant::now() + TELL).await;
+        });
+    }
+
+    /// Cut off: no owner can be asked before that is over.
+    fn is_cut_off(&self) -> bool {
+        self.counts.fenced.load(Ordering::Relaxed) || self.live_view().is_none()
+    }
+}
+
+/// What turns `known` into `contacts`.
+fn difference(known: &Contacts, contacts: Vec<OneContact>) -> Vec<Change> {
+    let mut open: HashMap<&str, ContactRef<'_>> = known.iter().map(|contact| (contact.jid, contact)).collect();
+    let mut changes = Vec::new();
+    for contact in contacts.into_iter().map(Contact::from) {
+        match open.remove(contact.jid.as_str()) {
+            Some(before) if same(&before, &contact) => {}
+            Some(_) | None => changes.push(Change::Put(contact)),
+        }
+    }
+    changes.extend(known.iter().filter(|one| open.contains_key(one.jid)).map(|one| Change::Remove(one.jid.to_owned())));
+    changes
+}
+
+/// The order of groups does not count, as in content versions.
+fn same(before: &ContactRef<'_>, now: &Contact) -> bool {
+    let groups = || {
+        let (mut before, mut now): (Vec<&str>, Vec<&str>) =
+            (before.groups().collect(), now.groups.iter().map(String::as_str).collect());
+        before.sort_unstable();
+        now.sort_unstable();
+        before == now
+    };
+    before.name == now.name.as_deref() && before.subscription == now.subscription && before.ask == now.ask && groups()
+}

@@ -1,0 +1,157 @@
+//! Requests from node to node, and their replies: numbers, deadlines, and who waits for what.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, timeout_at};
+use tracing::debug;
+
+use super::engine::{Engine, EngineError};
+use super::message::{Body, Message, PROTOCOL, Refused, Reply, Request};
+use super::pieces::{Pieces, cut};
+use super::view::{Member, NodeName};
+
+/// A request has not been answered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum CallFailed {
+    /// The other node says no.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// It cannot be sent.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// No reply in time.
+    #[error("the node {0} did not answer in time")]
+    TimedOut(NodeName),
+    /// The node is not live any more.
+    #[error("the node {0} is gone")]
+    Gone(NodeName),
+}
+
+/// What is counted.
+#[derive(Default)]
+pub(super) struct Traffic {
+    pub(super) sent: AtomicU64,
+    pub(super) sent_bytes: AtomicU64,
+    pub(super) received: AtomicU64,
+    pub(super) unreadable: AtomicU64,
+}
+
+/// The way to the other nodes.
+pub(super) struct Link {
+    pub(super) engine: Arc<dyn Engine>,
+    waiting: Mutex<HashMap<u64, (NodeName, oneshot::Sender<Result<Reply, Refused>>)>>,
+    next: AtomicU64,
+    pieces: Mutex<Pieces>,
+    pub(super) traffic: Traffic,
+}
+
+impl Link {
+    /// `first`: a number above all that this node has used, in whichever life.
+    pub(super) fn new(engine: Arc<dyn Engine>, first: u64) -> Self {
+        Self {
+            engine,
+            waiting: Mutex::default(),
+            next: AtomicU64::new(first),
+            pieces: Mutex::default(),
+            traffic: Traffic::default(),
+        }
+    }
+
+    /// Sends a message to one node, or to all.
+    pub(super) async fn send(&self, to: Option<&NodeName>, message: &Message) -> Result<(), EngineError> {
+        let Ok(text) = serde_json::to_vec(message) else { return Ok(()) };
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        for piece in cut(text.into(), message.from.incarnation, number) {
+            self.traffic.sent.fetch_add(1, Ordering::Relaxed);
+            self.traffic.sent_bytes.fetch_add(piece.len() as u64, Ordering::Relaxed);
+            match to {
+                Some(node) => self.engine.send(node, piece).await?,
+                None => self.engine.send_all(piece).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// What has arrived, if it is a whole message that can be read.
+    pub(super) fn receive(&self, piece: Bytes) -> Option<Message> {
+        self.traffic.received.fetch_add(1, Ordering::Relaxed);
+        let whole = self.pieces.lock().take(piece)?;
+        match serde_json::from_slice::<Message>(&whole) {
+            Ok(message) if super::message::is_understood(message.v) => Some(message),
+            Ok(message) => {
+                self.unreadable(&format!("protocol {} of node {}", message.v, message.from.name));
+                None
+            }
+            Err(error) => {
+                self.unreadable(&error.to_string());
+                None
+            }
+        }
+    }
+
+    fn unreadable(&self, why: &str) {
+        self.traffic.unreadable.fetch_add(1, Ordering::Relaxed);
+        debug!(why, "a message of another node cannot be read");
+    }
+
+    /// Asks `to`, and waits for the reply until `deadline`, or until `gone` says that the node is not live any more.
+    pub(super) async fn call(
+        &self,
+        (me, view): (&Member, u64),
+        to: &Member,
+        request: Request,
+        deadline: Instant,
+        mut gone: watch::Receiver<u64>,
+        is_gone: impl Fn(&Member) -> bool,
+    ) -> Result<Reply, CallFailed> {
+        let (sender, mut receiver) = oneshot::channel();
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        self.waiting.lock().insert(id, (to.name.clone(), sender));
+        let _waiting = Waiting { link: self, id };
+        let message = Message { v: PROTOCOL, from: me.clone(), view, body: Body::Request { id, request } };
+        let answered = async {
+            self.send(Some(&to.name), &message).await?;
+            loop {
+                if is_gone(to) {
+                    return Err(CallFailed::Gone(to.name.clone()));
+                }
+                tokio::select! {
+                    biased;
+                    reply = &mut receiver => return Ok(reply.map_err(|_| CallFailed::Gone(to.name.clone()))??),
+                    changed = gone.changed() => if changed.is_err() {
+                        return Err(CallFailed::Gone(to.name.clone()));
+                    }
+                }
+            }
+        };
+        timeout_at(deadline, answered).await.unwrap_or_else(|_| Err(CallFailed::TimedOut(to.name.clone())))
+    }
+
+    /// A reply has arrived.
+    pub(super) fn replied(&self, from: &NodeName, id: u64, reply: Result<Reply, Refused>) {
+        let mut waiting = self.waiting.lock();
+        if waiting.get(&id).is_some_and(|(node, _)| node == from)
+            && let Some((_, sender)) = waiting.remove(&id)
+        {
+            // Whoever no longer waits needs no reply.
+            let _ = sender.send(reply);
+        }
+    }
+}
+
+/// Somebody waits for a reply, until this is dropped.
+struct Waiting<'a> {
+    link: &'a Link,
+    id: u64,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.link.waiting.lock().remove(&self.id);
+    }
+}

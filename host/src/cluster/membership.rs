@@ -1,0 +1,159 @@
+//! Who is live, as a state machine. All nodes agree by a value in the engine, the view; each node writes signs of life beside it.
+//!
+//! - A node may act while its *lease* runs: for four fifths of `cluster.node_timeout` after it began to write the latest sign of
+//!   life that the engine has taken. Later it is *fenced*.
+//! - Whoever has seen no new sign of life of another node for `cluster.node_timeout`, by a clock that only goes forward, takes it out
+//!   of the view. By then that node is fenced, unless clocks run at different rates by a fifth. What time it is by the wall
+//!   plays no part.
+//! - The view is changed by compare-and-set only, so its numbers are one sequence for all, and a number stands for one list.
+//! - Whoever is taken out comes back as another member: what was said to the one before is void.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::message::PROTOCOL;
+use super::view::{Listed, Member, NodeName, View};
+
+/// See the module.
+pub(super) struct Membership {
+    me: Member,
+    timeout: Duration,
+    view: Option<View>,
+    lease: Option<Instant>,
+    /// This member was in a view.
+    joined: bool,
+    /// How often this node was taken out of the view.
+    lives: u32,
+    /// The latest sign of life of each member, and since when it has been that.
+    seen: BTreeMap<Member, (Option<u64>, Instant)>,
+}
+
+/// What is to be done about the view that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step<E = View> {
+    /// It is the one that is known.
+    Same,
+    /// It is new, and has this member.
+    Enter(E),
+    /// It is to be replaced by this one, if it is still there.
+    Write(View),
+    /// This member was taken out of it, or another process has its name; it has a new life now, and looks again.
+    Removed { by_namesake: bool },
+    /// A process with the same name is live.
+    Wait,
+}
+
+impl Membership {
+    pub(super) fn new(me: Member, timeout: Duration) -> Self {
+        Self { me, timeout, view: None, lease: None, joined: false, lives: 0, seen: BTreeMap::new() }
+    }
+
+    pub(super) fn me(&self) -> &Member {
+        &self.me
+    }
+
+    pub(super) fn view(&self) -> Option<&View> {
+        self.view.as_ref()
+    }
+
+    /// May this node act?
+    pub(super) fn is_live(&self, now: Instant) -> bool {
+        self.view.is_some() && self.lease.is_some_and(|until| now < until)
+    }
+
+    /// A sign of life that was sent at `sent` has been taken by the engine.
+    pub(super) fn renewed(&mut self, sent: Instant) {
+        self.lease = self.lease.max(sent.checked_add(self.timeout * 4 / 5));
+    }
+
+    /// The engine has this view. `fresh`: a number nobody had, for a new life.
+    pub(super) fn read(&mut self, view: Option<View>, fresh: u64) -> Step {
+        let mine = Listed { member: self.me.clone(), protocol: PROTOCOL };
+        let Some(view) = view else {
+            return self.gone(fresh).unwrap_or(Step::Write(View { number: 1, v: PROTOCOL, nodes: vec![mine] }));
+        };
+        if view.has(&self.me) {
+            if self.view.as_ref().is_some_and(|known| known.number >= view.number) {
+                return Step::Same;
+            }
+            self.joined = true;
+            self.seen.retain(|member, _| view.has(member));
+            self.view = Some(view.clone());
+            return Step::Enter(view);
+        }
+        let namesake = view.named(&self.me.name).is_some();
+        if let Some(removed) = self.gone(fresh) {
+            return match removed {
+                Step::Removed { .. } => Step::Removed { by_namesake: namesake },
+                other => other,
+            };
+        }
+        // A restart: the process before had the name. One that was in the cluster already does not take it from another.
+        let restarted = namesake && !self.has_lived();
+        if namesake && !restarted {
+            return Step::Wait;
+        }
+        let mut nodes: Vec<Listed> = view.nodes.iter().filter(|one| one.member.name != self.me.name).cloned().collect();
+        nodes.push(mine);
+        Step::Write(view.next(nodes))
+    }
+
+    /// If this member was in a view: its life is over, and another begins.
+    fn gone(&mut self, fresh: u64) -> Option<Step> {
+        if !std::mem::take(&mut self.joined) {
+            return None;
+        }
+        self.me.incarnation = fresh;
+        (self.view, self.lease) = (None, None);
+        self.lives += 1;
+        Some(Step::Removed { by_namesake: false })
+    }
+
+    fn has_lived(&self) -> bool {
+        self.lives > 0
+    }
+
+    /// The latest sign of life of `member` is `beat`.
+    pub(super) fn heard(&mut self, member: &Member, beat: Option<u64>, now: Instant) {
+        let seen = self.seen.entry(member.clone()).or_insert((beat, now));
+        if seen.0 != beat {
+            *seen = (beat, now);
+        }
+    }
+
+    /// How long ago `member` gave a new sign of life, as far as is known here.
+    pub(super) fn silence(&self, member: &Member, now: Instant) -> Option<Duration> {
+        self.seen.get(member).map(|(_, since)| now.duration_since(*since))
+    }
+
+    /// The view without those who have given no sign of life for too long, if there are any.
+    pub(super) fn without_dead(&self, now: Instant) -> Option<View> {
+        let view = self.view.as_ref().filter(|_| self.is_live(now))?;
+        let dead = |member: &Member| {
+            *member != self.me && self.silence(member, now).is_some_and(|silence| silence >= self.timeout)
+        };
+        let left: Vec<Listed> = view.nodes.iter().filter(|listed| !dead(&listed.member)).cloned().collect();
+        (left.len() < view.nodes.len()).then(|| view.next(left))
+    }
+
+    /// The view with the same nodes and another number: everybody says again whom they have.
+    pub(super) fn again(&self) -> Option<View> {
+        self.view.as_ref().map(|view| view.next(view.nodes.clone()))
+    }
+
+    /// The view without this node, which stops.
+    pub(super) fn without_me(&self) -> Option<View> {
+        let view = self.view.as_ref()?;
+        Some(view.next(view.nodes.iter().filter(|listed| listed.member != self.me).cloned().collect()))
+    }
+}
+
+/// The key of the view.
+pub(super) const VIEW: &str = "view";
+
+/// The key of a node's signs of life.
+pub(super) fn beat_key(name: &NodeName) -> String {
+    format!("beat.{name}")
+}

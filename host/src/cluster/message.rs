@@ -1,0 +1,261 @@
+//! What nodes say to each other: JSON, with the version of the protocol in each message.
+//!
+//! All of it can be said twice and can get lost: whoever asks asks again.
+
+use serde::{Deserialize, Serialize};
+
+use super::view::Member;
+use crate::model::{Change, Contact, ContactRef, Contacts, Subscription};
+use crate::plugin::FetchError;
+
+/// The version of the protocol, which each message has. A node reads its own and the one before.
+pub(super) const PROTOCOL: u32 = 1;
+/// The oldest that is read.
+const OLDEST: u32 = 1;
+
+/// Whether messages of `protocol` can be read.
+pub(super) fn is_understood(protocol: u32) -> bool {
+    (OLDEST..=PROTOCOL).contains(&protocol)
+}
+
+/// One message.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Message {
+    /// [`PROTOCOL`] of the sender.
+    pub(super) v: u32,
+    pub(super) from: Member,
+    /// The number of the sender's view.
+    pub(super) view: u64,
+    pub(super) body: Body,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Body {
+    /// The list of nodes has changed, or may have: it is to be read again.
+    Look,
+    /// To be answered with the same number.
+    Request {
+        id: u64,
+        request: Request,
+    },
+    Reply {
+        id: u64,
+        reply: Result<Reply, Refused>,
+    },
+    /// What the XMPP endpoints of a domain tell each other; they know what it means.
+    Endpoint {
+        domain: String,
+        message: String,
+    },
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) enum Request {
+    /// To an owner: these of its users are here. `last`: there are no others.
+    Sync { held: Vec<Held>, last: bool },
+    /// To an owner: the roster of a user who is here.
+    Fetch { domain: String, held: Held },
+    /// To an owner: these users are here no longer.
+    Leave { users: Vec<Left> },
+    /// To an owner: the application says that these rosters have changed. To be answered within so many milliseconds.
+    Refresh { domain: String, users: Vec<String>, within: u64 },
+    /// To who holds rosters: they have changed.
+    Tell { rosters: Vec<Told> },
+    /// To every node, from an operator: the plugin is to be swapped for the one in its file, or rolled back.
+    Swap { domain: String, back: bool },
+}
+
+/// A user who is at the node that says so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Held {
+    pub(super) domain: String,
+    pub(super) user: String,
+    /// The content version of the roster there, if there is one.
+    pub(super) version: Option<u64>,
+    /// Nothing can have been missed since.
+    pub(super) sure: bool,
+    /// Grows with everything that the node says of its users.
+    pub(super) number: u64,
+}
+
+/// A user who has left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Left {
+    pub(super) domain: String,
+    pub(super) user: String,
+    /// As [`Held::number`]: what was said before is over.
+    pub(super) number: u64,
+}
+
+/// A roster as its owner has it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Told {
+    pub(super) domain: String,
+    pub(super) user: String,
+    /// Grows with each roster of the user that this owner has within a view.
+    pub(super) stamp: u64,
+    /// Its content version.
+    pub(super) version: u64,
+    pub(super) content: Content,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) enum Content {
+    /// What turns the roster with this content version into it.
+    Delta { from: u64, changes: Vec<OneChange> },
+    /// All of it.
+    Whole(Vec<OneContact>),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Reply {
+    Synced,
+    /// `contacts`: none, if the roster is the one whose version was named.
+    Roster {
+        stamp: u64,
+        version: u64,
+        contacts: Option<Vec<OneContact>>,
+    },
+    Left,
+    Refreshed {
+        failed: Vec<String>,
+        unconfirmed: Vec<String>,
+    },
+    /// Of the rosters told: who is not here; which were not applied; which are needed whole; and who has not confirmed.
+    Told(Applied),
+    /// How the swap went, as JSON for the operator.
+    Swapped {
+        receipt: String,
+        failed: bool,
+    },
+}
+
+/// What became of rosters that were told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Applied {
+    pub(super) gone: Vec<(String, String)>,
+    pub(super) failed: Vec<(String, String)>,
+    pub(super) whole: Vec<(String, String)>,
+    pub(super) unconfirmed: Vec<String>,
+}
+
+/// Why a request is not granted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub(super) enum Refused {
+    /// The nodes have different lists of who is live.
+    #[error("the node has another list of nodes (view {0})")]
+    View(u64),
+    /// Not all nodes have said yet whom they have.
+    #[error("the node has not heard from all others yet")]
+    NotReady,
+    /// The node is cut off from the others.
+    #[error("the node is cut off")]
+    Fenced,
+    /// A message of another release.
+    #[error("the node speaks another version of the protocol")]
+    Protocol,
+    /// The application could not be asked, or what it said cannot be kept.
+    #[error("{text}")]
+    Failed { kind: String, status: Option<u16>, text: String },
+}
+
+impl Refused {
+    /// A failure of the application, as it is told at other nodes.
+    pub(super) fn of(error: &FetchError, text: String) -> Self {
+        let (kind, status) = match error {
+            FetchError::Unreachable(_) => ("unreachable", None),
+            FetchError::TimedOut => ("timed-out", None),
+            FetchError::Status(status) => ("status", Some(*status)),
+            FetchError::TooLarge => ("too-large", None),
+            FetchError::Malformed(_) => ("malformed", None),
+            FetchError::Misconfigured(_) => ("misconfigured", None),
+        };
+        Self::Failed { kind: kind.to_owned(), status, text }
+    }
+
+    /// The other way round.
+    pub(super) fn as_fetch_error(&self) -> Option<FetchError> {
+        let Self::Failed { kind, status, text } = self else { return None };
+        Some(match (kind.as_str(), status) {
+            ("timed-out", _) => FetchError::TimedOut,
+            ("status", Some(status)) => FetchError::Status(*status),
+            ("too-large", _) => FetchError::TooLarge,
+            ("malformed", _) => FetchError::Malformed(text.clone()),
+            ("misconfigured", _) => FetchError::Misconfigured(text.clone()),
+            _ => FetchError::Unreachable(text.clone()),
+        })
+    }
+}
+
+/// A contact, with short keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct OneContact {
+    j: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    n: Option<String>,
+    /// `0` none, `1` to, `2` from, `3` both; 4 more if a request is pending.
+    s: u8,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    g: Vec<String>,
+}
+
+/// A change of one contact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum OneChange {
+    Put(OneContact),
+    Remove(String),
+}
+
+const ASK: u8 = 4;
+
+impl From<ContactRef<'_>> for OneContact {
+    fn from(contact: ContactRef<'_>) -> Self {
+        Self {
+            j: contact.jid.to_owned(),
+            n: contact.name.map(str::to_owned),
+            s: contact.subscription as u8 + if contact.ask { ASK } else { 0 },
+            g: contact.groups().map(str::to_owned).collect(),
+        }
+    }
+}
+
+impl From<OneContact> for Contact {
+    fn from(contact: OneContact) -> Self {
+        let OneContact { j, n, s, g } = contact;
+        let subscription = match s & 3 {
+            0 => Subscription::None,
+            1 => Subscription::To,
+            2 => Subscription::From,
+            _ => Subscription::Both,
+        };
+        Self { jid: j, name: n, subscription, ask: s & ASK != 0, groups: g }
+    }
+}
+
+impl From<&Change> for OneChange {
+    fn from(change: &Change) -> Self {
+        match change {
+            Change::Put(contact) => Self::Put(OneContact {
+                j: contact.jid.clone(),
+                n: contact.name.clone(),
+                s: contact.subscription as u8 + if contact.ask { ASK } else { 0 },
+                g: contact.groups.clone(),
+            }),
+            Change::Remove(jid) => Self::Remove(jid.clone()),
+        }
+    }
+}
+
+impl From<OneChange> for Change {
+    fn from(change: OneChange) -> Self {
+        match change {
+            OneChange::Put(contact) => Self::Put(contact.into()),
+            OneChange::Remove(jid) => Self::Remove(jid),
+        }
+    }
+}
+
+/// All contacts of a roster.
+pub(super) fn whole(contacts: &Contacts) -> Vec<OneContact> {
+    contacts.iter().map(OneContact::from).collect()
+}

@@ -1,0 +1,306 @@
+//! What an owner does for the other nodes, and for this one: everything that is asked of a node is served here.
+//!
+//! Whoever asks says in which view; a reply counts only if that is the view of this node before the work and after it.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, stream};
+use tokio::time::{Instant, timeout_at};
+use tracing::debug;
+
+use super::message::{Held, Left, Refused, Reply, Request, whole};
+use super::registry::Whose;
+use super::view::{Member, View};
+use super::{Cluster, Served, State};
+use crate::model::Username;
+use crate::plugin::CallError;
+use crate::rosters::{RosterError, Rosters, SessionId};
+
+/// Rosters that are asked for at once because nodes may not have the newest.
+const CHECKED_AT_ONCE: usize = 16;
+/// What is kept back of a deadline for the way of the reply.
+const WAY_BACK: Duration = Duration::from_millis(50);
+
+/// A refresh that runs here.
+pub(super) struct Running {
+    pub(super) place: usize,
+    pub(super) users: HashSet<Username>,
+    /// Who has not said that clients were told.
+    pub(super) unconfirmed: BTreeSet<String>,
+}
+
+/// The session that `member` is to the rosters of an owner.
+pub(super) fn session(member: &Member) -> SessionId {
+    SessionId::new(&format!("{}#{:x}", member.name, member.incarnation))
+}
+
+impl State {
+    /// May `from` ask in view `number`?
+    fn check(&self, from: &Member, number: u64) -> Result<&View, Refused> {
+        let view = self.membership.view().ok_or(Refused::Fenced)?;
+        if view.number != number || !view.has(from) {
+            return Err(Refused::View(view.number));
+        }
+        Ok(view)
+    }
+
+    /// The same, and may this node act as an owner?
+    fn check_owner(&self, from: &Member, number: u64) -> Result<&View, Refused> {
+        let view = self.check(from, number)?;
+        if !self.membership.is_live(Instant::now()) {
+            return Err(Refused::Fenced);
+        }
+        if self.registry.is_ready(view) { Ok(view) } else { Err(Refused::NotReady) }
+    }
+}
+
+impl Served {
+    pub(super) fn here(&self) -> Option<Arc<Rosters>> {
+        self.here.get()?.upgrade()
+    }
+}
+
+impl Cluster {
+    /// Serves a request of `from`, which may be this node.
+    pub(super) fn serve_request(
+        self: &Arc<Self>,
+        view: u64,
+        from: Member,
+        request: Request,
+    ) -> BoxFuture<'static, Result<Reply, Refused>> {
+        let cluster = Arc::clone(self);
+        async move {
+            match request {
+                Request::Sync { held, last } => cluster.serve_sync(view, &from, held, last),
+                Request::Fetch { domain, held } => cluster.serve_fetch(view, &from, &domain, held).await,
+                Request::Leave { users } => cluster.serve_leave(view, &from, users),
+                Request::Refresh { domain, users, within } => {
+                    let deadline = Instant::now() + Duration::from_millis(within).saturating_sub(WAY_BACK);
+                    cluster.serve_refresh(view, &from, &domain, users, deadline).await
+                }
+                Request::Tell { rosters } => {
+                    cluster.state.lock().check(&from, view)?;
+                    Ok(Reply::Told(cluster.apply(view, rosters).await))
+                }
+                Request::Swap { domain, back } => cluster.serve_swap(view, &from, &domain, back).await,
+            }
+        }
+        .boxed()
+    }
+
+    fn serve_sync(self: &Arc<Self>, number: u64, from: &Member, held: Vec<Held>, last: bool) -> Result<Reply, Refused> {
+        let mut doubtful = Vec::new();
+        {
+            let mut state = self.state.lock();
+            let view = state.check(from, number)?.clone();
+            for one in held {
+                let Some((whose, host)) = self.whose(&one.domain, &one.user) else { continue };
+                if view.owner(&host.domain, whose.1.as_str()) != Some(state.membership.me()) {
+                    continue;
+                }
+                if let Err(error) = host.owned.arrive(&whose.1, session(from)) {
+                    debug!(user = %whose.1, %error, "a user of another node cannot be noted");
+                    continue;
+                }
+                state.registry.register(&whose, from, one.number, one.version, false);
+                match host.owned.version_of(&whose.1) {
+                    Some(version) if one.version != Some(version) => state.registry.again(&whose, from),
+                    Some(_) => {}
+                    // Nobody knows which of them is the application's.
+                    None if state.registry.differs(&whose, one.version) => doubtful.push(whose.clone()),
+                    None => {}
+                }
+                if !one.sure {
+                    doubtful.push(whose);
+                }
+            }
+            if last {
+                state.registry.synced(from);
+            }
+        }
+        self.news.send_replace(());
+        if !doubtful.is_empty() {
+            tokio::spawn(Arc::clone(self).check_rosters(doubtful));
+        }
+        Ok(Reply::Synced)
+    }
+
+    /// Asks the application for rosters of which some node may not have the newest.
+    async fn check_rosters(self: Arc<Self>, users: Vec<Whose>) {
+        let check = |whose: Whose| {
+            let cluster = Arc::clone(&self);
+            async move {
+                let Some(host) = cluster.host(whose.0) else { return };
+                // How it went is logged where it ended, and the application is asked again by itself.
+                if host.owned.refresh(&whose.1).await.is_ok() {
+                    cluster.tell_differing(whose.0, std::iter::once(&whose.1));
+                }
+            }
+        };
+        stream::iter(users).map(check).buffer_unordered(CHECKED_AT_ONCE).collect::<()>().await;
+    }
+
+    /// Whoever has another roster of one of `users` than this owner is told.
+    fn tell_differing<'a>(&self, place: usize, users: impl Iterator<Item = &'a Username>) {
+        let Some(host) = self.host(place) else { return };
+        let mut state = self.state.lock();
+        for user in users {
+            if let Some(version) = host.owned.version_of(user) {
+                let whose = (place, user.clone());
+                if state.registry.differs(&whose, Some(version)) {
+                    state.registry.changed(&whose, version, None);
+                }
+            }
+        }
+    }
+
+    async fn serve_fetch(
+        self: &Arc<Self>,
+        number: u64,
+        from: &Member,
+        domain: &str,
+        held: Held,
+    ) -> Result<Reply, Refused> {
+        let unknown = || Refused::Failed {
+            kind: "misconfigured".to_owned(),
+            status: None,
+            text: format!("the node {} has no virtual host {domain}", self.config.node),
+        };
+        let (whose, host) = self.whose(domain, &held.user).ok_or_else(unknown)?;
+        {
+            let mut state = self.state.lock();
+            let view = state.check_owner(from, number)?;
+            if view.owner(&host.domain, whose.1.as_str()) != Some(state.membership.me()) {
+                return Err(Refused::View(number));
+            }
+            host.owned.arrive(&whose.1, session(from)).map_err(|error| failed(&error))?;
+            state.registry.register(&whose, from, held.number, held.version, true);
+        }
+        let found = match held.sure {
+            true => host.owned.current(&whose.1).await.map(|_| ()),
+            false => host.owned.refresh(&whose.1).await,
+        };
+        let mut state = self.state.lock();
+        let newest = found.is_ok().then(|| host.owned.cached(&whose.1)).flatten().map(|cached| cached.snapshot);
+        let version = newest.as_ref().map(|newest| newest.content_version());
+        state.registry.fetched(&whose, from, version);
+        state.check_owner(from, number)?;
+        drop(state);
+        found.map_err(|error| failed(&error))?;
+        let newest = newest.ok_or(Refused::NotReady)?;
+        let contacts = (version != held.version).then(|| whole(newest.contacts()));
+        Ok(Reply::Roster { stamp: newest.version(), version: newest.content_version(), contacts })
+    }
+
+    fn serve_leave(&self, number: u64, from: &Member, users: Vec<Left>) -> Result<Reply, Refused> {
+        let mut state = self.state.lock();
+        state.check(from, number)?;
+        for left in users {
+            let Some((whose, host)) = self.whose(&left.domain, &left.user) else { continue };
+            if state.registry.unregister(&whose, from, left.number) {
+                host.owned.disconnect(&whose.1, &session(from));
+            }
+        }
+        Ok(Reply::Left)
+    }
+
+    async fn serve_refresh(
+        self: &Arc<Self>,
+        number: u64,
+        from: &Member,
+        domain: &str,
+        names: Vec<String>,
+        deadline: Instant,
+    ) -> Result<Reply, Refused> {
+        let place = self.place(domain);
+        let Some((place, host)) = place.and_then(|place| Some((place, self.host(place)?))) else {
+            return Ok(Reply::Refreshed { failed: names, unconfirmed: Vec::new() });
+        };
+        let known: Vec<Username> = {
+            let state = self.state.lock();
+            state.check_owner(from, number)?;
+            let user = |name: &String| Username::new(name).ok();
+            names.iter().filter_map(user).filter(|user| host.owned.is_known(user)).collect()
+        };
+        let running = Refreshing::begin(self, place, &known);
+        let (failed, _) = host.owned.refresh_and_tell(&known, deadline).await;
+        self.tell_differing(place, known.iter());
+        let untold = self.all_told(number, place, known.iter().cloned().collect(), deadline).await;
+        let unconfirmed = running.end();
+        self.state.lock().check_owner(from, number)?;
+        let failed: HashSet<Username> = failed.into_iter().chain(untold).collect();
+        let failed = failed.iter().map(|user| user.as_str().to_owned()).collect();
+        Ok(Reply::Refreshed { failed, unconfirmed: unconfirmed.into_iter().collect() })
+    }
+
+    /// Waits until every node that has one of `users` has been told; who has not been by `deadline`.
+    async fn all_told(
+        &self,
+        number: u64,
+        place: usize,
+        users: HashSet<Username>,
+        deadline: Instant,
+    ) -> HashSet<Username> {
+        let mut news = self.news.subscribe();
+        loop {
+            news.borrow_and_update();
+            let (untold, nodes) = self.state.lock().registry.untold(place, &users);
+            if untold.is_empty() || *self.views.borrow() != number {
+                return untold;
+            }
+            match timeout_at(deadline, news.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => {
+                    debug!(?nodes, users = untold.len(), "nodes were not told in time");
+                    return untold;
+                }
+            }
+        }
+    }
+
+    /// Who is meant, and where the rosters are.
+    pub(super) fn whose(&self, domain: &str, user: &str) -> Option<(Whose, &Served)> {
+        let place = self.place(domain)?;
+        Some(((place, Username::new(user).ok()?), self.host(place)?))
+    }
+}
+
+/// Ends by itself, also when nobody waits any more.
+struct Refreshing<'a> {
+    cluster: &'a Cluster,
+    id: u64,
+}
+
+impl<'a> Refreshing<'a> {
+    fn begin(cluster: &'a Cluster, place: usize, users: &[Username]) -> Self {
+        let id = cluster.number();
+        let users = users.iter().cloned().collect();
+        let running = Running { place, users, unconfirmed: BTreeSet::new() };
+        cluster.state.lock().unconfirmed.insert(id, running);
+        Self { cluster, id }
+    }
+
+    /// Who has not said that clients were told.
+    fn end(self) -> BTreeSet<String> {
+        let mut state = self.cluster.state.lock();
+        state.unconfirmed.get_mut(&self.id).map(|running| std::mem::take(&mut running.unconfirmed)).unwrap_or_default()
+    }
+}
+
+impl Drop for Refreshing<'_> {
+    fn drop(&mut self) {
+        self.cluster.state.lock().unconfirmed.remove(&self.id);
+    }
+}
+
+/// What the application, or this node, could not do, as other nodes hear of it.
+fn failed(error: &RosterError) -> Refused {
+    match error {
+        RosterError::Call(CallError::Fetch(failure)) => Refused::of(&failure.error, error.to_string()),
+        RosterError::Left => Refused::NotReady,
+        error => Refused::Failed { kind: "node".to_owned(), status: None, text: error.to_string() },
+    }
+}

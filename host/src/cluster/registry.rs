@@ -1,0 +1,247 @@
+//! What an owner knows: which nodes have its users, with which roster, and what they are still to be told. No clock, no network.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use super::view::{Member, View};
+use crate::model::{Change, Username};
+
+/// A user of one of the virtual hosts, by its place in the configuration.
+pub(super) type Whose = (usize, Username);
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Registry {
+    users: BTreeMap<Whose, Vec<Registered>>,
+    /// Who has said in this view whom they have.
+    synced: BTreeSet<Member>,
+    outboxes: BTreeMap<Member, Outbox>,
+}
+
+/// One node that has a user.
+struct Registered {
+    member: Member,
+    /// See [`super::message::Held::number`].
+    number: u64,
+    /// The roster that it has.
+    version: Option<u64>,
+    /// Replies to it that are still to be made: each has the newest roster.
+    fetching: u32,
+}
+
+/// What a node is still to be told.
+#[derive(Default)]
+struct Outbox {
+    waiting: BTreeMap<Whose, Pending>,
+    in_flight: BTreeSet<Whose>,
+    wake: Arc<Notify>,
+}
+
+/// What the next message says of a roster.
+#[derive(Clone, Debug)]
+pub(super) enum Pending {
+    /// What turned the roster with this content version into the one with that.
+    Delta(u64, Arc<[Change]>, u64),
+    /// All of it.
+    Whole,
+}
+
+impl Registry {
+    /// A new view: those of whom `owns` says no, and nodes that are gone, are forgotten. Which nodes are new, and which users nobody
+    /// has here now at a node that had them.
+    pub(super) fn enter(&mut self, view: &View, owns: impl Fn(&Whose) -> bool) -> (Vec<Member>, Vec<(Whose, Member)>) {
+        self.synced.clear();
+        let mut let_go = Vec::new();
+        self.users.retain(|whose, registered| {
+            let owned = owns(whose);
+            registered.retain(|one| {
+                let stays = owned && view.has(&one.member);
+                if !stays {
+                    let_go.push((whose.clone(), one.member.clone()));
+                }
+                stays
+            });
+            !registered.is_empty()
+        });
+        self.outboxes.retain(|member, outbox| {
+            outbox.waiting.retain(|whose, _| owns(whose));
+            // Whoever sends for it finds out.
+            outbox.wake.notify_one();
+            view.has(member)
+        });
+        let new: Vec<Member> = view.members().filter(|one| !self.outboxes.contains_key(one)).cloned().collect();
+        for member in &new {
+            self.outboxes.insert(member.clone(), Outbox::default());
+        }
+        (new, let_go)
+    }
+
+    /// `member` has said whom it has.
+    pub(super) fn synced(&mut self, member: &Member) {
+        self.synced.insert(member.clone());
+    }
+
+    /// Has everybody of `view` said whom they have?
+    pub(super) fn is_ready(&self, view: &View) -> bool {
+        view.members().all(|one| self.synced.contains(one))
+    }
+
+    /// Who has not.
+    pub(super) fn awaited(&self, view: &View) -> Vec<Member> {
+        view.members().filter(|one| !self.synced.contains(one)).cloned().collect()
+    }
+
+    /// `member` has `whose`, with this roster. True if it had the user before.
+    pub(super) fn register(
+        &mut self,
+        whose: &Whose,
+        member: &Member,
+        number: u64,
+        version: Option<u64>,
+        fetches: bool,
+    ) -> bool {
+        let all = self.users.entry(whose.clone()).or_default();
+        let fetching = u32::from(fetches);
+        match all.iter_mut().find(|one| one.member == *member) {
+            Some(one) => {
+                one.number = one.number.max(number);
+                one.version = version;
+                one.fetching += fetching;
+                true
+            }
+            None => {
+                all.push(Registered { member: member.clone(), number, version, fetching });
+                false
+            }
+        }
+    }
+
+    /// The reply to `member` is made; with this roster, if there is one.
+    pub(super) fn fetched(&mut self, whose: &Whose, member: &Member, version: Option<u64>) {
+        let Some(one) = self.registered(whose, member) else { return };
+        one.fetching = one.fetching.saturating_sub(1);
+        if version.is_some() {
+            one.version = version;
+        }
+    }
+
+    /// `member` has the user no longer, unless it has said otherwise since `number`. True if it had.
+    pub(super) fn unregister(&mut self, whose: &Whose, member: &Member, number: u64) -> bool {
+        let Some(all) = self.users.get_mut(whose) else { return false };
+        let before = all.len();
+        all.retain(|one| one.member != *member || one.number > number);
+        let removed = all.len() < before;
+        if all.is_empty() {
+            self.users.remove(whose);
+        }
+        if removed && let Some(outbox) = self.outboxes.get_mut(member) {
+            outbox.waiting.remove(whose);
+        }
+        removed
+    }
+
+    fn registered(&mut self, whose: &Whose, member: &Member) -> Option<&mut Registered> {
+        self.users.get_mut(whose)?.iter_mut().find(|one| one.member == *member)
+    }
+
+    /// The latest that `member` has said of the user, if it has the user.
+    pub(super) fn number_of(&self, whose: &Whose, member: &Member) -> Option<u64> {
+        self.users.get(whose)?.iter().find(|one| one.member == *member).map(|one| one.number)
+    }
+
+    /// Whether a node has another roster of the user than the one with `version`.
+    pub(super) fn differs(&self, whose: &Whose, version: Option<u64>) -> bool {
+        self.users.get(whose).is_some_and(|all| all.iter().any(|one| one.version != version))
+    }
+
+    /// The roster with content version `version` has come of `delta`: whoever has another is to be told.
+    pub(super) fn changed(&mut self, whose: &Whose, version: u64, delta: Option<(u64, &Arc<[Change]>)>) {
+        let Some(all) = self.users.get(whose) else { return };
+        for one in all {
+            // Of a first fetch the reply has it. Who has a roster already is told in any case: a reply may get lost.
+            if one.version == Some(version) || (one.version.is_none() && one.fetching > 0) {
+                continue;
+            }
+            let Some(outbox) = self.outboxes.get_mut(&one.member) else { continue };
+            let pending = match delta {
+                Some((from, changes)) if one.version == Some(from) && !outbox.has(whose) => {
+                    Pending::Delta(from, Arc::clone(changes), version)
+                }
+                _ => Pending::Whole,
+            };
+            outbox.waiting.insert(whose.clone(), pending);
+            outbox.wake.notify_one();
+        }
+    }
+
+    /// `member` needs the whole roster.
+    pub(super) fn again(&mut self, whose: &Whose, member: &Member) {
+        if let Some(outbox) = self.outboxes.get_mut(member)
+            && self.users.get(whose).is_some_and(|all| all.iter().any(|one| one.member == *member))
+        {
+            outbox.waiting.insert(whose.clone(), Pending::Whole);
+            outbox.wake.notify_one();
+        }
+    }
+
+    /// What wakes whoever sends to `member`; none if it is gone.
+    pub(super) fn wake(&self, member: &Member) -> Option<Arc<Notify>> {
+        self.outboxes.get(member).map(|outbox| Arc::clone(&outbox.wake))
+    }
+
+    /// What to tell `member` next, at most so many rosters.
+    pub(super) fn take(&mut self, member: &Member, most: usize) -> Vec<(Whose, Pending)> {
+        let Some(outbox) = self.outboxes.get_mut(member) else { return Vec::new() };
+        let mut taken = Vec::new();
+        while taken.len() < most
+            && let Some((whose, pending)) = outbox.waiting.pop_first()
+        {
+            outbox.in_flight.insert(whose.clone());
+            taken.push((whose, pending));
+        }
+        taken
+    }
+
+    /// `member` has the roster with `version` now; none: it has not taken it.
+    pub(super) fn told(&mut self, whose: &Whose, member: &Member, version: Option<u64>) {
+        if let Some(outbox) = self.outboxes.get_mut(member) {
+            outbox.in_flight.remove(whose);
+        }
+        if let (Some(version), Some(one)) = (version, self.registered(whose, member)) {
+            one.version = Some(version);
+        }
+    }
+
+    /// Those of `users` that some node is still to be told of, and the nodes.
+    pub(super) fn untold(&self, domain: usize, users: &HashSet<Username>) -> (HashSet<Username>, BTreeSet<Member>) {
+        let (mut untold, mut nodes) = (HashSet::new(), BTreeSet::new());
+        for (member, outbox) in &self.outboxes {
+            for (of, user) in outbox.waiting.keys().chain(&outbox.in_flight) {
+                if *of == domain && users.contains(user) {
+                    untold.insert(user.clone());
+                    nodes.insert(member.clone());
+                }
+            }
+        }
+        (untold, nodes)
+    }
+
+    /// How many rosters are still to be told to each node.
+    pub(super) fn lag(&self) -> BTreeMap<Member, usize> {
+        let lag = |outbox: &Outbox| outbox.waiting.len() + outbox.in_flight.len();
+        self.outboxes.iter().map(|(member, outbox)| (member.clone(), lag(outbox))).collect()
+    }
+
+    /// How many users it knows of.
+    pub(super) fn len(&self) -> usize {
+        self.users.len()
+    }
+}
+
+impl Outbox {
+    fn has(&self, whose: &Whose) -> bool {
+        self.waiting.contains_key(whose) || self.in_flight.contains(whose)
+    }
+}

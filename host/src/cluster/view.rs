@@ -1,0 +1,160 @@
+//! Which nodes there are, as all of them agree: a numbered list. Who owns a roster follows from it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use highway::{HighwayHash, HighwayHasher, Key};
+use serde::{Deserialize, Serialize};
+
+/// The name of a node, from its configuration.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct NodeName(Arc<str>);
+
+impl NodeName {
+    /// As configured.
+    pub fn new(name: &str) -> Self {
+        Self(name.into())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for NodeName {
+    fn from(name: String) -> Self {
+        Self(name.into())
+    }
+}
+
+impl From<NodeName> for String {
+    fn from(name: NodeName) -> Self {
+        (*name.0).to_owned()
+    }
+}
+
+impl fmt::Display for NodeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for NodeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One life of a node: a node that was taken for gone comes back as another.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(super) struct Member {
+    pub(super) name: NodeName,
+    pub(super) incarnation: u64,
+}
+
+impl fmt::Debug for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{:x}", self.name, self.incarnation)
+    }
+}
+
+/// The list of nodes. Numbers grow, and no number is given to two lists.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct View {
+    pub(super) number: u64,
+    /// The protocol of whoever wrote the list.
+    pub(super) v: u32,
+    /// In order of names.
+    pub(super) nodes: Vec<Listed>,
+}
+
+/// A node in the list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Listed {
+    pub(super) member: Member,
+    /// What the node speaks.
+    pub(super) protocol: u32,
+}
+
+impl View {
+    pub(super) fn members(&self) -> impl Iterator<Item = &Member> {
+        self.nodes.iter().map(|listed| &listed.member)
+    }
+
+    pub(super) fn has(&self, member: &Member) -> bool {
+        self.members().any(|one| one == member)
+    }
+
+    pub(super) fn named(&self, name: &NodeName) -> Option<&Member> {
+        self.members().find(|one| one.name == *name)
+    }
+
+    /// The list after this one, with these nodes.
+    pub(super) fn next(&self, mut nodes: Vec<Listed>) -> Self {
+        nodes.sort_by(|one, other| one.member.cmp(&other.member));
+        Self { number: self.number + 1, v: super::message::PROTOCOL, nodes }
+    }
+
+    /// Who owns the roster of `user`: by rendezvous hashing (Thaler and Ravishankar 1998), so that a node that comes or goes changes
+    /// the owner of its own share only. By name, so that a restart changes nothing.
+    pub(super) fn owner(&self, domain: &str, user: &str) -> Option<&Member> {
+        let user = hash(&[domain, user]);
+        self.members().max_by_key(|member| (mix(user ^ hash(&[member.name.as_str()])), &member.name))
+    }
+}
+
+fn hash(texts: &[&str]) -> u64 {
+    let mut hasher = HighwayHasher::new(Key([0x6e6f_6465, 0x6f77_6e65, 0x7273, 1]));
+    for text in texts {
+        hasher.append(&(text.len() as u64).to_le_bytes());
+        hasher.append(text.as_bytes());
+    }
+    hasher.finalize64()
+}
+
+/// Spreads the bits: the finalizer of splitmix64.
+fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn view(names: &[&str]) -> View {
+        let listed = |name: &&str| Listed { member: Member { name: NodeName::new(name), incarnation: 7 }, protocol: 1 };
+        View { number: 1, v: 1, nodes: names.iter().map(listed).collect() }
+    }
+
+    #[test]
+    fn each_node_owns_its_share_and_only_the_share_of_one_that_goes_moves() {
+        let (three, two) = (view(&["a", "b", "c"]), view(&["a", "b"]));
+        let mut shares = [0; 3];
+        for n in 0..3000 {
+            let user = format!("user{n}");
+            let owner = three.owner("example.com", &user).unwrap().name.as_str();
+            shares[usize::from(owner.as_bytes().first().unwrap() - b'a')] += 1;
+            if owner != "c" {
+                assert_eq!(two.owner("example.com", &user).unwrap().name.as_str(), owner, "{user}");
+            }
+        }
+        assert!(shares.iter().all(|share| (850..1150).contains(share)), "{shares:?}");
+        assert_eq!(view(&[]).owner("example.com", "john"), None);
+    }
+
+    #[test]
+    fn a_restart_changes_no_owner() {
+        let mut again = view(&["a", "b", "c"]);
+        again.nodes.iter_mut().for_each(|listed| listed.member.incarnation = 9);
+        for n in 0..100 {
+            let user = format!("user{n}");
+            let (before, after) = (view(&["a", "b", "c"]), again.owner("x", &user).unwrap().name.clone());
+            assert_eq!(before.owner("x", &user).unwrap().name, after);
+        }
+    }
+}
