@@ -93,7 +93,7 @@ pub fn warning(config: &Config, limit: Option<u64>) -> Option<String> {
     let limit = limit?;
     let mut wanted = Vec::new();
     if let Some(xmpp) = &config.xmpp {
-        wanted.push(("xmpp.limits.max_connections", xmpp.limits.connections));
+        wanted.push(("xmpp.limits.max_connections", xmpp.limits.max_connections));
     }
     if config.http.listen.is_some() || config.http.tls.is_some() {
         wanted.push(("http.max_connections", config.http.max_connections));

@@ -100,6 +100,24 @@ fn the_table_of_rooms_says_what_the_code_does() {
     assert_eq!(table, code, "left: ARCHITECTURE.md, right: the code");
 }
 
+/// What others do with it is their business: of our crates the configuration knows the one that reads addresses.
+#[test]
+fn the_configuration_knows_no_crate_of_ours_but_the_one_for_addresses() {
+    let mut files = Vec::new();
+    sources(&package().join("src/config"), &mut files);
+    assert!(files.len() > 10, "{files:?}");
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        let crates: BTreeSet<&str> =
+            text.split("roster_").skip(1).filter_map(|after| after.split_once("::")).map(|(name, _)| name).collect();
+        assert!(
+            crates.iter().all(|name| ["jid", "host"].contains(name) || name.contains(char::is_whitespace)),
+            "{}: {crates:?}",
+            file.display()
+        );
+    }
+}
+
 #[test]
 fn no_room_knows_one_that_knows_it() {
     let rooms = code();

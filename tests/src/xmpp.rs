@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use roster_host::config::{AccountsConfig, Config, Secret, TlsConfig, XmppConfig};
-use roster_host::model::Username;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -55,7 +54,7 @@ pub fn open_to_all() -> XmppConfig {
 pub fn with_xmpp(app: &WebApp, xmpp: XmppConfig) -> Config {
     let mut config = config(app);
     config.xmpp = Some(xmpp);
-    let passwords = ["john", "marie"].map(|user| (Username::new(user).unwrap(), Secret::new("secret")));
+    let passwords = ["john", "marie"].map(|user| (user.to_owned(), Secret::new("secret")));
     config.hosts[0].accounts = Some(AccountsConfig::Fixed(passwords.to_vec()));
     config
 }

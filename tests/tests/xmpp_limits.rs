@@ -39,10 +39,10 @@ async fn limits_and_deadlines_are_those_of_the_configuration() {
     let app = WebApp::start().await;
     let long = format!("<message to='john@localhost'><body>{}</body></message>", "x".repeat(20_000));
 
-    let host = start(&app, |xmpp| xmpp.limits.stanza.bytes = 10_000).await;
+    let host = start(&app, |xmpp| xmpp.limits.max_stanza = 10_000).await;
     assert!(ask(&mut log_in(&host).await, &long, "</stream:stream>").await.contains("<policy-violation "));
 
-    let host = start(&app, |xmpp| xmpp.limits.connections_per_address = 1).await;
+    let host = start(&app, |xmpp| xmpp.limits.max_connections_per_address = 1).await;
     let first = log_in(&host).await;
     assert_eq!(ask_for_one(&mut connect(&host).await, OPEN, &[]).await, "", "one is all there may be");
     assert_eq!(host.metric("roster_host_xmpp_connections_refused_total").await, Some(1.0));

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::text::escaped;
-
 /// Everything wrong with a configuration file, at least one [`Problem`]. Displays as one line for each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
@@ -85,7 +83,10 @@ impl Problem {
         if let Some(key) = &self.key {
             text.push_str(&format!(": {key}"));
         }
-        escaped(&format!("{text}: {}", self.reason)).into_owned()
+        let line = format!("{text}: {}", self.reason);
+        // What does something instead of being seen is shown by its number: it could hide the rest, or begin another line.
+        let plain = |c: char| c.is_ascii_graphic() || c == ' ' || c.is_alphanumeric();
+        line.chars().map(|c| if plain(c) { c.to_string() } else { c.escape_debug().to_string() }).collect()
     }
 }
 

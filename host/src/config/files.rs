@@ -9,14 +9,14 @@ const MAX_SECRET: u64 = 64 << 10;
 
 /// What a secret is used as, which says what it may consist of.
 #[derive(Clone, Copy)]
-pub(super) enum Kind {
+pub(super) enum SecretUse {
     /// RFC 6750 section 2.1, the characters that fit into a header as they are.
     BearerToken,
     /// RFC 7617 section 2.
     Password,
 }
 
-impl Kind {
+impl SecretUse {
     pub(super) fn check(self, secret: &str) -> Result<(), &'static str> {
         match self {
             Self::BearerToken if !secret.chars().all(|c| c.is_ascii_graphic()) => {

@@ -15,7 +15,6 @@ use std::path::PathBuf;
 
 use crate::config::{AccountsConfig, Config, HostConfig, OriginError, Secret, XmppConfig};
 use crate::http::Listening;
-use crate::model::Username;
 use crate::xmpp::XmppServer;
 
 pub use certificate::CertificateError;
@@ -49,7 +48,7 @@ pub fn configure(config: &mut Config, web_app: SocketAddr, plugin: Option<PathBu
     // For the plugin of the other protocol, guest/examples/paged-roster.
     host.settings.insert("api_url".to_owned(), format!("http://{web_app}/v1"));
     host.plugin = plugin;
-    let passwords = CONNECTED.iter().filter_map(|name| Some((Username::new(name).ok()?, Secret::new(PASSWORD))));
+    let passwords = CONNECTED.iter().map(|name| ((*name).to_owned(), Secret::new(PASSWORD)));
     host.accounts = Some(AccountsConfig::Fixed(passwords.collect()));
     config.hosts = vec![host];
     Ok(())

@@ -7,6 +7,7 @@
 mod application;
 mod certificate;
 mod collector;
+mod limits;
 mod sink;
 mod source;
 mod websocket;
@@ -66,6 +67,14 @@ pub enum XmppError {
     Domain {
         /// The virtual host.
         domain: String,
+    },
+    /// An account's name that is none.
+    #[error("[[host]] {domain}: {user}: not a username")]
+    Username {
+        /// The virtual host.
+        domain: String,
+        /// The name.
+        user: String,
     },
     /// No virtual host has accounts.
     #[error("[xmpp]: no [[host]] has accounts or http_auth_url, so nobody could log in")]
@@ -183,8 +192,11 @@ fn accounts_of(host: &HostConfig, state: Option<&Path>) -> Result<Option<Arc<dyn
             Some(Arc::new(HttpAccounts::new(Box::new(application), http.cache)))
         }
         Some(AccountsConfig::Fixed(passwords)) => {
-            let account = |(user, password): &(Username, Secret)| (user.clone(), Account::new(password.reveal()));
-            Some(Arc::new(FixedAccounts::new(passwords.iter().map(account).collect())))
+            let account = |(user, password): &(String, Secret)| match Username::new(user) {
+                Ok(user) => Ok((user, Account::new(password.reveal()))),
+                Err(_) => Err(XmppError::Username { domain: host.domain.clone(), user: user.clone() }),
+            };
+            Some(Arc::new(FixedAccounts::new(passwords.iter().map(account).collect::<Result<_, _>>()?)))
         }
     })
 }
@@ -211,9 +223,9 @@ fn endpoint_config(xmpp: &XmppConfig, has_certificate: bool) -> EndpointConfig {
         allow_unencrypted_plain_auth: xmpp.allow_unencrypted_plain_auth,
         websocket_url: xmpp.websocket_url.clone(),
         has_room: || For::XmppClient.has_room(),
-        limits: xmpp.limits.clone(),
-        timeouts: xmpp.timeouts.clone(),
-        login: xmpp.login.clone(),
-        resumption: xmpp.resumption.clone(),
+        limits: limits::clients(&xmpp.limits),
+        timeouts: limits::timeouts(&xmpp.timeouts),
+        login: limits::login(&xmpp.login),
+        resumption: limits::resumption(&xmpp.resumption),
     }
 }

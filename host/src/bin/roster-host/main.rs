@@ -173,7 +173,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let code = runtime.block_on(async {
         if arguments.check_config {
             check::everything(&config).await?;
-            out::text(&config.check_summary())?;
+            out::text(&roster_host::check::summary(&config))?;
             return Ok(ExitCode::SUCCESS);
         }
         let finished = match &arguments.config {

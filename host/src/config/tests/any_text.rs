@@ -78,5 +78,4 @@ fn what_is_shown_for_debugging_holds_no_secret() {
     let config = Config::parse(&text, Path::new("t.toml")).expect("right");
     assert_eq!(config.http.token.as_ref().map(|token| token.reveal()), Some(PASSWORD));
     assert!(!format!("{config:?}").contains(PASSWORD));
-    assert!(!config.check_summary().contains(PASSWORD));
 }

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use toml::{Table, Value};
 
-use super::super::given::keys_of;
-use super::super::raw::*;
+use super::super::table::{Entry, Table as _};
 use super::super::*;
 use super::{LEAST, parse};
 
@@ -26,30 +25,19 @@ fn uncommented(marks: &[&str]) -> String {
 }
 
 /// Every table of the file with its keys.
-fn tables() -> Vec<(&'static str, &'static [&'static str])> {
-    vec![
-        ("", keys_of::<RawConfig>()),
-        ("compile", keys_of::<RawCompile>()),
-        ("log", keys_of::<RawLog>()),
-        ("http", keys_of::<RawHttp>()),
-        ("http.tls", keys_of::<RawTls>()),
-        ("admin", keys_of::<RawAdmin>()),
-        ("sinks", keys_of::<RawSinks>()),
-        ("sinks.json_lines", keys_of::<RawJsonLines>()),
-        ("xmpp", keys_of::<RawXmpp>()),
-        ("xmpp.limits", keys_of::<RawClientLimits>()),
-        ("xmpp.timeouts", keys_of::<RawTimeouts>()),
-        ("xmpp.login", keys_of::<RawLogin>()),
-        ("xmpp.resumption", keys_of::<RawResumption>()),
-        ("attach", keys_of::<RawAttach>()),
-        ("attach.node", keys_of::<RawNode>()),
-        ("limits", keys_of::<RawProcessLimits>()),
-        ("host", keys_of::<RawHost>()),
-        ("host.client", keys_of::<RawClient>()),
-        ("host.limits", keys_of::<RawLimits>()),
-        ("host.store", keys_of::<RawStore>()),
-        ("host.swap", keys_of::<RawSwap>()),
-    ]
+fn tables() -> Vec<(String, Vec<String>)> {
+    fn add(name: String, entries: Vec<Entry>, into: &mut Vec<(String, Vec<String>)>) {
+        into.push((name.clone(), entries.iter().map(|entry| entry.name().to_owned()).collect()));
+        for entry in entries {
+            if let Entry::Table(table) = entry {
+                add(format!("{name}.{}", table.name).trim_start_matches('.').to_owned(), table.entries, into);
+            }
+        }
+    }
+    let mut tables = Vec::new();
+    add(String::new(), Config::default().entries(), &mut tables);
+    assert!(tables.iter().map(|(_, keys)| keys.len()).sum::<usize>() > 150, "{tables:?}");
+    tables
 }
 
 #[test]
@@ -195,7 +183,7 @@ fn a_wrong_value_of_any_key_is_reported_with_that_key_and_its_line() {
                     let at = format!("attach.node[0].{key}");
                     (format!("[[attach.node]]\n{key} = 1979-05-27"), 2, at)
                 }
-                None if table.is_empty() => (format!("\n\n{key} = 1979-05-27"), 3, (*key).to_owned()),
+                None if table.is_empty() => (format!("\n\n{key} = 1979-05-27"), 3, key.clone()),
                 None => (format!("[{table}]\n{key} = 1979-05-27"), 2, format!("{table}.{key}")),
             };
             let text = text.replace("\n.", "\n");

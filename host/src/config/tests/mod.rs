@@ -5,6 +5,7 @@ mod any_text;
 mod example;
 mod faults;
 mod files;
+mod reference;
 mod values;
 mod warnings;
 

@@ -111,15 +111,3 @@ fn another_plugin_need_not_have_a_url() {
     let config = good("", &host("settings.http_roster_url = 'https://app:8443/%s'"));
     assert_eq!(texts(&config.hosts[1].client.allow_origins), ["https://app:8443"]);
 }
-
-#[test]
-fn the_summary_says_what_would_listen_and_who_would_be_asked() {
-    let config = good("admin.token = 't'\nsinks.json_lines.path = '-'", "client.bearer_token = 't'");
-    assert_eq!(
-        config.check_summary(),
-        "refresh route: http://127.0.0.1:5280/roster_admin/refresh, without a token\n\
-         admin: http://127.0.0.1:5282, with a token\n\
-         roster events: JSON lines to standard output\n\
-         host example.com: plugin built in; may ask http://app.example.org, a bearer token\n"
-    );
-}

@@ -1,5 +1,7 @@
 //! `--check-config` and `fetch`: everything short of serving.
 
+mod summary;
+
 use std::sync::Arc;
 
 use tracing::warn;
@@ -10,6 +12,8 @@ use crate::http::ServeError;
 use crate::http_client::HttpClient;
 use crate::metrics::Metrics;
 use crate::plugin::{PluginEngine, WasmPlugin};
+
+pub use summary::summary;
 
 /// Reads the certificates and accounts, loads the plugin of every virtual host and lets it check its settings (the configured
 /// one, whatever may stand in for it); binds nothing and sends nothing.

@@ -1,0 +1,117 @@
+//! A place in the file, what stands there, and in which line.
+
+use std::fmt::Display;
+use std::path::Path;
+
+use toml::de::{DeTable, DeValue};
+
+use super::error::Problem;
+use super::report::Report;
+
+/// The lines of a text, found by byte offset.
+pub(super) struct Offsets(Vec<usize>);
+
+impl Offsets {
+    pub(super) fn new(text: &str) -> Self {
+        Self(text.bytes().enumerate().filter_map(|(at, byte)| (byte == b'\n').then_some(at)).collect())
+    }
+
+    /// The line of a byte offset, counted from 1.
+    pub(super) fn line(&self, offset: usize) -> usize {
+        1 + self.0.partition_point(|newline| *newline < offset)
+    }
+}
+
+/// A table, a key or an element of the file, also one that could be there and is not.
+#[derive(Clone)]
+pub(super) struct At<'f> {
+    report: &'f Report<'f>,
+    /// The full name, such as `host[0].client`.
+    path: String,
+    /// Where it stands, or the nearest table around it that is in the file.
+    line: Option<usize>,
+    value: Option<&'f DeValue<'f>>,
+}
+
+impl<'f> At<'f> {
+    /// The whole file.
+    pub(super) fn top(report: &'f Report<'f>, document: &'f DeValue<'f>) -> Self {
+        Self { report, path: String::new(), line: None, value: Some(document) }
+    }
+
+    pub(super) fn key(&self, key: &str) -> Self {
+        let found = self.table().and_then(|table| table.get_key_value(key));
+        Self {
+            report: self.report,
+            path: join(&self.path, key),
+            line: found.map(|(key, _)| self.report.line(key.span().start)).or(self.line),
+            value: found.map(|(_, value)| value.get_ref()),
+        }
+    }
+
+    /// A key of a table in a table, such as `http.tls.listen`.
+    pub(super) fn keys(&self, dotted: &str) -> Self {
+        dotted.split('.').fold(self.clone(), |at, key| at.key(key))
+    }
+
+    pub(super) fn index(&self, index: usize) -> Self {
+        let found = self.value.and_then(DeValue::as_array).and_then(|items| items.get(index));
+        Self {
+            report: self.report,
+            path: format!("{}[{index}]", self.path),
+            line: found.map(|item| self.report.line(item.span().start)).or(self.line),
+            value: found.map(|item| item.get_ref()),
+        }
+    }
+
+    /// Whether something stands here, right or wrong.
+    pub(super) fn is_given(&self) -> bool {
+        self.value.is_some()
+    }
+
+    /// Whether the table that stands here has the key.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table().is_some_and(|table| table.contains_key(key))
+    }
+
+    /// The table that stands here.
+    pub(super) fn table(&self) -> Option<&'f DeTable<'f>> {
+        self.value.and_then(DeValue::as_table)
+    }
+
+    /// The folder where relative names of files begin.
+    pub(super) fn folder(&self) -> Option<&'f Path> {
+        self.report.file().parent()
+    }
+
+    /// What stands here, if it is right; if it is wrong, that is a problem.
+    pub(super) fn read<T>(&self, parse: impl FnOnce(&DeValue<'f>) -> Result<T, String>) -> Option<T> {
+        let parsed = match self.value? {
+            DeValue::Datetime(date) => Err(format!("{date}: expected no date; a text has to be in quotes")),
+            value => parse(value),
+        };
+        parsed.map_err(|reason| self.problem(reason)).ok()
+    }
+
+    fn found(&self, reason: impl Display) -> Problem {
+        let key = (!self.path.is_empty()).then(|| self.path.clone());
+        Problem::new(self.report.file(), self.line, key, reason.to_string())
+    }
+
+    /// This is wrong here.
+    pub(super) fn problem(&self, reason: impl Display) {
+        self.report.problem(self.found(reason));
+    }
+
+    /// This is allowed here but probably not meant.
+    pub(super) fn warn(&self, reason: impl Display) {
+        self.report.warn(self.found(reason));
+    }
+}
+
+/// The full name of `key` in the table `path`; quoted where TOML would need quotes.
+fn join(path: &str, key: &str) -> String {
+    let bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+    let dot = if path.is_empty() { "" } else { "." };
+    if bare { format!("{path}{dot}{key}") } else { format!("{path}{dot}{key:?}") }
+}
