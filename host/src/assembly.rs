@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
 use crate::attach::Attach;
+use crate::cluster::{Cluster, ClusterError};
 use crate::config::{Config, HostConfig};
 use crate::http::{App, Listening, Readiness, ServeError, Server, VirtualHosts};
 use crate::http_client::{ClientBuildError, ClientCollector, HttpClient};
@@ -56,6 +57,9 @@ pub enum StartError {
     /// The XMPP endpoint cannot be started.
     #[error(transparent)]
     Xmpp(#[from] XmppError),
+    /// NATS cannot be used.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// Nothing to serve.
     #[error("the configuration has no [[host]]")]
     NoHosts,
@@ -70,6 +74,7 @@ pub struct Host {
     sinks: Vec<Arc<dyn RosterSink>>,
     /// Tasks that write what is queued and end when the sinks are closed.
     writers: Vec<JoinHandle<()>>,
+    cluster: Option<Arc<Cluster>>,
     shutdown_timeout: Duration,
 }
 
@@ -100,19 +105,36 @@ impl Host {
             engine = engine.with_cache(cache);
         }
         let (mut rosters, mut swappers, mut clients) = (Vec::new(), Vec::new(), Vec::new());
-        for host in &config.hosts {
+        let cluster = match &config.cluster {
+            Some(cluster) => Some(Cluster::connect(cluster).await?),
+            None => None,
+        };
+        let mut owned = Vec::new();
+        for (place, host) in config.hosts.iter().enumerate() {
             let swapper = load(&engine, host, &metrics, config.plugin_state.as_deref()).await?;
             clients.push((Arc::from(host.domain.as_str()), Arc::clone(swapper.client().stats())));
             info!(domain = %host.domain, plugin = swapper.slot().plugin().name(), "plugin loaded");
-            let parts = Parts {
+            let plugin = Arc::clone(swapper.slot()) as Arc<dyn RosterPlugin>;
+            let parts = |plugin, sinks, owners| Parts {
                 domain: host.domain.as_str().into(),
-                plugin: Arc::clone(swapper.slot()) as Arc<dyn RosterPlugin>,
+                plugin,
                 store: Arc::new(MemoryStore::new(&host.store)),
-                sinks: sinks.clone(),
+                sinks,
                 metrics: Arc::clone(&metrics),
-                owners: None,
+                owners,
             };
-            rosters.push(Rosters::new(parts, &host.limits, &host.store));
+            rosters.push(match &cluster {
+                None => Rosters::new(parts(plugin, sinks.clone(), None), &host.limits, &host.store),
+                Some((cluster, _)) => {
+                    let of_owner = parts(Arc::clone(&plugin), vec![cluster.sink(place)], None);
+                    let of_owner = Rosters::new(of_owner, &host.limits, &host.store);
+                    let (source, owners) = cluster.source(place, plugin);
+                    let here = parts(source, sinks.clone(), Some(owners));
+                    let here = Rosters::new(here, &host.limits, &Cluster::store_of_copies(&host.store));
+                    owned.push((of_owner, Arc::clone(&here)));
+                    here
+                }
+            });
             swappers.push(swapper);
         }
         let mut collectors: Vec<Box<dyn Collector>> =
@@ -120,6 +142,11 @@ impl Host {
         if config.xmpp.is_some() {
             collectors.push(Box::new(xmpp_sink.collector()));
         }
+        let cluster = cluster.map(|(cluster, incoming)| {
+            cluster.serve(owned, incoming);
+            cluster
+        });
+        collectors.extend(cluster.as_ref().map(|cluster| Box::new(cluster.collector()) as Box<dyn Collector>));
         collectors.extend(attach.as_ref().map(|(_, attach)| Box::new(attach.collector()) as Box<dyn Collector>));
         let hosts = VirtualHosts::new(rosters.clone()).ok_or(StartError::NoHosts)?;
         let app = App {
@@ -130,6 +157,7 @@ impl Host {
             readiness: Readiness::default(),
             collectors,
             attached: attach.as_ref().map(|(_, attach)| attach.shown()),
+            cluster: cluster.as_ref().map(Cluster::shown),
         };
         let mut server = Server::bind(&config.http, &config.admin, app).await?;
         if let Some((config_of, attach)) = &attach
@@ -148,7 +176,7 @@ impl Host {
             }
         };
         swappers.iter().for_each(Swapper::watch);
-        Ok(Self { server, xmpp, rosters, swappers, sinks, writers, shutdown_timeout: config.shutdown_timeout })
+        Ok(Self { server, xmpp, rosters, swappers, sinks, writers, cluster, shutdown_timeout: config.shutdown_timeout })
     }
 
     /// Where it listens, with the ports the system chose.
@@ -179,7 +207,7 @@ impl Host {
     /// Serves until `stop` ends, then accepts nothing new and gives what runs `shutdown_timeout` to finish. True if
     /// everything did.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> bool {
-        let Self { server, xmpp, rosters, swappers, sinks, writers, shutdown_timeout } = self;
+        let Self { server, xmpp, rosters, swappers, sinks, writers, cluster, shutdown_timeout } = self;
         let (stop_sender, stopped) = watch::channel(false);
         let mut goodbye = stopped.clone();
         let clients = xmpp.map(|xmpp| {
@@ -205,6 +233,9 @@ impl Host {
             }
             for one in &rosters {
                 one.idle().await;
+            }
+            if let Some(cluster) = &cluster {
+                cluster.leave().await;
             }
         };
         let deadline = Instant::now() + shutdown_timeout;

@@ -32,7 +32,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::config::{AttachConfig, HttpConfig, TlsConfig};
-use crate::http::{Apart, Attached, ServeError, json};
+use crate::http::{Apart, ServeError, Shown, json};
 use crate::metrics::Metrics;
 use crate::rosters::Rosters;
 use crate::sinks::{RosterEvent, RosterSink, Undelivered, epoch};
@@ -85,7 +85,7 @@ impl Attach {
     }
 
     /// What `/attach` of the admin listener shows.
-    pub(crate) fn shown(self: &Arc<Self>) -> Attached {
+    pub(crate) fn shown(self: &Arc<Self>) -> Shown {
         let this = Arc::clone(self);
         Arc::new(move || status::show(&this.nodes))
     }

@@ -45,7 +45,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::ClusterConfig;
+use crate::config::{ClusterConfig, StoreConfig};
 use crate::plugin::RosterPlugin;
 use crate::rosters::{Owners, Rosters};
 use crate::sinks::RosterSink;
@@ -98,7 +98,6 @@ struct Served {
     /// The rosters of those who are here, which own the way to this.
     here: OnceLock<Weak<Rosters>>,
     holder: Holder,
-    plugin: Arc<dyn RosterPlugin>,
 }
 
 /// What is counted.
@@ -158,22 +157,22 @@ impl Cluster {
     }
 
     /// Serves the virtual hosts: of each the rosters that are owned, and those that are here. Begins to find the others.
-    pub(crate) fn serve(
-        self: &Arc<Self>,
-        hosts: Vec<(Arc<Rosters>, Arc<Rosters>, Arc<dyn RosterPlugin>)>,
-        incoming: Incoming,
-    ) {
-        let served = hosts.into_iter().map(|(owned, here, plugin)| Served {
+    pub(crate) fn serve(self: &Arc<Self>, hosts: Vec<(Arc<Rosters>, Arc<Rosters>)>, incoming: Incoming) {
+        let served = hosts.into_iter().map(|(owned, here)| Served {
             domain: Arc::clone(here.domain()),
             owned,
             here: OnceLock::from(Arc::downgrade(&here)),
             holder: Holder::default(),
-            plugin,
         });
         // Set once: a host is put together once.
         let _ = self.served.set(served.collect());
         tokio::spawn(keep::receive(Arc::clone(self), incoming));
         tokio::spawn(keep::keep(Arc::clone(self)));
+    }
+
+    /// How the rosters of those who are here are kept: their owners have them for those who have left, and renew them.
+    pub(crate) fn store_of_copies(store: &StoreConfig) -> StoreConfig {
+        StoreConfig { grace: Duration::ZERO, max_age: None, ..store.clone() }
     }
 
     fn hosts(&self) -> &[Served] {

@@ -253,7 +253,7 @@ fn options(config: &ClusterConfig) -> Result<ConnectOptions, ClusterError> {
             .credentials(text.reveal())
             .map_err(|error| ClusterError::Options { reason: format!("credentials_file: {error}") })?,
     };
-    let options = match &config.ca {
+    let options = match &config.ca_file {
         Some(ca) => options.add_root_certificates(ca.clone()),
         None => options,
     };

@@ -1,9 +1,16 @@
 //! What the operator sees of the cluster.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::Cluster;
@@ -95,5 +102,69 @@ impl Cluster {
             bytes_sent: self.link.traffic.sent_bytes.load(Ordering::Relaxed),
             nodes: view.map_or_else(Vec::new, |view| view.nodes.iter().map(node).collect()),
         }
+    }
+}
+
+/// A number: its name, what it is, and where to read it.
+type Number = (&'static str, &'static str, fn(&ClusterStatus) -> u64);
+
+const GAUGES: [Number; 6] = [
+    ("cluster_live", "Whether this node is among the others, and not cut off", |of| u64::from(of.state == "live")),
+    ("cluster_ready", "Whether this node may act as an owner: all others have said whom they have", |of| {
+        u64::from(of.ready)
+    }),
+    ("cluster_nodes", "Nodes that are live", |of| of.nodes.len() as u64),
+    ("cluster_view", "The number of the list of nodes, which grows with each change", |of| of.view),
+    ("cluster_owned_users", "Users whose rosters this node owns and somebody has", |of| of.owned as u64),
+    ("cluster_lag", "Rosters that this node is still to tell other nodes", |of| {
+        of.nodes.iter().map(|node| node.lag as u64).sum()
+    }),
+];
+
+const COUNTERS: [Number; 5] = [
+    (
+        "cluster_rosters_alone",
+        "Rosters that this node has asked the application for itself, because no owner could be asked",
+        |of| of.alone,
+    ),
+    ("cluster_refreshes_refused", "Refresh requests that were refused because this node was cut off", |of| of.refused),
+    ("cluster_messages_sent", "Messages to other nodes", |of| of.messages_sent),
+    ("cluster_messages_received", "Messages of other nodes", |of| of.messages_received),
+    ("cluster_sent_bytes", "Bytes of messages to other nodes", |of| of.bytes_sent),
+];
+
+/// Counts for the operator's monitoring.
+pub(crate) struct ClusterCollector(pub(super) Arc<Cluster>);
+
+impl fmt::Debug for ClusterCollector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClusterCollector")
+    }
+}
+
+impl Collector for ClusterCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let status = self.0.status();
+        for (name, help, read) in GAUGES {
+            let metric = ConstGauge::new(i64::try_from(read(&status)).unwrap_or(i64::MAX));
+            metric.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
+        }
+        for (name, help, read) in COUNTERS {
+            let metric = ConstCounter::new(read(&status));
+            metric.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
+        }
+        Ok(())
+    }
+}
+
+impl Cluster {
+    /// What `/cluster` of the admin listener shows.
+    pub(crate) fn shown(self: &Arc<Self>) -> Arc<dyn Fn() -> Value + Send + Sync> {
+        let this = Arc::clone(self);
+        Arc::new(move || serde_json::to_value(this.status()).unwrap_or_default())
+    }
+
+    pub(crate) fn collector(self: &Arc<Self>) -> ClusterCollector {
+        ClusterCollector(Arc::clone(self))
     }
 }

@@ -41,7 +41,7 @@ pub(super) struct Scalar<T> {
 }
 
 impl<T: 'static> Scalar<T> {
-    fn new(
+    pub(super) fn new(
         kind: &'static str,
         parse: impl Fn(&DeValue<'_>) -> Result<T, String> + 'static,
         show: impl Fn(&T) -> String + 'static,

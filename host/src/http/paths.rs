@@ -30,6 +30,8 @@ pub(super) const SESSIONS_USER: &str = "/sessions/{user}";
 /// Roster events as they happen.
 pub(super) const EVENTS: &str = "/events";
 
+/// The other nodes.
+pub(super) const CLUSTER: &str = "/cluster";
 /// The servers of other make that are attached.
 pub(super) const ATTACH: &str = "/attach";
 

@@ -42,11 +42,13 @@ pub struct App {
     /// More for `/metrics`; their names are prefixed with `roster_host_`.
     pub collectors: Vec<Box<dyn Collector>>,
     /// What `/attach` shows; `None` if no server is attached.
-    pub attached: Option<Attached>,
+    pub attached: Option<Shown>,
+    /// What `/cluster` shows; `None` if there are no other nodes.
+    pub cluster: Option<Shown>,
 }
 
 /// Says what there is to say of the attached servers, as JSON.
-pub type Attached = Arc<dyn Fn() -> Value + Send + Sync>;
+pub type Shown = Arc<dyn Fn() -> Value + Send + Sync>;
 
 /// The addresses that are listened on, with the real port where port 0 was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,6 +7,7 @@
 mod account;
 mod admin;
 mod attach;
+mod cluster;
 mod demo;
 mod fetch;
 mod out;
@@ -112,6 +113,9 @@ enum Command {
     /// Look at the servers of other make that get their rosters from a running host.
     #[command(subcommand)]
     Attach(attach::Command),
+    /// The other nodes of a cluster.
+    #[command(subcommand)]
+    Cluster(cluster::Command),
     /// Compile the plugin on standard input: what a host starts another of itself for.
     #[command(name = COMPILER_COMMAND, hide = true)]
     Compile(CompilerTask),
@@ -149,6 +153,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             match command {
                 Command::Account(command) => account::run(command),
                 Command::Attach(command) => attach::run(command).await,
+                Command::Cluster(command) => cluster::run(command).await,
                 Command::Fetch(arguments) => fetch::run(arguments).await,
                 Command::Plugin(command) => plugin::run(command).await,
                 Command::Compile(task) => Ok(task.run()),

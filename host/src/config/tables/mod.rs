@@ -3,6 +3,7 @@
 mod accounts;
 mod attach;
 mod client;
+mod cluster;
 mod compile;
 mod host;
 mod http;
@@ -14,6 +15,7 @@ mod xmpp_limits;
 pub use accounts::*;
 pub use attach::*;
 pub use client::*;
+pub use cluster::*;
 pub use compile::*;
 pub use host::*;
 pub use http::*;

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{AdminConfig, AttachConfig, CompileConfig, HostConfig, HttpConfig, PluginCacheConfig, XmppConfig};
+use super::{
+    AdminConfig, AttachConfig, ClusterConfig, CompileConfig, HostConfig, HttpConfig, PluginCacheConfig, XmppConfig,
+};
 use super::{XmppCertificate, attach, compile, host, http, xmpp};
 use crate::config::kind::{GIB, MANY, MIB, choice, count, filter, folder_or_off, path_or_dash, secs, size, wait};
 use crate::config::place::At;
@@ -34,6 +36,8 @@ table! {
         xmpp: Option<XmppConfig> = None, optional();
         /// `[attach]`: servers of other make. `None`: there are none.
         attach: Option<AttachConfig> = None, optional();
+        /// `[cluster]`: other hosts that serve the same virtual hosts. `None`: there are none.
+        cluster: Option<ClusterConfig> = None, optional();
         /// `[limits]`: what all plugins may use together.
         limits: ProcessLimits = ProcessLimits::default(), inner();
         /// `[[host]]`: the virtual hosts, at least one, domains unique. The first serves requests whose `Host` header names none of

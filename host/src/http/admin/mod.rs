@@ -27,7 +27,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::body::BodyMemory;
-use super::{App, Attached, VirtualHosts, json, paths};
+use super::{App, Shown, VirtualHosts, json, paths};
 use crate::config::{AdminConfig, Secret};
 use crate::sinks::EventStream;
 use crate::swap::Swapper;
@@ -42,7 +42,8 @@ struct Admin {
     events: Arc<EventStream>,
     swappers: Vec<Arc<Swapper>>,
     readiness: Readiness,
-    attached: Option<Attached>,
+    attached: Option<Shown>,
+    cluster: Option<Shown>,
     registry: Registry,
     token: Option<Secret>,
     upload_token: Option<Secret>,
@@ -57,7 +58,7 @@ struct Admin {
 
 /// The service of the admin listener. Event streams end with `stop`.
 pub(super) fn router(config: &AdminConfig, app: App, stop: CancellationToken) -> Router {
-    let App { hosts, swappers, events, metrics, readiness, collectors, attached } = app;
+    let App { hosts, swappers, events, metrics, readiness, collectors, attached, cluster } = app;
     let registry = metrics::registry(&hosts, &events, &metrics, collectors);
     let admin = Arc::new(Admin {
         hosts,
@@ -66,6 +67,7 @@ pub(super) fn router(config: &AdminConfig, app: App, stop: CancellationToken) ->
         swappers,
         readiness,
         attached,
+        cluster,
         registry,
         token: config.token.clone(),
         upload_token: config.upload_token.clone(),
@@ -81,6 +83,7 @@ pub(super) fn router(config: &AdminConfig, app: App, stop: CancellationToken) ->
         .route(paths::ROSTERS_USER, get(rosters::cached))
         .route(paths::SESSIONS_USER, put(sessions::connect).delete(sessions::disconnect))
         .route(paths::ATTACH, get(attached_servers))
+        .route(paths::CLUSTER, get(other_nodes))
         .route(paths::EVENTS, get(events::follow))
         .route(paths::PLUGIN, get(plugin::status).put(plugin::upload))
         .route(paths::PLUGIN_RELOAD, post(plugin::reload))
@@ -102,6 +105,12 @@ async fn attached_servers(State(admin): State<Arc<Admin>>) -> Response {
     json::answer(StatusCode::OK, &shown)
 }
 
+/// `GET /cluster`
+async fn other_nodes(State(admin): State<Arc<Admin>>) -> Response {
+    let shown = admin.cluster.as_ref().map_or_else(|| json!({ "nodes": [] }), |cluster| cluster());
+    json::answer(StatusCode::OK, &shown)
+}
+
 async fn index() -> Response {
     json::answer(
         StatusCode::OK,
@@ -116,6 +125,7 @@ async fn index() -> Response {
             { "path": "DELETE /sessions/{user}?domain=&resource=", "says": "the session, or every session, has left" },
             { "path": "GET /events?domain=&user=&last_event_id=", "says": "roster changes as server-sent events" },
             { "path": "GET /attach", "says": "the servers that get their rosters here" },
+            { "path": "GET /cluster", "says": "the other nodes, and how this one stands among them" },
             { "path": "GET /plugin?domain=", "says": "which plugin serves, and what became of swaps" },
             { "path": "POST /plugin/reload?domain=", "says": "the configured plugin, read again, takes over" },
             { "path": "POST /plugin/rollback?domain=&to=", "says": "the generation before, or number `to`, takes over again" },

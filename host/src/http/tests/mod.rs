@@ -84,6 +84,7 @@ impl Host {
             readiness: readiness.clone(),
             collectors: Vec::new(),
             attached: None,
+            cluster: None,
         };
         let server = Server::bind(&http, &admin, app).await.unwrap();
         let listening = *server.listening();
