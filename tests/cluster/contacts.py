@@ -21,7 +21,7 @@ class Contacts:
 
     def __init__(self, history, seed, users, others=6):
         self.history, self.random, self.users = history, random.Random(seed), list(users)
-        self.rosters, self.spoken = {}, dict.fromkeys(users, 0)
+        self.rosters, self.spoken = {}, {}
         self.down, self.delays, self.asked = False, DELAYS, 0
         self.server = None
         for user in users:
@@ -33,7 +33,7 @@ class Contacts:
                 "groups": self.random.sample(GROUPS, self.random.randrange(3))}
 
     def say(self, user, contacts):
-        self.spoken[user] += 1
+        self.spoken[user] = self.spoken.get(user, 0) + 1
         self.rosters[user] = {**contacts, MARK: {"name": str(self.spoken[user])}}
         if self.history:
             self.history.note("say", user=user, n=self.spoken[user], contacts=as_clients_have_it(self.rosters[user]))

@@ -68,8 +68,8 @@ max_connections_per_address = 10000
 connections_per_second = 0
 
 [xmpp.login]
-failures_per_address = 10000
-failures_per_account = 1000
+failures_per_address = 1000
+failures_per_account = 2000
 
 [[host]]
 domain = "localhost"
