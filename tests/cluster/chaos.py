@@ -11,6 +11,7 @@ PROGRAM      roster-host
 
 import argparse
 import asyncio
+import concurrent.futures
 import os
 import random
 import resource
@@ -24,7 +25,7 @@ import history
 from cluster import Cluster
 from contacts import Contacts, Refreshes, request
 from crowd import PASSWORD, Member
-from schedule import schedule
+from schedule import OF_HOSTS, schedule
 
 WORKERS = 5  # of the application: each changes something and asks for a refresh until it is done
 LOGINS = 24  # at once
@@ -37,13 +38,15 @@ class Run:
         self.random = random.Random(arguments.seed)
         self.history = history.History(os.path.join(folder, "history.jsonl"))
         self.quiet, self.over = asyncio.Event(), asyncio.Event()  # no more changes; no more clients
-        self.crowd, self.tasks = [], []
+        self.crowd, self.tasks, self.locks = [], [], {}
 
     def note(self, event, **fields):
         self.history.note(event, **fields)
 
     async def whole(self):
         arguments = self.arguments
+        # Programs are started and waited for in threads.
+        asyncio.get_running_loop().set_default_executor(concurrent.futures.ThreadPoolExecutor(32))
         users = [f"user{n}" for n in range(max(2, arguments.clients * 4 // 5))]
         # One client in five is the second of its user.
         owners = users + users[:arguments.clients - len(users)]
@@ -146,8 +149,11 @@ class Run:
 
     async def fault(self, fault, begun):
         await asyncio.sleep(max(0, begun + fault.at - time.monotonic()))
-        if fault.kind == "swap":
-            return await self.swap(fault.target)
+        # What takes longer than planned, such as a start, is waited for.
+        async with self.locks.setdefault(fault.target.split("/")[0] if fault.kind in OF_HOSTS else "engine", asyncio.Lock()):
+            await (self.swap(fault.target) if fault.kind == "swap" else self.outage(fault))
+
+    async def outage(self, fault):
         mode = self.random.choice(("swallow", "swallow", "drop"))
         self.note("fault", kind=fault.kind, target=fault.target, phase="begin", mode=mode)
         await asyncio.to_thread(self.cluster.begin, fault.kind, fault.target, mode)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -129,7 +130,9 @@ class NatsServer(Process):
     def __init__(self, program, name, folder, ports):
         """`ports`: client, monitor, route, and one where nobody is."""
         super().__init__(name, folder)
-        self.program = program
+        self.program = shutil.which(program) and os.path.abspath(shutil.which(program))
+        if not self.program:
+            raise RuntimeError(f"there is no {program}")
         self.client, self.monitor, self.route, self.nowhere = ports
 
     def configure(self, routes):
@@ -169,9 +172,15 @@ class Host(Process):
             plugin='plugin = "plugin.wasm"' if plugin else "", **settings))
 
     def start(self):
-        before = self.output().count('"roster-host is up"')
         self.spawn([self.program, "--config", "roster-host.toml"])
-        self.wait_for("it is up", lambda: self.output().count('"roster-host is up"') > before)
+        self.wait_for("it is up", self.is_up)
+
+    def is_up(self):
+        try:
+            with OPENER.open(f"http://127.0.0.1:{self.admin}/readyz", timeout=1) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
 
     def status(self):
         """What it says of itself and of the others; None if nothing."""

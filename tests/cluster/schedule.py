@@ -37,12 +37,12 @@ def lane(chance, seconds, kinds, targets, pause, first):
         t += takes
 
 
-def schedule(seed, seconds, nodes, servers, hosts_only=False):
+def schedule(seed, seconds, nodes, servers):
     """Of hosts at most two are out of order at once, of NATS servers one, but for `engine-down`, which is all of them."""
     chance = random.Random(seed)
-    first, second = list(nodes), list(nodes)
+    shuffled = list(nodes)
 
-    def of_host(pool, busy):
+    def of_host(pool):
         def target(kind):
             node = chance.choice(pool)
             return f"{node}/{chance.choice(servers)}" if kind == "cut-link" and servers else node
@@ -55,9 +55,9 @@ def schedule(seed, seconds, nodes, servers, hosts_only=False):
 
     kinds = {kind: how for kind, how in OF_HOSTS.items() if servers or "cut" not in kind}
     # Each lane has nodes of its own, so no node is in two faults at once.
-    chance.shuffle(first)
-    half = max(1, len(first) // 2)
-    lanes = [lane(chance, seconds, kinds, of_host(pool, None), PAUSE_OF_HOSTS, QUIET) for pool in (first[:half], first[half:]) if pool]
-    if servers and not hosts_only:
+    chance.shuffle(shuffled)
+    half = max(1, len(shuffled) // 2)
+    lanes = [lane(chance, seconds, kinds, of_host(pool), PAUSE_OF_HOSTS, QUIET) for pool in (shuffled[:half], shuffled[half:]) if pool]
+    if servers:
         lanes.append(lane(chance, seconds, OF_ENGINE, of_engine, PAUSE_OF_ENGINE, QUIET))
     return sorted(fault for one in lanes for fault in one)
