@@ -23,9 +23,10 @@ import time
 import check
 import history
 from cluster import Cluster
-from contacts import Contacts, Refreshes, request
+from contacts import Contacts, Refreshes, as_clients_have_it, request
 from crowd import PASSWORD, Member
 from schedule import OF_HOSTS, schedule
+from story import presence_faults
 
 WORKERS = 5  # of the application: each changes something and asks for a refresh until it is done
 LOGINS = 24  # at once
@@ -84,6 +85,7 @@ class Run:
             for worker in late:
                 worker.cancel()
             await self.until("all clients are here again", lambda: all(member.ready and member.online for member in self.crowd))
+            await self.until("everybody sees who is there", self.presence_is_right)
             await asyncio.gather(*(member.finish() for member in self.crowd))
         finally:
             self.note("end")
@@ -120,6 +122,13 @@ class Run:
             for member in self.of_user[user]:
                 member.fence(refresh)
 
+    def presence_is_right(self):
+        there = {member.user: set() for member in self.crowd}
+        for member in self.crowd:
+            there[member.user].add(member.jid)
+        rosters = {user: as_clients_have_it(roster) for user, roster in self.application.rosters.items()}
+        return not any(presence_faults(member.user, member.seen, rosters, there) for member in self.crowd)
+
     async def move(self):
         """Clients that go, and come back elsewhere."""
         while True:
@@ -131,7 +140,9 @@ class Run:
     async def work(self):
         while not self.quiet.is_set():
             await asyncio.sleep(self.random.expovariate(self.arguments.rate / WORKERS))
-            users = {user: self.application.change(user) for user in self.random.sample(self.application.users, self.random.choice((1, 1, 2, 5)))}
+            users = {}
+            for user in self.random.sample(self.application.users, self.random.choice((1, 1, 1, 3))):
+                users |= self.application.change(user)
             pause, end = 0.1, None
             while True:
                 node = self.random.choice(list(self.cluster.hosts.values()))

@@ -8,7 +8,7 @@ import sys
 from typing import NamedTuple
 
 import history
-from story import Story, number
+from story import Story, number, presence_faults
 
 SLACK = 2.0  # seconds that an answer may be later than its deadline, on a busy machine
 SHOWN, LONGEST = 8, 400  # of one rule; characters
@@ -43,6 +43,16 @@ def ends_with_the_roster(story):
         for how, found in (("as pushed", pushed), ("as asked", story.finals[client]["contacts"])):
             if found != expected:
                 yield story.finals[client]["t"], f"{client} ends with another roster, {how}: {differences(expected, found)}"
+
+
+def sees_who_is_there(story):
+    """At the end contacts see each other's clients, and none that are gone."""
+    there, rosters = {}, {user: said[-1][1] for user, said in story.said.items()}
+    for client, final in story.finals.items():
+        there.setdefault(story.begin["clients"][client], set()).add(final["jid"])
+    for client, final in story.finals.items():
+        for fault in presence_faults(story.begin["clients"][client], set(final["seen"]), rosters, there):
+            yield final["t"], f"{client}: {fault}"
 
 
 def no_change_is_lost(story):
@@ -164,6 +174,14 @@ def only_its_own_connections_end(story):
                 yield connection.ended, f"{connection.client} lost its connection to {connection.node}: {connection.end['why']}"
 
 
+def logins_are_served(story):
+    """Who comes to a node that is in order gets a roster, whatever is wrong with others."""
+    for connection in story.connections:
+        if connection.ready is None and connection.end and (why := connection.end.get("why")):
+            if story.in_order(connection.node, connection.began, connection.ended):
+                yield connection.ended, f"{connection.client} could not log in at {connection.node}, which was in order: {why}"
+
+
 def everything_is_confirmed(story):
     """Whoever asks again until it is ok gets there: what the application said last of each user was confirmed."""
     confirmed = {}
@@ -184,8 +202,9 @@ def it_has_an_end(story):
         yield story.over, "no refresh was confirmed"
 
 
-RULES = (ends_with_the_roster, no_change_is_lost, no_change_is_doubled, no_change_is_out_of_order, told_before_the_answer,
-         versions_never_go_back, answered_in_time, refused_as_promised, only_its_own_connections_end, everything_is_confirmed, it_has_an_end)
+RULES = (ends_with_the_roster, sees_who_is_there, no_change_is_lost, no_change_is_doubled, no_change_is_out_of_order,
+         told_before_the_answer, versions_never_go_back, answered_in_time, refused_as_promised, only_its_own_connections_end, logins_are_served,
+         everything_is_confirmed, it_has_an_end)
 
 
 def judge(events):

@@ -64,7 +64,7 @@ class Cluster:
         if not self.nats:
             return host.process.poll() is None
         status = host.status()
-        return bool(status) and status.get("state") == "live"
+        return bool(status) and status["state"] == "live" and status["ready"] and len(status["nodes"]) == len(self.hosts)
 
     def all_live(self):
         return all(self.live(host) for host in self.hosts.values())

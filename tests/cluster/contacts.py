@@ -24,9 +24,13 @@ class Contacts:
         self.rosters, self.spoken = {}, {}
         self.down, self.delays, self.asked = False, DELAYS, 0
         self.server = None
+        friends = {user: set() for user in users}
         for user in users:
-            friends = self.random.sample(self.users, min(others, len(self.users)))
-            self.say(user, {f"{friend}@localhost": self.contact(friend) for friend in friends if friend != user})
+            for friend in self.random.sample(self.users, min(others // 2, len(self.users))):
+                if friend != user:
+                    friends[user].add(friend), friends[friend].add(user)
+        for user in users:
+            self.say(user, {f"{friend}@localhost": self.contact(friend) for friend in sorted(friends[user])})
 
     def contact(self, name):
         return {"name": f"{name.title()} {self.random.randrange(1000)}",
@@ -39,16 +43,26 @@ class Contacts:
             self.history.note("say", user=user, n=self.spoken[user], contacts=as_clients_have_it(self.rosters[user]))
 
     def change(self, user):
-        """Something about the user's contacts is another from now on: one comes, goes, or has another name or groups."""
-        contacts = {jid: contact for jid, contact in self.rosters[user].items() if jid != MARK}
+        """Something about the user's contacts is another from now on: one comes, goes, or has another name or groups; who comes or goes
+        mostly does so on both sides. Whose rosters are others now: {user: n}."""
+        contacts, others = {jid: contact for jid, contact in self.rosters[user].items() if jid != MARK}, {}
         for _ in range(self.random.choice((1, 1, 1, 2, 4))):
-            friend = self.random.choice(self.users)
             if contacts and self.random.random() < 0.3:
-                contacts.pop(self.random.choice(sorted(contacts)))
-            elif friend != user:
+                jid = self.random.choice(sorted(contacts))
+                contacts.pop(jid)
+                others[jid.partition("@")[0]] = None
+            elif (friend := self.random.choice(self.users)) != user:
+                if f"{friend}@localhost" not in contacts:
+                    others[friend] = self.contact(user)
                 contacts[f"{friend}@localhost"] = self.contact(friend)
         self.say(user, contacts)
-        return self.spoken[user]
+        for friend, contact in others.items():
+            if friend in self.rosters and self.random.random() < 0.8:
+                theirs = {jid: one for jid, one in self.rosters[friend].items() if jid not in (MARK, f"{user}@localhost")}
+                self.say(friend, theirs if contact is None else {**theirs, f"{user}@localhost": contact})
+            else:
+                others = {one: what for one, what in others.items() if one != friend}
+        return {one: self.spoken[one] for one in (user, *others)}
 
     # It is asked
 

@@ -25,6 +25,7 @@ class Member(Client):
         super().__init__(user, "localhost", PASSWORD, None, resource=name)
         self.name, self.history, self.gate = name, history, gate
         self.node, self.count, self.ready, self.leaving = None, 0, False, False
+        self.seen = set()  # full JIDs that are available
         self.noted = False  # that it has come, and not that it has gone
         self.waiting = {}  # id: (future, what to do with the answer before anything else is read)
 
@@ -34,6 +35,8 @@ class Member(Client):
         query = element.find(f"{ROSTER}query")
         kind, own = element.get("type"), element.get("id")
         if element.tag != f"{CLIENT}iq":
+            if element.tag == f"{CLIENT}presence" and kind in (None, "unavailable"):
+                (self.seen.add if kind is None else self.seen.discard)(element.get("from"))
             if not element.tag.startswith(CLIENT):
                 self.stanzas.append(element)
                 self.news.set()
@@ -89,6 +92,7 @@ class Member(Client):
         self.node, self.address, self.count, self.waiting = node, ("127.0.0.1", node.xmpp), self.count + 1, {}
         self.history.note("login", client=self.name, user=self.user, node=node.name, connection=self.count)
         self.noted = True
+        self.seen.clear()
         await self.log_in()
         self.stanzas.clear()
         version = self.version or ""
@@ -143,4 +147,5 @@ class Member(Client):
         """Its roster as the server has it."""
         answer = await self.ask("get", "<query xmlns='jabber:iq:roster'/>")
         query = answer.find(f"{ROSTER}query")
-        self.history.note("final", client=self.name, contacts={item.get("jid"): contact(item) for item in query})
+        self.history.note("final", client=self.name, contacts={item.get("jid"): contact(item) for item in query},
+                          jid=self.jid, seen=sorted(self.seen))

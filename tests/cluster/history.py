@@ -14,7 +14,7 @@ Every event has `t`, the seconds since the run began, and `event`:
     left      client: it goes; lost: client, why: its connection went
     fault     kind, target, phase ("begin", "end")
     node      node, state, began: what the node says of itself, and when it was asked
-    final     client, contacts: what the server says at the end
+    final     client, contacts: what the server says at the end; jid, seen: the full JIDs that it has been told are available
     end
 """
 

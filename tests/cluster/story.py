@@ -42,6 +42,20 @@ def number(roster):
     return int(mark["name"]) if mark else 0
 
 
+def presence_faults(user, seen, rosters, there):
+    """What a client of `user` should not see, or does not. `there`: {user: full JIDs}. Who has the other as a contact while the other has not is
+    left to the endpoint's own tests."""
+    faults = []
+    for other, jids in there.items():
+        has, is_had = f"{other}@localhost" in rosters[user], f"{user}@localhost" in rosters[other]
+        if other == user or has and is_had:
+            faults += [f"{jid} is there and is not seen" for jid in sorted(jids - seen)]
+        elif not has and not is_had:
+            faults += [f"{jid} is no contact and is seen" for jid in sorted(jids & seen)]
+    everybody = set().union(*there.values())
+    return faults + [f"{jid} is not there and is seen" for jid in sorted(seen - everybody)]
+
+
 class Story:
     def __init__(self, events):
         self.events = events

@@ -70,7 +70,9 @@ def good():
     add("fault", kind="kill", target="b", phase="end")
     nodes()
     for client, contacts in (("john-1", three), ("john-2", three), ("marie-1", one)):
-        add("final", client=client, contacts=contacts)
+        jid = f"{client.partition('-')[0]}@localhost/{client}"
+        own = [f"john@localhost/john-{n}" for n in (1, 2)]
+        add("final", client=client, contacts=contacts, jid=jid, seen=own if client.startswith("john") else [jid])
     add("end")
     return events
 
@@ -105,6 +107,25 @@ def another_roster_at_the_end(events):
 
 def a_client_that_never_came_back(events):
     drop(events, "final", client="john-2")
+
+
+def an_own_client_not_seen(events):
+    change(events, "final", {"client": "john-2"}, seen=["john@localhost/john-2"])
+
+
+def a_contact_not_seen(events):
+    """john and marie have each other."""
+    for event in events:
+        if event["event"] in ("say", "roster", "final"):
+            event["contacts"] = {**event["contacts"], "john@localhost": {"name": "John"}, "marie@localhost": {"name": "Marie"}}
+
+
+def a_stranger_seen(events):
+    events[place(events, "final", client="marie-1")]["seen"].append("john@localhost/john-1")
+
+
+def a_ghost_seen(events):
+    events[place(events, "final", client="marie-1")]["seen"].append("marie@localhost/killed")
 
 
 def the_last_push_missing_and_unseen(events):
@@ -191,6 +212,14 @@ def a_connection_lost_before_the_kill(events):
     swap(events, place(events, "fault", phase="begin"), place(events, "lost"))
 
 
+def a_login_refused(events):
+    ready = place(events, "ready", client="marie-1")
+    events[ready] = {"t": events[ready]["t"], "event": "left", "client": "marie-1", "why": "Refused"}
+    add(events, ready + 1, "login", client="marie-1", user="marie", node="b", connection=2)
+    add(events, ready + 2, "roster", client="marie-1", contacts=roster(1), version="y-1")
+    add(events, ready + 3, "ready", client="marie-1")
+
+
 def never_confirmed(events):
     change(events, "answer", {"id": 4}, reply={"status": "ok", "updated": 1, "errors": 1})
 
@@ -206,6 +235,10 @@ def no_end(events):
 BROKEN = [
     (another_roster_at_the_end, "ends with the roster"),
     (a_client_that_never_came_back, "ends with the roster"),
+    (an_own_client_not_seen, "sees who is there"),
+    (a_contact_not_seen, "sees who is there"),
+    (a_stranger_seen, "sees who is there"),
+    (a_ghost_seen, "sees who is there"),
     (the_last_push_missing_and_unseen, "ends with the roster"),
     (one_change_of_two_missing, "no change is lost"),
     (a_roster_that_nobody_said, "no change is lost"),
@@ -225,6 +258,7 @@ BROKEN = [
     (a_refresh_done_by_a_node_cut_off, "refused as promised"),
     (a_connection_of_another_node_lost, "only its own connections end"),
     (a_connection_lost_before_the_kill, "only its own connections end"),
+    (a_login_refused, "logins are served"),
     (never_confirmed, "everything is confirmed"),
     (a_user_not_counted, "everything is confirmed"),
     (no_end, "it has an end"),
@@ -255,7 +289,14 @@ def older_at_a_node_that_was_cut_off(events):
     add(events, place(events, "refresh", id=4), "fault", kind="cut", target="a", phase="end")
 
 
+def a_login_refused_by_a_node_that_was_killed(events):
+    a_login_refused(events)
+    add(events, place(events, "login", client="marie-1"), "fault", kind="kill", target="c", phase="begin")
+    add(events, place(events, "say", n=2), "fault", kind="kill", target="c", phase="end")
+
+
 EXCUSED = [
+    (a_login_refused_by_a_node_that_was_killed, "logins are served"),
     (not_told_at_a_node_that_was_stopped, "told before the answer"),
     (not_told_at_a_node_that_was_fenced, "told before the answer"),
     (not_told_who_came_meanwhile, "told before the answer"),
