@@ -80,21 +80,25 @@ def no_change_is_doubled(story):
 
 
 def no_change_is_out_of_order(story):
-    """What a client has never gets older; at its next login it may, at a node that was cut off or stopped."""
-    last = {}
+    """What a client has does not get older while it is connected."""
     for connection in story.connections:
         newest = 0
         for event, roster in connection.told:
             n = number(roster)
-            if event["event"] in ("push", "ready") and n < newest and connection.ready is not None:
+            if event["event"] in ("push", "ready") and n < newest:
                 yield event["t"], f"{connection.client} was told roster {n} of {connection.user} after {newest}"
-            newest = max(newest, n)
-            if event["event"] == "ready" and n < last.get(connection.client, 0):
-                if story.in_order(connection.node, connection.began, event["t"]):
-                    yield event["t"], (f"{connection.client} was given roster {n} of {connection.user} at {connection.node}, which was "
-                                       f"in order, and had {last[connection.client]} before")
-        if connection.ready is not None:
-            last[connection.client] = newest
+            # A roster get is answered with what there is: see the next rule.
+            newest = n if event["event"] == "roster" else max(newest, n)
+
+
+def logins_have_what_was_confirmed(story):
+    """Who logs in has at least what a refresh was answered ok for before that, but at a node that is cut off or stopped."""
+    for connection in story.connections:
+        needed = max((n for t, n in story.confirmed.get(connection.user, []) if t < connection.began), default=1)
+        for event, roster in connection.told:
+            if event["event"] == "ready" and number(roster) < needed and story.in_order(connection.node, connection.began, event["t"]):
+                yield event["t"], (f"{connection.client} was given roster {number(roster)} of {connection.user} at {connection.node}, which was "
+                                   f"in order, and {needed} had been confirmed")
 
 
 def told_before_the_answer(story):
@@ -184,14 +188,10 @@ def logins_are_served(story):
 
 def everything_is_confirmed(story):
     """Whoever asks again until it is ok gets there: what the application said last of each user was confirmed."""
-    confirmed = {}
-    for refresh in story.refreshes.values():
-        if refresh.confirmed:
-            for user, n in refresh.users.items():
-                confirmed[user] = max(confirmed.get(user, 1), n)
     for user in story.said:
-        if confirmed.get(user, 1) < story.latest(user):
-            yield story.over, f"roster {story.latest(user)} of {user} was never confirmed, only {confirmed.get(user, 1)}"
+        confirmed = max((n for _, n in story.confirmed.get(user, [])), default=1)
+        if confirmed < story.latest(user):
+            yield story.over, f"roster {story.latest(user)} of {user} was never confirmed, only {confirmed}"
 
 
 def it_has_an_end(story):
@@ -203,8 +203,8 @@ def it_has_an_end(story):
 
 
 RULES = (ends_with_the_roster, sees_who_is_there, no_change_is_lost, no_change_is_doubled, no_change_is_out_of_order,
-         told_before_the_answer, versions_never_go_back, answered_in_time, refused_as_promised, only_its_own_connections_end, logins_are_served,
-         everything_is_confirmed, it_has_an_end)
+         logins_have_what_was_confirmed, told_before_the_answer, versions_never_go_back, answered_in_time, refused_as_promised,
+         only_its_own_connections_end, logins_are_served, everything_is_confirmed, it_has_an_end)
 
 
 def judge(events):

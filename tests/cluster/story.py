@@ -101,6 +101,10 @@ class Story:
                 self.faults.setdefault(one, []).append((open_faults[one].pop(0), event["t"]))
         for one, begun in open_faults.items():
             self.faults.setdefault(one, []).extend((began, self.over) for began in begun)
+        self.confirmed = {}  # user: [(when, n)]
+        for refresh in self.refreshes.values():
+            for user, n in refresh.users.items() if refresh.confirmed else ():
+                self.confirmed.setdefault(user, []).append((refresh.answer["t"], n))
         self.out_of_order = {node: self._out_of_order(node) for node in self.polls}
 
     def _out_of_order(self, node):
