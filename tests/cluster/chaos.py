@@ -22,6 +22,7 @@ import time
 
 import check
 import history
+from attached import Attached
 from cluster import Cluster
 from contacts import Contacts, Refreshes, as_clients_have_it, request
 from crowd import PASSWORD, Member
@@ -39,7 +40,7 @@ class Run:
         self.random = random.Random(arguments.seed)
         self.history = history.History(os.path.join(folder, "history.jsonl"))
         self.quiet, self.over = asyncio.Event(), asyncio.Event()  # no more changes; no more clients
-        self.crowd, self.tasks, self.locks = [], [], {}
+        self.crowd, self.servers, self.tasks, self.locks = [], [], [], {}
 
     def note(self, event, **fields):
         self.history.note(event, **fields)
@@ -51,8 +52,12 @@ class Run:
         users = [f"user{n}" for n in range(max(2, arguments.clients * 4 // 5))]
         # One client in five is the second of its user.
         owners = users + users[:arguments.clients - len(users)]
+        # Of each node's attached server some of the same users.
+        mirrored = {name: users[n::20] for n, name in enumerate(arguments.nodes)}
+        clients = {f"{user}-{n}": user for n, user in enumerate(owners)}
+        clients |= {f"attached-{name}/{user}": user for name, of_name in mirrored.items() for user in of_name}
         self.note("begin", seed=arguments.seed, nodes=list(arguments.nodes), node_timeout=arguments.node_timeout,
-                  clients={f"{user}-{n}": user for n, user in enumerate(owners)}, request_timeout=arguments.request_timeout)
+                  clients=clients, request_timeout=arguments.request_timeout)
         self.application = await Contacts(self.history, arguments.seed, users).start()
         self.cluster = Cluster(self.folder, arguments.program, self.application.address, users, PASSWORD,
                                nats=None if arguments.nats == "off" else arguments.nats, component=arguments.component, names=arguments.nodes,
@@ -66,8 +71,9 @@ class Run:
         try:
             await self.cluster.start()
             began = time.monotonic()
-            self.start(*(member.live(self.choose, self.over) for member in self.crowd))
-            await self.until("all clients are here", lambda: all(member.ready for member in self.crowd))
+            self.servers = [Attached(host, mirrored[name], self.history) for name, host in self.cluster.hosts.items()]
+            self.start(*(member.live(self.choose, self.over) for member in self.crowd), *(server.live(self.over) for server in self.servers))
+            await self.until("all clients are here", self.all_here)
             print(f"cluster: {len(self.crowd)} clients are here after {time.monotonic() - began:.1f} s", flush=True)
             self.start(*(self.watch(host) for host in self.cluster.hosts.values()))
             faults = schedule(arguments.seed, arguments.seconds, list(arguments.nodes), [server.name for server in self.cluster.nats])
@@ -84,9 +90,9 @@ class Run:
                 worker.result()
             for worker in late:
                 worker.cancel()
-            await self.until("all clients are here again", lambda: all(member.ready and member.online for member in self.crowd))
+            await self.until("all clients are here again", self.all_here)
             await self.until("everybody sees who is there", self.presence_is_right)
-            await asyncio.gather(*(member.finish() for member in self.crowd))
+            await asyncio.gather(*(one.finish() for one in self.crowd + self.servers))
         finally:
             self.note("end")
             self.over.set()
@@ -94,6 +100,8 @@ class Run:
                 task.cancel()
             for member in self.crowd:
                 member.cut()
+            for server in self.servers:
+                server.leave()
             await asyncio.to_thread(self.cluster.close)
             self.history.close()
 
@@ -117,8 +125,14 @@ class Run:
         others = [host for host in self.cluster.hosts.values() if host is not before]
         return self.random.choice(others or [before])
 
+    def all_here(self):
+        return all(member.ready and member.online for member in self.crowd) and all(
+            len(server.ready) == len(server.users) for server in self.servers)
+
     def confirmed(self, refresh, users):
         for user in users:
+            for server in self.servers:
+                server.fence(refresh, user)
             for member in self.of_user[user]:
                 member.fence(refresh)
 

@@ -16,6 +16,8 @@ Every event has `t`, the seconds since the run began, and `event`:
     node      node, state, began: what the node says of itself, and when it was asked
     final     client, contacts: what the server says at the end; jid, seen: the full JIDs that it has been told are available
     end
+
+A user of an attached server is a client, too: `attached-a/john`. It has no ping and no presence; the answer to the refresh itself is its `pong`.
 """
 
 import json

@@ -166,6 +166,14 @@ def an_ok_without_a_push(events):
         drop(events, "push", client="john-2", jid=jid)
 
 
+def an_ok_without_an_attached_server(events):
+    an_ok_without_a_push(events)
+    events[0]["clients"] = {client if client != "john-2" else "attached-b/john": user for client, user in events[0]["clients"].items()}
+    for event in events:
+        if event.get("client") == "john-2":
+            event["client"] = "attached-b/john"
+
+
 def an_ok_while_another_node_is_out(events):
     drop(events, "push", client="john-1", version="x-3")
     add(events, place(events, "refresh", id=4), "node", node="b", state="fenced", began=1.0)
@@ -247,6 +255,7 @@ BROKEN = [
     (an_older_roster_at_a_node_in_order, "logins have what was confirmed"),
     (a_push_after_the_answer, "told before the answer"),
     (an_ok_without_a_push, "told before the answer"),
+    (an_ok_without_an_attached_server, "told before the answer"),
     (an_ok_while_another_node_is_out, "told before the answer"),
     (a_version_that_goes_back, "versions never go back"),
     (a_version_that_goes_back_at_a_login, "versions never go back"),
@@ -277,6 +286,11 @@ def not_told_at_a_node_that_was_fenced(events):
     add(events, place(events, "refresh", id=1), "node", node="b", state="fenced", began=events[place(events, "refresh", id=1)]["t"])
 
 
+def not_told_at_an_attached_server_that_is_named(events):
+    an_ok_without_an_attached_server(events)
+    events[place(events, "answer", id=1)]["reply"]["unconfirmed"] = ["attached-b"]
+
+
 def not_told_who_came_meanwhile(events):
     an_ok_without_a_push(events)
     ready = place(events, "ready", client="john-2")
@@ -304,6 +318,7 @@ EXCUSED = [
     (a_login_refused_by_a_node_that_was_killed, "logins are served"),
     (not_told_at_a_node_that_was_stopped, "told before the answer"),
     (not_told_at_a_node_that_was_fenced, "told before the answer"),
+    (not_told_at_an_attached_server_that_is_named, "told before the answer"),
     (not_told_who_came_meanwhile, "told before the answer"),
     (older_at_a_node_that_was_cut_off, "logins have what was confirmed"),
     (older_than_what_is_not_confirmed_yet, "logins have what was confirmed"),

@@ -1,10 +1,9 @@
 """Rosters: whoever is told, and before what."""
 
 import asyncio
-import json
 import time
 
-from contacts import request
+from attached import Attached
 from stage import SOON, expect
 
 
@@ -87,60 +86,17 @@ async def application_fails(stage):
     await stage.has_been_told(client)
 
 
-class Attached:
-    """A server of other make at a node, as plainly as it can be spoken. `hold`: it does not acknowledge."""
-
-    def __init__(self, host):
-        self.port, self.base = host.attach, f"/attach/v1/attached-{host.name}"
-        self.hold, self.epoch, self.events, self.news = False, None, [], asyncio.Event()
-
-    async def call(self, method, path, value=None):
-        body = b"" if value is None else json.dumps(value).encode()
-        return await request(method, self.port, self.base + path, body, ["Authorization: Bearer secret"])
-
-    async def come(self, *users):
-        reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
-        self.writer.write(f"GET {self.base}/events HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer secret\r\n\r\n".encode())
-        self.task = asyncio.create_task(self.read(reader))
-        await asyncio.wait_for(self.news.wait(), SOON)
-        await self.call("POST", "/sync", [{"user": user, "version": None} for user in users])
-        return self
-
-    async def read(self, reader):
-        while line := await reader.readline():
-            if line.startswith(b"data: "):
-                data = json.loads(line[6:])
-                self.epoch = data.get("epoch", self.epoch)
-                if "rosters" in data:
-                    self.events.append(data)
-                    if not self.hold:
-                        await self.acknowledge()
-                self.news.set()
-
-    async def acknowledge(self):
-        status, _, body = await self.call("POST", "/ack", {"epoch": self.epoch, "seq": self.events[-1]["seq"]})
-        expect(f"the answer to an acknowledgement ({body})", 204, status)
-
-    async def has_event(self):
-        end = time.monotonic() + SOON
-        while not self.events:
-            self.news.clear()
-            await asyncio.wait_for(self.news.wait(), end - time.monotonic())
-
-    def leave(self):
-        self.task.cancel()
-        self.writer.transport.abort()
-
-
 async def attached_server(stage):
     """an attached server of C acknowledges before the refresh at A is answered; one that does not is named"""
     stage.say("attached", "marie")
-    attached = await Attached(stage.node("c")).come("attached")
+    attached, over = Attached(stage.node("c"), ["attached"]), asyncio.Event()
+    living = asyncio.create_task(attached.live(over))
     try:
+        await attached_until("it has its users", attached, lambda: attached.ready)
         stage.say("attached", "marie", "aaron")
         attached.hold = True
         asked = asyncio.create_task(stage.refresh("a", "attached"))
-        await attached.has_event()
+        await attached_until("the change", attached, lambda: attached.events)
         await asyncio.sleep(0.3)
         expect("the refresh is answered before it is acknowledged", False, asked.done())
         await attached.acknowledge()
@@ -148,9 +104,19 @@ async def attached_server(stage):
         expect("the answer", (200, None), (status, reply.get("unconfirmed")))
         stage.say("attached", "marie")
         _, _, reply = await stage.refresh("a", "attached")
-        expect("who has not confirmed", [f"attached-{stage.node('c').name}"], reply.get("unconfirmed"))
+        expect("who has not confirmed", [attached.name], reply.get("unconfirmed"))
     finally:
+        over.set()
         attached.leave()
+        await living
+
+
+async def attached_until(what, attached, look):
+    end = time.monotonic() + SOON
+    while not look():
+        if time.monotonic() > end:
+            raise AssertionError(f"{attached.name}: not within {SOON} s: {what}")
+        await asyncio.sleep(0.01)
 
 
 async def event_stream(stage):
