@@ -79,6 +79,7 @@ class Run:
             faults = schedule(arguments.seed, arguments.seconds, list(arguments.nodes), [server.name for server in self.cluster.nats])
             workers = [asyncio.create_task(self.work()) for _ in range(WORKERS)]
             moving = asyncio.create_task(self.move())
+            self.start(self.chat())
             begun = time.monotonic()
             await asyncio.gather(*(self.fault(fault, begun) for fault in faults))
             await asyncio.sleep(max(0, begun + arguments.seconds - time.monotonic()))
@@ -148,6 +149,11 @@ class Run:
         while True:
             await asyncio.sleep(self.random.expovariate(2))
             self.random.choice(self.crowd).leave_at_once()
+
+    async def chat(self):
+        while not self.over.is_set():
+            await asyncio.sleep(self.random.expovariate(20))
+            self.random.choice(self.crowd).chat()
 
     # The application
 

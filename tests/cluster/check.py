@@ -187,6 +187,20 @@ def logins_are_served(story):
                 yield connection.ended, f"{connection.client} could not log in at {connection.node}, which was in order: {why}"
 
 
+def messages_keep_their_order(story):
+    """Of one sender a client has no message twice, and none after a later one."""
+    latest, connections = {}, {}
+    for event in story.events:
+        if event["event"] == "login":
+            connections[event["client"]] = event["connection"]
+        elif event["event"] == "message":
+            one = event["client"], connections[event["client"]], event["sender"]
+            numbers = tuple(int(part) for part in event["text"].split())
+            if numbers <= latest.get(one, ()):
+                yield event["t"], f"{event['client']} was told message {numbers} of {event['sender']} after {latest[one]}"
+            latest[one] = max(latest.get(one, ()), numbers)
+
+
 def everything_is_confirmed(story):
     """Whoever asks again until it is ok gets there: what the application said last of each user was confirmed."""
     for user in story.said:
@@ -205,7 +219,7 @@ def it_has_an_end(story):
 
 RULES = (ends_with_the_roster, sees_who_is_there, no_change_is_lost, no_change_is_doubled, no_change_is_out_of_order,
          logins_have_what_was_confirmed, told_before_the_answer, versions_never_go_back, answered_in_time, refused_as_promised,
-         only_its_own_connections_end, logins_are_served, everything_is_confirmed, it_has_an_end)
+         only_its_own_connections_end, logins_are_served, messages_keep_their_order, everything_is_confirmed, it_has_an_end)
 
 
 def judge(events):
@@ -224,7 +238,8 @@ def summary(events):
     logins = sum(1 for connection in story.connections if connection.ready is not None)
     faults = sum(len(times) for times in story.faults.values())
     middle = f", {answered[len(answered) // 2] * 1000:.0f} ms at the median" if answered else ""
-    return (f"{len(story.begin['clients'])} clients, {logins} logins, {faults} faults, {pushes} pushes, {len(refreshes)} "
+    messages = sum(1 for event in events if event["event"] == "message")
+    return (f"{len(story.begin['clients'])} clients, {logins} logins, {faults} faults, {pushes} pushes, {messages} messages, {len(refreshes)} "
             f"refreshes: {len(answered)} confirmed{middle}, {refused} refused; {checked} times a client was asked what it had been told")
 
 

@@ -25,6 +25,7 @@ class Member(Client):
         super().__init__(user, "localhost", PASSWORD, None, resource=name)
         self.name, self.history, self.gate = name, history, gate
         self.node, self.count, self.ready, self.leaving = None, 0, False, False
+        self.sent = 0
         self.seen = set()  # full JIDs that are available
         self.noted = False  # that it has come, and not that it has gone
         self.waiting = {}  # id: (future, what to do with the answer before anything else is read)
@@ -37,6 +38,8 @@ class Member(Client):
         if element.tag != f"{CLIENT}iq":
             if element.tag == f"{CLIENT}presence" and kind in (None, "unavailable"):
                 (self.seen.add if kind is None else self.seen.discard)(element.get("from"))
+            if element.tag == f"{CLIENT}message" and kind == "chat":
+                self.history.note("message", client=self.name, sender=element.get("from"), text=element.findtext(f"{CLIENT}body"))
             if not element.tag.startswith(CLIENT):
                 self.stanzas.append(element)
                 self.news.set()
@@ -85,6 +88,12 @@ class Member(Client):
             self.number += 1
             self.waiting[f"q{self.number}"] = None, lambda _: self.history.note("pong", client=self.name, refresh=refresh)
             self.send(f"<iq type='get' id='q{self.number}' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>")
+
+    def chat(self):
+        """Says something to somebody who is there, with numbers that grow."""
+        if self.ready and self.online and (others := sorted(self.seen - {self.jid})):
+            self.sent += 1
+            self.send(f"<message type='chat' to='{random.choice(others)}'><body>{self.count} {self.sent}</body></message>")
 
     # Its life
 

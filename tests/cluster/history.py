@@ -11,6 +11,7 @@ Every event has `t`, the seconds since the run began, and `event`:
     ready     client: it has been told everything that belongs to that answer
     push      client, jid, contact (None: removed), version
     pong      client, refresh: the answer to a ping that was sent after the answer to that refresh
+    message   client, sender, text: what another client said, which is two numbers that grow: of its login, and of the message
     left      client: it goes; lost: client, why: its connection went
     fault     kind, target, phase ("begin", "end")
     node      node, state, began: what the node says of itself, and when it was asked

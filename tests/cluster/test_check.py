@@ -48,6 +48,8 @@ def good():
     for client, epoch in (("john-1", "x"), ("john-2", "y")):
         pushed(client, "aaron", "Aaron", None)
         pushed(client, "mark", "2", f"{epoch}-2")
+    for n in (1, 2):
+        add("message", client="john-1", sender="marie@localhost/marie-1", text=f"1 {n}")
     add("answer", id=1, status=200, reply={"status": "ok", "updated": 1, "errors": 0}, retry_after=None)
     add("pong", client="john-1", refresh=1)
     add("pong", client="john-2", refresh=1)
@@ -228,6 +230,14 @@ def a_login_refused(events):
     add(events, ready + 3, "ready", client="marie-1")
 
 
+def a_message_twice(events):
+    change(events, "message", {"text": "1 2"}, text="1 1")
+
+
+def messages_out_of_order(events):
+    change(events, "message", {"text": "1 1"}, text="1 3")
+
+
 def never_confirmed(events):
     change(events, "answer", {"id": 4}, reply={"status": "ok", "updated": 1, "errors": 1})
 
@@ -268,6 +278,8 @@ BROKEN = [
     (a_connection_of_another_node_lost, "only its own connections end"),
     (a_connection_lost_before_the_kill, "only its own connections end"),
     (a_login_refused, "logins are served"),
+    (a_message_twice, "messages keep their order"),
+    (messages_out_of_order, "messages keep their order"),
     (never_confirmed, "everything is confirmed"),
     (a_user_not_counted, "everything is confirmed"),
     (no_end, "it has an end"),
