@@ -101,6 +101,8 @@ impl Endpoint {
         let client_log = Arc::new(ClientLog::new(&config.limits));
         let places = Places::new(&config.limits, Arc::clone(&counters), Arc::clone(&client_log));
         let (stop, stopped) = watch::channel(false);
+        let memory = Memory::new(config.limits.memory);
+        domains.iter().for_each(|hosted| hosted.domain.use_memory(&memory));
         let by_name = |hosted: Hosted| (hosted.domain.name().to_owned(), Arc::new(hosted));
         let shared = Shared {
             tls: tls.map(acceptors),
@@ -112,7 +114,7 @@ impl Endpoint {
             throttle: Arc::new(Throttle::new(&config.login, &config.timeouts)),
             resumables: Arc::<Resumables>::default(),
             decoys: Arc::new(Decoys::new(&random::<32>())),
-            memory: Memory::new(config.limits.memory),
+            memory,
             stop: stopped,
             config,
         };

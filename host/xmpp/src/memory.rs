@@ -69,6 +69,11 @@ impl Memory {
         })
     }
 
+    /// Bytes that may be held.
+    pub(crate) fn most(&self) -> usize {
+        self.most
+    }
+
     /// Bytes that are held.
     pub fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)

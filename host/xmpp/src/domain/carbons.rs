@@ -22,9 +22,11 @@ pub(super) enum Direction {
 impl Domain {
     /// `<enable/>` and `<disable/>`.
     pub(super) fn switch_carbons(&self, session: &Arc<Session>, iq: &Element, on: bool) {
-        if let Some(resource) = self.world.write().resource(session) {
+        let mut world = self.world.write();
+        if let Some(resource) = world.resource(session) {
             resource.carbons = on;
         }
+        self.announce_change(&world, session);
         session.send(stanza::result(iq, session.address()));
     }
 }

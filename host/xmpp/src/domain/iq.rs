@@ -7,6 +7,7 @@ use minidom::Element;
 use roster_model::Username;
 
 use super::address::Address;
+use super::messages::to_session;
 use super::session::Session;
 use super::stanza::{
     self, BIND, CARBONS, Condition, DISCO_INFO, DISCO_ITEMS, PING, ROSTER, SESSION, TIME, VERSION, with_text,
@@ -32,10 +33,13 @@ impl Domain {
         match address {
             Address::Session(user, resource) => {
                 let world = self.world.read();
-                let failed = match world.users.get(&user).and_then(|them| them.named(&resource)) {
-                    Some(one) if one.session.deliver(session.user(), Stanza::from(&iq)) => return,
-                    Some(_) => Condition::ResourceConstraint,
-                    None => Condition::ServiceUnavailable,
+                let failed = match to_session(&world, (session.user(), &user), &resource, &Stanza::from(&iq)) {
+                    Some(Ok(_)) => return,
+                    Some(Err(condition)) => condition,
+                    None => match self.request_beyond(&world, session, (&user, &resource), &iq) {
+                        Ok(()) => return,
+                        Err(condition) => condition,
+                    },
                 };
                 drop(world);
                 self.refuse(session, &iq, failed);
@@ -95,7 +99,7 @@ impl Domain {
 
     /// A request to somebody else's account. Whoever does not see its presence hears the same whether there is one or not
     /// (XEP-0030 section 8).
-    fn request_of_another(&self, session: &Session, iq: &Element, user: &Username) {
+    fn request_of_another(&self, session: &Arc<Session>, iq: &Element, user: &Username) {
         let get = iq.attr("type") == Some("get");
         let Some(payload) = iq.children().next() else { return };
         let answer = match payload.name() {
@@ -103,12 +107,13 @@ impl Domain {
             "query" if get && payload.has_ns(DISCO_INFO) && self.is_shown(user, session.bare()) => {
                 disco::account_info(payload).map(Some)
             }
+            "query" if get && payload.has_ns(DISCO_INFO) && self.ask_features(session, iq, user) => return,
             _ => Err(Condition::ServiceUnavailable),
         };
         self.reply(session, iq, answer);
     }
 
-    fn reply(&self, session: &Session, iq: &Element, answer: Result<Option<Element>, Condition>) {
+    pub(super) fn reply(&self, session: &Session, iq: &Element, answer: Result<Option<Element>, Condition>) {
         match answer {
             Ok(payload) => {
                 let mut result = stanza::result(iq, session.address());

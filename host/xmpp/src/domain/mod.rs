@@ -10,6 +10,7 @@
 //! - [`roster`]: roster gets; [`pushes`]: roster changes; [`history`]: roster versions
 //! - [`view`]: a roster as presence asks it
 //! - [`presence`]: who is told that somebody is here; [`probes`]: who is told later, and why
+//! - [`nodes`]: the other nodes that serve the same domain
 //! - [`messages`], and [`carbons`], the copies for a user's other resources
 //! - [`undelivered`]: what a client never got
 //! - [`stanza`]: small words for making stanzas
@@ -20,6 +21,7 @@ mod disco;
 mod history;
 mod iq;
 mod messages;
+pub mod nodes;
 mod presence;
 mod probes;
 mod pushes;
@@ -30,17 +32,19 @@ mod undelivered;
 mod view;
 mod world;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use minidom::Element;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use roster_jid::DomainName;
 use roster_model::{EventKind, RosterEvent, Username};
 use tracing::debug;
 
+use nodes::{Cluster, Waiting};
 pub use session::{BindError, Session};
 
+use crate::memory::Memory;
 use crate::outbound::SessionEnd;
 use crate::{Outbound, RosterSource};
 use world::{Resource, World};
@@ -95,18 +99,36 @@ pub struct Domain {
     /// Part of every roster version: versions of an earlier process mean nothing to this one.
     epoch: String,
     next_number: AtomicU64,
+    /// None: it is served here alone.
+    cluster: Option<Cluster>,
+    /// For what other nodes have not answered. Taken after the world.
+    waiting: Mutex<Waiting>,
+    /// Of the endpoint, once there is one.
+    memory: OnceLock<Arc<Memory>>,
 }
 
 impl Domain {
     /// A domain without sessions.
     pub fn new(options: DomainOptions, rosters: Arc<dyn RosterSource>) -> Arc<Self> {
+        Self::build(options, rosters, None)
+    }
+
+    fn build(options: DomainOptions, rosters: Arc<dyn RosterSource>, cluster: Option<Cluster>) -> Arc<Self> {
         Arc::new(Self {
             options,
             rosters,
             world: RwLock::default(),
             epoch: session::random_text(),
             next_number: AtomicU64::new(1),
+            cluster,
+            waiting: Mutex::default(),
+            memory: OnceLock::new(),
         })
+    }
+
+    /// What other nodes say counts in this budget from now on.
+    pub(crate) fn use_memory(&self, memory: &Arc<Memory>) {
+        let _ = self.memory.set(Arc::clone(memory));
     }
 
     /// `example.com`.
@@ -129,8 +151,9 @@ impl Domain {
     ) -> Result<Arc<Session>, BindError> {
         let resource = session::resource(resource)?;
         let bare: Arc<str> = self.bare(user).into();
-        let session = Arc::new(Session::new(self.number(), user, bare, resource, outbound));
         let mut world = self.world.write();
+        let bound = self.bound_now(&world, user, &resource);
+        let session = Arc::new(Session::new((self.number(), bound), user, bare, resource, outbound));
         let replaced = world.users.get(user).and_then(|entry| entry.named(session.resource()));
         let replaced = replaced.map(|one| Arc::clone(&one.session));
         let limit = self.options.max_sessions_per_user.max(1);
@@ -142,7 +165,10 @@ impl Domain {
             old.outbound.end(*why);
             self.remove(&mut world, old)
         });
-        world.users.entry(user.clone()).or_default().resources.push(Resource::new(Arc::clone(&session)));
+        self.take_address(&mut world, user, session.resource());
+        let resource = Resource::new(Arc::clone(&session));
+        self.announce(&world, &resource);
+        world.users.entry(user.clone()).or_default().resources.push(resource);
         drop(world);
         if let Some((old, _)) = goes.as_ref().filter(|_| detach) {
             self.rosters.disconnect(old.user(), old.source_id());
@@ -164,6 +190,13 @@ impl Domain {
     /// The session's client is away, and may come back. Until [`Session::wake`] the session may have to make room.
     pub fn sleep(&self, session: &Session) {
         session.sleep(self.number());
+        self.announce_sleep(session);
+    }
+
+    /// The session's client is back.
+    pub fn wake(&self, session: &Session) {
+        session.wake();
+        self.announce_sleep(session);
     }
 
     /// Handles one stanza of the session's client: a message, a presence or an IQ. Its `from` is not looked at.
@@ -258,6 +291,8 @@ impl Domain {
         };
         let resource = entry.resources.remove(place);
         self.say_goodbye(world, &resource);
+        self.announce_end(world, session);
+        world.forget_sightings(session.user());
         world.tidy(session.user());
         debug!(session = session.address(), "left");
         resource.attached && resource.fetching.load(Ordering::Relaxed) == 0

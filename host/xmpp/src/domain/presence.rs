@@ -13,8 +13,9 @@ use roster_model::Username;
 
 use super::Domain;
 use super::address::{Address, local_part};
+use super::nodes::{self, Outbox};
 use super::session::Session;
-use super::stanza::{self, Attr, Condition, JABBER_CLIENT, set};
+use super::stanza::{self, Condition, JABBER_CLIENT};
 use super::view::may_see;
 use super::world::{Available, Resource, User, World};
 use crate::outbound::{Shared, Stanza};
@@ -57,11 +58,16 @@ impl Domain {
         let moment = self.number();
         let came = resource.presence.as_ref().map_or(moment, |before| before.came);
         let new = Available { presence: presence.clone(), since: SystemTime::now(), moment, came, priority };
-        let initial = resource.presence.replace(Arc::new(new)).is_none();
-        self.broadcast(&world, session, &presence);
-        if initial {
-            self.tell_newcomer(&world, session);
+        let before = resource.presence.replace(Arc::new(new)).map(|before| before.priority);
+        let mut outbox = Outbox::default();
+        if before != Some(priority) {
+            outbox.announce(nodes::entry(resource));
         }
+        self.broadcast(&world, session, &presence, Some(&mut outbox));
+        if before.is_none() {
+            self.tell_newcomer(&world, session, &mut outbox);
+        }
+        outbox.send(&world.nodes);
     }
 
     /// RFC 6121 section 4.5.
@@ -73,11 +79,15 @@ impl Domain {
         let was_available = resource.presence.is_some();
         let presence = Shared::without_to(&mut stanza.clone());
         if was_available {
-            self.broadcast(&world, session, &presence);
+            let mut outbox = Outbox::default();
+            self.broadcast(&world, session, &presence, Some(&mut outbox));
             if let Some(resource) = world.resource(session) {
                 resource.presence = None;
                 session.outbound.shows(None);
+                outbox.announce(nodes::entry(resource));
             }
+            outbox.send(&world.nodes);
+            world.forget_sightings(session.user());
         }
         self.follow_directed(&world, session, &presence, directed.iter().map(String::as_str), was_available);
     }
@@ -88,20 +98,22 @@ impl Domain {
             return;
         }
         let session = &resource.session;
-        let mut stanza = Element::bare("presence", JABBER_CLIENT);
-        set(&mut stanza, Attr::Type, "unavailable");
-        set(&mut stanza, Attr::From, session.address());
-        let stanza = Shared::whole(&stanza);
+        let stanza = Shared::whole(&stanza::gone(session.address()));
         if resource.presence.is_some() {
-            self.broadcast(world, session, &stanza);
+            // Other nodes tell whoever has seen it.
+            self.broadcast(world, session, &stanza, None);
         }
         let directed = resource.directed.iter().map(String::as_str);
         self.follow_directed(world, session, &stanza, directed, resource.presence.is_some());
     }
 
-    /// To the contacts that may see it and to the user's own available resources, the sender's among them.
-    fn broadcast(&self, world: &World, session: &Session, presence: &Shared) {
+    /// To the contacts that may see it and to the user's own available resources, the sender's among them; those of other nodes
+    /// by the outbox.
+    fn broadcast(&self, world: &World, session: &Session, presence: &Shared, outbox: Option<&mut Outbox>) {
         let Some(me) = world.users.get(session.user()) else { return };
+        if let Some(outbox) = outbox {
+            self.broadcast_beyond(world, session, presence, me.roster.as_deref(), outbox);
+        }
         if me.is_available() {
             me.send_to_available(session.user(), &presence.to(session.bare(), ""));
         }
@@ -163,6 +175,7 @@ impl Domain {
         // What nobody sees needs no end either.
         if seen {
             deliver(&world, session.user(), (user, resource), &Stanza::from(stanza));
+            self.direct_beyond(&world, session, (user, resource), &Shared::without_to(&mut stanza.clone()));
         }
     }
 
@@ -190,10 +203,12 @@ impl Domain {
                 && (shown || own)
                 && named.is_none_or(|named| {
                     let them = world.users.get(&user).and_then(|them| them.named(named));
-                    them.is_some_and(|one| one.presence.is_some())
+                    let beyond = world.nodes.remotes.named(user.as_str(), named);
+                    them.is_some_and(|one| one.presence.is_some()) || beyond.is_some_and(|one| one.priority.is_some())
                 });
             if !reached {
                 deliver(world, session.user(), (&user, named), &presence.to(to, ""));
+                self.direct_beyond(world, session, (&user, named), presence);
             }
         }
     }
@@ -201,18 +216,23 @@ impl Domain {
     /// An error in answer to somebody's presence goes back to them, if it names a session.
     fn presence_error(&self, session: &Session, stanza: &Element) {
         if let Address::Session(user, resource) = Address::parse(stanza.attr("to").unwrap_or_default(), self.name()) {
-            let to = (&user, Some(resource.as_str()));
-            deliver(&self.world.read(), session.user(), to, &Stanza::from(stanza));
+            let (world, stanza) = (self.world.read(), Stanza::from(stanza));
+            deliver(&world, session.user(), (&user, Some(&resource)), &stanza);
+            self.send_beyond(&world, session.user(), (&user, &resource), &stanza);
         }
     }
 }
 
 /// There is somebody to see presence directed to `user`, or to the session called `resource`.
 fn reaches(world: &World, user: &Username, resource: Option<&str>) -> bool {
-    world.users.get(user).is_some_and(|them| match resource {
+    let here = world.users.get(user).is_some_and(|them| match resource {
         None => them.is_available(),
         Some(resource) => them.named(resource).is_some(),
-    })
+    });
+    here || match resource {
+        None => world.nodes.remotes.of(user.as_str()).iter().any(|one| one.priority.is_some()),
+        Some(resource) => world.nodes.remotes.named(user.as_str(), resource).is_some(),
+    }
 }
 
 /// Queues a stanza for the available resources of `user`, or for the one called `resource`.

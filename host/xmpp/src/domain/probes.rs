@@ -13,8 +13,9 @@ use roster_model::{Change, Username};
 
 use super::Domain;
 use super::address::{Address, local_part};
+use super::nodes::Outbox;
 use super::session::Session;
-use super::stanza::{Attr, DELAY, JABBER_CLIENT, set};
+use super::stanza::{Attr, DELAY, JABBER_CLIENT, gone, set};
 use super::view::{View, may_see};
 use super::world::{Available, User, World};
 use crate::outbound::Stanza;
@@ -22,7 +23,7 @@ use crate::stream::writer::write_element;
 
 /// What somebody is told of another.
 #[derive(Clone)]
-enum Told {
+pub(super) enum Told {
     Here(Arc<Available>),
     /// The place in the index of the roster.
     Away(u32),
@@ -40,12 +41,15 @@ pub(super) struct Sight {
 
 impl Domain {
     /// A resource has become available: it is told who is, its owner's other resources first.
-    pub(super) fn tell_newcomer(&self, world: &World, session: &Session) {
+    pub(super) fn tell_newcomer(&self, world: &World, session: &Arc<Session>, outbox: &mut Outbox) {
         let Some(me) = world.users.get(session.user()) else { return };
         let others = me.available().filter(|(other, _)| other.number != session.number);
         let mut told: Vec<Told> = others.map(|(_, available)| Told::Here(Arc::clone(available))).collect();
         if let Some(view) = &me.roster {
             told.extend(self.of_contacts(world, session.user(), session.bare(), view));
+        }
+        if self.ask_beyond(world, session.user(), (vec![Arc::clone(session)], true), me.roster.as_ref(), outbox) {
+            told.retain(|told| matches!(told, Told::Here(_)));
         }
         self.send_told(session, told, me.roster.as_ref());
     }
@@ -53,12 +57,20 @@ impl Domain {
     /// The user's roster is loaded: presence that waited for it goes out, and contacts' presence comes in.
     pub(super) fn roster_loaded(&self, world: &World, name: &Username, view: &Arc<View>) {
         let Some(me) = world.users.get(name).filter(|me| me.is_available()) else { return };
+        let mut outbox = Outbox::default();
+        let beyond = self.beyond(world, me, &mut outbox);
         for contact in view.contacts().iter().filter(|contact| may_see(contact.subscription)) {
             self.show(world, me, name, contact.jid);
+            beyond.show(world, self.other(name, contact.jid), &mut outbox);
         }
-        let told = self.of_contacts(world, name, &self.bare(name), view);
-        for (session, _) in me.available() {
-            self.send_told(session, told.clone(), Some(view));
+        let mut told = self.of_contacts(world, name, &self.bare(name), view);
+        let sessions: Vec<Arc<Session>> = me.available().map(|(session, _)| Arc::clone(session)).collect();
+        if self.ask_beyond(world, name, (sessions.clone(), false), Some(view), &mut outbox) {
+            told.retain(|told| matches!(told, Told::Here(_)));
+        }
+        outbox.send(&world.nodes);
+        for session in sessions {
+            self.send_told(&session, told.clone(), Some(view));
         }
     }
 
@@ -83,17 +95,32 @@ impl Domain {
     pub(super) fn roster_changed(&self, world: &World, name: &Username, sight: &[Sight], changes: &[Change]) {
         let Some(me) = world.users.get(name).filter(|me| me.is_available()) else { return };
         let bare = self.bare(name);
-        let mut asked = Vec::new();
+        let (mut asked, mut asked_beyond) = (Vec::new(), Vec::new());
+        let mut outbox = Outbox::default();
+        let beyond = self.beyond(world, me, &mut outbox);
         for Sight { place, shown: shows, asked: asks } in sight {
             let Some(jid) = changes.get(*place).map(Change::jid) else { continue };
+            let other = self.other(name, jid);
             match shows {
-                Some(true) => self.show(world, me, name, jid),
-                Some(false) => self.hide(world, me, name, jid),
+                Some(true) => {
+                    self.show(world, me, name, jid);
+                    beyond.show(world, other, &mut outbox);
+                }
+                Some(false) => {
+                    self.hide(world, me, name, jid);
+                    beyond.hide(world, other, &mut outbox);
+                }
                 None => {}
             }
             if *asks {
-                asked.extend(self.other(name, jid).and_then(|other| shown(world, &bare, other)));
+                asked.extend(other.and_then(|other| shown(world, &bare, other)));
+                asked_beyond.extend(other);
             }
+        }
+        outbox.send(&world.nodes);
+        if !asked_beyond.is_empty() && world.nodes.has_others() {
+            let sessions: Vec<Arc<Session>> = me.available().map(|(session, _)| Arc::clone(session)).collect();
+            self.ask_also(world, name, &sessions, &asked_beyond);
         }
         for (session, mine) in me.available() {
             let told = asked.iter().flat_map(|them| {
@@ -142,7 +169,7 @@ impl Domain {
     }
 
     /// Queues it all as one: a large roster must not end a session. The stanzas are made when they are written.
-    fn send_told(&self, session: &Session, told: Vec<Told>, view: Option<&Arc<View>>) {
+    pub(super) fn send_told(&self, session: &Session, told: Vec<Told>, view: Option<&Arc<View>>) {
         if told.is_empty() {
             return;
         }
@@ -166,7 +193,7 @@ impl Domain {
     }
 
     /// The username of a contact of this domain, other than the user.
-    fn other<'a>(&self, name: &Username, jid: &'a str) -> Option<&'a str> {
+    pub(super) fn other<'a>(&self, name: &Username, jid: &'a str) -> Option<&'a str> {
         local_part(jid, self.name()).filter(|other| *other != name.as_str())
     }
 
@@ -177,11 +204,10 @@ impl Domain {
         let Some(user) = address.user() else { return };
         let world = self.world.read();
         let Some(me) = world.users.get(session.user()) else { return };
-        let them = if user == session.user() { Some(me) } else { shown(&world, session.bare(), user.as_str()) };
-        let asked = me.roster.as_ref().is_some_and(|view| view.sees(&self.bare(user)));
-        if them.is_none() && !asked {
-            return;
-        }
+        let own = user == session.user();
+        let them = if own { Some(me) } else { shown(&world, session.bare(), user.as_str()) };
+        let asked = own || me.roster.as_ref().is_some_and(|view| view.sees(&self.bare(user)));
+        let away = || away(probe.attr("to").unwrap_or_default(), session.address());
         let mut batch = Vec::new();
         for (theirs, available) in them.into_iter().flat_map(User::available) {
             if matches!(&address, Address::Session(_, resource) if theirs.resource() != resource) {
@@ -189,32 +215,44 @@ impl Domain {
             }
             batch.push(replay(available, session.address(), self.name()));
         }
-        if batch.is_empty() {
-            batch.push(away(probe.attr("to").unwrap_or_default(), session.address()));
+        let resource = match &address {
+            Address::Session(_, resource) => Some(resource.as_str()),
+            _ => None,
+        };
+        let alone = (batch.is_empty() && (asked || them.is_some())).then(away);
+        if !self.ask_for_one(&world, session, (user, resource), alone.clone()) {
+            batch.extend(alone);
         }
         let _ = session.outbound.send_batch(batch.into());
     }
 }
 
 /// The user called `name`, if its roster lets `bare` see its presence.
-fn shown<'a>(world: &'a World, bare: &str, name: &str) -> Option<&'a User> {
+pub(super) fn shown<'a>(world: &'a World, bare: &str, name: &str) -> Option<&'a User> {
     world.users.get(name).filter(|them| them.roster.as_ref().is_some_and(|theirs| theirs.seen_by(bare)))
 }
 
 /// The presence as it was sent, with the time.
 fn replay(available: &Available, to: &str, domain: &str) -> Stanza {
+    available.presence.to(to, &delay(available, domain))
+}
+
+/// The same, to nobody yet.
+pub(super) fn late(available: &Available, domain: &str) -> Stanza {
+    available.presence.with(&delay(available, domain))
+}
+
+fn delay(available: &Available, domain: &str) -> String {
     let mut delay = Element::bare("delay", DELAY);
     set(&mut delay, Attr::From, domain);
     set(&mut delay, Attr::Stamp, &humantime::format_rfc3339_seconds(available.since).to_string());
     let mut last = String::new();
     write_element(&mut last, &delay, JABBER_CLIENT);
-    available.presence.to(to, &last)
+    last
 }
 
-fn away(from: &str, to: &str) -> Stanza {
-    let mut presence = Element::bare("presence", JABBER_CLIENT);
-    set(&mut presence, Attr::Type, "unavailable");
-    set(&mut presence, Attr::From, from);
+pub(super) fn away(from: &str, to: &str) -> Stanza {
+    let mut presence = gone(from);
     set(&mut presence, Attr::To, to);
     presence.into()
 }

@@ -16,6 +16,8 @@ use crate::outbound::{NotQueued, Stanza};
 pub struct Session {
     /// Never given twice in one domain, other than the address.
     pub(super) number: u64,
+    /// When it was bound, as [`super::nodes`] counts.
+    pub(super) bound: u64,
     user: Username,
     jid: String,
     resource: String,
@@ -29,11 +31,17 @@ pub struct Session {
 }
 
 impl Session {
-    pub(super) fn new(number: u64, user: &Username, bare: Arc<str>, resource: String, outbound: Outbound) -> Self {
+    pub(super) fn new(
+        (number, bound): (u64, u64),
+        user: &Username,
+        bare: Arc<str>,
+        resource: String,
+        outbound: Outbound,
+    ) -> Self {
         let jid = format!("{bare}/{resource}");
         let source_id = format!("{resource}#{number}");
         let (ended, asleep) = (CancellationToken::new(), AtomicU64::new(0));
-        Self { number, user: user.clone(), jid, resource, bare, source_id, outbound, ended, asleep }
+        Self { number, bound, user: user.clone(), jid, resource, bare, source_id, outbound, ended, asleep }
     }
 
     /// The address the session has: `john@example.com/phone`.

@@ -110,6 +110,14 @@ pub(super) fn set(element: &mut Element, attr: Attr, value: &str) {
     element.set_attr(rxml::Namespace::NONE, name.to_owned(), value);
 }
 
+/// Presence of `from` that says it is away, to nobody yet.
+pub(super) fn gone(from: &str) -> Element {
+    let mut presence = Element::bare("presence", JABBER_CLIENT);
+    set(&mut presence, Attr::Type, "unavailable");
+    set(&mut presence, Attr::From, from);
+    presence
+}
+
 /// `<name xmlns='namespace'>text</name>`.
 pub(super) fn with_text(name: &str, namespace: &str, text: &str) -> Element {
     let mut element = Element::bare(name, namespace);

@@ -27,7 +27,12 @@ impl Domain {
                     heir.session.send(written.clone());
                     return;
                 }
-                if stanza.attr("to") == Some(session.bare()) && them.is_some_and(User::is_available) {
+                if let Address::Session(sender, _) = Address::parse(from, self.name())
+                    && self.send_beyond(&world, &sender, (session.user(), session.resource()), written)
+                {
+                    return;
+                }
+                if stanza.attr("to") == Some(session.bare()) && self.is_somewhere(&world, session, them) {
                     return;
                 }
                 Condition::RecipientUnavailable
@@ -40,11 +45,20 @@ impl Domain {
         }
     }
 
+    /// Other resources of the account have got what was for all.
+    fn is_somewhere(&self, world: &World, session: &Session, them: Option<&User>) -> bool {
+        let beyond = world.nodes.remotes.of(session.user().as_str());
+        them.is_some_and(User::is_available) || beyond.iter().any(|one| one.priority.is_some())
+    }
+
     fn send_back(&self, world: &World, to: &str, error: Element) {
         let Address::Session(user, resource) = Address::parse(to, self.name()) else { return };
         if let Some(sender) = world.users.get(&user).and_then(|sender| sender.named(&resource)) {
             // Of many that come back at once, those that find no room mean less than the session.
             let _ = sender.session.outbound.try_send(error.into());
+            return;
         }
+        // The one who sent it is not the one whose it was: it is for the sender's own share of the queue.
+        self.send_beyond(world, &user, (&user, &resource), &error.into());
     }
 }

@@ -13,6 +13,7 @@ use roster_model::Username;
 
 use super::Session;
 use super::history::History;
+use super::nodes::Table;
 use super::roster::Get;
 use super::view::View;
 use crate::outbound::{Shared, Stanza};
@@ -21,6 +22,8 @@ use crate::outbound::{Shared, Stanza};
 #[derive(Default)]
 pub(super) struct World {
     pub(super) users: HashMap<Username, User>,
+    /// The resources of other nodes, and what was seen of them here.
+    pub(super) nodes: Table,
 }
 
 /// One user.
@@ -85,6 +88,13 @@ impl World {
     /// The resource of `session`, if the session has not ended.
     pub(super) fn resource(&mut self, session: &Session) -> Option<&mut Resource> {
         self.users.get_mut(session.user())?.resource(session.number)
+    }
+
+    /// Forgets what a user has seen of other nodes who has no available resource any more.
+    pub(super) fn forget_sightings(&mut self, user: &Username) {
+        if !self.users.get(user).is_some_and(User::is_available) {
+            self.nodes.sightings.forget_user(user);
+        }
     }
 
     /// Forgets the user if there is nothing left to remember.

@@ -206,6 +206,11 @@ impl Shared {
         self.build(format!("<{}", self.name), "", true)
     }
 
+    /// With `last` as its last content.
+    pub(crate) fn with(&self, last: &str) -> Stanza {
+        self.build(format!("<{}", self.name), last, true)
+    }
+
     /// With `to`, and `last` as its last content.
     pub(crate) fn to(&self, to: &str, last: &str) -> Stanza {
         let mut begin = format!("<{} to='", self.name);

@@ -76,7 +76,7 @@ impl Live {
             () = sleep_until(until) => Waited::Over,
             () = stop => Waited::Over,
         };
-        self.session.wake();
+        self.domain.wake(&self.session);
         self.outgoing.set_asleep(false);
         self.counters.sessions_hibernating.decrease();
         waited

@@ -13,6 +13,7 @@ mod carbons;
 mod faults;
 mod iq;
 mod messages;
+mod nodes;
 mod presence;
 mod properties;
 mod races;

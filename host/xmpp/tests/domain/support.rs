@@ -188,10 +188,18 @@ pub fn world() -> World {
 }
 
 pub fn world_with(adjust: impl FnOnce(&mut DomainOptions)) -> World {
+    world_of(adjust, Domain::new)
+}
+
+/// As `new` makes it.
+pub fn world_of(
+    adjust: impl FnOnce(&mut DomainOptions),
+    new: impl FnOnce(DomainOptions, Arc<dyn RosterSource>) -> Arc<Domain>,
+) -> World {
     let host = Arc::new(Host { domain: OnceLock::new(), state: Mutex::default(), held: watch::Sender::new(false) });
     let mut options = DomainOptions::new(DOMAIN.parse().unwrap());
     adjust(&mut options);
-    let domain = Domain::new(options, Arc::clone(&host) as Arc<dyn RosterSource>);
+    let domain = new(options, Arc::clone(&host) as Arc<dyn RosterSource>);
     host.domain.set(Arc::downgrade(&domain)).unwrap();
     World { domain, host }
 }

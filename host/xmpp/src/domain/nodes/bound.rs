@@ -1,0 +1,179 @@
+//! Resources of other nodes come, change and go.
+//!
+//! Two nodes may bind the same address at once. The later bind wins, by the time that each carries and, of one time, by the name
+//! of the node; so all nodes decide alike, each when it hears of it, and only the node of the one that has lost ends a session.
+//! A node that knows of a session with the address binds later than that, whatever its clock says.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use roster_jid::resourcepart;
+use roster_model::Username;
+use tracing::{debug, warn};
+
+use super::remotes::{Id, Remote};
+use super::wire::{Entry, Message};
+use crate::domain::Domain;
+use crate::domain::probes::away;
+use crate::domain::session::Session;
+use crate::domain::world::{Resource, World};
+use crate::outbound::SessionEnd;
+
+/// What others are told of a resource.
+pub(in crate::domain) fn entry(resource: &Resource) -> Entry {
+    let session = &resource.session;
+    Entry {
+        user: session.user().to_string(),
+        resource: session.resource().to_owned(),
+        number: session.number,
+        bound: session.bound,
+        priority: resource.presence.as_ref().map(|presence| presence.priority),
+        carbons: resource.carbons,
+        asleep: session.asleep().is_some(),
+    }
+}
+
+/// What hearing of a resource has come to.
+#[derive(Default)]
+pub(super) struct Heard {
+    /// It is available now, and was not.
+    pub(super) came: Option<Username>,
+    /// A session here that has lost its address, and is to be taken from the roster source.
+    pub(super) detach: Option<Arc<Session>>,
+}
+
+impl Domain {
+    /// When a bind of this address happens that happens now.
+    pub(in crate::domain) fn bound_now(&self, world: &World, user: &Username, resource: &str) -> u64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+        let now = u64::try_from(now).unwrap_or(u64::MAX);
+        let before = world.nodes.remotes.named(user.as_str(), resource).map_or(0, |one| one.bound);
+        now.max(before.saturating_add(1))
+    }
+
+    /// All nodes are told of a resource that has changed, or come.
+    pub(in crate::domain) fn announce(&self, world: &World, resource: &Resource) {
+        if world.nodes.has_others() {
+            let session = Some(entry(resource));
+            world.nodes.tell_all(&Message::Presence(super::wire::Presence { session, ..Default::default() }));
+        }
+    }
+
+    /// The same of the resource of a session that is here.
+    pub(in crate::domain) fn announce_change(&self, world: &World, session: &Session) {
+        let own = world.users.get(session.user()).into_iter().flat_map(|user| &user.resources);
+        own.filter(|one| one.session.number == session.number).for_each(|one| self.announce(world, one));
+    }
+
+    /// The session's client is away, or back.
+    pub(in crate::domain) fn announce_sleep(&self, session: &Session) {
+        if self.cluster.is_some() {
+            self.announce_change(&self.world.read(), session);
+        }
+    }
+
+    /// All nodes are told that a resource has left. Each tells whoever has seen it.
+    pub(in crate::domain) fn announce_end(&self, world: &World, session: &Session) {
+        world.nodes.tell_all(&Message::Left { number: session.number });
+    }
+
+    /// A bind here takes the address from a session elsewhere: that is gone, as far as this node is concerned.
+    pub(in crate::domain) fn take_address(&self, world: &mut World, user: &Username, resource: &str) {
+        let other = world.nodes.remotes.named(user.as_str(), resource).map(|one| one.id);
+        self.forget_remotes(world, other.into_iter().collect());
+    }
+
+    /// The node has this resource.
+    pub(super) fn hear(&self, world: &mut World, place: u32, entry: &Entry) -> Heard {
+        let mut heard = Heard::default();
+        let id = Id { node: place, number: entry.number };
+        if let Some(known) = world.nodes.remotes.get_mut(id) {
+            let came = known.priority.is_none() && entry.priority.is_some();
+            (known.priority, known.carbons, known.asleep) = (entry.priority, entry.carbons, entry.asleep);
+            heard.came = came.then(|| world.nodes.remotes.get(id).map(|(user, _)| user.clone())).flatten();
+            return heard;
+        }
+        let (Ok(user), Ok(resource)) = (Username::new(&entry.user), resourcepart(&entry.resource)) else {
+            warn!("another node names a resource that cannot be one, which is left out");
+            return heard;
+        };
+        if !self.wins_here(world, place, entry, (&user, &resource), &mut heard) {
+            return heard;
+        }
+        if !world.nodes.has_room(self.memory.get()) {
+            warn!(%user, "there is no room for more resources of other nodes (limits.memory); this one is not seen here");
+            return heard;
+        }
+        let remote = Remote {
+            id,
+            resource: resource.into(),
+            bound: entry.bound,
+            priority: entry.priority,
+            carbons: entry.carbons,
+            asleep: entry.asleep,
+        };
+        world.nodes.remotes.insert(&user, remote);
+        heard.came = entry.priority.map(|_| user);
+        heard
+    }
+
+    /// Whether no other has the address that was bound later. Those that were bound earlier lose it.
+    fn wins_here(
+        &self,
+        world: &mut World,
+        place: u32,
+        entry: &Entry,
+        (user, resource): (&Username, &str),
+        heard: &mut Heard,
+    ) -> bool {
+        let name = |place: u32| world.nodes.node(place).map(|node| node.link.node.name.clone()).unwrap_or_default();
+        let new = (entry.bound, name(place));
+        if let Some(own) = world.users.get(user).and_then(|own| own.named(resource)) {
+            let session = Arc::clone(&own.session);
+            let own_name = self.cluster.as_ref().map(|cluster| cluster.node.clone()).unwrap_or_default();
+            if (session.bound, own_name) > new {
+                return false;
+            }
+            debug!(session = session.address(), "another node has bound this address later");
+            session.outbound.end(SessionEnd::Replaced);
+            let detach = self.remove(world, &session);
+            heard.detach = detach.then_some(session);
+        } else if let Some(other) = world.nodes.remotes.named(user.as_str(), resource) {
+            let other_node = name(other.id.node);
+            // A node that has bound it again has ended the one before.
+            if other.id.node != place && (other.bound, other_node) > new {
+                return false;
+            }
+            let other = other.id;
+            self.forget_remotes(world, vec![other]);
+        }
+        true
+    }
+
+    /// These resources are gone: whoever has seen them here is told.
+    pub(super) fn forget_remotes(&self, world: &mut World, ids: Vec<Id>) {
+        let mut gone: HashMap<Username, Vec<String>> = HashMap::new();
+        for id in ids {
+            let users = world.nodes.sightings.forget(id);
+            let Some((owner, remote)) = world.nodes.remotes.remove(id) else { continue };
+            let address = format!("{}/{}", self.bare(&owner), remote.resource);
+            for user in users {
+                gone.entry(user).or_default().push(address.clone());
+            }
+        }
+        self.tell_gone(world, gone);
+    }
+
+    /// Each user here is told that those are away. All at once: of a node that is gone, somebody may have seen a thousand.
+    pub(super) fn tell_gone(&self, world: &World, gone: HashMap<Username, Vec<String>>) {
+        for (user, addresses) in gone {
+            let Some(them) = world.users.get(&user).filter(|them| them.is_available()) else { continue };
+            let bare = self.bare(&user);
+            let stanzas: Arc<[_]> = addresses.iter().map(|address| away(address, &bare)).collect();
+            for (session, _) in them.available() {
+                let _ = session.outbound.send_batch(Arc::clone(&stanzas));
+            }
+        }
+    }
+}

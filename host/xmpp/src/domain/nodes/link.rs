@@ -1,0 +1,58 @@
+//! The way to one life of one node: numbers what is sent.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use tracing::warn;
+
+use super::wire::{Body, Head, Message};
+use super::{LiveNode, Nodes};
+
+/// See the module.
+pub(in crate::domain) struct Link {
+    /// Its number here: no two lives have the same.
+    pub(in crate::domain) place: u32,
+    pub(super) node: LiveNode,
+    own: u64,
+    nodes: Arc<dyn Nodes>,
+    sent: Mutex<u64>,
+    /// How many had been sent when the last tick was.
+    told: AtomicU64,
+}
+
+impl Link {
+    pub(super) fn new(place: u32, node: LiveNode, own: u64, nodes: Arc<dyn Nodes>) -> Arc<Self> {
+        Arc::new(Self { place, node, own, nodes, sent: Mutex::default(), told: AtomicU64::new(0) })
+    }
+
+    /// Sends, in the order of the calls.
+    pub(super) fn send(&self, body: &Body) {
+        let mut sent = self.sent.lock();
+        *sent += 1;
+        let head = Head { from: self.own, to: self.node.incarnation, number: *sent };
+        self.nodes.send(&self.node.name, head.with(body.as_str()).into());
+    }
+
+    /// The same for one that only this node gets. False if it is too long, which whoever writes it sees to that it is not.
+    pub(in crate::domain) fn say(&self, message: &Message) -> bool {
+        let Some(body) = Body::new(message) else {
+            warn!(node = self.node.name, "something is too long to be sent to another node and is left out");
+            return false;
+        };
+        self.send(&body);
+        true
+    }
+
+    /// Something was sent since this was asked last.
+    pub(super) fn is_untold(&self) -> bool {
+        let sent = *self.sent.lock();
+        self.told.swap(sent, Ordering::Relaxed) != sent
+    }
+
+    /// The next tick is not worth another.
+    pub(super) fn tick(&self) {
+        self.say(&Message::Tick);
+        self.told.store(*self.sent.lock(), Ordering::Relaxed);
+    }
+}
