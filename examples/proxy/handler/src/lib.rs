@@ -1,16 +1,18 @@
 //! The roster plugin behind `wasi:http/incoming-handler`: the refresh route, and each user's roster on request.
 //!
 //! - [`routes`]: which request means what
-//! - [`rosters`]: first fetch and refresh, with the plugin's hooks
-//! - [`kept`]: rosters in `wasi:keyvalue`, and whether that is shared between requests
-//! - [`application`]: sends what the plugin wants to ask
+//! - [`rosters`]: first fetch and refresh, with the plugin's hooks; what is kept, and who may replace it
 //! - [`http`]: `wasi:http` as a server has it, thin
+//! - [`settings`]: what the operator wrote
+//! - [`refusal`]: every answer that the plugin does not write
+//! - [`deadline`]: waiting for no longer than something may take
 
-mod application;
+mod deadline;
 mod http;
-mod kept;
+mod refusal;
 mod rosters;
 mod routes;
+mod settings;
 
 /// What wit-bindgen makes of the WIT.
 #[allow(unsafe_code, clippy::all, clippy::restriction)]
@@ -30,7 +32,7 @@ struct Component;
 
 impl Guest for Component {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
-        let response = routes::answer(request);
+        let response = routes::answer(&request).unwrap_or_else(|refusal| refusal.response());
         http::send(response, out);
     }
 }

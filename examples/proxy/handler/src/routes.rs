@@ -1,96 +1,205 @@
 //! Which request means what: the routes of `roster-host`, as far as they make sense without sessions.
 
-use std::borrow::Cow;
-use std::collections::BTreeSet;
-
 use percent_encoding::percent_decode_str;
 use roster_jid::localpart;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::bindings::exports::wasi::http::incoming_handler::IncomingRequest;
-use crate::bindings::wasi::config::store as config;
-use crate::bindings::wasi::keyvalue::store::Bucket;
 use crate::bindings::xmpp::roster::hooks;
 use crate::bindings::xmpp::roster::types::{BadRequest, Counts, Outcome};
-use crate::http::{self, Response};
-use crate::{kept, rosters};
+use crate::deadline::Deadline;
+use crate::http::{self, Response, etag, target};
+use crate::refusal::Refusal;
+use crate::rosters::{Kept, KeptContact, Rosters};
+use crate::settings::Settings;
 
+/// Where the application says whose rosters have changed.
 const REFRESH: &str = "/roster_admin/refresh";
 
+/// What is asked for.
+enum Route {
+    RefreshMany,
+    Refresh(String),
+    /// What is kept, for people and programs.
+    Roster(String),
+    /// The same as an application answers for `http_roster_url`.
+    Contacts(String),
+}
+
+impl Route {
+    fn of(path: &str) -> Result<Self, Refusal> {
+        if path == REFRESH {
+            return Ok(Self::RefreshMany);
+        }
+        let (route, user) = path.rsplit_once('/').filter(|(_, user)| !user.is_empty()).ok_or(Refusal::NotFound)?;
+        let user = || percent_decode_str(user).decode_utf8().map(String::from).map_err(|_| Refusal::Path);
+        match route {
+            REFRESH => Ok(Self::Refresh(user()?)),
+            "/rosters" => Ok(Self::Roster(user()?)),
+            "/contacts" => Ok(Self::Contacts(user()?)),
+            _ => Err(Refusal::NotFound),
+        }
+    }
+
+    /// The methods it takes, as in `Allow`.
+    fn methods(&self) -> &'static str {
+        match self {
+            Self::RefreshMany => "POST",
+            Self::Refresh(_) => "GET",
+            Self::Roster(_) | Self::Contacts(_) => "GET,HEAD",
+        }
+    }
+
+    /// Whether something is done. A browser keeps the answer from a page of another site, but it sends the request.
+    fn acts(&self) -> bool {
+        matches!(self, Self::RefreshMany | Self::Refresh(_))
+    }
+}
+
 /// Answers a request.
-pub(crate) fn answer(request: IncomingRequest) -> Response {
-    let target = request.path_with_query().unwrap_or_default();
-    let path = target.split_once('?').map_or(&*target, |(path, _)| path);
-    let (route, user) = match path.rsplit_once('/') {
-        _ if path == REFRESH => (REFRESH, None),
-        Some((route, user)) if !user.is_empty() && (route == REFRESH || route == "/rosters") => (route, Some(user)),
-        _ => return Response::error(404, "there is nothing here"),
-    };
-    let allowed = if user.is_some() { "GET" } else { "POST" };
-    if http::method(&request) != allowed {
-        return Response { allow: Some(allowed), ..Response::error(405, &format!("expected {allowed}")) };
+pub(crate) fn answer(request: &IncomingRequest) -> Result<Response, Refusal> {
+    let whole = request.path_with_query().unwrap_or_default();
+    let path = target::normal(whole.split_once('?').map_or(&*whole, |(path, _)| path))?;
+    let settings = Settings::read()?;
+    if !http::passes(settings.token.as_deref(), request) {
+        return Err(Refusal::Unauthorized);
     }
-    // Before anything else: settings that cannot work and a store that forgets are the operator's to know.
-    if let Err(error) = hooks::check() {
-        return Response::error(500, &format!("{} {}", error.key, error.reason));
+    let route = Route::of(&path)?;
+    let method = http::method(request);
+    if !route.methods().split(',').any(|allowed| allowed == method) {
+        return Err(Refusal::Method(route.methods()));
     }
-    let bucket = match kept::open(setting("keyvalue_store")) {
-        Ok(bucket) => bucket,
-        Err(reason) => return Response::error(503, &reason),
-    };
-    let result = match user.map(username) {
-        None => http::body(&request).map(|body| refresh_many(&bucket, &body)),
-        Some(Err(reason)) => Err(Response::error(400, reason)),
-        Some(Ok(user)) if route == REFRESH => Ok(summary(&Outcome::Single(rosters::refresh(&bucket, &user)))),
-        Some(Ok(user)) => Ok(roster(&bucket, &user)),
-    };
-    result.unwrap_or_else(|refused| refused)
+    if route.acts() && !http::header(request, "origin").is_empty() {
+        return Err(Refusal::Origin);
+    }
+    let acts = route.acts();
+    match serve(request, &settings, route) {
+        Err(refusal) if !acts => Ok(refusal.plain_response()),
+        other => other,
+    }
+    .map(|response| if method == "HEAD" { Response { body: None, ..response } } else { response })
 }
 
-fn setting(key: &str) -> Option<String> {
-    config::get(key).ok().flatten()
+fn serve(request: &IncomingRequest, settings: &Settings, route: Route) -> Result<Response, Refusal> {
+    // The answer takes time, too.
+    let deadline = Deadline::after(settings.request_timeout.mul_f32(0.9));
+    // Settings that cannot work are the operator's to know, before anything is done.
+    let needs = hooks::check().map_err(|error| Refusal::Settings(format!("{} {}", error.key, error.reason)))?;
+    let rosters = || Rosters::open(settings, &needs, deadline);
+    match route {
+        Route::RefreshMany => {
+            let half = Deadline::after(settings.request_timeout / 2);
+            let body = http::body(request, settings.max_body, half)?;
+            refresh_many(settings, &rosters()?, &body)
+        }
+        Route::Refresh(name) => match username(&name) {
+            Ok(user) => summary(&Outcome::Single(rosters()?.refresh(vec![user]) == 0)),
+            Err(refusal) => summary(&Outcome::Refused(BadRequest { message: refusal.to_string() })),
+        },
+        Route::Roster(name) => {
+            let user = username(&name)?;
+            let kept = rosters()?.get(&user, settings.request_timeout)?;
+            Ok(cached(request, &kept, || {
+                json!({
+                    "domain": settings.domain,
+                    "user": user,
+                    "version": kept.version,
+                    "tag": kept.tag.as_ref().filter(|tag| !tag.is_empty()),
+                    "contacts": kept.contacts,
+                })
+            }))
+        }
+        Route::Contacts(name) => {
+            let kept = rosters()?.get(&username(&name)?, settings.request_timeout);
+            match kept {
+                Ok(kept) => Ok(cached(request, &kept, || contacts(&kept.contacts))),
+                // Somebody whom the application does not know is nobody here either.
+                Err(refusal @ Refusal::Application { status: Some(404), .. }) => {
+                    Ok(Response { status: 404, ..refusal.plain_response() })
+                }
+                Err(refusal) => Err(refusal),
+            }
+        }
+    }
 }
 
-/// The user that a path names, normalised as the host does (RFC 7622 section 3.3).
-fn username(encoded: &str) -> Result<String, &'static str> {
-    let text = percent_decode_str(encoded).decode_utf8().map_err(|_| "the username is not percent-encoded UTF-8")?;
-    let user = localpart(&text).map_err(|_| "this is no username")?;
+/// The user with this name, normalised as the host does (RFC 7622 section 3.3).
+fn username(text: &str) -> Result<String, Refusal> {
+    let user = localpart(text).map_err(|error| Refusal::Username {
+        text: text.chars().take(64).collect(),
+        reason: format!("it {}", error.fault()),
+    })?;
     Ok(user.into_owned())
 }
 
-fn roster(bucket: &Bucket, user: &str) -> Response {
-    match rosters::get(bucket, user) {
-        Ok(kept) => {
-            let domain = setting("domain");
-            let roster = json!({ "domain": domain, "user": user, "version": kept.version, "contacts": kept.contacts });
-            Response::json(200, &roster)
-        }
-        Err(reason) => Response::error(502, &reason),
-    }
+/// The answer, unless the client has it.
+fn cached(request: &IncomingRequest, kept: &Kept, content: impl FnOnce() -> Value) -> Response {
+    let tag = kept.etag();
+    let response = if etag::matches(&http::header(request, "if-none-match"), &tag) {
+        Response { status: 304, headers: Vec::new(), body: None }
+    } else {
+        Response::json(200, &content())
+    };
+    response.with("etag", tag).with("cache-control", "no-cache")
 }
 
-fn refresh_many(bucket: &Bucket, body: &[u8]) -> Response {
+/// The contacts as an application has them: an object for each, by its address.
+fn contacts(contacts: &[KeptContact]) -> Value {
+    let all = contacts.iter().map(|contact| {
+        let mut value = json!({ "subscription": contact.subscription, "groups": contact.groups });
+        if let Value::Object(fields) = &mut value {
+            fields.extend(contact.name.as_ref().map(|name| ("name".to_owned(), json!(name))));
+            fields.extend(contact.ask.then(|| ("ask".to_owned(), json!("subscribe"))));
+        }
+        (contact.jid.clone(), value)
+    });
+    Value::Object(Map::from_iter(all))
+}
+
+fn refresh_many(settings: &Settings, rosters: &Rosters<'_>, body: &[u8]) -> Result<Response, Refusal> {
     let named = match hooks::changed_users(body) {
         Ok(named) => named,
-        Err(BadRequest { message }) => return summary(&Outcome::Refused(BadRequest { message })),
+        Err(bad_request) => return summary(&Outcome::Refused(bad_request)),
     };
-    let (mut users, mut invalid) = (BTreeSet::new(), BTreeSet::new());
-    for name in named {
-        match localpart(&name).map(Cow::into_owned) {
-            Ok(user) => users.insert(user),
-            Err(_) => invalid.insert(name),
-        };
+    if named.len() > settings.max_users {
+        return Err(Refusal::TooManyUsers { named: named.len(), limit: settings.max_users });
     }
-    let failed = users.iter().filter(|user| !rosters::refresh(bucket, user)).count();
+    let (mut users, mut invalid) = (Vec::with_capacity(named.len()), Vec::new());
+    for name in named {
+        match username(&name) {
+            Ok(user) => users.push(user),
+            Err(refusal) => {
+                if invalid.is_empty() {
+                    eprintln!("a refresh request has names that are no usernames: {refusal}");
+                }
+                invalid.push(name);
+            }
+        }
+    }
+    for names in [&mut users, &mut invalid] {
+        names.sort_unstable();
+        names.dedup();
+    }
+    let valid = users.len();
+    let failed = rosters.refresh(users);
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     summary(&Outcome::Batch(Counts {
-        updated: count(users.len() - failed),
+        updated: count(valid - failed),
         errors: count(failed + invalid.len()),
         invalid: count(invalid.len()),
     }))
 }
 
-fn summary(outcome: &Outcome) -> Response {
-    let answer = hooks::summary(outcome);
-    Response { status: answer.status, content_type: answer.content_type, allow: None, body: answer.body }
+fn summary(outcome: &Outcome) -> Result<Response, Refusal> {
+    let reply = hooks::summary(outcome);
+    if !(200..600).contains(&reply.status) {
+        return Err(Refusal::Answer(format!("the status {}", reply.status)));
+    }
+    if !reply.content_type.contains('/') || !http::can_be_header(&reply.content_type) {
+        return Err(Refusal::Answer(format!("the Content-Type {:?}, which is no media type", reply.content_type)));
+    }
+    let headers = vec![("content-type", reply.content_type)];
+    // These have none (RFC 9110 section 6.4.1).
+    let body = Some(reply.body).filter(|_| !matches!(reply.status, 204 | 304));
+    Ok(Response { status: reply.status, headers, body })
 }

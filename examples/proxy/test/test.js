@@ -1,0 +1,54 @@
+// Runs the cases in the servers that are here. Node 20, no packages.
+// Usage: node --test test/test.js, with WASMTIME (programs, separated by spaces) and VALKEY (a program) in the environment
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, beforeEach, describe, it } from 'node:test';
+
+import { Application } from './application.js';
+import { SETTINGS, cases } from './cases.js';
+import { lasting } from './lasting.js';
+import { JcoDirectory, WasmtimeDirectory, WasmtimeValkey } from './servers.js';
+
+const work = mkdtempSync(join(tmpdir(), 'roster-proxy-'));
+const app = await new Application().start();
+after(() => {
+  app.stop();
+  rmSync(work, { recursive: true, force: true });
+});
+
+const settings = {
+  ...SETTINGS,
+  http_roster_url: `${app.origin}/contacts/%s`,
+  http_roster_bulk_url: `${app.origin}/contacts`,
+};
+const programs = (process.env.WASMTIME ?? '').split(' ').filter(Boolean);
+const folder = (name) => join(work, name);
+const servers = [
+  new JcoDirectory(folder('jco'), settings),
+  ...programs.map((wasmtime, at) => new WasmtimeDirectory(wasmtime, folder(`wasmtime${at}`), settings)),
+];
+if (process.env.VALKEY && programs.length) servers.push(new WasmtimeValkey(programs[0], process.env.VALKEY, folder('valkey'), settings));
+
+for (const server of servers) {
+  describe(server.name, () => {
+    let failed = false;
+    before(() => server.start());
+    after(async () => {
+      await server.end();
+      if (failed) console.error(server.program.said);
+    });
+    beforeEach(() => app.reset());
+    for (const [name, run] of Object.entries({ ...cases, ...lasting })) {
+      it(name, { timeout: 120_000 }, async () => {
+        try {
+          await run({ server, app });
+        } catch (error) {
+          failed = true;
+          throw error;
+        }
+      });
+    }
+  });
+}
