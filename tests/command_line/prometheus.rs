@@ -1,4 +1,4 @@
-//! `GET /metrics` of a host that has something to tell: that Prometheus can read it, and that the README says what is there.
+//! `GET /metrics` of a host that has something to tell: that Prometheus can read it, and that the manual says what is there.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,7 +10,7 @@ use super::program::run_with_input;
 use super::setup::Setup;
 use super::web_app::WebApp;
 
-const README: &str = include_str!("../../README.md");
+const MANUAL: &str = include_str!("../../docs/metrics.md");
 
 /// The page of a host with every listener, after a refresh, a swap and a failure.
 fn page() -> String {
@@ -42,7 +42,7 @@ fn page() -> String {
     page
 }
 
-/// As the README has it: the family, with its suffix.
+/// As the manual has it: the family, with its suffix.
 fn shown(name: &str, family: &Family) -> String {
     let suffix = match family.kind.as_str() {
         "counter" => "_total",
@@ -80,18 +80,17 @@ fn the_metrics_are_what_open_metrics_demands() {
 }
 
 #[test]
-fn the_readme_has_every_metric_and_no_other() {
+fn the_manual_has_every_metric_and_no_other() {
     let page = page();
     let families = parse(&page).unwrap();
     let there: BTreeSet<String> = families.iter().map(|(name, family)| shown(name, family)).collect();
-    let section = README.split("\n## Metrics\n").nth(1).unwrap().split("\n## ").next().unwrap();
-    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    let rows = MANUAL.lines().filter(|line| line.starts_with("| `"));
     let names = rows.flat_map(|row| row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2));
     let documented: BTreeSet<String> = names.map(str::to_owned).collect();
     let missing: Vec<_> = there.difference(&documented).collect();
     let invented: Vec<_> = documented.difference(&there).collect();
-    assert!(missing.is_empty() && invented.is_empty(), "not in the README: {missing:?}; only there: {invented:?}");
-    for row in section.lines().filter(|line| line.starts_with("| `")) {
+    assert!(missing.is_empty() && invented.is_empty(), "not in the manual: {missing:?}; only there: {invented:?}");
+    for row in MANUAL.lines().filter(|line| line.starts_with("| `")) {
         let labels: BTreeSet<&str> = row.split('|').nth(2).unwrap().split('`').skip(1).step_by(2).collect();
         for name in row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2) {
             let (_, family) = families.iter().find(|(known, family)| shown(known, family) == name).unwrap();
