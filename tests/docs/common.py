@@ -1,0 +1,101 @@
+"""What the checks of the manual share: where things are, a host in a folder, requests, and how a fault is told."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+DOCS = os.path.join(ROOT, "docs")
+sys.path.append(os.path.dirname(HERE))
+
+from running import PATIENCE, Program  # noqa: E402
+
+VENV = os.path.join(HERE, ".venv", "bin")
+DEBIAN = os.path.join(HERE, ".debian")
+# A proxy has no way to what listens here.
+PLAIN = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class Fault(Exception):
+    """Something that the manual says is not so."""
+
+
+def expect(holds, what):
+    if not holds:
+        raise Fault(what)
+
+
+def tool(name):
+    """A program that `prepare` has installed, or the one that is on the path."""
+    places = (VENV, os.path.join(DEBIAN, "usr/bin"), os.path.join(DEBIAN, "usr/sbin"), *os.environ["PATH"].split(":"), "/usr/sbin")
+    for folder in places:
+        path = os.path.join(folder, name)
+        if os.access(path, os.X_OK):
+            return path
+    raise Fault(f"{name} is needed: tests/docs/prepare installs it")
+
+
+def run(command, folder=ROOT, given="", environment=None):
+    """Its standard output; a fault with all that it said if it ends otherwise than well."""
+    done = subprocess.run(command, cwd=folder, input=given, text=True, timeout=PATIENCE, env={**os.environ, **(environment or {})},
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    expect(done.returncode == 0, f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def request(method, url, body=None, headers=()):
+    """Status, headers and body; also of an answer that is an error."""
+    asked = urllib.request.Request(url, body.encode() if body is not None else None, dict(headers), method=method)
+    try:
+        with PLAIN.open(asked, timeout=PATIENCE) as answer:
+            return answer.status, answer.headers, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read().decode()
+
+
+def until(what, attempt):
+    """The first true value of `attempt`, which may fail to connect until then."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        try:
+            found = attempt()
+        except OSError:
+            found = None
+        if found:
+            return found
+        time.sleep(0.05)
+    raise Fault(f"not within {PATIENCE} s: {what}")
+
+
+def accepts(port):
+    """Somebody listens there."""
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE):
+        return True
+
+
+def start_host(program, folder, text):
+    """A host with this configuration, on ports that the system picks unless it names some."""
+    with open(os.path.join(folder, "roster-host.toml"), "w") as file:
+        file.write('log.format = "json"\n' + text)
+    return Program(program, folder)
+
+
+def end(process):
+    """Stops a program that this check has started."""
+    process.terminate()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
