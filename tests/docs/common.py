@@ -40,9 +40,9 @@ def tool(name):
     raise Fault(f"{name} is needed: tests/docs/prepare installs it")
 
 
-def run(command, folder=ROOT, given="", environment=None):
+def run(command, folder=ROOT, given="", environment=None, limit=PATIENCE):
     """Its standard output; a fault with all that it said if it ends otherwise than well."""
-    done = subprocess.run(command, cwd=folder, input=given, text=True, timeout=PATIENCE, env={**os.environ, **(environment or {})},
+    done = subprocess.run(command, cwd=folder, input=given, text=True, timeout=limit, env={**os.environ, **(environment or {})},
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     expect(done.returncode == 0, f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout
