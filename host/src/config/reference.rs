@@ -6,8 +6,8 @@ use super::table::{Entry, Key, Table};
 const BEGINNING: &str = "\
 # Configuration
 
-Every key of the configuration file: its type, its default, which values it can have, and what it is for. To begin with a file,
-copy [`roster-host.example.toml`](../roster-host.example.toml); to look at yours, run
+What you get from this page: every key of the configuration file, its type, its default, which values it can have, and what it is
+for. To begin with a file, copy `roster-host.example.toml`; to look at yours, run
 `roster-host --config roster-host.toml --check-config`. It tells all mistakes at once, each with its line.
 
 - A *duration* is a text such as `\"500ms\"`, `\"10s\"` or `\"1m 30s\"`.
