@@ -11,7 +11,7 @@ import time
 from common import Fault
 
 # In this order; each is a module here with a function `check`.
-CHECKS = ["pages", "snippets", "applications", "commands", "admin_api", "monitoring", "surroundings"]
+CHECKS = ["pages", "snippets", "messages", "applications", "commands", "admin_api", "monitoring", "surroundings"]
 
 
 def main():
