@@ -1,5 +1,5 @@
 """The applications of docs/application, each run as its first line says: a host gets a roster from it, hears of a change, and is
-answered 304 for what it has already."""
+answered 304 for what it has already. And the ten lines of docs/bulk.md, with a database behind them."""
 
 import json
 import os
@@ -7,7 +7,8 @@ import shutil
 import subprocess
 import tempfile
 
-from common import DOCS, HERE, VENV, Fault, accepts, end, expect, free_port, request, start_host, until
+from common import DOCS, HERE, VENV, Fault, accepts, end, expect, free_port, request, start, start_host, until
+from snippets import blocks
 
 FOLDER = os.path.join(DOCS, "application")
 
@@ -37,6 +38,42 @@ def check(program):
         with tempfile.TemporaryDirectory() as folder:
             try_one(program, name, started_by, folder)
         print(f"  {name}: its roster, a change and 304", flush=True)
+    for block in blocks():
+        if block.page == "docs/bulk.md" and block.language in BULK:
+            with tempfile.TemporaryDirectory() as folder:
+                try_bulk(block, folder)
+            print(f"  {block.language}: many users in one request", flush=True)
+
+
+# What the page leaves to the reader, and how it is run.
+BULK = {
+    "python": ("""
+class Database:
+    def roster(self, user):
+        return 1, {"marie@example.com": {}}
+database = Database()
+""", "app.py", flask),
+    "php": ("""<?php
+$database = new class { function roster(string $user) { return [1, ['marie@example.com' => (object) []]]; } };
+""", "app.php", php),
+}
+
+
+def try_bulk(block, folder):
+    database, name, started_by = BULK[block.language]
+    with open(os.path.join(folder, name), "w") as file:
+        file.write(database + block.text)
+    port = free_port()
+    command, variables = started_by(port)
+    application = start(command, folder, subprocess.DEVNULL, variables)
+    try:
+        until(f"{block.place} listens", lambda: application.poll() is None and accepts(port))
+        status, _, answer = request("POST", f"http://127.0.0.1:{port}/contacts", '{"john": null, "marie": "\\"1\\"", "7": "\\"0\\""}',
+                                    {"Content-Type": "application/json"})
+        new = ['"1"', {"marie@example.com": {}}]
+        expect(status == 200 and json.loads(answer) == {"john": new, "marie": None, "7": new}, f"{block.place}: {status} {answer}")
+    finally:
+        end(application)
 
 
 def try_one(program, name, started_by, folder):
@@ -46,9 +83,9 @@ def try_one(program, name, started_by, folder):
         os.symlink(os.path.join(HERE, "node_modules"), os.path.join(folder, "node_modules"))
     port, http, admin = free_port(), free_port(), free_port()
     command, variables = started_by(port)
-    environment = {**os.environ, **variables, "REFRESH_URL": f"http://127.0.0.1:{http}/roster_admin/refresh", "no_proxy": "*"}
+    environment = {**variables, "REFRESH_URL": f"http://127.0.0.1:{http}/roster_admin/refresh", "no_proxy": "*"}
     with open(os.path.join(folder, "log"), "w") as log:
-        application = subprocess.Popen(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        application = start(command, folder, log, environment)
     host = None
     try:
         until(f"{name} listens", lambda: application.poll() is None and accepts(port))

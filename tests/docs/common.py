@@ -1,6 +1,8 @@
 """What the checks of the manual share: where things are, a host in a folder, requests, and how a fault is told."""
 
+import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -91,11 +93,22 @@ def start_host(program, folder, text):
     return Program(program, folder)
 
 
+def start(command, folder, log, environment=None):
+    """A program that runs until `end`, in a session of its own: what it starts ends with it. PHP's workers would stay."""
+    return subprocess.Popen(command, cwd=folder, env={**os.environ, **(environment or {})}, stdin=subprocess.DEVNULL, stdout=log,
+                            stderr=log, start_new_session=True)
+
+
 def end(process):
-    """Stops a program that this check has started."""
-    process.terminate()
+    """Stops a program that `start` has started."""
     try:
+        os.killpg(process.pid, signal.SIGTERM)
         process.wait(timeout=10)
     except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+        pass
+    except ProcessLookupError:
+        return
+    # Those of its session that are still there.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 import time
 import urllib.parse
@@ -13,7 +12,7 @@ import urllib.parse
 import yaml
 
 from commands import Application
-from common import ROOT, end, expect, free_port, request, run, start_host, tool, until
+from common import ROOT, end, expect, free_port, request, run, start, start_host, tool, until
 from snippets import files
 
 FOLDER = os.path.join(ROOT, "packaging", "monitoring")
@@ -121,8 +120,8 @@ def panels(host, folder, shown, alerts):
         yaml.safe_dump(configuration, file)
     shutil.copy(os.path.join(FOLDER, "alerts.yml"), folder)
     with open(os.path.join(folder, "log"), "w") as log:
-        prometheus = subprocess.Popen([tool("prometheus"), "--config.file=prometheus.yml", f"--storage.tsdb.path={data}",
-                                       f"--web.listen-address=127.0.0.1:{port}"], cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        prometheus = start([tool("prometheus"), "--config.file=prometheus.yml", f"--storage.tsdb.path={data}",
+                            f"--web.listen-address=127.0.0.1:{port}"], folder, log)
     with open(os.path.join(ROOT, "docs", "metrics.md")) as file:
         manual = file.read()
     try:

@@ -72,7 +72,8 @@ exec {program} "$@"
     def start(self, command, name):
         """Something that runs beside the shell until this ends or it is stopped; it is there when it listens."""
         process = subprocess.Popen(command, cwd=self.folder, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT, env={**os.environ, "PATH": f"{self.folder}/bin:{os.environ['PATH']}"})
+                                   stderr=subprocess.STDOUT, start_new_session=True,
+                                   env={**os.environ, "PATH": f"{self.folder}/bin:{os.environ['PATH']}"})
         reader = threading.Thread(target=self._copy, args=(process,), daemon=True)
         reader.start()
         self.started.append(process)
@@ -169,6 +170,6 @@ def pattern_of(text):
     return re.compile("".join(parts), re.S), names
 
 
-# Files that the repository's commands make, from where they are typed.
 def link_target(folder):
+    """The repository's commands name what cargo makes by where it is."""
     os.symlink(os.path.join(ROOT, "target"), os.path.join(folder, "target"))

@@ -12,7 +12,7 @@ import tempfile
 import yaml
 
 from commands import Application
-from common import ROOT, accepts, end, expect, free_port, request, run, start_host, tool, until
+from common import ROOT, accepts, end, expect, free_port, request, run, start, start_host, tool, until
 from snippets import files
 
 PACKAGING = os.path.join(ROOT, "packaging")
@@ -58,12 +58,12 @@ def proxies(program, folder):
     host, application = host_of(program, folder, asked)
     try:
         expect(host.ports["http"] == http, "the host listens elsewhere")
-        for start in (nginx, caddy):
+        for proxy in (nginx, caddy):
             port = free_port()
-            process = start(folder, port, http)
+            process = proxy(folder, port, http)
             try:
-                until(f"{start.__name__} listens", lambda: process.poll() is None and accepts(port))
-                through(start.__name__, port, os.path.join(folder, "tls", "chain.pem"), host)
+                until(f"{proxy.__name__} listens", lambda: process.poll() is None and accepts(port))
+                through(proxy.__name__, port, os.path.join(folder, "tls", "chain.pem"), host)
             finally:
                 end(process)
     finally:
@@ -81,7 +81,7 @@ def nginx(folder, port, http):
                    f"http {{\naccess_log off;\n{paths}{text}\n}}\n")
     command = [tool("nginx"), "-p", folder, "-e", f"{folder}/nginx.log", "-c", f"{folder}/nginx.conf"]
     run([*command, "-t"])
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    return start(command, folder, subprocess.DEVNULL)
 
 
 def caddy(folder, port, http):
@@ -95,8 +95,7 @@ def caddy(folder, port, http):
     environment = {"XDG_DATA_HOME": folder, "XDG_CONFIG_HOME": folder, "HOME": folder}
     run([tool("caddy"), "adapt", "--config", os.path.join(PACKAGING, "proxy", "Caddyfile"), "--validate"], environment=environment)
     with open(os.path.join(folder, "caddy.log"), "w") as log:
-        return subprocess.Popen([tool("caddy"), "run", "--config", path, "--adapter", "caddyfile"], env={**os.environ, **environment},
-                                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        return start([tool("caddy"), "run", "--config", path, "--adapter", "caddyfile"], folder, log, environment)
 
 
 def through(name, port, authority, host):
