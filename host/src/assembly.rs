@@ -19,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::plugin::{LoadError, PluginEngine, PluginMemory, RosterPlugin};
 use crate::rosters::{Parts, Rosters};
 use crate::sinks::{EventStream, JsonLines, JsonLinesError, RosterSink};
+use crate::sockets::{Given, Purpose, Sockets, SocketsError};
 use crate::store::MemoryStore;
 use crate::swap::Swapper;
 use crate::xmpp::{XmppError, XmppServer, XmppSink};
@@ -51,7 +52,10 @@ pub enum StartError {
     /// A sink cannot be opened.
     #[error(transparent)]
     Sink(#[from] JsonLinesError),
-    /// A listener cannot be opened.
+    /// Addresses cannot be listened on.
+    #[error(transparent)]
+    Sockets(#[from] SocketsError),
+    /// A listener cannot be served.
     #[error(transparent)]
     Serve(#[from] ServeError),
     /// The XMPP endpoint cannot be started.
@@ -79,9 +83,21 @@ pub struct Host {
 }
 
 impl Host {
-    /// Loads and binds everything. `sinks` hear of roster events beside those that are configured. Must be called within
-    /// a Tokio runtime of several threads.
-    pub async fn start(config: &Config, mut sinks: Vec<Arc<dyn RosterSink>>) -> Result<Self, StartError> {
+    /// Listens everywhere and loads everything. `sinks` hear of roster events beside those that are configured. Must be called
+    /// within a Tokio runtime of several threads.
+    pub async fn start(config: &Config, sinks: Vec<Arc<dyn RosterSink>>) -> Result<Self, StartError> {
+        ServeError::if_open(&config.admin)?;
+        let sockets = Sockets::open(Purpose::wanted(config), Given::default()).await?;
+        Self::start_on(sockets, config, sinks).await
+    }
+
+    /// The same on sockets that listen already.
+    pub async fn start_on(
+        mut sockets: Sockets,
+        config: &Config,
+        mut sinks: Vec<Arc<dyn RosterSink>>,
+    ) -> Result<Self, StartError> {
+        ServeError::if_open(&config.admin)?;
         let metrics = Metrics::new();
         let events = Arc::new(EventStream::new(config.admin.event_buffer, config.admin.event_buffer_bytes));
         sinks.push(Arc::clone(&events) as Arc<dyn RosterSink>);
@@ -159,16 +175,17 @@ impl Host {
             attached: attach.as_ref().map(|(_, attach)| attach.shown()),
             cluster: cluster.as_ref().map(Cluster::shown),
         };
-        let mut server = Server::bind(&config.http, &config.admin, app).await?;
+        let mut server = Server::new(&config.http, &config.admin, &mut sockets, app)?;
         if let Some((config_of, attach)) = &attach
-            && let Some(apart) = attach.bind(config_of, &config.http, &rosters, &metrics).await?
+            && let Some(apart) =
+                attach.listen(sockets.take(Purpose::Attach), config_of, &config.http, &rosters, &metrics)?
         {
             server.serve_apart(apart);
         }
         let xmpp = match &config.xmpp {
             None => None,
             Some(xmpp) => {
-                let bound = XmppServer::bind(xmpp, config, &rosters, &xmpp_sink, server.tls()?, &metrics).await?;
+                let bound = XmppServer::new(&mut sockets, config, xmpp, &rosters, &xmpp_sink, server.tls()?, &metrics)?;
                 if let Some((plain, secure)) = bound.websocket(xmpp, server.listening()) {
                     server.serve_beside(plain, secure);
                 }

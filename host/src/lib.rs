@@ -12,7 +12,7 @@
 //! - [`sinks`]: who is told what changed
 //! - [`xmpp`]: one of them, the endpoint that people's clients log in to (crate `roster-xmpp`)
 //! - `attach`: another, for servers of other make that serve the clients themselves
-//! - [`tls`]: the certificates of the listeners
+//! - [`tls`]: the certificates of the listeners; [`sockets`]: what they listen on
 //! - [`conformance`]: whether a plugin does what its protocol says, apart from any serving
 //!
 //! Used by all: [`model`] (users, contacts, rosters), [`config`], [`metrics`], [`logging`], [`text`], [`descriptors`]. [`Host`] puts them together;
@@ -39,6 +39,7 @@ mod rooms;
 pub mod rosters;
 mod sharded;
 pub mod sinks;
+pub mod sockets;
 pub mod store;
 pub mod swap;
 pub mod text;

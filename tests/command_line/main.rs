@@ -5,11 +5,12 @@
 //! the program is.
 //!
 //! - [`demo`]: the program without a configuration
-//! - [`check_config`], [`ports`]: what is said when it cannot start
+//! - [`check_config`], [`ports`]: what is said when it cannot start; [`forms`]: the same by subcommand and without
 //! - [`serving`], [`sinks`], [`https`]: the program with a configuration
 //! - [`logs`], [`client_log`], [`secrets`]: what is on standard error, and what must not be
 //! - [`prometheus`]: what Prometheus reads, by the rules of [`openmetrics`]
 //! - [`descriptors`]: few files to open, and many who connect
+//! - [`upgrade`]: sockets that outlive the process
 //! - [`stopping`]: SIGTERM and SIGINT; [`killed`]: SIGKILL
 //! - [`new_plugin`], [`plugin_files`], [`plugin_cases`], [`plugin_swaps`]: the subcommands `plugin ...`; [`fetch`]; [`accounts`]: `account ...`
 //! - [`compiler`]: the process that compiles plugins, and its limits; [`compiling`]: what goes on in the host meanwhile
@@ -31,6 +32,7 @@ mod descriptors;
 mod digests;
 mod failures;
 mod fetch;
+mod forms;
 mod https;
 mod killed;
 mod last_good;
@@ -50,4 +52,5 @@ mod sinks;
 mod stopping;
 mod stream;
 mod stuck;
+mod upgrade;
 mod web_app;

@@ -28,8 +28,50 @@ fn the_demo_names_the_port_in_use_and_the_flag_that_changes_it() {
             line.starts_with("roster-host: ") && line.contains(&address) && line.contains(taken),
             "{taken}: {line}"
         );
-        assert!(line.contains(" in use"), "{taken}: {line}");
+        assert!(line.contains(" in use") && line.contains("--port-base"), "{taken}: {line}");
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{taken}");
+    }
+}
+
+#[test]
+fn all_ports_that_are_taken_are_named_at_once() {
+    let demo = ["--http-listen", "--admin-listen", "--xmpp-listen", "--xmpp-tls-listen", "--demo-listen"];
+    let setup = Setup::with(&format!("log.filter = 'warn'\n{TLS_TABLE}{}", one_host("http://127.0.0.1:9/%s")));
+    write_certificate(&setup);
+    let configured = ["--http-listen", "--https-listen", "--admin-listen"];
+    for (all, arguments) in
+        [(&demo[..], vec!["demo"]), (&configured[..], vec!["run", "--config", setup.config().to_str().unwrap()])]
+    {
+        let holders: Vec<_> = all.iter().map(|_| holder()).collect();
+        let taken = all.iter().zip(&holders).flat_map(|(flag, (_, address))| [*flag, address]);
+        let ended = run(arguments.iter().copied().chain(taken));
+        let lines: Vec<_> = ended.stderr.lines().collect();
+        assert_eq!((lines.len(), ended.code, ended.stdout.as_str()), (all.len(), Some(2), ""), "{ended:?}");
+        for (line, (flag, (_, address))) in lines.iter().zip(all.iter().zip(&holders)) {
+            assert!(line.contains(address) && line.contains(flag) && line.contains("in use"), "{line}");
+        }
+    }
+}
+
+#[test]
+fn the_whole_demo_is_moved_by_its_first_port() {
+    // Below those that the system gives to whoever asks for any.
+    let start = 20_000 + u16::try_from(std::process::id() % 1000).unwrap() * 10;
+    let is_free = |base: &u16| (0..5).all(|n| TcpListener::bind(("127.0.0.1", base + n)).is_ok());
+    let base = (start..start + 500).step_by(5).find(is_free).unwrap();
+    let demo = Program::start(["demo".to_owned(), "--port-base".to_owned(), base.to_string()]);
+    let greeting = demo.stdout.wait("the greeting", |text| text.contains("Ctrl-C stops it").then(|| text.to_owned()));
+    for (n, title) in ["refresh route", "admin", "web application", "XMPP clients", ""].iter().enumerate() {
+        let address = format!("127.0.0.1:{}", usize::from(base) + n);
+        assert!(
+            greeting.lines().any(|line| line.trim_start().starts_with(title) && line.contains(&address)),
+            "{greeting}"
+        );
+    }
+    assert_eq!(demo.stop().code, Some(0));
+    for wrong in ["65532", "x", "-1"] {
+        let ended = run(["demo", &format!("--port-base={wrong}")]);
+        assert!(ended.code == Some(2) && ended.stderr.contains("--port-base"), "{ended:?}");
     }
 }
 

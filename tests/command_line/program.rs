@@ -2,7 +2,8 @@
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
@@ -94,9 +95,27 @@ impl Program {
         Self::start_by_shell(&format!("exec 9<'{}'", file.display()), arguments)
     }
 
+    /// The same with sockets that a service manager has opened before, as it hands them over.
+    pub(crate) fn start_on<A: AsRef<OsStr>>(sockets: &[&TcpListener], arguments: impl IntoIterator<Item = A>) -> Self {
+        let mut before = format!("export LISTEN_FDS={} LISTEN_PID=$$", sockets.len());
+        // First out of the way, for one may have the number that another is to have.
+        for (socket, n) in sockets.iter().zip(0..) {
+            // It is for the child; those of other tests do nothing with it.
+            rustix::io::fcntl_setfd(socket, rustix::io::FdFlags::empty()).unwrap();
+            before += &format!(" && exec {}<&{}", 500 + n, socket.as_raw_fd());
+        }
+        (0..sockets.len()).for_each(|n| before += &format!(" && exec {}<&{}", 3 + n, 500 + n));
+        // Not every sh takes descriptors of two digits.
+        Self::start_by("bash", &before, arguments)
+    }
+
     /// After a command of the shell, in the same process.
     pub(crate) fn start_by_shell<A: AsRef<OsStr>>(before: &str, arguments: impl IntoIterator<Item = A>) -> Self {
-        let mut command = Command::new("sh");
+        Self::start_by("sh", before, arguments)
+    }
+
+    fn start_by<A: AsRef<OsStr>>(shell: &str, before: &str, arguments: impl IntoIterator<Item = A>) -> Self {
+        let mut command = Command::new(shell);
         command.args(["-c", &format!("{before} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_roster-host")]);
         Self::spawn(command, arguments, Stdio::null())
     }

@@ -28,6 +28,7 @@ mod write;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -60,9 +61,10 @@ impl Attach {
         Arc::new(Self { nodes })
     }
 
-    /// Lets the nodes have their rosters, and listens for them.
-    pub(crate) async fn bind(
+    /// Lets the nodes have their rosters, and answers them on `socket`.
+    pub(crate) fn listen(
         self: &Arc<Self>,
+        socket: Option<TcpListener>,
         config: &AttachConfig,
         http: &HttpConfig,
         rosters: &[Arc<Rosters>],
@@ -73,13 +75,12 @@ impl Attach {
                 node.serve(own);
             }
         }
-        let Some(address) = config.listen else { return Ok(None) };
+        let Some(socket) = socket else { return Ok(None) };
         let files = config.tls.as_ref().map(|(certificate, key)| {
             // Servers know their host by the name that the operator gives it, which is not written here.
             CertificateFiles::of_attach(&TlsConfig::new(certificate.clone(), key.clone()))
         });
-        let at = (address, "attach.listen", "--attach-listen");
-        let apart = Apart::bind(at, files, (config.max_connections, config.lease), metrics).await?;
+        let apart = Apart::new(socket, files, (config.max_connections, config.lease), metrics)?;
         let this = Arc::clone(self);
         Ok(Some(apart.with(|stop| routes::router(config, http, this, stop), json::refused)))
     }

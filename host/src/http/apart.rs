@@ -13,13 +13,13 @@ use tokio_util::sync::CancellationToken;
 use super::connection::{Connections, Crowd, Listener};
 use super::json::{self, ErrorBody};
 use super::request_log::{Quiet, Recorder};
-use super::server::{ServeError, address, listen, service};
+use super::server::{ServeError, address, service};
 use crate::config::HttpConfig;
 use crate::descriptors::For;
 use crate::metrics::Metrics;
 use crate::tls::{CertificateFiles, Certificates};
 
-/// See the module. Connections are queued by the system from [`Apart::bind`] on.
+/// See the module. Connections that the system has queued are answered once it is served.
 pub(crate) struct Apart {
     socket: TcpListener,
     tls: Option<(Arc<Certificates>, TlsAcceptor)>,
@@ -31,10 +31,10 @@ pub(crate) struct Apart {
 }
 
 impl Apart {
-    /// Listens on `at`, the value of `setting`, which `flag` overrides. `files`: for HTTPS. `silence`: a client whose system does
-    /// not acknowledge what is sent is gone after that.
-    pub(crate) async fn bind(
-        (at, setting, flag): (SocketAddr, &'static str, &'static str),
+    /// Of what comes in on `socket`. `files`: for HTTPS. `silence`: a client whose system does not acknowledge what is sent is gone
+    /// after that.
+    pub(crate) fn new(
+        socket: TcpListener,
         files: Option<CertificateFiles>,
         (max_connections, silence): (usize, Duration),
         metrics: &Arc<Metrics>,
@@ -47,7 +47,6 @@ impl Apart {
                 Some((certificates, acceptor))
             }
         };
-        let socket = listen(at, setting, flag).await?;
         let stop = CancellationToken::new();
         Ok(Self { socket, tls, router: Router::new(), error: |_| Vec::new(), max_connections, silence, stop })
     }

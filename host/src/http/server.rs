@@ -1,6 +1,5 @@
-//! Binds the addresses, starts and stops everything.
+//! Starts and stops everything that speaks HTTP.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -24,6 +23,7 @@ use crate::config::{AdminConfig, HttpConfig};
 use crate::descriptors::For;
 use crate::metrics::Metrics;
 use crate::sinks::EventStream;
+use crate::sockets::{Purpose, Sockets};
 use crate::swap::Swapper;
 use crate::tls::{CertificateFiles, Certificates, TlsError};
 
@@ -66,18 +66,6 @@ pub struct Listening {
 /// The server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// An address cannot be listened on.
-    #[error("cannot listen on {address}: {}; choose another with {setting} ({flag})", reason(source))]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// The configuration key that names it.
-        setting: &'static str,
-        /// The command-line flag that overrides the key.
-        flag: &'static str,
-        /// Why not.
-        source: io::Error,
-    },
     /// The admin listener would be open to others without a token. The configuration file is checked for it too; this
     /// is for flags and for programs that embed the host.
     #[error("admin.listen (--admin-listen): {address} is not a loopback address and admin.token is not set")]
@@ -90,17 +78,17 @@ pub enum ServeError {
     Tls(#[from] TlsError),
 }
 
-fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => "address in use".into(),
-        io::ErrorKind::AddrNotAvailable => "this machine does not have the address".into(),
-        io::ErrorKind::PermissionDenied => "permission denied".into(),
-        _ => error.to_string(),
+impl ServeError {
+    /// Is the admin listener open to others without a token?
+    pub(crate) fn if_open(admin: &AdminConfig) -> Result<(), Self> {
+        match admin.listen.filter(|address| admin.token.is_none() && !address.ip().is_loopback()) {
+            Some(address) => Err(Self::AdminOpen { address }),
+            None => Ok(()),
+        }
     }
 }
 
-/// Every HTTP listener of the host. Connections are queued by the system from [`Server::bind`] on and answered once
-/// [`Server::serve`] runs.
+/// Every HTTP listener of the host. Connections that the system has queued are answered once [`Server::serve`] runs.
 pub struct Server {
     listening: Listening,
     plain: Option<TcpListener>,
@@ -115,25 +103,22 @@ pub struct Server {
 }
 
 impl Server {
-    /// Reads the certificate and listens on every configured address.
+    /// Reads the certificate, and takes the sockets that are its listeners'.
     ///
     /// # Errors
     ///
-    /// An address that cannot be had, or a certificate that cannot be used; then nothing is listened on.
-    pub async fn bind(http: &HttpConfig, admin: &AdminConfig, app: App) -> Result<Self, ServeError> {
-        if let Some(address) = admin.listen.filter(|address| admin.token.is_none() && !address.ip().is_loopback()) {
-            return Err(ServeError::AdminOpen { address });
-        }
-        let plain = listen_if(http.listen, "http.listen", "--http-listen").await?;
-        let secure = match &http.tls {
-            None => None,
-            Some(tls) => {
+    /// A certificate that cannot be used, or an admin listener that would be open to everybody.
+    pub fn new(http: &HttpConfig, admin: &AdminConfig, sockets: &mut Sockets, app: App) -> Result<Self, ServeError> {
+        ServeError::if_open(admin)?;
+        let plain = sockets.take(Purpose::Http);
+        let secure = match (&http.tls, sockets.take(Purpose::Https)) {
+            (Some(tls), Some(socket)) => {
                 let domains = app.hosts.iter().map(|rosters| rosters.domain().to_string()).collect();
                 let certificates = Certificates::load(CertificateFiles::of_http(tls, domains), &app.metrics)?;
                 let acceptor = certificates.http_acceptor()?;
-                let socket = listen(tls.listen, "http.tls.listen", "--https-listen").await?;
                 Some((socket, certificates, acceptor))
             }
+            _ => None,
         };
         let listening = Listening {
             refresh_http: plain.as_ref().and_then(address),
@@ -145,7 +130,7 @@ impl Server {
                 warn!(address = %open, "anybody who reaches this address can ask for refreshes; set http.token");
             }
         }
-        let admin_socket = listen_if(admin.listen, "admin.listen", "--admin-listen").await?;
+        let admin_socket = sockets.take(Purpose::Admin);
         Ok(Self {
             listening: Listening { admin: admin_socket.as_ref().and_then(address), ..listening },
             plain,
@@ -181,7 +166,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// None that [`Server::bind`] would not have had.
+    /// None that [`Server::new`] would not have had.
     pub fn tls(&self) -> Result<Option<Arc<ServerConfig>>, ServeError> {
         let Some((_, certificates, _)) = &self.secure else { return Ok(None) };
         Ok(Some(Arc::new(certificates.server_config()?)))
@@ -253,25 +238,6 @@ pub(super) fn service(routes: Router, error: ErrorBody, recorder: Recorder) -> S
         .layer(middleware::from_fn(body::linger))
         .layer(middleware::from_fn_with_state(recorder.clone(), request_log::record));
     Service { router, error, recorder }
-}
-
-async fn listen_if(
-    address: Option<SocketAddr>,
-    setting: &'static str,
-    flag: &'static str,
-) -> Result<Option<TcpListener>, ServeError> {
-    match address {
-        None => Ok(None),
-        Some(address) => listen(address, setting, flag).await.map(Some),
-    }
-}
-
-pub(super) async fn listen(
-    address: SocketAddr,
-    setting: &'static str,
-    flag: &'static str,
-) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, setting, flag, source })
 }
 
 pub(super) fn address(socket: &TcpListener) -> Option<SocketAddr> {

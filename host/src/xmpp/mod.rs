@@ -36,6 +36,7 @@ use crate::http_client::ClientBuildError;
 use crate::metrics::Metrics;
 use crate::model::Username;
 use crate::rosters::Rosters;
+use crate::sockets::{Purpose, Sockets};
 use crate::tls::Certificates;
 
 use application::Application;
@@ -79,7 +80,7 @@ pub enum XmppError {
     /// No virtual host has accounts.
     #[error("[xmpp]: no [[host]] has accounts or http_auth_url, so nobody could log in")]
     NoAccounts,
-    /// An address cannot be listened on, or the certificate cannot be used.
+    /// The certificate cannot be used.
     #[error(transparent)]
     Serve(#[from] ServeError),
     /// The certificate that a program gave cannot be used.
@@ -101,11 +102,12 @@ pub struct XmppServer {
 }
 
 impl XmppServer {
-    /// Binds the endpoint for those of `rosters` (in the order of `config.hosts`) that have accounts, and lets `sink` tell
+    /// An endpoint for those of `rosters` (in the order of `config.hosts`) that have accounts, and lets `sink` tell
     /// it of changes. `tls`: the certificate of the HTTPS listener.
-    pub(crate) async fn bind(
-        xmpp: &XmppConfig,
+    pub(crate) fn new(
+        sockets: &mut Sockets,
         config: &Config,
+        xmpp: &XmppConfig,
         rosters: &[Arc<Rosters>],
         sink: &XmppSink,
         tls: Option<Arc<ServerConfig>>,
@@ -133,7 +135,9 @@ impl XmppServer {
         let names = domains.iter().map(|(domain, _)| domain.to_string()).collect();
         let tls = Tls::new(&xmpp.certificate, tls, names, metrics)?;
         let config = endpoint_config(xmpp, tls.config.is_some());
-        let endpoint = Endpoint::bind(config, tls.config, hosted).await.map_err(refused)?;
+        let listeners = [(Purpose::Xmpp, false), (Purpose::XmppTls, true)];
+        let listeners = listeners.into_iter().filter_map(|(purpose, tls)| Some((sockets.take(purpose)?, tls)));
+        let endpoint = Endpoint::on(listeners, config, tls.config, hosted).map_err(XmppError::Endpoint)?;
         sink.serve(domains, endpoint.counters());
         Ok(Self { endpoint, certificates: tls.files })
     }
@@ -199,20 +203,6 @@ fn accounts_of(host: &HostConfig, state: Option<&Path>) -> Result<Option<Arc<dyn
             Some(Arc::new(FixedAccounts::new(passwords.iter().map(account).collect::<Result<_, _>>()?)))
         }
     })
-}
-
-/// As for every other listener: the key, and the flag that overrides it.
-fn refused(error: EndpointError) -> XmppError {
-    match error {
-        EndpointError::Listen { address, key: "listen", source } => {
-            XmppError::Serve(ServeError::Listen { address, setting: "xmpp.listen", flag: "--xmpp-listen", source })
-        }
-        EndpointError::Listen { address, source, .. } => {
-            let (setting, flag) = ("xmpp.tls_listen", "--xmpp-tls-listen");
-            XmppError::Serve(ServeError::Listen { address, setting, flag, source })
-        }
-        error => XmppError::Endpoint(error),
-    }
 }
 
 fn endpoint_config(xmpp: &XmppConfig, has_certificate: bool) -> EndpointConfig {

@@ -77,23 +77,34 @@ impl Endpoint {
         tls: Option<Arc<ServerConfig>>,
         domains: Vec<Hosted>,
     ) -> Result<Self, EndpointError> {
-        let first = domains.first().ok_or(EndpointError::NoDomain)?;
-        let first_domain = first.domain.name().to_owned();
-        if tls.is_none() && !config.listen_tls.is_empty() {
-            return Err(EndpointError::NoCertificate { key: "listen_tls" });
-        }
-        if tls.is_none() && config.require_encryption && !config.listen.is_empty() {
-            return Err(EndpointError::NoCertificate { key: "require_encryption" });
-        }
+        // Before anything is listened on.
+        can_serve(&config, tls.is_some(), &domains)?;
         let mut listeners = Vec::new();
         for (addresses, key, direct) in [(&config.listen, "listen", false), (&config.listen_tls, "listen_tls", true)] {
             for address in addresses {
                 let failed = |source| EndpointError::Listen { address: *address, key, source };
-                let listener = TcpListener::bind(address).await.map_err(failed)?;
-                let address = listener.local_addr().map_err(failed)?;
-                listeners.push((listener, Listening { address, tls: direct }));
+                listeners.push((TcpListener::bind(address).await.map_err(failed)?, direct));
             }
         }
+        Self::on(listeners, config, tls, domains)
+    }
+
+    /// The same on sockets that listen already, with whether connections there begin with TLS; nothing is bound.
+    pub fn on(
+        sockets: impl IntoIterator<Item = (TcpListener, bool)>,
+        config: EndpointConfig,
+        tls: Option<Arc<ServerConfig>>,
+        domains: Vec<Hosted>,
+    ) -> Result<Self, EndpointError> {
+        can_serve(&config, tls.is_some(), &domains)?;
+        let first = domains.first().ok_or(EndpointError::NoDomain)?;
+        let first_domain = first.domain.name().to_owned();
+        // A socket that has no address any more accepts nobody either.
+        let listens = |(socket, tls): (TcpListener, bool)| {
+            let address = socket.local_addr().ok()?;
+            Some((socket, Listening { address, tls }))
+        };
+        let listeners = sockets.into_iter().filter_map(listens).collect();
         for hosted in &domains {
             hosted.accounts.prepare();
         }
@@ -171,6 +182,19 @@ impl Endpoint {
             warn!(left = tasks.len(), ?limit, "some XMPP clients could not be told goodbye in time");
         }
         shared.client_log.sum_up();
+    }
+}
+
+/// Whether anybody could log in.
+fn can_serve(config: &EndpointConfig, has_certificate: bool, domains: &[Hosted]) -> Result<(), EndpointError> {
+    match () {
+        () if domains.is_empty() => Err(EndpointError::NoDomain),
+        () if has_certificate => Ok(()),
+        () if !config.listen_tls.is_empty() => Err(EndpointError::NoCertificate { key: "listen_tls" }),
+        () if config.require_encryption && !config.listen.is_empty() => {
+            Err(EndpointError::NoCertificate { key: "require_encryption" })
+        }
+        () => Ok(()),
     }
 }
 

@@ -1,7 +1,6 @@
 //! The program without a configuration.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use roster_host::Host;
@@ -10,26 +9,27 @@ use roster_host::demo::{self, Narrator, WebApp};
 use roster_host::model::Username;
 use roster_host::rosters::SessionId;
 use roster_host::sinks::RosterSink;
+use roster_host::sockets::{Given, Purpose, Sockets};
 
 use super::Failure;
+use super::arguments::Demo;
 use super::serve::stop_signal;
 
+/// Where the demo may go, in words to people whose ports are taken.
+const OTHER_BASE: u16 = 6280;
+
 /// Serves the demo until a signal. True if everything that ran was finished.
-pub(super) async fn serve(
-    mut config: Config,
-    demo_listen: SocketAddr,
-    plugin: Option<PathBuf>,
-) -> Result<bool, Failure> {
+pub(super) async fn serve(mut config: Config, arguments: Demo, given: Given) -> Result<bool, Failure> {
     let mut stop = std::pin::pin!(stop_signal()?);
-    let web_app = WebApp::bind(demo_listen).await?;
+    let (web_app, sockets) = listen(&config, arguments.listen(), given).await?;
     let address = web_app.address();
-    demo::configure(&mut config, address, plugin)?;
+    demo::configure(&mut config, address, arguments.own.demo_plugin)?;
     let narrator = Arc::new(Narrator::new());
     let host = tokio::select! {
         // First: if all processes of a service are told to stop, a compiler may have heard it already.
         biased;
         () = &mut stop => return Ok(true),
-        host = Host::start(&config, vec![Arc::clone(&narrator) as Arc<dyn RosterSink>]) => host?,
+        host = Host::start_on(sockets, &config, vec![Arc::clone(&narrator) as Arc<dyn RosterSink>]) => host?,
     };
     let listening = host.listening();
     let xmpp = config.xmpp.as_ref().zip(host.xmpp());
@@ -54,4 +54,25 @@ pub(super) async fn serve(
     let finished = host.serve(stop).await;
     web_app.abort();
     Ok(finished)
+}
+
+/// What is taken of what the demo needs.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("; "))]
+pub(super) struct Taken(pub(super) Vec<String>);
+
+/// Everything that it listens on, or all that cannot be had.
+async fn listen(config: &Config, web_app: SocketAddr, given: Given) -> Result<(WebApp, Sockets), Taken> {
+    let (web_app, sockets) = (WebApp::bind(web_app).await, Sockets::open(Purpose::wanted(config), given).await);
+    let mut lines = match (web_app, sockets) {
+        (Ok(web_app), Ok(sockets)) => return Ok((web_app, sockets)),
+        (web_app, sockets) => {
+            let ours = sockets.err().map(|taken| taken.lines()).unwrap_or_default();
+            ours.into_iter().chain(web_app.err().map(|taken| taken.to_string())).collect::<Vec<_>>()
+        }
+    };
+    if let Some(last) = lines.last_mut() {
+        *last += &format!("; or move the whole demo: roster-host demo --port-base {OTHER_BASE}");
+    }
+    Err(Taken(lines))
 }

@@ -4,11 +4,14 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 
 use clap::Parser as _;
+use roster_host::StartError;
 use roster_host::config::{ConfigError, Problem};
+use roster_host::sockets::SocketsError;
 use roster_host::text::{escaped, escaped_json, escaped_lines};
 use serde::Serialize;
 
 use super::account::ImportError;
+use super::demo::Taken;
 use super::{Arguments, Failure};
 
 /// Prints lines.
@@ -27,17 +30,26 @@ pub(crate) fn complaint(text: &str) -> io::Result<()> {
     writeln!(io::stderr(), "roster-host: {}", escaped(text))
 }
 
-/// Prints what went wrong to standard error. A line, for it may name a file or an argument with a line break in it; only of a
-/// configuration and of an import there is one for each fault.
+/// Prints what went wrong to standard error. A line, for it may name a file or an argument with a line break in it; [`lines`]
+/// says of what there are several.
 pub(crate) fn failure(lines: &[String]) -> io::Result<()> {
     let lines: Vec<_> = lines.iter().map(|line| escaped(line)).collect();
     writeln!(io::stderr(), "roster-host: {}", lines.join("\n"))
 }
 
-/// The lines of it.
+/// The lines of it: of a configuration, of an import and of ports that are taken there is one for each fault.
 pub(crate) fn lines(failure: &Failure) -> Vec<String> {
     if let Some(config) = failure.downcast_ref::<ConfigError>() {
         return config.problems().iter().map(Problem::to_string).collect();
+    }
+    if let Some(StartError::Sockets(taken)) = failure.downcast_ref() {
+        return taken.lines();
+    }
+    if let Some(taken) = failure.downcast_ref::<SocketsError>() {
+        return taken.lines();
+    }
+    if let Some(Taken(lines)) = failure.downcast_ref() {
+        return lines.clone();
     }
     match failure.downcast_ref::<ImportError>() {
         Some(import) => import.lines(),

@@ -4,14 +4,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use roster_host::config::Config;
+use roster_host::sockets::{Given, Purpose, Sockets};
 use roster_host::{Host, descriptors};
+use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
 use super::{EXIT_UNFINISHED, Failure};
 
 /// Serves until a signal. True if everything that ran was finished.
-pub(super) async fn serve(config: &Config) -> Result<bool, Failure> {
+pub(super) async fn serve(config: &Config, given: Given) -> Result<bool, Failure> {
     let mut stop = std::pin::pin!(stop_signal()?);
     if let Some(warning) = descriptors::warning(config, descriptors::limit()) {
         tracing::warn!("{warning}");
@@ -20,7 +22,7 @@ pub(super) async fn serve(config: &Config) -> Result<bool, Failure> {
         // First: if all processes of a service are told to stop, a compiler may have heard it already.
         biased;
         () = &mut stop => return Ok(true),
-        host = Host::start(config, Vec::new()) => host?,
+        host = start(config, given) => host?,
     };
     let listening = host.listening();
     let shown = |address: Option<SocketAddr>| address.map_or_else(|| "off".to_owned(), |address| address.to_string());
@@ -37,7 +39,24 @@ pub(super) async fn serve(config: &Config) -> Result<bool, Failure> {
         "roster-host is up"
     );
     reload_on_hangup(&host)?;
+    tell_service_manager(&NotifyState::Ready);
+    let stop = async move {
+        stop.await;
+        tell_service_manager(&NotifyState::Stopping);
+    };
     Ok(host.serve(stop).await)
+}
+
+/// Whoever orders one service after another, or waits for an upgrade, waits for this. Without a service manager nobody is told.
+fn tell_service_manager(state: &NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(std::slice::from_ref(state)) {
+        tracing::warn!(%error, "the service manager cannot be told (NOTIFY_SOCKET)");
+    }
+}
+
+async fn start(config: &Config, given: Given) -> Result<Host, Failure> {
+    let sockets = Sockets::open(Purpose::wanted(config), given).await?;
+    Ok(Host::start_on(sockets, config, Vec::new()).await?)
 }
 
 /// SIGHUP: the sinks open their files anew, and every virtual host reads its plugin again. What comes of it is in the log and in `GET /plugin`.

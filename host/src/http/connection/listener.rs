@@ -54,22 +54,25 @@ impl Listener {
                     }
                 },
             };
+            // Who has been accepted is served, unless that would have to wait.
             let place = tokio::select! {
-                () = stop.cancelled() => break,
+                biased;
                 place = self.connections.crowd.admit(peer) => match place {
                     Some(place) => place,
                     None => continue,
                 },
+                () = stop.cancelled() => break,
             };
             // Not it, when others have to make room for it.
             place.works();
             let stream = tokio::select! {
-                () = stop.cancelled() => break,
+                biased;
                 stream = self.with_room(stream, peer) => match stream {
                     Ok(stream) => stream,
                     // It has gone.
                     Err(_) => continue,
                 },
+                () = stop.cancelled() => break,
             };
             place.waits();
             let (connections, stop) = (Arc::clone(&self.connections), stop.clone());

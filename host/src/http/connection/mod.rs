@@ -41,7 +41,7 @@ use roster_xmpp::peers::Place;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -76,6 +76,10 @@ const SEND_BUFFER: usize = 64 << 10;
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// When the host stops, a connection without a request may take this long to write out its last answer.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// And one that was accepted just before so long to say what it wants: a client that is cut off then has been refused, though others
+/// may listen on the same socket already.
+const FIRST_WORDS: Duration = Duration::from_secs(1);
 
 /// What all connections of one listener have in common.
 pub(super) struct Connections {
@@ -159,7 +163,7 @@ impl Connections {
             return self.converse(Patient::new(stream), peer, &activity, stop).await;
         };
         tokio::select! {
-            () = stop.cancelled() => {}
+            () = async { stop.cancelled().await; sleep(FIRST_WORDS).await } => {}
             () = activity.lost() => {}
             shaken = timeout(self.idle, self.shake_hands(tls, stream, peer)) => match shaken {
                 Ok(Ok(Some(stream))) => self.converse(stream, peer, &activity, stop).await,
@@ -200,7 +204,7 @@ impl Connections {
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let mut watched = activity.open();
+        let (mut watched, mut begun) = (activity.open(), activity.open());
         let pace = Pace::new(peer, Arc::clone(&self.crowd));
         let service = service_fn(|request: Request<Incoming>| {
             let turn = pace.next();
@@ -244,7 +248,7 @@ impl Connections {
                     return;
                 }
                 () = activity.lost() => return debug!(%peer, "an idle connection made room for another"),
-                () = stop.cancelled(), if !ending => {
+                () = told_to_end(&stop, &mut begun), if !ending => {
                     connection.as_mut().graceful_shutdown();
                     (idle, ending) = (LAST_WORDS, true);
                 }
@@ -292,6 +296,12 @@ async fn speaks_plainly(stream: &TcpStream) -> io::Result<bool> {
     let mut first = [0];
     let read = stream.peek(&mut first).await?;
     Ok(read > 0 && first.iter().all(|byte| byte.is_ascii_graphic() || b"\r\n".contains(byte)))
+}
+
+/// Returns when the host stops. A connection that has had no request came in as a good one, so it is given a moment for its first.
+async fn told_to_end(stop: &CancellationToken, begun: &mut watch::Receiver<usize>) {
+    stop.cancelled().await;
+    let _ = timeout(FIRST_WORDS, begun.changed()).await;
 }
 
 /// Returns when no request has been open for `limit`.

@@ -24,11 +24,12 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::{App, Listening, Readiness, Server, VirtualHosts};
-use crate::config::{AdminConfig, HttpConfig, LimitsConfig, Secret, StoreConfig};
+use crate::config::{AdminConfig, Config, HttpConfig, LimitsConfig, Secret, StoreConfig};
 use crate::metrics::Metrics;
 use crate::model::Username;
 use crate::rosters::{Parts, Rosters, SessionId};
 use crate::sinks::EventStream;
+use crate::sockets::{Given, Purpose, Sockets};
 use crate::store::MemoryStore;
 
 use plugin::Scripted;
@@ -86,7 +87,9 @@ impl Host {
             attached: None,
             cluster: None,
         };
-        let server = Server::bind(&http, &admin, app).await.unwrap();
+        let config = Config { http: http.clone(), admin: admin.clone(), ..Config::default() };
+        let mut sockets = Sockets::open(Purpose::wanted(&config), Given::default()).await.unwrap();
+        let server = Server::new(&http, &admin, &mut sockets, app).unwrap();
         let listening = *server.listening();
         let (stop, stopped) = watch::channel(false);
         let serving = tokio::spawn(server.serve(stopped));

@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::client::{Client, get, request};
-use super::{ANY_PORT, HANGS, Host};
-use crate::config::{AdminConfig, HttpConfig};
-use crate::http::{App, Readiness, Server, VirtualHosts};
-use crate::metrics::Metrics;
-use crate::sinks::EventStream;
+use super::{HANGS, Host};
+use crate::http::VirtualHosts;
 
 const ROUTE: &str = "/roster_admin/refresh";
 
@@ -64,28 +61,7 @@ async fn the_server_ends_when_nobody_could_stop_it_any_more() {
     timeout(HANGS, host.serving).await.expect("it ends").unwrap();
 }
 
-#[tokio::test]
-async fn an_address_in_use_is_named_with_the_setting_that_changes_it() {
-    let taken = TcpListener::bind(ANY_PORT).await.unwrap();
-    let address = taken.local_addr().unwrap();
-    let host = Host::start().await;
-    for (http, admin, end) in [
-        (Some(address), None, "choose another with http.listen (--http-listen)"),
-        (None, Some(address), "choose another with admin.listen (--admin-listen)"),
-    ] {
-        let http = HttpConfig { listen: http, ..HttpConfig::default() };
-        let admin = AdminConfig { listen: admin, ..AdminConfig::default() };
-        let app = App {
-            swappers: Vec::new(),
-            hosts: VirtualHosts::new(host.rosters.clone()).unwrap(),
-            events: EventStream::new(1, 1).into(),
-            metrics: Metrics::new(),
-            readiness: Readiness::default(),
-            collectors: Vec::new(),
-            attached: None,
-        };
-        let Err(error) = Server::bind(&http, &admin, app).await else { panic!("{address} is taken") };
-        assert_eq!(error.to_string(), format!("cannot listen on {address}: address in use; {end}"));
-    }
+#[test]
+fn a_server_without_virtual_hosts_is_none() {
     assert!(VirtualHosts::new(Vec::new()).is_none());
 }
