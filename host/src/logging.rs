@@ -1,10 +1,11 @@
 //! Where log lines go and what they look like.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use anstream::{AutoStream, ColorChoice};
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{LevelFilter, ParseError};
@@ -82,11 +83,17 @@ fn of_ours(filter: &str) -> String {
 /// Sends log lines to standard error: standard output belongs to roster events. What is queued is written when the result
 /// is dropped.
 pub fn start(config: &LogConfig) -> Result<LogGuard, LogError> {
+    start_on(config, std::io::stderr())
+}
+
+/// The same by way of `output`, for who shows something else on the same terminal.
+pub fn start_on(config: &LogConfig, output: impl Write + Send + 'static) -> Result<LogGuard, LogError> {
     use tracing_subscriber::util::SubscriberInitExt;
     let filter = EnvFilter::try_new(of_ours(&config.filter))
         .map_err(|source| LogError::Filter { filter: config.filter.clone(), source })?;
-    let (writer, guard) = patient(std::io::stderr());
-    let ansi = std::io::stderr().is_terminal();
+    let (writer, guard) = patient(output);
+    // A terminal, unless NO_COLOR says otherwise.
+    let ansi = AutoStream::choice(&std::io::stderr()) != ColorChoice::Never;
     let format = config.format;
     let writer = move || Escaping { inner: writer.clone(), format, ansi };
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);

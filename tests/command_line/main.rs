@@ -8,6 +8,7 @@
 //! - [`check_config`], [`ports`]: what is said when it cannot start; [`forms`]: the same by subcommand and without
 //! - [`serving`], [`sinks`], [`https`]: the program with a configuration
 //! - [`logs`], [`client_log`], [`secrets`]: what is on standard error, and what must not be
+//! - [`terminal`]: colours and progress, and where there are none; [`packaged`]: completions and manual pages
 //! - [`prometheus`]: what Prometheus reads, by the rules of [`openmetrics`]
 //! - [`descriptors`]: few files to open, and many who connect
 //! - [`upgrade`]: sockets that outlive the process
@@ -39,6 +40,7 @@ mod last_good;
 mod logs;
 mod new_plugin;
 mod openmetrics;
+mod packaged;
 mod plugin_cases;
 mod plugin_files;
 mod plugin_swaps;
@@ -52,5 +54,6 @@ mod sinks;
 mod stopping;
 mod stream;
 mod stuck;
+mod terminal;
 mod upgrade;
 mod web_app;

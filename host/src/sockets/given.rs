@@ -41,8 +41,8 @@ impl Given {
 
     /// These.
     #[cfg(test)]
-    pub(super) fn of(sockets: impl IntoIterator<Item = TcpListener>) -> Self {
-        Self(sockets.into_iter().map(|socket| fit(socket).unwrap()).collect())
+    pub(super) fn of(sockets: impl IntoIterator<Item = TcpListener>) -> io::Result<Self> {
+        Ok(Self(sockets.into_iter().map(fit).collect::<io::Result<_>>()?))
     }
 
     /// The one at this address.

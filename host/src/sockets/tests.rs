@@ -29,13 +29,13 @@ async fn every_address_that_is_taken_is_named_and_then_none_is_listened_on() {
 async fn a_socket_that_is_given_is_listened_on_and_one_that_nobody_wants_is_named() {
     let ((one, first), (other, second)) = (holder(), holder());
     let kept = one.try_clone().unwrap();
-    let given = Given::of([other, one]);
+    let given = Given::of([other, one]).unwrap();
     let refused = Sockets::open([(Purpose::Http, first)], given).await.err().unwrap().lines();
     assert_eq!(refused.len(), 1, "{refused:?}");
     assert!(refused.iter().all(|line| line.contains(&second.to_string()) && line.contains("ListenStream=")));
 
     // An address is taken, so it has to be this socket.
-    let given = Given::of([kept.try_clone().unwrap()]);
+    let given = Given::of([kept.try_clone().unwrap()]).unwrap();
     let any = ANY.parse().unwrap();
     let sockets = Sockets::open([(Purpose::Http, any), (Purpose::Admin, first)], given).await.unwrap();
     assert_eq!(sockets.address(Purpose::Admin), Some(first));

@@ -7,14 +7,23 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Parser, Subcommand};
+use clap_complete::Shell;
 use roster_host::config::{Config, LogFormat};
 use roster_host::plugin::{COMPILER_COMMAND, CompilerTask};
 
 use super::{Failure, account, attach, cluster, fetch, plugin};
 
+/// For those who start it from a script.
+const AFTER_HELP: &str = "\
+Exit codes: 0: done, or stopped by a signal. 2: the arguments or the configuration are wrong, or something they name cannot be \
+had. 3: stopped, but not everything that ran was finished (shutdown_timeout). Some subcommands have more; their help says which.
+
+Environment: NO_COLOR: no colours. LISTEN_FDS: sockets that a service manager has opened. NOTIFY_SOCKET: where it is told that \
+the host is up. ROSTER_HOST_ADMIN_TOKEN: the admin token, for subcommands that ask a running host.";
+
 /// Serves rosters that a web application owns. Without a subcommand and without --config: a demo with a sample web application.
 #[derive(Parser)]
-#[command(version, args_conflicts_with_subcommands = true)]
+#[command(version, args_conflicts_with_subcommands = true, after_help = AFTER_HELP)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -52,6 +61,18 @@ pub(crate) enum Other {
     /// The other nodes of a cluster.
     #[command(subcommand)]
     Cluster(cluster::Command),
+    /// Print what a shell completes this program's arguments with. For bash:
+    /// roster-host completions bash > ~/.local/share/bash-completion/completions/roster-host
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+    /// Write the manual pages into a folder.
+    #[command(hide = true)]
+    Man {
+        /// The folder; it is made if there is none.
+        folder: PathBuf,
+    },
     /// Compile the plugin on standard input: what a host starts another of itself for.
     #[command(name = COMPILER_COMMAND, hide = true)]
     Compile(CompilerTask),
@@ -218,7 +239,7 @@ impl Demo {
     /// Puts what was said over the demo's own configuration.
     pub(crate) fn put_over(&self, config: &mut Config) -> Result<(), Failure> {
         if let Some(base) = self.own.port_base {
-            let [http, admin, _, xmpp, xmpp_tls] = ports(base).map(|at| Some(at));
+            let [http, admin, _, xmpp, xmpp_tls] = ports(base).map(Some);
             (config.http.listen, config.admin.listen) = (http, admin);
             if let Some(endpoint) = config.xmpp.as_mut() {
                 (endpoint.listen, endpoint.tls_listen) = (xmpp, xmpp_tls);

@@ -13,7 +13,8 @@ use roster_host::sockets::{Given, Purpose, Sockets};
 
 use super::Failure;
 use super::arguments::Demo;
-use super::serve::stop_signal;
+use super::progress::Progress;
+use super::serve::{LOADING, stop_signal};
 
 /// Where the demo may go, in words to people whose ports are taken.
 const OTHER_BASE: u16 = 6280;
@@ -25,12 +26,14 @@ pub(super) async fn serve(mut config: Config, arguments: Demo, given: Given) -> 
     let address = web_app.address();
     demo::configure(&mut config, address, arguments.own.demo_plugin)?;
     let narrator = Arc::new(Narrator::new());
+    let progress = Progress::of(LOADING);
     let host = tokio::select! {
         // First: if all processes of a service are told to stop, a compiler may have heard it already.
         biased;
         () = &mut stop => return Ok(true),
         host = Host::start_on(sockets, &config, vec![Arc::clone(&narrator) as Arc<dyn RosterSink>]) => host?,
     };
+    drop(progress);
     let listening = host.listening();
     let xmpp = config.xmpp.as_ref().zip(host.xmpp());
     let (Some(refresh), Some(greeting)) =

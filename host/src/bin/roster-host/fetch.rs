@@ -13,6 +13,7 @@ use roster_host::plugin::{Network, PluginEngine, RosterPlugin as _};
 use roster_host::text::escaped;
 use serde::Serialize;
 
+use super::progress::Progress;
 use super::wire::{Exchange, Wire};
 use super::{Failure, out, shown, this_program};
 
@@ -58,10 +59,12 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         out::complaint(&format!("warning: {warning}"))?;
     }
     let host = find(&config, arguments.host.as_deref())?;
+    let progress = Progress::of("loading the plugin, and asking the application");
     let engine = PluginEngine::configured(&config, std::slice::from_ref(host))?;
     let (plugin, client) = check::load_plugin(&engine, host, &Metrics::new()).await?;
     let wire = Wire::new(client, &host.client);
     let fetched = plugin.staged(Network::Own(Arc::clone(&wire) as _)).fetch(&user).await;
+    drop(progress);
     let mut warnings = Vec::new();
     let roster = fetched.map_err(|error| error.to_string()).and_then(|roster| {
         warnings = roster.warnings;

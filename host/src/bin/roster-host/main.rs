@@ -2,18 +2,20 @@
 //!
 //! [`arguments`] says what may be said. It serves by [`serve`] with a configuration, by [`demo`] without. [`plugin`] has what plugin authors and
 //! operators do with a component, [`fetch`] asks the application once, [`account`] says who may log in,
-//! [`attach`] which servers are attached.
+//! [`attach`] which servers are attached. [`packaged`] is what is installed beside the program, [`progress`] what is shown while it takes its
+//! time.
 
 mod account;
 mod admin;
 mod arguments;
 mod attach;
 mod cluster;
-mod cluster;
 mod demo;
 mod fetch;
 mod out;
+mod packaged;
 mod plugin;
+mod progress;
 mod serve;
 mod shown;
 mod wire;
@@ -28,6 +30,7 @@ use roster_host::sockets::Given;
 use roster_host::{check, descriptors, logging};
 
 use arguments::{Arguments, Form, Other};
+use progress::Progress;
 
 // glibc's keeps what a burst has taken. jemalloc gives what is free back after ten seconds, by a thread of its own.
 #[cfg(all(feature = "jemalloc", not(target_env = "msvc")))]
@@ -65,7 +68,9 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Form::Other(Other::Compile(task)) => Ok(task.run()),
         Form::Other(command) => other(command),
         Form::Check(arguments) => with_log(arguments.load()?, async |config| {
+            let progress = Progress::of("checking the configuration, and compiling the plugins it names");
             check::everything(&config).await?;
+            drop(progress);
             out::text(&config.check_summary())?;
             Ok(true)
         }),
@@ -92,6 +97,8 @@ fn other(command: Other) -> Result<ExitCode, Failure> {
             Other::Cluster(command) => cluster::run(command).await,
             Other::Fetch(arguments) => fetch::run(arguments).await,
             Other::Plugin(command) => plugin::run(command).await,
+            Other::Completions { shell } => Ok(packaged::completions(shell).map(|()| ExitCode::SUCCESS)?),
+            Other::Man { folder } => Ok(packaged::manual(&folder).map(|()| ExitCode::SUCCESS)?),
             Other::Compile(task) => Ok(task.run()),
         }
     });
@@ -103,7 +110,7 @@ fn other(command: Other) -> Result<ExitCode, Failure> {
 fn with_log(mut config: Config, work: impl AsyncFnOnce(Config) -> Result<bool, Failure>) -> Result<ExitCode, Failure> {
     config.compile.program = Some(this_program()?);
     // Keeps the log's writer: what is still queued is written when it is dropped.
-    let _log = logging::start(&config.log)?;
+    let _log = logging::start_on(&config.log, progress::Above)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }

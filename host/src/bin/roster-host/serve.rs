@@ -10,7 +10,11 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
+use super::progress::Progress;
 use super::{EXIT_UNFINISHED, Failure};
+
+/// What takes its time before anybody is served.
+pub(super) const LOADING: &str = "loading plugins";
 
 /// Serves until a signal. True if everything that ran was finished.
 pub(super) async fn serve(config: &Config, given: Given) -> Result<bool, Failure> {
@@ -56,6 +60,7 @@ fn tell_service_manager(state: &NotifyState<'_>) {
 
 async fn start(config: &Config, given: Given) -> Result<Host, Failure> {
     let sockets = Sockets::open(Purpose::wanted(config), given).await?;
+    let _progress = Progress::of(LOADING);
     Ok(Host::start_on(sockets, config, Vec::new()).await?)
 }
 

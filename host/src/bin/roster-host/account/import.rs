@@ -7,7 +7,6 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read, Write as _};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 use roster_host::model::Username;
@@ -16,15 +15,14 @@ use roster_xmpp::accounts::table::{Account, Table, can_hold};
 
 use super::password::LONGEST;
 use crate::Failure;
+use crate::progress::Progress;
 
 /// A longer input is something else, bytes.
 const LONGEST_INPUT: u64 = 64 << 20;
 /// Lines that are named; how many more there are is said.
 const NAMED: usize = 10;
-/// Passwords hashed between two looks at the clock.
-const CHUNK: usize = 64;
-/// Between two words about how far it is.
-const PROGRESS: Duration = Duration::from_secs(1);
+/// Passwords hashed, for each core, between two words about how far it is.
+const CHUNK: usize = 8;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -189,21 +187,13 @@ fn entry(line: &[u8]) -> Result<Entry<'_>, Problem> {
     }
 }
 
-/// What the passwords can be checked with. Milliseconds for each, on every core; on a terminal it says how far it is.
+/// What the passwords can be checked with. Milliseconds for each, on every core.
 fn hashed(entries: &[Entry<'_>]) -> Vec<(Username, Account)> {
     let mut accounts = Vec::with_capacity(entries.len());
-    let (mut said, speaks) = (Instant::now(), io::stderr().is_terminal());
-    let mut shown = false;
+    let progress = Progress::steps(entries.len(), "passwords hashed");
     for chunk in entries.chunks(CHUNK * rayon::current_num_threads()) {
         accounts.par_extend(chunk.par_iter().map(|(user, password)| (user.clone(), Account::new(password))));
-        if speaks && said.elapsed() >= PROGRESS {
-            (said, shown) = (Instant::now(), true);
-            // Only a courtesy.
-            let _ = write!(io::stderr(), "\r{} of {} passwords hashed", accounts.len(), entries.len());
-        }
-    }
-    if shown {
-        let _ = writeln!(io::stderr());
+        progress.advance(chunk.len());
     }
     accounts
 }

@@ -13,6 +13,7 @@ use roster_host::text::escaped;
 use serde_json::Value;
 
 use self::failure::{AdminFailure, TOKEN_VARIABLE};
+use crate::progress::Progress;
 use crate::{Failure, out};
 
 /// How long a swap may take: uploading, compiling, rehearsing, draining.
@@ -65,7 +66,9 @@ impl Admin {
         let request = Request::builder().method(method).uri(url.as_str()).body(body);
         let request = request.map_err(|error| format!("--admin {}: {error}", self.admin))?;
         let deadlines = Deadlines { first_byte: Some(PATIENCE), ..Deadlines::default() };
+        let progress = Progress::of("waiting for the host");
         let sent = self.client()?.send(request, deadlines).await;
+        drop(progress);
         let response = sent.map_err(|error| AdminFailure::unanswered(&self.admin, error))?;
         let status = response.status();
         let value: Value = serde_json::from_slice(response.body()).unwrap_or_default();

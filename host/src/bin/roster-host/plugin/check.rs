@@ -11,6 +11,7 @@ use roster_host::swap;
 
 use super::report::Report;
 use super::setup::{Setup, engine};
+use crate::progress::Progress;
 use crate::{Failure, out};
 
 #[derive(clap::Args)]
@@ -52,6 +53,7 @@ pub(super) async fn check(arguments: Arguments) -> Result<Checked, Failure> {
             format!("--protocol {name}: expected none or one of: {}", known.join(", "))
         })?),
     };
+    let progress = Progress::of("compiling the plugin, and trying it");
     let mut report = Report::new(arguments.file.display().to_string());
     let mut unknown = false;
     if let Some((engine, bytes, compiled)) = fits(&arguments, &host, &compile, &mut report).await? {
@@ -77,6 +79,7 @@ pub(super) async fn check(arguments: Arguments) -> Result<Checked, Failure> {
             }
         }
     }
+    drop(progress);
     report.finish();
     if arguments.json {
         out::json(&report)?

@@ -14,6 +14,7 @@ use roster_host::text::escaped;
 
 use super::setup::{Setup, engine};
 use crate::Failure;
+use crate::progress::Progress;
 use crate::wire::Wire;
 use crate::{out, shown};
 
@@ -48,6 +49,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<bool, Failure> {
     let allowed = allow(&mut host, is_configured);
     let known = arguments.roster.map(|path| known(path, host.store.max_contacts)).transpose()?;
 
+    let progress = Progress::of("compiling the plugin, and calling it");
     let engine = engine(&host.limits, &compile)?;
     let (plugin, client) = check::load_plugin(&engine, &host, &Metrics::new()).await?;
     let wire = Wire::new(client, &host.client);
@@ -59,6 +61,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<bool, Failure> {
         Some(known) => refresh(&stage, &user, &known, host.store.max_contacts).await,
     };
     let took = began.elapsed();
+    drop(progress);
     let figures = stage.stats().figures();
     for exchange in wire.exchanges() {
         out::text(&exchange.in_short())?;

@@ -8,6 +8,7 @@ use roster_host::text::escaped;
 use serde::Serialize;
 
 use super::setup::{Setup, engine};
+use crate::progress::Progress;
 use crate::{Failure, out};
 
 #[derive(clap::Args)]
@@ -50,12 +51,14 @@ struct Summary {
 /// error: nothing was tested.
 pub(super) async fn test(arguments: Arguments) -> Result<Tested, Failure> {
     let suite = Suite::read(&arguments.cases)?;
+    let progress = Progress::of("compiling the plugin, and running the cases");
     let (host, compile) = Setup::default().host()?;
     let engine = engine(&host.limits, &compile)?;
     let bytes = PluginSource::File(arguments.file.clone()).read_within(compile.max_component).await?;
     let compiled = engine.compile(&bytes, Urgency::Start).await?;
     let results = conformance::run(&engine, &compiled, &bytes, &host.limits, &suite).await?;
 
+    drop(progress);
     let summary = summary(arguments.file.display().to_string(), results);
     if arguments.json {
         out::json(&summary)?;
