@@ -76,6 +76,7 @@ pub struct Host {
     rosters: Vec<Arc<Rosters>>,
     swappers: Vec<Arc<Swapper>>,
     sinks: Vec<Arc<dyn RosterSink>>,
+    metrics: Arc<Metrics>,
     /// Tasks that write what is queued and end when the sinks are closed.
     writers: Vec<JoinHandle<()>>,
     cluster: Option<Arc<Cluster>>,
@@ -98,7 +99,7 @@ impl Host {
         mut sinks: Vec<Arc<dyn RosterSink>>,
     ) -> Result<Self, StartError> {
         ServeError::if_open(&config.admin)?;
-        let metrics = Metrics::new();
+        let metrics = Metrics::remembering(config.admin.remembered_users);
         let events = Arc::new(EventStream::new(config.admin.event_buffer, config.admin.event_buffer_bytes));
         sinks.push(Arc::clone(&events) as Arc<dyn RosterSink>);
         let mut writers = Vec::new();
@@ -193,7 +194,17 @@ impl Host {
             }
         };
         swappers.iter().for_each(Swapper::watch);
-        Ok(Self { server, xmpp, rosters, swappers, sinks, writers, cluster, shutdown_timeout: config.shutdown_timeout })
+        Ok(Self {
+            server,
+            xmpp,
+            rosters,
+            swappers,
+            sinks,
+            metrics,
+            writers,
+            cluster,
+            shutdown_timeout: config.shutdown_timeout,
+        })
     }
 
     /// Where it listens, with the ports the system chose.
@@ -221,10 +232,15 @@ impl Host {
         &self.sinks
     }
 
+    /// What is counted, and what plugins do at this moment.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
     /// Serves until `stop` ends, then accepts nothing new and gives what runs `shutdown_timeout` to finish. True if
     /// everything did.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> bool {
-        let Self { server, xmpp, rosters, swappers, sinks, writers, cluster, shutdown_timeout } = self;
+        let Self { server, xmpp, rosters, swappers, sinks, writers, cluster, shutdown_timeout, .. } = self;
         let (stop_sender, stopped) = watch::channel(false);
         let mut goodbye = stopped.clone();
         let clients = xmpp.map(|xmpp| {

@@ -12,6 +12,8 @@ use super::program::PATIENCE;
 pub(crate) struct Response {
     /// The status.
     pub(crate) status: u16,
+    /// Status line and headers as they came.
+    pub(crate) head: String,
     /// The body as text.
     pub(crate) body: String,
 }
@@ -49,7 +51,7 @@ pub(crate) fn exchange(
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no response: {text:?}"));
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     assert!(!head.to_ascii_lowercase().contains("transfer-encoding"), "this client reads no chunks: {head}");
-    Response { status, body: body.to_owned() }
+    Response { status, head: head.to_owned(), body: body.to_owned() }
 }
 
 /// Asks for a refresh of these users.

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::client::{Response, request};
 use super::program::{PATIENCE, Program, run};
 
-const ANY_PORTS: [&str; 10] = [
+pub(crate) const ANY_PORTS: [&str; 10] = [
     "--http-listen",
     "127.0.0.1:0",
     "--admin-listen",
@@ -23,7 +23,7 @@ const ANY_PORTS: [&str; 10] = [
 ];
 
 /// Starts the demo and waits until it has said everything it says by itself.
-fn started() -> (Program, String) {
+pub(crate) fn started() -> (Program, String) {
     started_with(&[])
 }
 
@@ -49,7 +49,7 @@ fn curl(line: &str) -> Response {
 }
 
 /// The address in the greeting's line that begins with `title`.
-fn address(text: &str, title: &str) -> SocketAddr {
+pub(crate) fn address(text: &str, title: &str) -> SocketAddr {
     let line = text.lines().find(|line| line.trim_start().starts_with(title)).unwrap();
     line.split(['/', ' ']).find_map(|word| word.parse().ok()).unwrap_or_else(|| panic!("no address: {line}"))
 }

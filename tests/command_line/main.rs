@@ -29,6 +29,7 @@ mod client_log;
 mod compiler;
 mod compiling;
 mod demo;
+mod demo_page;
 mod descriptors;
 mod digests;
 mod failures;

@@ -185,7 +185,8 @@ impl Drop for Program {
 }
 
 impl Output {
-    fn of(mut pipe: impl Read + Send + 'static) -> Self {
+    /// What comes out of this.
+    pub(crate) fn of(mut pipe: impl Read + Send + 'static) -> Self {
         let output = Self::default();
         let ours = output.clone();
         thread::spawn(move || {

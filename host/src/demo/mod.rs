@@ -2,11 +2,19 @@
 //!
 //! A small web application ([`web_app`]) keeps the contacts of four people and tells the host when one changes; the host
 //! is pointed at it over real HTTP; two of the four are connected; [`Narrator`] prints each change as it happens. The
-//! application speaks two protocols ([`pages`] is the other), so that there is something to swap to.
+//! application speaks two protocols ([`pages`] is the other), so that there is something to swap to ([`bundled`]).
+//!
+//! In a browser it is a [`page`]: who is whose friend ([`people`]), what happens ([`stage`]), two clients, and the plugin.
+//! Whatever is clicked there goes over HTTP ([`host_link`]), and can be done with curl just as well.
 
+mod bundled;
 mod certificate;
+mod host_link;
 mod narrator;
+mod page;
 mod pages;
+mod people;
+mod stage;
 mod web_app;
 
 use std::fmt::Write as _;
@@ -18,7 +26,9 @@ use crate::http::Listening;
 use crate::xmpp::XmppServer;
 
 pub use certificate::CertificateError;
+pub use host_link::HostAddresses;
 pub use narrator::Narrator;
+pub use stage::Stage;
 pub use web_app::{DemoError, WebApp};
 
 /// The domain of the demo's users.
@@ -28,6 +38,9 @@ pub const CONNECTED: [&str; 2] = ["john", "marie"];
 
 /// The password of both, for XMPP clients on this machine.
 pub const PASSWORD: &str = "demo";
+
+/// Calls that a new plugin is watched for.
+const PROBATION_CALLS: u32 = 40;
 
 /// The endpoint for XMPP clients, on this machine only: with a certificate that nobody vouches for, and therefore for
 /// clients without TLS too.
@@ -50,6 +63,8 @@ pub fn configure(config: &mut Config, web_app: SocketAddr, plugin: Option<PathBu
     host.plugin = plugin;
     let passwords = CONNECTED.iter().map(|name| ((*name).to_owned(), Secret::new(PASSWORD)));
     host.accounts = Some(AccountsConfig::Fixed(passwords.collect()));
+    // So few that one can watch a new plugin pass.
+    host.swap.probation_calls = PROBATION_CALLS;
     config.hosts = vec![host];
     Ok(())
 }
@@ -68,6 +83,8 @@ pub fn greeting(
     let clients = xmpp.map(|(config, server)| clients(config, server, refresh)).unwrap_or_default();
     Some(format!(
         "\
+Open http://{web_app}/ in a browser, or go on reading.
+
 roster-host demo: a sample web application, the host, and john and marie connected.
 
   web application  http://{web_app}           owns the contacts: GET /contacts/john

@@ -1,35 +1,32 @@
-//! The sample application: contacts in memory, as an application written for the reference would serve them.
+//! The sample application: contacts in memory, as an application written for the reference would serve them, and a page
+//! ([`super::page`]) to click them together.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use axum::{Json, Router};
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 
-use super::DOMAIN;
-use super::pages::{self, PageQuery};
+use super::bundled::{self, Bundled};
+use super::host_link::{HostAddresses, HostLink, problem};
+use super::people::People;
+use super::stage::Stage;
+use super::{DOMAIN, page, pages};
+use crate::http::same_origin::{cannot_be_rebound, is_foreign};
+use crate::http::virtual_hosts::host_of;
+use pages::PageQuery;
 
-/// How long the application waits for the host's answer to its refresh request.
-const REFRESH_TIMEOUT: Duration = Duration::from_secs(30);
-/// The longest answer it reads.
-const LONGEST_ANSWER: usize = 64 << 10;
-/// People and friendships the sample keeps at most: it is open to whoever can reach it.
-const MOST_PEOPLE: usize = 1000;
+/// How long a part of the API is out of order, if nobody mends it before.
+const OUTAGE: Duration = Duration::from_secs(60);
 
 /// The demo's web application cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -46,22 +43,18 @@ pub struct WebApp {
     state: Arc<AppState>,
 }
 
-struct AppState {
-    people: Mutex<People>,
-    refresh_url: watch::Sender<Option<String>>,
-    client: Client<HttpConnector, Full<Bytes>>,
-}
-
-/// Who is whose friend. Friendship is mutual here; an application of yours may see that otherwise.
-#[derive(Default)]
-struct People {
-    names: BTreeMap<String, String>,
-    friends: BTreeMap<String, BTreeSet<String>>,
+/// What its routes share.
+pub(super) struct AppState {
+    pub(super) people: Mutex<People>,
+    pub(super) link: HostLink,
+    pub(super) stage: Arc<Stage>,
+    /// The part of the API that is out of order, and until when.
+    outage: Mutex<Option<(&'static Bundled, Instant)>>,
 }
 
 impl WebApp {
-    /// Listens on `address`.
-    pub async fn bind(address: SocketAddr) -> Result<Self, DemoError> {
+    /// Listens on `address`; `stage` hears what it does.
+    pub async fn bind(address: SocketAddr, stage: &Arc<Stage>) -> Result<Self, DemoError> {
         let bound = TcpListener::bind(address).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
         let (mut address, listener) = bound.map_err(|source| DemoError { address, source })?;
         if address.ip().is_unspecified() {
@@ -70,8 +63,9 @@ impl WebApp {
         }
         let state = AppState {
             people: Mutex::new(People::sample()),
-            refresh_url: watch::Sender::new(None),
-            client: Client::builder(TokioExecutor::new()).build_http(),
+            link: HostLink::new(Arc::clone(stage)),
+            stage: Arc::clone(stage),
+            outage: Mutex::new(None),
         };
         Ok(Self { listener, address, state: Arc::new(state) })
     }
@@ -82,62 +76,27 @@ impl WebApp {
     }
 
     /// Tells the application where to say that contacts have changed.
-    pub fn refresh_at(&self, host: SocketAddr) {
-        self.state.refresh_url.send_replace(Some(format!("http://{host}/roster_admin/refresh")));
+    pub fn host_is_up(&self, host: HostAddresses) {
+        self.state.link.is_up(host);
     }
 
     /// Serves until the task is dropped.
     pub async fn serve(self) {
-        let routes = Router::new()
+        let api = Router::new()
             .route("/contacts/{user}", get(contacts))
             .route("/v1/users/{user}/contacts", get(paged_contacts))
+            .layer(middleware::from_fn_with_state(Arc::clone(&self.state), out_of_order));
+        let routes = Router::new()
             .route("/friends/{one}/{other}", put(befriend).delete(unfriend))
             .route("/names/{user}/{name}", put(rename))
+            .route("/outages/{plugin}", put(begin_outage).delete(end_outage))
+            .merge(page::routes())
+            .layer(middleware::from_fn(own_pages_only))
+            .merge(api)
             .with_state(self.state);
         if let Err(error) = axum::serve(self.listener, routes).await {
             tracing::error!(%error, "the demo's web application stopped");
         }
-    }
-}
-
-impl People {
-    fn sample() -> Self {
-        let mut people = Self::default();
-        for (user, name) in [("john", "John"), ("marie", "Marie"), ("michael", "Michael"), ("aaron", "Aaron")] {
-            people.names.insert(user.to_owned(), name.to_owned());
-        }
-        for (one, other) in [("john", "marie"), ("john", "michael"), ("marie", "aaron")] {
-            people.befriend(one, other);
-        }
-        people
-    }
-
-    fn befriend(&mut self, one: &str, other: &str) {
-        for (one, other) in [(one, other), (other, one)] {
-            self.friends.entry(one.to_owned()).or_default().insert(other.to_owned());
-        }
-    }
-
-    fn unfriend(&mut self, one: &str, other: &str) {
-        for (one, other) in [(one, other), (other, one)] {
-            if let Some(friends) = self.friends.get_mut(one) {
-                friends.remove(other);
-            }
-        }
-    }
-
-    fn name(&self, user: &str) -> String {
-        self.names.get(user).cloned().unwrap_or_else(|| user.to_owned())
-    }
-
-    fn friends(&self, user: &str) -> impl Iterator<Item = &String> {
-        self.friends.get(user).into_iter().flatten()
-    }
-
-    /// The answer of the protocol: contact address to what is known of the contact.
-    fn contacts(&self, user: &str) -> Map<String, Value> {
-        let contact = |friend: &String| (format!("{friend}@{DOMAIN}"), json!({ "name": self.name(friend) }));
-        self.friends(user).map(contact).collect()
     }
 }
 
@@ -162,53 +121,96 @@ async fn paged_contacts(
 }
 
 async fn befriend(State(app): State<Arc<AppState>>, Path((one, other)): Path<(String, String)>) -> Response {
-    if app.people.lock().friends.len() >= MOST_PEOPLE {
-        return (StatusCode::INSUFFICIENT_STORAGE, "this sample keeps no more people\n").into_response();
+    {
+        let mut people = app.people.lock();
+        if people.is_full() {
+            return full();
+        }
+        people.befriend(&one, &other);
     }
-    app.people.lock().befriend(&one, &other);
-    app.tell_host(&[one, other]).await
+    app.tell(&[one, other]).await
 }
 
 async fn unfriend(State(app): State<Arc<AppState>>, Path((one, other)): Path<(String, String)>) -> Response {
     app.people.lock().unfriend(&one, &other);
-    app.tell_host(&[one, other]).await
+    app.tell(&[one, other]).await
 }
 
 /// A new name shows in the rosters of the user's friends.
 async fn rename(State(app): State<Arc<AppState>>, Path((user, name)): Path<(String, String)>) -> Response {
     let friends: Vec<String> = {
         let mut people = app.people.lock();
-        if people.names.len() >= MOST_PEOPLE {
-            return (StatusCode::INSUFFICIENT_STORAGE, "this sample keeps no more people\n").into_response();
+        if people.is_full() {
+            return full();
         }
-        people.names.insert(user.clone(), name);
-        people.friends(&user).cloned().collect()
+        people.rename(user, name)
     };
-    app.tell_host(&friends).await
+    app.tell(&friends).await
+}
+
+fn full() -> Response {
+    (StatusCode::INSUFFICIENT_STORAGE, "this sample keeps no more people\n").into_response()
+}
+
+/// From now on the part of the API that this plugin speaks to answers 500, for a minute at most.
+async fn begin_outage(State(app): State<Arc<AppState>>, Path(plugin): Path<String>) -> Response {
+    let Some(bundled) = bundled::named(&plugin) else { return unknown_plugin(&plugin) };
+    *app.outage.lock() = Some((bundled, Instant::now() + OUTAGE));
+    app.stage.people_changed();
+    StatusCode::NO_CONTENT.into_response()
+}
+
+async fn end_outage(State(app): State<Arc<AppState>>, Path(plugin): Path<String>) -> Response {
+    let mut outage = app.outage.lock();
+    if outage.is_some_and(|(bundled, _)| bundled.name == plugin) {
+        *outage = None;
+    }
+    app.stage.people_changed();
+    StatusCode::NO_CONTENT.into_response()
+}
+
+/// There is no plugin of this name among those that the demo brings along.
+pub(super) fn unknown_plugin(name: &str) -> Response {
+    let names: Vec<&str> = bundled::all().map(|bundled| bundled.name).collect();
+    problem(StatusCode::NOT_FOUND, &format!("{name:?} is none of the demo's plugins: {}", names.join(", ")))
+}
+
+async fn out_of_order(State(app): State<Arc<AppState>>, request: Request, next: Next) -> Response {
+    match app.outage() {
+        Some(bundled) if request.uri().path().starts_with(bundled.api) => {
+            problem(StatusCode::INTERNAL_SERVER_ERROR, "this part of the application is out of order, as you wanted it")
+        }
+        _ => next.run(request).await,
+    }
+}
+
+/// A page of another site may not change anything here, although it can reach this machine; nor may one whose name is made to
+/// lead to this machine find out the token, which is part of what the page is told.
+async fn own_pages_only(request: Request, next: Next) -> Response {
+    let of_page = request.headers().contains_key(header::ORIGIN) || request.uri().path().starts_with("/demo/");
+    let named = of_page.then(|| host_of(&request).unwrap_or_default());
+    if is_foreign(request.uri(), request.headers()) || named.is_some_and(|host| !cannot_be_rebound(&host)) {
+        return problem(
+            StatusCode::FORBIDDEN,
+            "only the demo's own page may do this, opened by an IP address or as localhost",
+        );
+    }
+    next.run(request).await
 }
 
 impl AppState {
     /// Says whose contacts have changed, and passes on the host's answer.
-    async fn tell_host(&self, users: &[String]) -> Response {
-        let Some(url) = self.refresh_url.borrow().clone() else {
-            return (StatusCode::SERVICE_UNAVAILABLE, "the host is not up yet\n").into_response();
-        };
-        match tokio::time::timeout(REFRESH_TIMEOUT, self.post(&url, users)).await {
-            Ok(Ok((status, answer))) => (status, [(header::CONTENT_TYPE, "application/json")], answer).into_response(),
-            Ok(Err(error)) => (StatusCode::BAD_GATEWAY, format!("{url}: {error}\n")).into_response(),
-            Err(_) => (StatusCode::GATEWAY_TIMEOUT, format!("{url}: no answer\n")).into_response(),
-        }
+    async fn tell(&self, users: &[String]) -> Response {
+        self.stage.people_changed();
+        self.link.tell(users, false).await
     }
 
-    async fn post(
-        &self,
-        url: &str,
-        users: &[String],
-    ) -> Result<(StatusCode, Bytes), Box<dyn std::error::Error + Send + Sync>> {
-        let body = Full::new(serde_json::to_vec(users)?.into());
-        let request = http::Request::post(url).header(header::CONTENT_TYPE, "application/json").body(body)?;
-        let answer = self.client.request(request).await?;
-        let status = answer.status();
-        Ok((status, Limited::new(answer.into_body(), LONGEST_ANSWER).collect().await?.to_bytes()))
+    /// The part of the API that is out of order now.
+    pub(super) fn outage(&self) -> Option<&'static Bundled> {
+        let mut outage = self.outage.lock();
+        if outage.is_some_and(|(_, until)| until <= Instant::now()) {
+            *outage = None;
+        }
+        outage.map(|(bundled, _)| bundled)
     }
 }

@@ -24,15 +24,17 @@ mod connection;
 mod cors;
 mod fault;
 pub(crate) mod json;
+pub(crate) mod page;
 pub(crate) mod paths;
 mod places;
 mod refresh_route;
 mod refusal;
 mod request_log;
+pub(crate) mod same_origin;
 mod server;
 pub(crate) mod sse;
 mod target;
-mod virtual_hosts;
+pub(crate) mod virtual_hosts;
 mod well_formed;
 
 #[cfg(test)]

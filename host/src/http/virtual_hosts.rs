@@ -50,7 +50,7 @@ impl VirtualHosts {
 }
 
 /// The host that a request names, without its port.
-pub(super) fn host_of(request: &Request) -> Option<String> {
+pub(crate) fn host_of(request: &Request) -> Option<String> {
     if let Some(host) = request.uri().host() {
         return Some(host.to_owned());
     }

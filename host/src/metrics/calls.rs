@@ -9,7 +9,7 @@ use std::time::Duration;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 
-use super::{CallLabels, HookLabels, InstanceLabels, Metrics};
+use super::{Activity, Asked, CallLabels, Happening, HookLabels, InstanceLabels, Metrics};
 
 /// The hooks, and the ends of their calls, that are kept at hand. Others are counted too, more slowly.
 const HOOKS: [&str; 5] = ["check", "fetch", "changed-users", "refresh", "summary"];
@@ -82,6 +82,26 @@ impl CallMetrics {
             Some(counter) => counter.get_or_init(count).inc(),
             None => count().inc(),
         };
+    }
+
+    /// What plugins do and ask for.
+    pub fn activity(&self) -> &Activity {
+        self.metrics.activity()
+    }
+
+    /// The application was asked for `user`.
+    pub fn asked(&self, user: &Arc<str>, asked: Asked) {
+        self.activity().asked(&self.domain, user, asked);
+    }
+
+    /// A function of the plugin returned (`ok`) or trapped.
+    pub fn called(&self, hook: &'static str, user: &str, elapsed: Duration, ok: bool) {
+        self.activity().tell(|| Happening::Called { hook, user: user.to_owned(), elapsed, ok });
+    }
+
+    /// A response for `user` need not be read: it is the one before.
+    pub fn same_response(&self, user: &str) {
+        self.activity().tell(|| Happening::SameResponse { user: user.to_owned() });
     }
 
     fn count(&self, hook: &'static str, outcome: &'static str) -> Counter {

@@ -3,8 +3,11 @@
 //! Names begin with `roster_host_`. Values that somebody else already keeps (sessions, cached rosters, memory) are read
 //! when the metrics are asked for, by [`crate::http`]. Of the process itself, [`process`] tells what every exporter does.
 //!
+//! [`activity`] is no number: what plugins ask for, for who looks on.
+//!
 //! Plugin calls are counted twice: by virtual host ([`calls`]) and by [`generation`] of the plugin.
 
+mod activity;
 mod calls;
 mod generation;
 mod histogram;
@@ -21,6 +24,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+pub use activity::{Activity, Answer, Asked, Happening, Watcher};
 pub use calls::CallMetrics;
 pub use generation::{Figures, GenerationStats, Used};
 
@@ -41,6 +45,7 @@ pub struct Metrics {
     swaps: Family<SwapLabels, Counter>,
     certificates: Family<ListenerLabels, Gauge>,
     generations: Generations,
+    activity: Activity,
     started: SystemTime,
 }
 
@@ -111,6 +116,11 @@ fn seconds() -> Histogram {
 impl Metrics {
     /// Nothing counted yet.
     pub fn new() -> Arc<Self> {
+        Self::remembering(0)
+    }
+
+    /// The same, and the latest requests to the application of so many users are remembered.
+    pub fn remembering(users: usize) -> Arc<Self> {
         Arc::new(Self {
             updates: Family::default(),
             update_seconds: Family::new_with_constructor(seconds),
@@ -124,6 +134,7 @@ impl Metrics {
             swaps: Family::default(),
             certificates: Family::default(),
             generations: Generations::default(),
+            activity: Activity::new(users),
             started: SystemTime::now(),
         })
     }
@@ -194,6 +205,11 @@ impl Metrics {
     /// Shows what `stats` counts from when it takes over until it is dropped.
     pub fn generation(&self, stats: &Arc<GenerationStats>) {
         self.generations.add(stats);
+    }
+
+    /// What plugins do and ask for.
+    pub fn activity(&self) -> &Activity {
+        &self.activity
     }
 
     /// An attempt to swap a plugin ended.

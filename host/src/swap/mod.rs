@@ -33,6 +33,7 @@ mod swapper;
 mod take_over;
 mod watch;
 
+pub use probation::Progress;
 pub use receipt::{Module, Outcome, Receipt, Step};
 pub use rehearsal::{Rehearsed, run as rehearse};
 pub use shadow::Shadow;

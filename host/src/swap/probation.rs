@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use serde::Serialize;
+
 use crate::config::SwapConfig;
 use crate::plugin::{CallError, FetchError, WasmPlugin};
 
@@ -45,6 +47,19 @@ pub(super) fn is_doubtful(error: &CallError) -> bool {
     }
 }
 
+/// How far a module on probation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Progress {
+    /// Calls it has served, those that were made again included.
+    pub calls: u32,
+    /// After so many it is over (`swap.probation_calls`).
+    pub most_calls: u32,
+    /// Calls that it failed and the module before it did not.
+    pub failures: u32,
+    /// With one more, the module before it is put back (`swap.probation_failures`).
+    pub most_failures: u32,
+}
+
 impl Probation {
     /// `None`: the operator wants none.
     pub(super) fn new(previous: Arc<WasmPlugin>, config: &SwapConfig) -> Option<Self> {
@@ -60,6 +75,16 @@ impl Probation {
     /// The module that stands in.
     pub(super) fn previous(&self) -> &Arc<WasmPlugin> {
         &self.previous
+    }
+
+    /// How far it is.
+    pub(super) fn progress(&self) -> Progress {
+        Progress {
+            calls: self.calls.load(Ordering::Relaxed).min(self.most_calls),
+            most_calls: self.most_calls,
+            failures: self.failures.load(Ordering::Relaxed),
+            most_failures: self.most_failures,
+        }
     }
 
     /// Takes note of a call. Each verdict other than [`Verdict::Goes`] is given once.

@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use super::probation::{Probation, Verdict, is_doubtful};
+use super::probation::{Probation, Progress, Verdict, is_doubtful};
 use crate::config::SwapConfig;
 use crate::model::{Contacts, Snapshot, Username};
 use crate::plugin::{BadRequest, CallError, FetchedRoster, Outcome, Refreshed, Reply, RosterPlugin, WasmPlugin};
@@ -59,6 +59,11 @@ impl PluginSlot {
     /// True while the module that serves is new.
     pub fn on_probation(&self) -> bool {
         self.active.load().probation.is_some()
+    }
+
+    /// How far the module that serves is with its probation, if it is new.
+    pub(super) fn probation(&self) -> Option<Progress> {
+        self.active.load().probation.as_ref().map(Probation::progress)
     }
 
     /// From now on calls go to `plugin`; returns the module before it. With `probation`, that one stands in for it.

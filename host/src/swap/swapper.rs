@@ -19,6 +19,7 @@ use super::candidate::{self, Refusal};
 use super::generations::Generations;
 use super::history::History;
 use super::last_good::{self, Instead, LastGood};
+use super::probation::Progress;
 use super::receipt::{Module, Outcome, Receipt, Step};
 use super::slot::{Failed, PluginSlot};
 use super::{take_over, watch};
@@ -76,6 +77,9 @@ pub struct Status {
     pub recorded: usize,
     /// It has just taken over.
     pub on_probation: bool,
+    /// How far it is with that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probation: Option<Progress>,
     /// Generations that a rollback can put back, the latest first.
     pub kept: Vec<Kept>,
     /// The latest first.
@@ -274,14 +278,15 @@ impl Swapper {
 
     /// What serves and what has happened.
     pub fn status(&self) -> Status {
-        let serves = self.slot.plugin();
+        let (serves, probation) = (self.slot.plugin(), self.slot.probation());
         Status {
             domain: self.host.domain.clone(),
             serves: Module::of(&serves),
             stands_in: self.stands_in(),
             figures: serves.stats().figures(),
             recorded: serves.recorded().len(),
-            on_probation: self.slot.on_probation(),
+            on_probation: probation.is_some(),
+            probation,
             kept: self.generations.lock().kept().map(|plugin| Kept::of(plugin)).collect(),
             history: self.history.lock().all(),
         }

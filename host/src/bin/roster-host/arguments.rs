@@ -162,6 +162,9 @@ pub(crate) struct OfDemo {
     /// The demo's plugin, in the place of the one that is built in; it is swapped when the file changes.
     #[arg(long, value_name = "FILE")]
     pub(crate) demo_plugin: Option<PathBuf>,
+    /// Open the demo's page in a browser.
+    #[arg(long)]
+    pub(crate) open: bool,
     /// The demo's ports, five from this one on: refresh requests, the operator, the web application, XMPP clients, XMPP clients
     /// that begin with TLS. 0: whichever are free. Flags that name one address are put over it.
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(..=i64::from(HIGHEST_BASE)))]

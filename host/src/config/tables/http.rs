@@ -127,6 +127,9 @@ table! {
         event_buffer_bytes: usize = 16 << 20, size(64 << 10..=GIB);
         /// Readers of `/events` at once.
         max_streams: usize = 32, count(1..=MANY, "readers");
+        /// Of so many users the latest four requests to the application are remembered, about 1 kB each, for who looks one up; 0: of
+        /// none.
+        remembered_users: usize = 8192, count(0..=10_000_000, "users");
     }
     beside {
         /// Asked for by the upload of a plugin where there is no `token`. There is no key for it: for the demo.

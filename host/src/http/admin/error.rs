@@ -20,7 +20,7 @@ pub(super) enum AdminError {
     Unauthorized,
     #[error("the Host header names {0:?}; without a token (admin.token) only localhost and IP addresses are answered")]
     ForeignHost(String),
-    #[error("web pages may not change anything here (the request has an Origin header)")]
+    #[error("pages of other sites may not change anything here (the Origin header is not that of this listener)")]
     Origin,
     #[error("{0}")]
     BadRequest(String),

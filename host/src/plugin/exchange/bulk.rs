@@ -197,7 +197,7 @@ impl Calls {
         let limit = self.module.limits.call_timeout / 2;
         let at = about.began.checked_add(limit).unwrap_or(deadline).min(deadline);
         let until = Until { at: at.checked_sub(LAST_MOMENT).unwrap_or(at), limit };
-        let requests = Requests::new(1, self.module.max_response, None);
+        let requests = Requests::new(1, self.module.max_response, None, None);
         let response = requests.send(&self.runtime.network, request, Deadlines::default(), Some(until)).await;
         // The next request is on its way while this response is read.
         drop(under_way);

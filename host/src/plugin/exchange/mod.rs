@@ -121,6 +121,7 @@ impl Calls {
             }
         };
         if let Some(tag) = unchanged {
+            self.runtime.counters.metrics.same_response(user.as_str());
             self.count(about, "ok", about.began.elapsed());
             return Ok(Ok(Found { news: News::Unchanged, tag: tag.clone() }));
         }
@@ -156,6 +157,7 @@ impl Calls {
             if let (Some(tag), Some(_)) = (tag, digest)
                 && tag.digest == digest
             {
+                self.runtime.counters.metrics.same_response(context.user.as_str());
                 return Ok((Ok(Found { news: News::Unchanged, tag: tag.clone() }), Instant::now()));
             }
             // Counted until the call is over.

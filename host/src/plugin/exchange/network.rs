@@ -6,12 +6,15 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Request, Response, Uri};
+use http::{Method, Request, Response, Uri};
 
 use super::last_exchange::LastExchange;
 use crate::http_client::{Deadlines, ErrorKind, HttpClient, SendError, shown};
+use crate::metrics::{Answer, Asked};
+use crate::model::Username;
 use crate::plugin::api::{FetchError, FetchFailure};
 use crate::plugin::recording::Recording;
+use crate::plugin::runtime::Counters;
 
 /// Who answers a plugin's requests.
 #[derive(Clone)]
@@ -68,17 +71,30 @@ struct Shared {
     max_bytes: usize,
     recording: Option<Recording>,
     last: LastExchange,
+    user: Option<Witnessed>,
+}
+
+/// Whom the requests are for, and who remembers them.
+pub(in crate::plugin) struct Witnessed {
+    pub(in crate::plugin) user: Username,
+    pub(in crate::plugin) counters: Arc<Counters>,
 }
 
 impl Requests {
     /// At most `requests` of them, whose responses have at most `max_bytes` together.
-    pub(in crate::plugin) fn new(requests: u32, max_bytes: usize, recording: Option<Recording>) -> Self {
+    pub(in crate::plugin) fn new(
+        requests: u32,
+        max_bytes: usize,
+        recording: Option<Recording>,
+        user: Option<Witnessed>,
+    ) -> Self {
         Self(Arc::new(Shared {
             left: AtomicU32::new(requests),
             bytes_left: AtomicUsize::new(max_bytes),
             max_bytes,
             recording,
             last: LastExchange::default(),
+            user,
         }))
     }
 
@@ -101,8 +117,8 @@ impl Requests {
         deadlines: Deadlines,
         until: Option<Until>,
     ) -> Result<Response<Bytes>, SendError> {
-        let Shared { recording, last, .. } = &*self.0;
-        let uri = request.uri().clone();
+        let Shared { recording, last, user, .. } = &*self.0;
+        let (method, uri, began) = (request.method().clone(), request.uri().clone(), Instant::now());
         let recorded = recording.as_ref().map(|recording| (recording.asked(&request), recording));
         let sending = network.send(request, deadlines);
         let sent = match until {
@@ -115,6 +131,9 @@ impl Requests {
             recording.answered(asked, &sent);
         }
         let sent = sent.and_then(|response| self.within_limit(&uri, response));
+        if let Some(witnessed) = user {
+            witnessed.asked(Some(method), &uri, &sent, Some(began.elapsed()));
+        }
         match &sent {
             Ok(response) => last.answered(uri, response),
             Err(error) => last.failed(error.clone()),
@@ -124,6 +143,9 @@ impl Requests {
 
     /// A response that was for others, too.
     pub(super) fn answered(&self, uri: Uri, response: &Response<Bytes>) {
+        if let Some(witnessed) = &self.0.user {
+            witnessed.asked_of(None, &uri, answer(response), None);
+        }
         self.0.last.answered(uri, response);
     }
 
@@ -156,4 +178,29 @@ impl Requests {
     pub(in crate::plugin) fn explain(&self, error: FetchError) -> FetchFailure {
         self.0.last.explain(error)
     }
+}
+
+impl Witnessed {
+    fn asked(
+        &self,
+        method: Option<Method>,
+        uri: &Uri,
+        sent: &Result<Response<Bytes>, SendError>,
+        elapsed: Option<Duration>,
+    ) {
+        let answer = match sent {
+            Ok(response) => answer(response),
+            Err(error) => Answer::Failed(error.detail().to_owned()),
+        };
+        self.asked_of(method, uri, answer, elapsed);
+    }
+
+    fn asked_of(&self, method: Option<Method>, uri: &Uri, answer: Answer, elapsed: Option<Duration>) {
+        let asked = Asked { method, url: shown(uri), answer, elapsed, at: Instant::now() };
+        self.counters.metrics.asked(&self.user.clone().into(), asked);
+    }
+}
+
+fn answer(response: &Response<Bytes>) -> Answer {
+    Answer::Response { status: response.status().as_u16(), bytes: response.body().len() }
 }

@@ -9,15 +9,17 @@ use bytes::Bytes;
 use super::recorder::{self, Call, Hook};
 use crate::model::{Snapshot, Username};
 use crate::plugin::api::{BadRequest, CallError, FetchedRoster, Outcome, Refreshed, Reply, RosterPlugin};
-use crate::plugin::exchange::network::Requests;
+use crate::plugin::exchange::network::{Requests, Witnessed};
 use crate::plugin::runtime::call::About;
 use crate::plugin::wasm_plugin::WasmPlugin;
 
 impl WasmPlugin {
     /// The requests of a call that begins now, and the recording of it.
-    fn requests(&self, hook: Hook, about: About<'_>) -> Requests {
+    fn requests(&self, hook: Hook, about: About<'_>, user: &Username) -> Requests {
         let recording = self.recorder.begin(hook, about.began);
-        Requests::new(self.calls.module.limits.max_requests_per_call, self.calls.module.max_response, recording)
+        let witnessed = Witnessed { user: user.clone(), counters: Arc::clone(&self.calls.runtime.counters) };
+        let most = self.calls.module.limits.max_requests_per_call;
+        Requests::new(most, self.calls.module.max_response, recording, Some(witnessed))
     }
 }
 
@@ -25,7 +27,7 @@ impl WasmPlugin {
 impl RosterPlugin for WasmPlugin {
     async fn fetch(&self, user: &Username) -> Result<FetchedRoster, CallError> {
         let about = About::now("fetch", user.as_str());
-        let requests = self.requests(Hook::Fetch, about);
+        let requests = self.requests(Hook::Fetch, about, user);
         let roster = self.calls.first(about, user, &requests).await?;
         if let Some(recording) = requests.recording() {
             let size = recorder::size_of_roster(&roster);
@@ -52,7 +54,7 @@ impl RosterPlugin for WasmPlugin {
 
     async fn refresh(&self, user: &Username, known: Arc<Snapshot>) -> Result<Refreshed, CallError> {
         let about = About::now("refresh", user.as_str());
-        let requests = self.requests(Hook::Refresh, about);
+        let requests = self.requests(Hook::Refresh, about, user);
         let refreshed = self.calls.again(about, user, &known, &requests).await?;
         if let Some(recording) = requests.recording() {
             let size = known.bytes() + recorder::size_of_refreshed(&refreshed);

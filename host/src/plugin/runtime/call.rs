@@ -111,7 +111,12 @@ impl Calls {
             }
         };
         instance.store().data().log.begin_call(hook, user);
+        let metrics = &self.runtime.counters.metrics;
+        let watched = metrics.activity().is_watched().then(Instant::now);
         let result = instance.run(call).await;
+        if let Some(began) = watched {
+            metrics.called(hook, user, began.elapsed(), result.is_ok());
+        }
         let state = instance.store().data();
         state.log.end_call();
         self.runtime.counters.stats.used(state.used());
