@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use axum::{Router, http::StatusCode, response::IntoResponse, routing::post};
 use bytes::Bytes;
 use roster_host::config::{ClientConfig, HostConfig};
-use roster_host::demo::{DOMAIN, WebApp};
+use roster_host::demo::{DOMAIN, HostAddresses, Stage, WebApp};
 use roster_host::http_client::HttpClient;
 use roster_host::metrics::Metrics;
 use roster_host::model::Username;
@@ -47,7 +47,7 @@ async fn refresh(rosters: Arc<Rosters>, body: Bytes) -> impl IntoResponse {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let application = WebApp::bind("127.0.0.1:0".parse()?).await?;
+    let application = WebApp::bind("127.0.0.1:0".parse()?, &Arc::new(Stage::new())).await?;
     let host = HostConfig::for_application(DOMAIN, &format!("http://{}/contacts/%s", application.address()))?;
 
     let metrics = Metrics::new();
@@ -58,11 +58,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let plugin = WasmPlugin::load(&engine, options).await?;
     let plugin = Arc::new(plugin.with_network(Network::Own(Arc::new(client::MyClient::new()))));
     let (store, sinks) = (Arc::new(store::MyStore::default()), vec![Arc::new(MySink) as Arc<dyn RosterSink>]);
-    let parts = Parts { domain: DOMAIN.into(), plugin, store, sinks, metrics };
+    let parts = Parts { domain: DOMAIN.into(), plugin, store, sinks, metrics, owners: None };
     let rosters = Rosters::new(parts, &host.limits, &host.store);
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    application.refresh_at(listener.local_addr()?);
+    let http = listener.local_addr()?;
+    application.host_is_up(HostAddresses { http, admin: http, upload_token: None });
     let change = format!("http://{}/friends/john/marie", application.address());
     let served = Arc::clone(&rosters);
     let route = post(move |body| refresh(Arc::clone(&served), body));

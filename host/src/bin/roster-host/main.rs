@@ -71,7 +71,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             let progress = Progress::of("checking the configuration, and compiling the plugins it names");
             check::everything(&config).await?;
             drop(progress);
-            out::text(&config.check_summary())?;
+            out::text(&roster_host::check::summary(&config))?;
             Ok(true)
         }),
         Form::Run(arguments) => {
