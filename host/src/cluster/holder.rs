@@ -119,6 +119,12 @@ impl Holder {
         }
     }
 
+    /// Whether an owner knows that `user` is here.
+    #[cfg(test)]
+    pub(super) fn is_registered(&self, user: &Username) -> bool {
+        self.users.lock().get(user).is_some_and(|held| held.at.is_some())
+    }
+
     /// Whether there is somebody of whom no owner knows.
     pub(super) fn has_unregistered(&self) -> bool {
         self.users.lock().values().any(|held| held.at.is_none())

@@ -50,6 +50,7 @@ pub(super) async fn receive(cluster: Arc<Cluster>, mut incoming: Incoming) {
             Body::Reply { id, reply } => cluster.link.replied(&from.name, id, reply),
             Body::Endpoint { domain, message } => cluster.endpoint_message(&domain, &from, message),
             Body::Request { id, request } => {
+                let Some(serving) = cluster.link.serve(&from, id) else { continue };
                 // The semaphore is never closed.
                 let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
                 let cluster = Arc::clone(&cluster);
@@ -59,7 +60,7 @@ pub(super) async fn receive(cluster: Arc<Cluster>, mut incoming: Incoming) {
                     if let Err(error) = cluster.link.send(Some(&from.name), &message).await {
                         debug!(to = %from.name, %error, "a reply was not sent");
                     }
-                    drop(permit);
+                    drop((permit, serving));
                 });
             }
         }

@@ -1,8 +1,9 @@
 //! Requests from node to node, and their replies: numbers, deadlines, and who waits for what.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -41,11 +42,16 @@ pub(super) struct Traffic {
     pub(super) unreadable: AtomicU64,
 }
 
+/// How long to wait before a request is sent again. Whoever still works on it takes no notice, and to serve one twice does no harm.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// The way to the other nodes.
 pub(super) struct Link {
     pub(super) engine: Arc<dyn Engine>,
     waiting: Mutex<HashMap<u64, (NodeName, oneshot::Sender<Result<Reply, Refused>>)>>,
     next: AtomicU64,
+    /// Requests of other nodes that are being served.
+    serving: Mutex<HashSet<(Member, u64)>>,
     pieces: Mutex<Pieces>,
     pub(super) traffic: Traffic,
 }
@@ -57,6 +63,7 @@ impl Link {
             engine,
             waiting: Mutex::default(),
             next: AtomicU64::new(first),
+            serving: Mutex::default(),
             pieces: Mutex::default(),
             traffic: Traffic::default(),
         }
@@ -115,13 +122,15 @@ impl Link {
         let _waiting = Waiting { link: self, id };
         let message = Message { v: PROTOCOL, from: me.clone(), view, body: Body::Request { id, request } };
         let answered = async {
-            self.send(Some(&to.name), &message).await?;
+            let mut again = tokio::time::interval(AGAIN);
             loop {
                 if is_gone(to) {
                     return Err(CallFailed::Gone(to.name.clone()));
                 }
                 tokio::select! {
                     biased;
+                    // It, or the reply, may have got lost.
+                    _ = again.tick() => self.send(Some(&to.name), &message).await?,
                     reply = &mut receiver => return Ok(reply.map_err(|_| CallFailed::Gone(to.name.clone()))??),
                     changed = gone.changed() => if changed.is_err() {
                         return Err(CallFailed::Gone(to.name.clone()));
@@ -130,6 +139,12 @@ impl Link {
             }
         };
         timeout_at(deadline, answered).await.unwrap_or_else(|_| Err(CallFailed::TimedOut(to.name.clone())))
+    }
+
+    /// A request has arrived. `None`: it is being served already.
+    pub(super) fn serve(self: &Arc<Self>, from: &Member, id: u64) -> Option<Serving> {
+        let key = (from.clone(), id);
+        self.serving.lock().insert(key.clone()).then(|| Serving { link: Arc::clone(self), key })
     }
 
     /// A reply has arrived.
@@ -153,5 +168,17 @@ struct Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.link.waiting.lock().remove(&self.id);
+    }
+}
+
+/// A request of another node is being served, until this is dropped.
+pub(super) struct Serving {
+    link: Arc<Link>,
+    key: (Member, u64),
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.link.serving.lock().remove(&self.key);
     }
 }

@@ -65,7 +65,7 @@ pub use view::NodeName;
 /// This node among the others.
 pub struct Cluster {
     config: ClusterConfig,
-    link: Link,
+    link: Arc<Link>,
     state: Mutex<State>,
     served: OnceLock<Vec<Served>>,
     /// The number of the view.
@@ -128,7 +128,7 @@ impl Cluster {
         };
         Arc::new(Self {
             config: config.clone(),
-            link: Link::new(engine, random() >> 1),
+            link: Arc::new(Link::new(engine, random() >> 1)),
             state: Mutex::new(state),
             served: OnceLock::new(),
             views: watch::Sender::new(0),

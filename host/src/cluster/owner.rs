@@ -107,14 +107,13 @@ impl Cluster {
                 }
                 state.registry.register(&whose, from, one.number, one.version, false);
                 match host.owned.version_of(&whose.1) {
+                    // It may be newer than what is here: first the application is asked.
+                    _ if !one.sure => doubtful.push(whose),
                     Some(version) if one.version != Some(version) => state.registry.again(&whose, from),
                     Some(_) => {}
                     // Nobody knows which of them is the application's.
-                    None if state.registry.differs(&whose, one.version) => doubtful.push(whose.clone()),
+                    None if state.registry.differs(&whose, one.version) => doubtful.push(whose),
                     None => {}
-                }
-                if !one.sure {
-                    doubtful.push(whose);
                 }
             }
             if last {
