@@ -136,7 +136,7 @@ impl Cluster {
                 }
             };
             let (domain, user) = (host.domain.to_string(), whose.1.as_str().to_owned());
-            told.push(Told { domain, user, stamp: newest.version(), version, content });
+            told.push(Told { domain, user, stamp: newest.version(), number, version, content });
             sent.push(Sent { whose, version, number });
             if contacts > MOST_CONTACTS {
                 break;

@@ -37,6 +37,16 @@ pub(super) struct Holder {
     users: Mutex<HashMap<Username, Held>>,
 }
 
+/// What to do with what an owner has told.
+enum Note {
+    /// It is to be applied.
+    New,
+    /// Something newer is known.
+    Known,
+    /// The owner has not heard yet that the roster here may be newer than its own.
+    TooEarly,
+}
+
 /// What is known of one of them, beside the roster.
 #[derive(Default)]
 struct Held {
@@ -46,6 +56,8 @@ struct Held {
     number: u64,
     /// Something may have been missed: an owner that could not be asked may have known better.
     unsure: bool,
+    /// What an owner says that has not heard this of the user may be older than what is here.
+    least: u64,
     /// Of what was told or asked last: the view, and the owner's number of it.
     newest: (u64, u64),
     /// What was told and is not applied yet.
@@ -58,16 +70,19 @@ impl Holder {
         self.users.lock().get(user)?.told.clone()
     }
 
-    /// Takes note of what an owner has told. False if something newer is known.
-    fn tell(&self, user: &Username, view: u64, told: Told) -> bool {
+    /// Takes note of what an owner has told.
+    fn tell(&self, user: &Username, view: u64, told: Told) -> Note {
         let mut users = self.users.lock();
         let held = users.entry(user.clone()).or_default();
         if held.newest > (view, told.stamp) {
-            return false;
+            return Note::Known;
+        }
+        if told.number < held.least {
+            return Note::TooEarly;
         }
         held.newest = (view, told.stamp);
         held.told = Some((told.version, told.content));
-        true
+        Note::New
     }
 
     /// What was told is applied.
@@ -83,18 +98,35 @@ impl Holder {
     fn replied(&self, user: &Username, at: &Member, number: u64, stamp: (u64, u64)) -> bool {
         let mut users = self.users.lock();
         let held = users.entry(user.clone()).or_default();
-        if held.newest > stamp {
+        if held.newest > stamp || number < held.least {
             return false;
         }
-        *held = Held { at: Some(at.clone()), number: held.number.max(number), newest: stamp, ..Held::default() };
+        let number = held.number.max(number);
+        *held = Held { at: Some(at.clone()), number, newest: stamp, least: held.least, ..Held::default() };
         true
     }
 
-    /// The roster of `user` was asked for without an owner.
-    fn alone(&self, user: &Username) {
+    /// The roster of `user` is asked for, or was, without an owner. `number`: what is said of the user from now on has that or a greater.
+    fn alone(&self, user: &Username, number: u64) {
         let mut users = self.users.lock();
         let held = users.entry(user.clone()).or_default();
-        (held.at, held.unsure) = (None, true);
+        (held.at, held.unsure, held.least, held.told) = (None, true, number, None);
+    }
+
+    /// There is another view: who is not the owner in it knows nobody any more.
+    pub(super) fn entered(&self, owner: impl Fn(&str) -> Option<Member>) {
+        for (user, held) in self.users.lock().iter_mut() {
+            if held.at.is_some() && held.at != owner(user.as_str()) {
+                held.at = None;
+            }
+        }
+    }
+
+    /// `member` may have forgotten whom it was told of.
+    pub(super) fn unregister(&self, member: &Member) {
+        for held in self.users.lock().values_mut().filter(|held| held.at.as_ref() == Some(member)) {
+            held.at = None;
+        }
     }
 
     /// The user has left; what the owner is to be told.
@@ -105,7 +137,7 @@ impl Holder {
 
     /// `member` knows that the user is here, since it was said with `number`.
     pub(super) fn registered(&self, user: &str, member: &Member, number: u64) {
-        if let Some(held) = self.users.lock().get_mut(user) {
+        if let Some(held) = self.users.lock().get_mut(user).filter(|held| number >= held.least) {
             held.at = Some(member.clone());
             held.number = held.number.max(number);
             held.unsure = false;
@@ -115,7 +147,7 @@ impl Holder {
     /// No owner knows of anybody here, and things may have been missed.
     pub(super) fn unregister_all(&self) {
         for held in self.users.lock().values_mut() {
-            *held = Held { unsure: true, ..Held::default() };
+            *held = Held { unsure: true, least: held.least, ..Held::default() };
         }
     }
 
@@ -231,9 +263,16 @@ impl Source {
         }
     }
 
+    /// It has been: what an owner says that has not heard of it may be older.
+    fn was_alone(&self, user: &Username) -> Result<(), CallError> {
+        self.host()?.holder.alone(user, self.cluster.number());
+        self.cluster.bump.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// No owner can be asked: the application is, by this node, and owners will hear of it.
     fn alone(&self, user: &Username, reason: &str) -> Result<(), CallError> {
-        self.host()?.holder.alone(user);
+        self.host()?.holder.alone(user, self.cluster.number());
         self.cluster.counts.alone.fetch_add(1, Ordering::Relaxed);
         self.cluster.bump.store(true, Ordering::Relaxed);
         self.cluster.look.notify_one();
@@ -259,7 +298,9 @@ impl RosterPlugin for Source {
             Err(NoRoster::NoOwner(reason)) => {
                 self.alone(user, &reason)?;
                 // A tag says something to the module that made it, and owners have their own.
-                self.plugin.fetch(user).await.map(|fetched| FetchedRoster { tag: None, ..fetched })
+                let fetched = self.plugin.fetch(user).await;
+                self.was_alone(user)?;
+                fetched.map(|fetched| FetchedRoster { tag: None, ..fetched })
             }
         }
     }
@@ -288,7 +329,9 @@ impl RosterPlugin for Source {
             Err(NoRoster::Call(error)) => Err(error),
             Err(NoRoster::NoOwner(reason)) => {
                 self.alone(user, &reason)?;
-                Ok(match self.plugin.refresh(user, known).await? {
+                let refreshed = self.plugin.refresh(user, known).await;
+                self.was_alone(user)?;
+                Ok(match refreshed? {
                     Refreshed::Unchanged => Refreshed::Unchanged,
                     Refreshed::Changed(delta) => Refreshed::Changed(Delta { tag: None, ..delta }),
                 })
@@ -314,8 +357,13 @@ impl Cluster {
             let version = one.version;
             if host.here().is_none_or(|here| !here.is_online(&whose.1)) {
                 applied.gone.push((one.domain, one.user));
-            } else if host.holder.tell(&whose.1, view, one) {
-                by_host.entry(whose.0).or_default().push((whose.1, version));
+                continue;
+            }
+            let name = (one.domain.clone(), one.user.clone());
+            match host.holder.tell(&whose.1, view, one) {
+                Note::New => by_host.entry(whose.0).or_default().push((whose.1, version)),
+                Note::Known => {}
+                Note::TooEarly => applied.whole.push(name),
             }
         }
         for (place, users) in by_host {

@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 
 use super::engine::EngineError;
 use super::membership::{Step, VIEW, beat_key};
-use super::message::{Body, Message, PROTOCOL, Request};
+use super::message::{Body, Message, PROTOCOL, Refused, Request};
 use super::view::{Member, View};
 use super::{Cluster, Incoming, deliver, random};
 
@@ -168,7 +168,12 @@ impl Cluster {
         self.counts.views.fetch_add(1, Ordering::Relaxed);
         let names: Vec<&str> = view.members().map(|member| member.name.as_str()).collect();
         info!(view = view.number, nodes = names.join(" "), "the cluster has these nodes");
-        self.views.send_replace(view.number);
+        let before = self.views.send_replace(view.number);
+        // Owners that are not those of this view forget; what is not said again within it does not count.
+        for host in self.hosts() {
+            host.holder.entered(|user| view.owner(&host.domain, user).cloned());
+        }
+        let before = Some(before).filter(|before| *before > 0);
         for ((place, user), member) in let_go {
             if let Some(host) = self.host(place) {
                 host.owned.disconnect(&user, &super::owner::session(&member));
@@ -186,7 +191,7 @@ impl Cluster {
             tokio::spawn(deliver::send(Arc::clone(self), member));
         }
         for member in view.members() {
-            tokio::spawn(Arc::clone(self).sync(view.clone(), member.clone()));
+            tokio::spawn(Arc::clone(self).sync(view.clone(), member.clone(), before));
         }
         self.endpoints_changed(view);
     }
@@ -213,11 +218,16 @@ impl Cluster {
     }
 
     /// Tells `member` whom it owns of those who are here, until it knows or there is another view.
-    async fn sync(self: Arc<Self>, view: View, member: Member) {
-        let mut wait = RETRY.0;
+    async fn sync(self: Arc<Self>, view: View, member: Member, before: Option<u64>) {
+        let (mut wait, mut before) = (RETRY.0, before);
         while *self.views.borrow() == view.number && !self.stop.is_cancelled() {
-            match self.register(&view, &member, true).await {
+            match self.register(&view, &member, true, before).await {
                 Ok(()) => return,
+                Err(super::CallFailed::Refused(Refused::Everybody)) if before.is_some() => {
+                    before = None;
+                    self.hosts().iter().for_each(|host| host.holder.unregister(&member));
+                    continue;
+                }
                 Err(error) => debug!(to = %member.name, %error, "a node was not told whom this one has"),
             }
             let mut views = self.views.subscribe();
@@ -228,7 +238,13 @@ impl Cluster {
     }
 
     /// Tells `member` of those here that it owns and does not know of.
-    async fn register(self: &Arc<Self>, view: &View, member: &Member, last: bool) -> Result<(), super::CallFailed> {
+    async fn register(
+        self: &Arc<Self>,
+        view: &View,
+        member: &Member,
+        last: bool,
+        before: Option<u64>,
+    ) -> Result<(), super::CallFailed> {
         let mut missing = Vec::new();
         for host in self.hosts() {
             let Some(here) = host.here() else { continue };
@@ -237,10 +253,10 @@ impl Cluster {
         }
         let mut parts = missing.chunks(NAMED_AT_ONCE).peekable();
         if parts.peek().is_none() && last {
-            return self.say(view, member, Vec::new(), true).await;
+            return self.say(view, member, (Vec::new(), true, before)).await;
         }
         while let Some(part) = parts.next() {
-            self.say(view, member, part.to_vec(), last && parts.peek().is_none()).await?;
+            self.say(view, member, (part.to_vec(), last && parts.peek().is_none(), before)).await?;
             for held in part {
                 if let Some(host) = self.place(&held.domain).and_then(|place| self.host(place)) {
                     host.holder.registered(&held.user, member, held.number);
@@ -254,10 +270,10 @@ impl Cluster {
         self: &Arc<Self>,
         view: &View,
         member: &Member,
-        held: Vec<super::message::Held>,
-        last: bool,
+        (held, last, before): (Vec<super::message::Held>, bool, Option<u64>),
     ) -> Result<(), super::CallFailed> {
-        self.call(view.number, member, Request::Sync { held, last }, Instant::now() + SYNC).await.map(|_| ())
+        let request = Request::Sync { held, last, before };
+        self.call(view.number, member, request, Instant::now() + SYNC).await.map(|_| ())
     }
 
     /// Users whom no owner knows of, because none could be asked, are made known.
@@ -269,7 +285,7 @@ impl Cluster {
         for member in view.members().cloned() {
             let (cluster, view) = (Arc::clone(self), view.clone());
             tokio::spawn(async move {
-                if let Err(error) = cluster.register(&view, &member, false).await {
+                if let Err(error) = cluster.register(&view, &member, false, None).await {
                     debug!(to = %member.name, %error, "a node was not told whom this one has");
                 }
             });

@@ -51,8 +51,9 @@ pub(super) enum Body {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Request {
-    /// To an owner: these of its users are here. `last`: there are no others.
-    Sync { held: Vec<Held>, last: bool },
+    /// To an owner: these of its users are here, beside those whom it was told of already. `last`: there are no others. `before`: the
+    /// view in which the sender was before this one, if it has not named everybody.
+    Sync { held: Vec<Held>, last: bool, before: Option<u64> },
     /// To an owner: the roster of a user who is here.
     Fetch { domain: String, held: Held },
     /// To an owner: these users are here no longer.
@@ -94,6 +95,8 @@ pub(super) struct Told {
     pub(super) user: String,
     /// Grows with each roster of the user that this owner has within a view.
     pub(super) stamp: u64,
+    /// The latest that the owner has heard of the user, see [`Held::number`].
+    pub(super) number: u64,
     /// Its content version.
     pub(super) version: u64,
     pub(super) content: Content,
@@ -148,6 +151,9 @@ pub(super) enum Refused {
     /// Not all nodes have said yet whom they have.
     #[error("the node has not heard from all others yet")]
     NotReady,
+    /// The node may have forgotten somebody whom it was told of: everybody is to be named again.
+    #[error("the node has been in another view meanwhile")]
+    Everybody,
     /// The node is cut off from the others.
     #[error("the node is cut off")]
     Fenced,

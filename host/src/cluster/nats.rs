@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_nats::connection::State as Connection;
 use async_nats::jetstream::context::{CreateStreamErrorKind, PublishErrorKind};
 use async_nats::jetstream::stream::{Config as Stream, LastRawMessageErrorKind};
-use async_nats::jetstream::{self, Context};
+use async_nats::jetstream::{self, Context, ErrorCode};
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, HeaderMap, header};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -160,7 +160,11 @@ impl Nats {
             }
             Ok(Err(error)) => Err(match error.kind() {
                 // A cluster that has no leader yet answers so, too.
-                CreateStreamErrorKind::JetStream(fault) if fault.code() == 503 => StreamFault::Wait(error.to_string()),
+                CreateStreamErrorKind::JetStream(fault)
+                    if fault.code() == 503 || fault.error_code() == ErrorCode::CLUSTER_NO_PEERS =>
+                {
+                    StreamFault::Wait(error.to_string())
+                }
                 CreateStreamErrorKind::JetStream(_) | CreateStreamErrorKind::JetStreamUnavailable => {
                     StreamFault::Refused(error.to_string())
                 }

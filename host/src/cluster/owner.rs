@@ -74,7 +74,7 @@ impl Cluster {
         let cluster = Arc::clone(self);
         async move {
             match request {
-                Request::Sync { held, last } => cluster.serve_sync(view, &from, held, last),
+                Request::Sync { held, last, before } => cluster.serve_sync(view, &from, held, last, before),
                 Request::Fetch { domain, held } => cluster.serve_fetch(view, &from, &domain, held).await,
                 Request::Leave { users } => cluster.serve_leave(view, &from, users),
                 Request::Refresh { domain, users, within } => {
@@ -91,11 +91,21 @@ impl Cluster {
         .boxed()
     }
 
-    fn serve_sync(self: &Arc<Self>, number: u64, from: &Member, held: Vec<Held>, last: bool) -> Result<Reply, Refused> {
+    fn serve_sync(
+        self: &Arc<Self>,
+        number: u64,
+        from: &Member,
+        held: Vec<Held>,
+        last: bool,
+        before: Option<u64>,
+    ) -> Result<Reply, Refused> {
         let mut doubtful = Vec::new();
         {
             let mut state = self.state.lock();
             let view = state.check(from, number)?.clone();
+            if before.is_some_and(|before| !state.registry.remembers(before, number)) {
+                return Err(Refused::Everybody);
+            }
             for one in held {
                 let Some((whose, host)) = self.whose(&one.domain, &one.user) else { continue };
                 if view.owner(&host.domain, whose.1.as_str()) != Some(state.membership.me()) {

@@ -15,6 +15,8 @@ pub(super) type Whose = (usize, Username);
 #[derive(Default)]
 pub(super) struct Registry {
     users: BTreeMap<Whose, Vec<Registered>>,
+    /// The views in which users may have been forgotten, the latest of them.
+    entered: BTreeSet<u64>,
     /// Who has said in this view whom they have.
     synced: BTreeSet<Member>,
     outboxes: BTreeMap<Member, Outbox>,
@@ -48,11 +50,18 @@ pub(super) enum Pending {
     Whole,
 }
 
+/// Views that are remembered.
+const MOST_ENTERED: usize = 256;
+
 impl Registry {
     /// A new view: those of whom `owns` says no, and nodes that are gone, are forgotten. Which nodes are new, and which users nobody
     /// has here now at a node that had them.
     pub(super) fn enter(&mut self, view: &View, owns: impl Fn(&Whose) -> bool) -> (Vec<Member>, Vec<(Whose, Member)>) {
         self.synced.clear();
+        self.entered.insert(view.number);
+        if self.entered.len() > MOST_ENTERED {
+            self.entered.pop_first();
+        }
         let mut let_go = Vec::new();
         self.users.retain(|whose, registered| {
             let owned = owns(whose);
@@ -76,6 +85,11 @@ impl Registry {
             self.outboxes.insert(member.clone(), Outbox::default());
         }
         (new, let_go)
+    }
+
+    /// Whether everybody is known still of whom a node has told that was in view `before` and then in `now`.
+    pub(super) fn remembers(&self, before: u64, now: u64) -> bool {
+        self.entered.range(..=before).next_back().is_some() && self.entered.range(before + 1..now).next().is_none()
     }
 
     /// `member` has said whom it has.
