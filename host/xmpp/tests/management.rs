@@ -3,7 +3,14 @@
 
 mod support;
 
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+
+use bytes::Bytes;
+use roster_xmpp::Domain;
+use roster_xmpp::domain::nodes::{Cluster, LiveNode, Nodes};
+use tokio::sync::mpsc;
 
 use support::server::{config, until};
 use support::{Client, Server};
@@ -114,6 +121,72 @@ async fn nobody_resumes_what_is_not_there_or_not_theirs_and_may_bind_instead() {
     assert!(rest.contains("<undefined-condition ") && rest.contains("<handled-count-too-high "), "{rest}");
     marie.log_out().await;
     server.is_empty().await;
+}
+
+/// Brings each node what others send it, in the order in which they do.
+#[derive(Clone, Default)]
+struct Bus(Arc<HashMap<&'static str, OnceLock<mpsc::UnboundedSender<(&'static str, Bytes)>>>>);
+
+struct From(&'static str, Bus);
+
+impl Nodes for From {
+    fn send(&self, node: &str, message: Bytes) {
+        self.1.0.get(node).and_then(OnceLock::get).unwrap().send((self.0, message)).unwrap();
+    }
+}
+
+impl Bus {
+    fn serve(&self, node: &'static str, domain: &Arc<Domain>) {
+        let (sender, mut messages) = mpsc::unbounded_channel::<(&'static str, Bytes)>();
+        self.0[node].set(sender).unwrap();
+        let domain = Arc::clone(domain);
+        tokio::spawn(async move {
+            while let Some((from, message)) = messages.recv().await {
+                domain.from_node(from, &message);
+            }
+        });
+    }
+}
+
+/// It does not find the session, and is told where that is (XEP-0198 section 3), if its node says where clients reach it.
+#[tokio::test]
+async fn who_resumes_at_another_node_is_told_where_the_session_is() {
+    for (address, told) in [(Some("here.example:5222"), " location='here.example:5222'"), (None, "")] {
+        let bus = Bus(Arc::new([("here", OnceLock::new()), ("there", OnceLock::new())].into()));
+        let mut servers = Vec::new();
+        for (node, address) in [("here", address), ("there", Some("there.example"))] {
+            let nodes = Arc::new(From(node, bus.clone()));
+            let cluster = Cluster { node: node.into(), incarnation: 1, address: address.map(str::to_owned), nodes };
+            servers.push(Server::in_cluster(config(), cluster).await);
+            bus.serve(node, &servers.last().unwrap().domain);
+        }
+        let live = ["here", "there"].map(|name| LiveNode { name: name.into(), incarnation: 1 });
+        servers.iter().for_each(|server| server.domain.nodes_changed(&live));
+        let mut john = Client::log_in(&servers[0], "john", "phone").await;
+        john.send(ENABLE).await;
+        let enabled = john.expect("/>").await;
+        let location = enabled.split(" location='").nth(1).map(|rest| rest.split('\'').next().unwrap());
+        assert_eq!(location, address, "{enabled}");
+        let id = enabled.split(" id='").nth(1).unwrap().split('\'').next().unwrap().to_owned();
+        // What one says at the one node is read at the other, so both know each other.
+        let mut marie = Client::log_in(&servers[1], "marie", "tablet").await;
+        until("the nodes know of both", || servers.iter().all(|server| server.domain.others() == 1)).await;
+        marie.send(&chat(1)).await;
+        john.expect("id='m1'").await;
+        john.lose(&servers[0]).await;
+        let mut again = again(&servers[1], "john").await;
+        for (id, location) in [(id.as_str(), told), ("x", ""), ("x.nobody", "")] {
+            again.send(&resume(id, 0)).await;
+            let failed = again.expect("</failed>").await;
+            assert!(failed.contains("<item-not-found "), "{failed}");
+            let found = failed.split_once(" location=").map(|(_, rest)| rest.split('>').next().unwrap());
+            assert_eq!(found.unwrap_or_default(), told_of(location), "{id}: {failed}");
+        }
+    }
+}
+
+fn told_of(location: &str) -> &str {
+    location.strip_prefix(" location=").unwrap_or_default()
 }
 
 #[tokio::test]

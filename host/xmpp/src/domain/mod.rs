@@ -152,15 +152,15 @@ impl Domain {
         let resource = session::resource(resource)?;
         let bare: Arc<str> = self.bare(user).into();
         let mut world = self.world.write();
-        let bound = self.bound_now(&world, user, &resource);
-        let session = Arc::new(Session::new((self.number(), bound), user, bare, resource, outbound));
-        let replaced = world.users.get(user).and_then(|entry| entry.named(session.resource()));
+        let replaced = world.users.get(user).and_then(|entry| entry.named(&resource));
         let replaced = replaced.map(|one| Arc::clone(&one.session));
         let limit = self.options.max_sessions_per_user.max(1);
         let goes = match replaced {
             Some(old) => Some((old, SessionEnd::Replaced)),
-            None => self.make_room(&world, user, limit)?.map(|old| (old, SessionEnd::Displaced)),
+            None => self.make_room(&mut world, (user, &resource), limit)?.map(|old| (old, SessionEnd::Displaced)),
         };
+        let bound = self.bound_now(&world, user, &resource);
+        let session = Arc::new(Session::new((self.number(), bound), user, bare, resource, outbound));
         let detach = goes.as_ref().is_some_and(|(old, why)| {
             old.outbound.end(*why);
             self.remove(&mut world, old)
@@ -179,12 +179,22 @@ impl Domain {
     }
 
     /// The session that has to go for one more of `user`, if one has to: the one whose client has been away for longest. It
-    /// is as if its time to wait were over.
-    fn make_room(&self, world: &World, user: &Username, limit: usize) -> Result<Option<Arc<Session>>, BindError> {
-        let Some(entry) = world.users.get(user).filter(|entry| entry.resources.len() >= limit) else { return Ok(None) };
-        let sleeping = entry.resources.iter().filter_map(|one| Some((one.session.asleep()?, &one.session)));
-        let oldest = sleeping.min_by_key(|(since, _)| *since);
-        oldest.map(|(_, session)| Some(Arc::clone(session))).ok_or(BindError::TooManySessions { limit })
+    /// is as if its time to wait were over. If it is at another node, that one is told.
+    fn make_room(
+        &self,
+        world: &mut World,
+        (user, resource): (&Username, &str),
+        limit: usize,
+    ) -> Result<Option<Arc<Session>>, BindError> {
+        let own = world.users.get(user).map(|entry| entry.resources.as_slice()).unwrap_or_default();
+        if own.len() + world.nodes.remotes.others(user, resource) < limit {
+            return Ok(None);
+        }
+        let sleeping = own.iter().filter_map(|one| Some((one.session.asleep()?, &one.session)));
+        if let Some((_, oldest)) = sleeping.min_by_key(|(since, _)| *since) {
+            return Ok(Some(Arc::clone(oldest)));
+        }
+        if self.displace_beyond(world, user) { Ok(None) } else { Err(BindError::TooManySessions { limit }) }
     }
 
     /// The session's client is away, and may come back. Until [`Session::wake`] the session may have to make room.

@@ -109,12 +109,13 @@ impl Management {
     }
 
     /// `<enabled/>`; `id` and the seconds for which it is good where the session can be resumed.
-    pub(super) fn enabled(resumption: Option<(&str, u64)>) -> Element {
+    pub(super) fn enabled(resumption: Option<(&str, u64)>, location: Option<&str>) -> Element {
         let mut enabled = Element::bare("enabled", ns::SM);
         if let Some((id, seconds)) = resumption {
             set(&mut enabled, xml_ncname!("id").to_owned(), id.to_owned());
             set(&mut enabled, xml_ncname!("resume").to_owned(), "true".to_owned());
             set(&mut enabled, xml_ncname!("max").to_owned(), seconds.to_string());
+            locate(&mut enabled, location);
         }
         enabled
     }
@@ -127,11 +128,25 @@ impl Management {
         resumed
     }
 
+    /// `<failed/>` to one who wants to resume a session that is not here, and maybe at that address.
+    pub(super) fn not_here(location: Option<&str>) -> Element {
+        let mut failed = Self::failed("item-not-found");
+        locate(&mut failed, location);
+        failed
+    }
+
     /// `<failed/>`, with a stanza error's condition.
     pub(super) fn failed(condition: &str) -> Element {
         let mut failed = Element::bare("failed", ns::SM);
         failed.append_child(Element::bare(condition, ns::STANZA_ERRORS));
         failed
+    }
+}
+
+/// Where the client had better come back to (XEP-0198 section 3), if that is known.
+fn locate(element: &mut Element, location: Option<&str>) {
+    if let Some(location) = location {
+        set(element, xml_ncname!("location").to_owned(), location.to_owned());
     }
 }
 

@@ -16,6 +16,7 @@ use super::connection::{Hosted, Shared, stream_id};
 use super::features;
 use super::live::Live;
 use super::management::Management;
+use super::resume::node_of;
 use super::run::unknown;
 use crate::client_log::{Client, Detail, What};
 use crate::domain::BindError;
@@ -289,7 +290,8 @@ impl<'a> Negotiation<'a> {
                 if let Some(over) = over {
                     over.finish().await;
                 }
-                self.wire.put(&Management::failed("item-not-found"));
+                let location = node_of(id).and_then(|node| hosted.domain.address_of(node));
+                self.wire.put(&Management::not_here(location.as_deref()));
                 return Ok(None);
             }
         };

@@ -18,9 +18,18 @@ use tokio::time::timeout;
 
 use super::live::Live;
 use crate::accounts::credentials::random;
+use crate::domain::Domain;
 
 /// How long the old owner may take. It waits for nothing but the network while it owns a session, and is told meanwhile.
 const HAND_OVER: Duration = Duration::from_secs(10);
+
+/// What is between an id and the name of its node: no id has it.
+const NODE: char = '.';
+
+/// The node at which there is, or was, a session with that id.
+pub(crate) fn node_of(id: &str) -> Option<&str> {
+    id.split_once(NODE).map(|(_, node)| node)
+}
 
 /// A request to the owner of a session.
 pub(crate) type HandOver = oneshot::Sender<Box<Live>>;
@@ -56,8 +65,14 @@ impl Drop for Hibernating<'_> {
 
 impl Resumables {
     /// A place for a session of `user`, under an id nobody can guess.
-    pub(crate) fn register(self: &Arc<Self>, domain: &str, user: &Username) -> Place {
-        let id = URL_SAFE_NO_PAD.encode(random::<18>());
+    /// Of a cluster, the id says at which node it is.
+    pub(crate) fn register(self: &Arc<Self>, domain: &Domain, user: &Username) -> Place {
+        let mut id = URL_SAFE_NO_PAD.encode(random::<18>());
+        if let Some(node) = domain.node() {
+            id.push(NODE);
+            id.push_str(node);
+        }
+        let domain = domain.name();
         let (owner, requests) = mpsc::channel(1);
         self.sessions.lock().insert(id.clone(), Entry { domain: domain.to_owned(), user: user.clone(), owner });
         Place { id, requests, all: Arc::clone(self) }

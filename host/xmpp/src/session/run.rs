@@ -244,9 +244,9 @@ fn manage(shared: &Shared, wire: &mut Wire, live: &mut Live, element: &Element) 
         ("enable", None) => {
             let window = shared.config.resumption.window;
             let resume = matches!(element.attr("resume"), Some("true" | "1")) && !window.is_zero();
-            live.place = resume.then(|| shared.resumables.register(live.domain.name(), &live.user));
+            live.place = resume.then(|| shared.resumables.register(&live.domain, &live.user));
             let resumption = live.place.as_ref().map(|place| (place.id(), window.as_secs().max(1)));
-            wire.put(&Management::enabled(resumption));
+            wire.put(&Management::enabled(resumption, live.domain.address()));
             live.management = Some(Management::default());
         }
         ("r", Some(management)) => wire.put(&management.answer()),

@@ -14,6 +14,7 @@ use roster_xmpp::accounts::Accounts;
 use roster_xmpp::accounts::file::{AccountsFile, add};
 use roster_xmpp::config::EndpointConfig;
 use roster_xmpp::counters::Counters;
+use roster_xmpp::domain::nodes::Cluster;
 use roster_xmpp::memory::Memory;
 use roster_xmpp::{Domain, DomainOptions, Endpoint, Hosted, RosterSource, RosterUnavailable};
 use tokio::sync::oneshot;
@@ -68,6 +69,7 @@ pub struct Server {
     pub memory: Arc<Memory>,
     pub trust: Arc<ClientConfig>,
     pub friends: Arc<Friends>,
+    pub domain: Arc<Domain>,
     pub accounts: std::path::PathBuf,
     stop: Option<oneshot::Sender<()>>,
     serving: Option<tokio::task::JoinHandle<()>>,
@@ -94,7 +96,16 @@ impl Server {
     }
 
     /// With others than those of the file.
-    pub async fn with_accounts(mut config: EndpointConfig, others: Option<Arc<dyn Accounts>>) -> Self {
+    pub async fn with_accounts(config: EndpointConfig, others: Option<Arc<dyn Accounts>>) -> Self {
+        Self::start_as(config, others, None).await
+    }
+
+    /// A node of several.
+    pub async fn in_cluster(config: EndpointConfig, cluster: Cluster) -> Self {
+        Self::start_as(config, None, Some(cluster)).await
+    }
+
+    async fn start_as(mut config: EndpointConfig, others: Option<Arc<dyn Accounts>>, cluster: Option<Cluster>) -> Self {
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
         config.listen = vec![loopback];
         config.listen_tls = vec![loopback];
@@ -127,9 +138,13 @@ impl Server {
             connected: Mutex::default(),
         });
         let options = DomainOptions::new(roster_xmpp::roster_jid::DomainName::new("example.com").unwrap());
-        let domain = Domain::new(options, Arc::clone(&friends) as Arc<dyn RosterSource>);
+        let rosters = Arc::clone(&friends) as Arc<dyn RosterSource>;
+        let domain = match cluster {
+            Some(cluster) => Domain::clustered(options, rosters, cluster),
+            None => Domain::new(options, rosters),
+        };
         let of_file = || Arc::new(AccountsFile::open(&accounts).unwrap()) as Arc<dyn Accounts>;
-        let hosted = Hosted { domain, accounts: others.unwrap_or_else(of_file) };
+        let hosted = Hosted { domain: Arc::clone(&domain), accounts: others.unwrap_or_else(of_file) };
         let endpoint = Endpoint::bind(config, Some(Arc::new(server)), vec![hosted]).await.unwrap();
         let listening = endpoint.listening();
         let address = |tls| listening.iter().find(|one| one.tls == tls).unwrap().address;
@@ -150,6 +165,7 @@ impl Server {
             memory,
             trust: Arc::new(trust),
             friends,
+            domain,
             accounts,
             stop: Some(stop),
             serving: Some(serving),

@@ -4,55 +4,99 @@
 //! some of them later than of others would know who hides.
 //!
 //! Two users may come at two nodes before either node has heard of the other. A node that has not answered yet has not heard of the
-//! one who asks; whoever comes there until then, it is asked for too.
+//! one who asks; whoever has come there until then, it is asked for when it has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use roster_model::Username;
 use tokio::time::Instant;
 
-use super::Table;
-use super::outbox::{Outbox, document};
-use super::receive::presence;
-use super::remotes::Id;
-use super::wire::{Message, PART, Presence, Probe, Probed};
+use super::outbox::Outbox;
+use super::remotes::Remote;
+use super::wire::{Message, PART, Presence, Probe};
 use crate::domain::Domain;
-use crate::domain::probes::{Told, late, shown};
 use crate::domain::session::Session;
 use crate::domain::view::View;
-use crate::domain::world::{User, World};
-use crate::outbound::{Shared, Stanza};
+use crate::domain::world::World;
+use crate::outbound::Stanza;
 
 /// After that, who has not been seen is away.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// After that, a node will not answer any more.
-const FORGOTTEN: Duration = Duration::from_secs(30);
+const FORGOTTEN: Duration = Duration::from_secs(10);
+/// Questions that may be open at once. With one more, the oldest is not waited for.
+const MOST: usize = 50_000;
+
+/// All questions that are open.
+#[derive(Default)]
+pub(super) struct Questions {
+    open: HashMap<u64, Asking>,
+    /// Those whose askers have not been told who is away, oldest first.
+    fresh: VecDeque<(Instant, u64)>,
+    /// The others.
+    stale: VecDeque<(Instant, u64)>,
+}
 
 /// Resources of a user that wait for what other nodes show them.
 pub(super) struct Asking {
-    id: u64,
-    user: Username,
-    sessions: Vec<Arc<Session>>,
-    view: Option<Arc<View>>,
-    /// The user's own resources are asked for, too.
+    /// When that was, among all that happens here, too.
+    pub(super) id: u64,
+    pub(super) user: Username,
+    pub(super) sessions: Vec<Arc<Session>>,
+    /// None: they have been told who is away.
+    pub(super) why: Option<Why>,
+    /// The user's own resources at other nodes are asked for, too.
     own: bool,
     /// Nodes that have not answered.
     awaited: Vec<u32>,
-    since: Instant,
-    /// They have been told who is away.
-    told: bool,
-    /// Something was shown.
-    found: bool,
-    /// What to say of the one whom a client has asked for itself, if nobody shows anything.
-    alone: Option<Stanza>,
 }
 
-impl Asking {
-    /// The node will not answer.
-    pub(super) fn gives_up_on(&mut self, place: u32) {
-        self.awaited.retain(|node| *node != place);
+/// What was asked.
+pub(super) enum Why {
+    /// Whom the roster asks for.
+    Roster(Option<Arc<View>>),
+    /// The one whom a client has asked for itself; and what it is told if nothing is shown.
+    One(Option<Stanza>),
+}
+
+impl Questions {
+    fn add(&mut self, asking: Asking) {
+        self.fresh.push_back((Instant::now(), asking.id));
+        self.open.insert(asking.id, asking);
+    }
+
+    pub(super) fn get(&mut self, id: u64) -> Option<&mut Asking> {
+        self.open.get_mut(&id)
+    }
+
+    /// The node has answered that question. Some if nobody has to be waited for any more.
+    pub(super) fn answered(&mut self, place: u32, id: u64) -> Option<Asking> {
+        let asking = self.open.get_mut(&id)?;
+        asking.awaited.retain(|node| *node != place);
+        if asking.awaited.is_empty() { self.open.remove(&id) } else { None }
+    }
+
+    /// The node will not answer any question. Those that nobody will.
+    pub(super) fn gone(&mut self, place: u32) -> Vec<Asking> {
+        let ids: Vec<u64> = self.open.keys().copied().collect();
+        ids.into_iter().filter_map(|id| self.answered(place, id)).collect()
+    }
+
+    /// Those that have waited for long enough to be told.
+    pub(super) fn late(&mut self, now: Instant) -> Vec<(Vec<Arc<Session>>, Username, Why)> {
+        let mut late = Vec::new();
+        let crowded = self.open.len() > MOST;
+        while let Some((since, id)) = self.fresh.pop_front_if(|(since, _)| crowded || *since + PATIENCE <= now) {
+            let Some(asking) = self.open.get_mut(&id) else { continue };
+            late.extend(asking.why.take().map(|why| (asking.sessions.clone(), asking.user.clone(), why)));
+            self.stale.push_back((since, id));
+        }
+        while let Some((_, id)) = self.stale.pop_front_if(|(since, _)| crowded || *since + FORGOTTEN <= now) {
+            self.open.remove(&id);
+        }
+        late
     }
 }
 
@@ -91,21 +135,8 @@ impl Domain {
                 outbox.ask(node, probe);
             }
         }
-        let view = view.cloned();
-        let (user, since) = (user.clone(), Instant::now());
-        let (told, found, alone) = (false, false, None);
-        self.waiting.lock().asking.push_back(Asking {
-            id,
-            user,
-            sessions,
-            view,
-            own,
-            awaited,
-            since,
-            told,
-            found,
-            alone,
-        });
+        let (user, why) = (user.clone(), Some(Why::Roster(view.cloned())));
+        self.waiting.lock().questions.add(Asking { id, user, sessions, why, own, awaited });
         true
     }
 
@@ -158,143 +189,29 @@ impl Domain {
             };
             link.say(&Message::Presence(Presence { probe: Some(probe), ..Presence::default() }));
         }
-        let (user, sessions) = (session.user().clone(), vec![Arc::clone(session)]);
-        let (view, own, awaited, since, told, found) = (None, false, nodes, Instant::now(), false, false);
-        self.waiting.lock().asking.push_back(Asking {
-            id,
-            user,
-            sessions,
-            view,
-            own,
-            awaited,
-            since,
-            told,
-            found,
-            alone,
-        });
+        let (user, sessions, why) = (session.user().clone(), vec![Arc::clone(session)], Some(Why::One(alone)));
+        self.waiting.lock().questions.add(Asking { id, user, sessions, why, own: false, awaited: nodes });
         true
     }
 
-    /// Somebody has come at a node that may not have heard of those who ask for him.
-    pub(super) fn ask_for_newcomer(&self, world: &World, place: u32, came: &Username) {
+    /// The node has answered. Who has come there since it was asked may not have been told of those who asked.
+    pub(super) fn ask_for_newcomers(&self, world: &World, place: u32, asking: &Asking) {
         let Some(link) = world.nodes.link(place) else { return };
-        let bare = self.bare(came);
-        let waiting = self.waiting.lock();
-        for asking in waiting.asking.iter().filter(|asking| asking.awaited.contains(&place)) {
-            if (asking.own && asking.user == *came) || asking.view.as_ref().is_some_and(|view| view.sees(&bare)) {
-                for probe in probes(0, &asking.user, &asking.sessions, vec![came.to_string()]) {
-                    link.say(&Message::Presence(Presence { probe: Some(probe), ..Presence::default() }));
-                }
-            }
-        }
-    }
-
-    /// Answers what a node has asked.
-    pub(super) fn answer_node(&self, world: &World, place: u32, probe: &Probe) {
-        let Some(link) = world.nodes.link(place) else { return };
-        let (asker, sessions) = (&probe.asker, &probe.sessions);
-        let part =
-            || Probed { id: probe.id, asker: asker.clone(), sessions: sessions.clone(), shown: vec![], last: false };
-        let mut answer = part();
-        let mut length = 0;
-        let bare = format!("{asker}@{}", self.name());
-        for name in &probe.users {
-            let them = if name == asker { world.users.get(name.as_str()) } else { shown(world, &bare, name) };
-            for (session, available) in them.into_iter().flat_map(User::available) {
-                if probe.resource.as_ref().is_some_and(|resource| session.resource() != resource) {
-                    continue;
-                }
-                let text = document(&late(available, self.name()));
-                if length > 0 && length + text.len() > PART {
-                    link.say(&Message::Probed(std::mem::replace(&mut answer, part())));
-                    length = 0;
-                }
-                length += text.len() + 30;
-                answer.shown.push((session.number, text));
-            }
-        }
-        answer.last = true;
-        if probe.id != 0 || !answer.shown.is_empty() {
-            link.say(&Message::Probed(answer));
-        }
-    }
-
-    /// A node has answered.
-    pub(super) fn probed(&self, world: &mut World, place: u32, probed: &Probed) {
-        let found = self.tell_probed(world, place, probed);
-        let mut waiting = self.waiting.lock();
-        if let Some(asking) = waiting.asking.iter_mut().find(|asking| asking.id == probed.id) {
-            asking.found |= found;
-            if probed.last {
-                asking.gives_up_on(place);
-            }
-        }
-        drop(waiting);
-        self.settle(world);
-    }
-
-    /// Queues it for the resources that have asked. False if it is nothing.
-    fn tell_probed(&self, world: &mut World, place: u32, probed: &Probed) -> bool {
-        let Some((user, _)) = world.users.get_key_value(probed.asker.as_str()) else { return false };
-        let (user, bare) = (user.clone(), self.bare(user));
-        let mut seen = Vec::new();
-        let mut stanzas = Vec::new();
-        for (number, text) in &probed.shown {
-            let id = Id { node: place, number: *number };
-            let known = world.nodes.remotes.get(id).is_some();
-            if let Some((mut element, gone)) = presence(text).filter(|_| known) {
-                seen.push((id, gone));
-                stanzas.push(Shared::without_to(&mut element).to(&bare, ""));
-            }
-        }
-        let stanzas: Arc<[Stanza]> = stanzas.into();
-        for number in &probed.sessions {
-            if let Some(session) = self.numbered(world, user.as_str(), *number) {
-                let _ = session.outbound.send_batch(Arc::clone(&stanzas));
-            }
-        }
-        if world.users.get(&user).is_some_and(User::is_available) {
-            for (id, gone) in seen {
-                self.saw(world, &user, id, gone);
-            }
-        }
-        !stanzas.is_empty()
-    }
-
-    /// Those that wait no longer are told who is away.
-    pub(super) fn settle(&self, world: &World) {
-        let now = Instant::now();
-        let mut waiting = self.waiting.lock();
-        for asking in &mut waiting.asking {
-            let over = asking.awaited.is_empty() || now >= asking.since + PATIENCE;
-            if over && !std::mem::replace(&mut asking.told, over) {
-                self.tell_away(world, asking);
-            }
-        }
-        let is_open = |asking: &Asking| !asking.awaited.is_empty() && now < asking.since + FORGOTTEN;
-        waiting.asking.retain(|asking| is_open(asking) && asking.sessions.iter().any(|one| !one.has_ended()));
-    }
-
-    /// Whoever is asked for and was seen nowhere is away.
-    fn tell_away(&self, world: &World, asking: &Asking) {
-        let Asking { user, sessions, view, alone, found, .. } = asking;
-        if let Some(alone) = alone.as_ref().filter(|_| !found) {
-            sessions.iter().for_each(|session| session.send(alone.clone()));
-        }
-        let Some(view) = view else { return };
-        let bare = self.bare(user);
-        let Table { remotes, sightings, .. } = &world.nodes;
-        let is_seen = |other: &str| {
-            shown(world, &bare, other).is_some_and(User::is_available)
-                || remotes.of(other).iter().any(|one| one.priority.is_some() && sightings.has(user, one.id))
+        let remotes = &world.nodes.remotes;
+        let came = |name: &str| {
+            let is_new = |one: &Remote| one.id.node == place && one.priority.is_some() && one.came > asking.id;
+            remotes.of(name).iter().any(is_new)
         };
-        let away = view.asked_for().filter(|(_, jid)| self.other(user, jid).is_some_and(|other| !is_seen(other)));
-        let away: Vec<Told> = away.map(|(place, _)| Told::Away(place)).collect();
-        let me = world.users.get(user);
-        for session in sessions {
-            if me.is_some_and(|me| me.available().any(|(one, _)| one.number == session.number)) {
-                self.send_told(session, away.clone(), Some(view));
-            }
+        let own = Some(asking.user.as_str()).filter(|_| asking.own);
+        let view = world.users.get(&asking.user).and_then(|me| me.roster.as_ref());
+        let contacts = view.into_iter().flat_map(|view| view.asked_for());
+        let contacts = contacts.filter_map(|(_, jid)| self.other(&asking.user, jid));
+        let users: Vec<String> = own.into_iter().chain(contacts).filter(|name| came(name)).map(str::to_owned).collect();
+        if users.is_empty() {
+            return;
+        }
+        for probe in probes(0, &asking.user, &asking.sessions, users) {
+            link.say(&Message::Presence(Presence { probe: Some(probe), ..Presence::default() }));
         }
     }
 }

@@ -34,15 +34,6 @@ pub(in crate::domain) fn entry(resource: &Resource) -> Entry {
     }
 }
 
-/// What hearing of a resource has come to.
-#[derive(Default)]
-pub(super) struct Heard {
-    /// It is available now, and was not.
-    pub(super) came: Option<Username>,
-    /// A session here that has lost its address, and is to be taken from the roster source.
-    pub(super) detach: Option<Arc<Session>>,
-}
-
 impl Domain {
     /// When a bind of this address happens that happens now.
     pub(in crate::domain) fn bound_now(&self, world: &World, user: &Username, resource: &str) -> u64 {
@@ -84,38 +75,39 @@ impl Domain {
         self.forget_remotes(world, other.into_iter().collect());
     }
 
-    /// The node has this resource.
-    pub(super) fn hear(&self, world: &mut World, place: u32, entry: &Entry) -> Heard {
-        let mut heard = Heard::default();
+    /// The node has this resource. Some: a session here has lost its address to it, and is to be taken from the roster source.
+    pub(super) fn hear(&self, world: &mut World, place: u32, entry: &Entry) -> Option<Arc<Session>> {
         let id = Id { node: place, number: entry.number };
         if let Some(known) = world.nodes.remotes.get_mut(id) {
-            let came = known.priority.is_none() && entry.priority.is_some();
+            if known.priority.is_none() {
+                known.came = self.number();
+            }
             (known.priority, known.carbons, known.asleep) = (entry.priority, entry.carbons, entry.asleep);
-            heard.came = came.then(|| world.nodes.remotes.get(id).map(|(user, _)| user.clone())).flatten();
-            return heard;
+            return None;
         }
         let (Ok(user), Ok(resource)) = (Username::new(&entry.user), resourcepart(&entry.resource)) else {
             warn!("another node names a resource that cannot be one, which is left out");
-            return heard;
+            return None;
         };
-        if !self.wins_here(world, place, entry, (&user, &resource), &mut heard) {
-            return heard;
+        let mut lost = None;
+        if !self.wins_here(world, place, entry, (&user, &resource), &mut lost) {
+            return lost;
         }
         if !world.nodes.has_room(self.memory.get()) {
             warn!(%user, "there is no room for more resources of other nodes (limits.memory); this one is not seen here");
-            return heard;
+            return lost;
         }
         let remote = Remote {
             id,
             resource: resource.into(),
             bound: entry.bound,
             priority: entry.priority,
+            came: self.number(),
             carbons: entry.carbons,
             asleep: entry.asleep,
         };
         world.nodes.remotes.insert(&user, remote);
-        heard.came = entry.priority.map(|_| user);
-        heard
+        lost
     }
 
     /// Whether no other has the address that was bound later. Those that were bound earlier lose it.
@@ -125,7 +117,7 @@ impl Domain {
         place: u32,
         entry: &Entry,
         (user, resource): (&Username, &str),
-        heard: &mut Heard,
+        lost: &mut Option<Arc<Session>>,
     ) -> bool {
         let name = |place: u32| world.nodes.node(place).map(|node| node.link.node.name.clone()).unwrap_or_default();
         let new = (entry.bound, name(place));
@@ -137,8 +129,7 @@ impl Domain {
             }
             debug!(session = session.address(), "another node has bound this address later");
             session.outbound.end(SessionEnd::Replaced);
-            let detach = self.remove(world, &session);
-            heard.detach = detach.then_some(session);
+            *lost = self.remove(world, &session).then_some(session);
         } else if let Some(other) = world.nodes.remotes.named(user.as_str(), resource) {
             let other_node = name(other.id.node);
             // A node that has bound it again has ended the one before.
@@ -149,6 +140,25 @@ impl Domain {
             self.forget_remotes(world, vec![other]);
         }
         true
+    }
+
+    /// Has a session of the user at another node make room whose client is away: the one that was bound first. False if there is none.
+    pub(in crate::domain) fn displace_beyond(&self, world: &mut World, user: &Username) -> bool {
+        let sleeping = world.nodes.remotes.of(user.as_str()).iter().filter(|one| one.asleep);
+        let Some(id) = sleeping.min_by_key(|one| one.bound).map(|one| one.id) else { return false };
+        if let Some(link) = world.nodes.link(id.node) {
+            link.say(&Message::Displace { number: id.number });
+        }
+        self.forget_remotes(world, vec![id]);
+        true
+    }
+
+    /// A session here makes room for one elsewhere, unless its client is back.
+    pub(super) fn displaced(&self, world: &mut World, number: u64) -> Option<Arc<Session>> {
+        let sessions = world.users.values().flat_map(|user| &user.resources).map(|one| &one.session);
+        let session = sessions.into_iter().find(|one| one.number == number && one.asleep().is_some()).cloned()?;
+        session.outbound.end(SessionEnd::Displaced);
+        self.remove(world, &session).then_some(session)
     }
 
     /// These resources are gone: whoever has seen them here is told.

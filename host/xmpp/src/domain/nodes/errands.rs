@@ -13,7 +13,7 @@ use crate::domain::Domain;
 use crate::domain::messages::to_session;
 use crate::domain::session::Session;
 use crate::domain::stanza::Condition;
-use crate::domain::world::{User, World};
+use crate::domain::world::World;
 use crate::outbound::Stanza;
 
 impl Domain {
@@ -121,14 +121,6 @@ impl Domain {
                 }
             }
             Some(Target::Account) | None => Outcome::Gone,
-        }
-    }
-
-    /// The session here that has to make room for one elsewhere.
-    pub(super) fn displaced(&self, world: &World, number: u64) {
-        let sessions = world.users.values().flat_map(|user: &User| &user.resources).map(|one| &one.session);
-        if let Some(session) = sessions.into_iter().find(|session| session.number == number) {
-            session.outbound.end(crate::outbound::SessionEnd::Displaced);
         }
     }
 }

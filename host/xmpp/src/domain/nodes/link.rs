@@ -9,6 +9,9 @@ use tracing::warn;
 use super::wire::{Body, Head, Message};
 use super::{LiveNode, Nodes};
 
+/// Of a message's number, those that count messages.
+const BITS: u32 = 40;
+
 /// See the module.
 pub(in crate::domain) struct Link {
     /// Its number here: no two lives have the same.
@@ -23,7 +26,9 @@ pub(in crate::domain) struct Link {
 
 impl Link {
     pub(super) fn new(place: u32, node: LiveNode, own: u64, nodes: Arc<dyn Nodes>) -> Arc<Self> {
-        Arc::new(Self { place, node, own, nodes, sent: Mutex::default(), told: AtomicU64::new(0) })
+        // Above all that were sent before, should the node have been taken for dead and not know it.
+        let first = u64::from(place) << BITS;
+        Arc::new(Self { place, node, own, nodes, sent: Mutex::new(first), told: AtomicU64::new(first) })
     }
 
     /// Sends, in the order of the calls.

@@ -13,9 +13,10 @@
 //! - [`outbox`]: presence on its way to other nodes; [`receive`]: what comes from them
 //! - [`bound`]: resources come and go, and two nodes that bind the same address
 //! - [`sync`]: after a gap; [`upkeep`]: what time does
-//! - [`asking`]: presence at login, asked of the nodes that know it
+//! - [`asking`]: presence at login, asked of the nodes that know it; [`answers`]
 //! - [`errands`]: messages and requests for resources at other nodes, and [`waiting`], until one of them has answered
 
+mod answers;
 mod asking;
 mod bound;
 mod errands;
@@ -84,5 +85,25 @@ impl Domain {
         let domain = Self::build(options, rosters, Some(cluster));
         tokio::spawn(upkeep::run(Arc::downgrade(&domain)));
         domain
+    }
+
+    /// How many users have sessions at other nodes.
+    pub fn others(&self) -> usize {
+        self.world.read().nodes.remotes.len()
+    }
+
+    /// The name of this node, if there may be others.
+    pub(crate) fn node(&self) -> Option<&str> {
+        self.cluster.as_ref().map(|cluster| cluster.node.as_str())
+    }
+
+    /// Where clients reach this node, if others say so.
+    pub(crate) fn address(&self) -> Option<&str> {
+        self.cluster.as_ref()?.address.as_deref()
+    }
+
+    /// Where clients reach another node that is alive.
+    pub(crate) fn address_of(&self, node: &str) -> Option<String> {
+        self.world.read().nodes.named(node)?.address.clone()
     }
 }

@@ -7,7 +7,6 @@ use minidom::Element;
 use roster_model::Username;
 use tracing::{debug, warn};
 
-use super::bound::Heard;
 use super::remotes::Id;
 use super::wire::{Head, Message, Presence, Shown};
 use crate::domain::Domain;
@@ -46,14 +45,14 @@ impl Domain {
                 return;
             }
         };
-        let mut heard = Vec::new();
+        let mut lost = Vec::new();
         match message {
-            Message::Sessions(part) => heard = self.all_sessions(&mut world, place, &part),
+            Message::Sessions(part) => lost = self.all_sessions(&mut world, place, &part),
             // What changes the state of a node that is not known: all of it comes with the list.
             Message::Synced | Message::Left { .. } | Message::Presence(_) | Message::Probed(_) if !synced => {}
             Message::Synced => self.synced(&mut world, place),
             Message::Left { number } => self.forget_remotes(&mut world, vec![Id { node: place, number }]),
-            Message::Presence(presence) => heard.push(self.heard_presence(&mut world, place, presence)),
+            Message::Presence(presence) => lost.extend(self.heard_presence(&mut world, place, presence)),
             Message::Probed(probed) => self.probed(&mut world, place, &probed),
             Message::Errand(errand) => {
                 // Nothing of it changes the world.
@@ -66,15 +65,12 @@ impl Domain {
                 return self.done(place, id, how);
             }
             Message::MayAsk { id, user, asker } => self.may_ask(&world, place, id, (&user, &asker)),
-            Message::Displace { number } => self.displaced(&world, number),
+            Message::Displace { number } => lost.extend(self.displaced(&mut world, number)),
             Message::Tick => {}
-        }
-        for came in heard.iter().filter_map(|heard| heard.came.as_ref()) {
-            self.ask_for_newcomer(&world, place, came);
         }
         world.nodes.weigh(self.memory.get());
         drop(world);
-        for session in heard.into_iter().filter_map(|heard| heard.detach) {
+        for session in lost {
             self.rosters.disconnect(session.user(), session.source_id());
         }
     }
@@ -97,10 +93,10 @@ impl Domain {
         world.nodes.node(place).map(|node| node.synced)
     }
 
-    fn heard_presence(self: &Arc<Self>, world: &mut World, place: u32, presence: Presence) -> Heard {
+    fn heard_presence(self: &Arc<Self>, world: &mut World, place: u32, presence: Presence) -> Option<Arc<Session>> {
         let Presence { session, shown, probe } = presence;
         // Somebody who goes is seen to go by those who see him, and who comes is there before he is seen.
-        let heard = session.map(|entry| self.hear(world, place, &entry)).unwrap_or_default();
+        let lost = session.and_then(|entry| self.hear(world, place, &entry));
         let mut inbox = Inbox::default();
         for shown in &shown {
             self.shown(world, place, shown, &mut inbox);
@@ -109,7 +105,7 @@ impl Domain {
         if let Some(probe) = probe {
             self.answer_node(world, place, &probe);
         }
-        heard
+        lost
     }
 
     /// A presence of a resource of the node.
@@ -178,12 +174,6 @@ impl Domain {
                 let _ = session.outbound.send_batch(Arc::clone(&stanzas));
             }
         }
-    }
-
-    /// The session here that has that number.
-    pub(super) fn numbered<'a>(&self, world: &'a World, user: &str, number: u64) -> Option<&'a Arc<Session>> {
-        let own = &world.users.get(user)?.resources;
-        own.iter().map(|one| &one.session).find(|session| session.number == number)
     }
 }
 

@@ -20,6 +20,8 @@ pub(in crate::domain) struct Remote {
     pub(in crate::domain) bound: u64,
     /// None: not available.
     pub(in crate::domain) priority: Option<i8>,
+    /// When it became available, among all that happens here.
+    pub(super) came: u64,
     pub(in crate::domain) carbons: bool,
     /// Its client is away.
     pub(in crate::domain) asleep: bool,
@@ -59,6 +61,11 @@ impl Remotes {
     /// Those of a user.
     pub(in crate::domain) fn of(&self, user: &str) -> &[Remote] {
         self.users.get(user).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// How many of a user's have another name than this.
+    pub(in crate::domain) fn others(&self, user: &Username, resource: &str) -> usize {
+        self.of(user.as_str()).iter().filter(|one| &*one.resource != resource).count()
     }
 
     pub(in crate::domain) fn named(&self, user: &str, resource: &str) -> Option<&Remote> {
@@ -123,7 +130,7 @@ mod tests {
         let ids = [(1, 1), (1, 2), (2, 1), (2, 3)].map(|(node, number)| Id { node, number });
         for (id, name) in ids.into_iter().zip(["john", "marie", "john", "john"]) {
             let (resource, priority) = (id.number.to_string().into(), (id.node == 2).then_some(0));
-            let remote = Remote { id, resource, bound: 0, priority, carbons: false, asleep: false };
+            let remote = Remote { id, resource, bound: 0, priority, came: 0, carbons: false, asleep: false };
             remotes.insert(&Username::new(name).unwrap(), remote);
         }
         assert_eq!(remotes.len(), 2);

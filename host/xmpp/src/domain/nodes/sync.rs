@@ -13,13 +13,14 @@ use tokio::task::yield_now;
 use tokio::time::Instant;
 use tracing::debug;
 
-use super::bound::{Heard, entry};
+use super::bound::entry;
 use super::outbox::{Outbox, document};
 use super::remotes::Id;
 use super::wire::{Message, PART, Sessions};
 use crate::domain::Domain;
 use crate::domain::address::Address;
 use crate::domain::probes::late;
+use crate::domain::session::Session;
 use crate::domain::view::may_see;
 use crate::domain::world::{User, World};
 
@@ -60,19 +61,19 @@ impl Domain {
         link.say(&Message::Sessions(part));
     }
 
-    /// The node's resources.
-    pub(super) fn all_sessions(self: &Arc<Self>, world: &mut World, place: u32, part: &Sessions) -> Vec<Heard> {
-        let heard: Vec<Heard> = part.sessions.iter().map(|entry| self.hear(world, place, entry)).collect();
+    /// The node's resources. The sessions here that have lost their addresses to them.
+    pub(super) fn all_sessions(self: &Arc<Self>, world: &mut World, place: u32, part: &Sessions) -> Vec<Arc<Session>> {
+        let lost: Vec<_> = part.sessions.iter().filter_map(|entry| self.hear(world, place, entry)).collect();
         let World { nodes, .. } = &mut *world;
         let seen = if part.first { nodes.sightings.of_node(place) } else { Default::default() };
-        let Some(node) = nodes.node_mut(place) else { return heard };
+        let Some(node) = nodes.node_mut(place) else { return lost };
         if part.first {
             (node.synced, node.asked, node.address) = (true, None, part.address.clone());
             node.named.clear();
             node.unconfirmed = seen;
         }
         if !node.synced {
-            return heard;
+            return lost;
         }
         node.named.extend(part.sessions.iter().map(|entry| entry.number));
         if part.last {
@@ -86,7 +87,7 @@ impl Domain {
             }
             tokio::spawn(Arc::clone(self).show_all(place));
         }
-        heard
+        lost
     }
 
     /// Sends the presence of all resources here to those of the node's users that may see it.

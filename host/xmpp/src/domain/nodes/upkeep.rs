@@ -12,7 +12,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Of so many looks, one sees to it that others see gaps: after something was sent.
 const TICK: u64 = 10;
 /// And of so many, whatever was sent.
-const ALWAYS: u64 = 100;
+const ALWAYS: u64 = 50;
 
 /// For as long as there is the domain.
 pub(super) async fn run(domain: Weak<Domain>) {

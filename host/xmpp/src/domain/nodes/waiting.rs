@@ -8,7 +8,7 @@ use minidom::Element;
 use roster_model::Username;
 use tokio::time::Instant;
 
-use super::asking::Asking;
+use super::asking::{Asking, Questions};
 use super::wire::Outcome;
 use crate::domain::Domain;
 use crate::domain::disco;
@@ -24,7 +24,7 @@ const MOST: usize = 10_000;
 /// See the module.
 #[derive(Default)]
 pub(in crate::domain) struct Waiting {
-    pub(super) asking: VecDeque<Asking>,
+    pub(super) questions: Questions,
     errands: HashMap<u64, Sent>,
     /// Oldest first.
     order: VecDeque<(Instant, u64)>,
@@ -111,21 +111,27 @@ impl Domain {
     /// The node is gone: whatever waits for it waits no longer.
     pub(super) fn nobody_answers(&self, place: u32) {
         let mut waiting = self.waiting.lock();
-        waiting.asking.iter_mut().for_each(|asking| asking.gives_up_on(place));
+        let unanswered = waiting.questions.gone(place);
         let ids: Vec<u64> =
             waiting.errands.iter().filter(|(_, sent)| sent.awaited.contains(&place)).map(|(id, _)| *id).collect();
         let over: Vec<Sent> = ids.iter().filter_map(|id| waiting.answered(place, *id, Outcome::Gone)).collect();
         drop(waiting);
         over.into_iter().for_each(|sent| self.failed(sent));
-        self.settle(&self.world.read());
+        for Asking { sessions, user, why, .. } in unanswered {
+            if let Some(why) = why {
+                self.tell_away(&self.world.read(), &sessions, &user, why);
+            }
+        }
     }
 
     /// What has waited for long enough.
     pub(super) fn give_up(&self) {
-        let late = self.waiting.lock().late(Instant::now());
+        let now = Instant::now();
+        let late = self.waiting.lock().late(now);
         late.into_iter().for_each(|sent| self.failed(sent));
-        if !self.waiting.lock().asking.is_empty() {
-            self.settle(&self.world.read());
+        let late = self.waiting.lock().questions.late(now);
+        for (sessions, user, why) in late {
+            self.tell_away(&self.world.read(), &sessions, &user, why);
         }
     }
 

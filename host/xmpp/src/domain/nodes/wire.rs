@@ -19,7 +19,7 @@ pub(in crate::domain) struct Head {
     pub(in crate::domain) from: u64,
     /// The life it is meant for.
     pub(in crate::domain) to: u64,
-    /// Messages of this sender to this receiver count from 1.
+    /// Messages of this sender to this receiver are numbered one after another.
     pub(in crate::domain) number: u64,
 }
 

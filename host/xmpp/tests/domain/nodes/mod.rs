@@ -1,5 +1,11 @@
 //! Several nodes that serve one domain, joined by a link that does as it is told.
 
+mod bounds;
+mod conflicts;
+mod copies;
+mod login;
 mod messages;
 mod presence;
+mod properties;
+mod requests;
 mod support;

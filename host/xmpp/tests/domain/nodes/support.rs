@@ -102,6 +102,16 @@ impl Nodelings {
         }
     }
 
+    /// One takes the other for dead until all learn better.
+    pub fn shun(&self, one: usize, other: usize) {
+        let alive = (0..self.nodes.len()).filter(|node| *node != other && self.nodes[*node].is_some());
+        let alive: Vec<LiveNode> =
+            alive.map(|node| LiveNode { name: name(node), incarnation: self.lives[node] }).collect();
+        if let Some(node) = &self.nodes[one] {
+            node.domain.nodes_changed(&alive);
+        }
+    }
+
     pub fn node(&self, node: usize) -> &World {
         self.nodes[node].as_ref().unwrap()
     }

@@ -1,0 +1,125 @@
+//! Message carbons (XEP-0280) between nodes, and the order of what one sender writes.
+
+use super::support::nodes;
+use crate::support::{Client, DOMAIN};
+
+const ENABLE: &str = "<iq type='set' id='c'><enable xmlns='urn:xmpp:carbons:2'/></iq>";
+
+async fn bind(all: &super::support::Nodelings, (node, name, resource): (usize, &str, &str), carbons: bool) -> Client {
+    let mut client = all.node(node).bind(name, resource);
+    client.send("<presence/>").await;
+    if carbons {
+        client.send(ENABLE).await;
+    }
+    all.settle().await;
+    client.drain();
+    client
+}
+
+/// What came, each as `direct`, `sent` or `received`, with the body.
+fn bodies(client: &mut Client) -> Vec<String> {
+    let carbons = "urn:xmpp:carbons:2";
+    let all = client.drain().into_iter().filter(|stanza| stanza.name() == "message");
+    all.map(|message| {
+        let copy = |how: &str| message.get_child(how, carbons).map(|copy| (how.to_owned(), copy.clone()));
+        let (how, text) = match copy("sent").or_else(|| copy("received")) {
+            None => ("direct".to_owned(), message.text() + &message.get_child("body", "jabber:client").unwrap().text()),
+            Some((how, copy)) => {
+                assert_eq!(message.attr("to"), Some(client.session.jid()));
+                assert_eq!(message.attr("from"), Some(client.session.bare()));
+                let forwarded = copy.get_child("forwarded", "urn:xmpp:forward:0").unwrap();
+                let inner = forwarded.get_child("message", "jabber:client").unwrap();
+                (how, inner.get_child("body", "jabber:client").unwrap().text())
+            }
+        };
+        format!("{how} {text}")
+    })
+    .collect()
+}
+
+/// For all places that two users' resources can have at two nodes: each device sees both sides once.
+#[tokio::test(start_paused = true)]
+async fn each_device_sees_both_sides_once_wherever_it_is() {
+    for places in 0..16_usize {
+        let at = |number: usize| places >> number & 1;
+        for (to, kind, marie_1, marie_2, johns) in [
+            ("marie@x.example/1", "chat", "direct x", "received x", "sent x"),
+            ("marie@x.example", "chat", "direct x", "direct x", "sent x"),
+            ("marie@x.example/1", "headline", "direct x", "", ""),
+            ("john@x.example", "chat", "", "", "direct x"),
+            ("john@x.example/2", "chat", "", "", "direct x"),
+            ("marie@x.example/gone", "normal", "", "", "sent x"),
+        ] {
+            let case = format!("{kind} to {to}, places {places:04b}");
+            let all = nodes(2).await;
+            let john = bind(&all, (at(0), "john", "1"), true).await;
+            let mut john_2 = bind(&all, (at(1), "john", "2"), true).await;
+            let mut first = bind(&all, (at(2), "marie", "1"), false).await;
+            let mut second = bind(&all, (at(3), "marie", "2"), true).await;
+            let mut without = bind(&all, (at(3), "john", "3"), false).await;
+            john.send(&format!("<message to='{to}' type='{kind}'><body>x</body></message>")).await;
+            all.settle().await;
+            assert_eq!(bodies(&mut first).join(","), marie_1, "marie/1, {case}");
+            assert_eq!(bodies(&mut second).join(","), marie_2, "marie/2, {case}");
+            assert_eq!(bodies(&mut john_2).join(","), johns, "john/2, {case}");
+            let direct = if to == format!("john@{DOMAIN}") { "direct x" } else { "" };
+            assert_eq!(bodies(&mut without).join(","), direct, "john/3, {case}");
+        }
+    }
+}
+
+/// The session is gone when the message arrives: it is for the account, and nobody gets it twice.
+#[tokio::test(start_paused = true)]
+async fn a_chat_whose_session_is_gone_reaches_the_others_once() {
+    for (kind, reached) in [("chat", true), ("normal", false)] {
+        let all = nodes(3).await;
+        let mut john = bind(&all, (0, "john", "1"), false).await;
+        let gone = bind(&all, (1, "marie", "1"), false).await;
+        let mut others = Vec::new();
+        for (number, (node, carbons)) in
+            [(0, true), (0, false), (1, true), (1, false), (2, true), (2, false)].iter().enumerate()
+        {
+            others.push((*carbons, *node, bind(&all, (*node, "marie", &format!("o{number}")), *carbons).await));
+        }
+        gone.leave().await;
+        john.send(&format!("<message to='marie@x.example/1' type='{kind}'><body>x</body></message>")).await;
+        all.settle().await;
+        for (carbons, node, client) in &mut others {
+            let got = bodies(client);
+            match (reached, *carbons, *node) {
+                (true, true, 0 | 2) => assert_eq!(got, ["received x"], "{node}"),
+                (true, ..) => assert_eq!(got, ["direct x"], "{node} {carbons}"),
+                (false, true, 0 | 2) => assert_eq!(got, ["received x"], "{node}"),
+                (false, ..) => assert_eq!(got, [""; 0], "{node} {carbons}"),
+            }
+        }
+        let errors = john.drain().iter().map(crate::support::condition).collect::<Vec<_>>();
+        assert_eq!(errors.join(","), if reached { "" } else { "cancel service-unavailable" });
+    }
+}
+
+/// Whatever addresses they are sent to, and wherever each is read.
+#[tokio::test(start_paused = true)]
+async fn what_one_writes_is_read_in_order() {
+    let all = nodes(3).await;
+    let john = bind(&all, (0, "john", "1"), true).await;
+    let mut readers = Vec::new();
+    for (node, name, resource) in [(0, "marie", "1"), (1, "marie", "2"), (2, "marie", "3"), (1, "john", "2")] {
+        readers.push(bind(&all, (node, name, resource), true).await);
+    }
+    for number in 0..200 {
+        let to = ["marie@x.example", "marie@x.example/1", "marie@x.example/2", "marie@x.example/3"][number % 4];
+        john.send(&format!("<message to='{to}' type='chat'><body>{number}</body></message>")).await;
+        if number % 7 == 0
+            && let Some(pair) = all.busy().get(number % 3)
+        {
+            all.deliver(*pair);
+        }
+    }
+    all.settle().await;
+    for reader in &mut readers {
+        let read = bodies(reader);
+        let numbers: Vec<usize> = read.iter().map(|one| one.split_once(' ').unwrap().1.parse().unwrap()).collect();
+        assert_eq!(numbers, (0..200).collect::<Vec<_>>(), "{}", reader.session.jid());
+    }
+}
