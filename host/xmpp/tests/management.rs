@@ -123,9 +123,12 @@ async fn nobody_resumes_what_is_not_there_or_not_theirs_and_may_bind_instead() {
     server.is_empty().await;
 }
 
+/// Of whom, and what.
+type Posted = (&'static str, Bytes);
+
 /// Brings each node what others send it, in the order in which they do.
 #[derive(Clone, Default)]
-struct Bus(Arc<HashMap<&'static str, OnceLock<mpsc::UnboundedSender<(&'static str, Bytes)>>>>);
+struct Bus(Arc<HashMap<&'static str, OnceLock<mpsc::UnboundedSender<Posted>>>>);
 
 struct From(&'static str, Bus);
 
@@ -137,7 +140,7 @@ impl Nodes for From {
 
 impl Bus {
     fn serve(&self, node: &'static str, domain: &Arc<Domain>) {
-        let (sender, mut messages) = mpsc::unbounded_channel::<(&'static str, Bytes)>();
+        let (sender, mut messages) = mpsc::unbounded_channel::<Posted>();
         self.0[node].set(sender).unwrap();
         let domain = Arc::clone(domain);
         tokio::spawn(async move {
@@ -170,7 +173,8 @@ async fn who_resumes_at_another_node_is_told_where_the_session_is() {
         let id = enabled.split(" id='").nth(1).unwrap().split('\'').next().unwrap().to_owned();
         // What one says at the one node is read at the other, so both know each other.
         let mut marie = Client::log_in(&servers[1], "marie", "tablet").await;
-        until("the nodes know of both", || servers.iter().all(|server| server.domain.others() == 1)).await;
+        until("the nodes know of both", || servers.iter().all(|server| server.domain.other_nodes()[0].sessions == 1))
+            .await;
         marie.send(&chat(1)).await;
         john.expect("id='m1'").await;
         john.lose(&servers[0]).await;

@@ -36,6 +36,10 @@ impl Domain {
                 let failed = match to_session(&world, (session.user(), &user), &resource, &Stanza::from(&iq)) {
                     Some(Ok(_)) => return,
                     Some(Err(condition)) => condition,
+                    None if !request => {
+                        self.send_beyond(&world, session.user(), (&user, &resource), &Stanza::from(&iq));
+                        return;
+                    }
                     None => match self.request_beyond(&world, session, (&user, &resource), &iq) {
                         Ok(()) => return,
                         Err(condition) => condition,

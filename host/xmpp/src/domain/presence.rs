@@ -49,6 +49,7 @@ impl Domain {
         let presence = Shared::without_to(&mut stanza);
         session.outbound.shows(Some(&presence));
         let mut world = self.world.write();
+        let others = world.nodes.has_others();
         let loaded = world.users.get(session.user()).is_some_and(|me| me.roster.is_some());
         let Some(resource) = world.resource(session) else { return };
         // Also if another session has it loaded: the source keeps rosters only for sessions that it knows of.
@@ -60,7 +61,7 @@ impl Domain {
         let new = Available { presence: presence.clone(), since: SystemTime::now(), moment, came, priority };
         let before = resource.presence.replace(Arc::new(new)).map(|before| before.priority);
         let mut outbox = Outbox::default();
-        if before != Some(priority) {
+        if others && before != Some(priority) {
             outbox.announce(nodes::entry(resource));
         }
         self.broadcast(&world, session, &presence, Some(&mut outbox));

@@ -96,30 +96,29 @@ impl Domain {
 
     /// Does what another node wants done with a stanza of its.
     pub(super) fn run_errand(&self, place: u32, errand: &Errand) {
+        let names = (Username::new(&errand.from), Username::new(&errand.to), errand.stanza.parse::<Element>());
         let world = self.world.read();
-        let how = self.outcome(&world, errand);
+        let how = if let (Ok(from), Ok(to), Ok(stanza)) = names {
+            self.outcome(&world, (&from, &to), errand, &stanza)
+        } else {
+            warn!("another node has sent a stanza that cannot be read, which is left out");
+            Outcome::Refused
+        };
         if let Some(link) = world.nodes.link(place).filter(|_| errand.id != 0) {
             link.say(&Message::Done { id: errand.id, how });
         }
     }
 
-    fn outcome(&self, world: &World, errand: &Errand) -> Outcome {
-        let names = (Username::new(&errand.from), Username::new(&errand.to), errand.stanza.parse::<Element>());
-        let (Ok(from), Ok(to), Ok(stanza)) = names else {
-            warn!("another node has sent a stanza that cannot be read, which is left out");
-            return Outcome::Refused;
-        };
+    fn outcome(&self, world: &World, users: (&Username, &Username), errand: &Errand, stanza: &Element) -> Outcome {
         if stanza.name() == "message" {
-            return self.message_errand(world, (&from, &to), errand, &stanza);
+            return self.message_errand(world, users, errand, stanza);
         }
         match &errand.target {
-            Some(Target::Session(resource)) => {
-                match to_session(world, (&from, &to), resource, &Stanza::from(&stanza)) {
-                    Some(Ok(_)) => Outcome::Reached,
-                    Some(Err(_)) => Outcome::Refused,
-                    None => Outcome::Gone,
-                }
-            }
+            Some(Target::Session(resource)) => match to_session(world, users, resource, &Stanza::from(stanza)) {
+                Some(Ok(_)) => Outcome::Reached,
+                Some(Err(_)) => Outcome::Refused,
+                None => Outcome::Gone,
+            },
             Some(Target::Account) | None => Outcome::Gone,
         }
     }

@@ -20,6 +20,8 @@ pub(in crate::domain) struct Link {
     own: u64,
     nodes: Arc<dyn Nodes>,
     sent: Mutex<u64>,
+    /// Goes up with each list of all resources that is sent, and with each time that their presence begins to be.
+    round: AtomicU64,
     /// How many had been sent when the last tick was.
     told: AtomicU64,
 }
@@ -28,7 +30,15 @@ impl Link {
     pub(super) fn new(place: u32, node: LiveNode, own: u64, nodes: Arc<dyn Nodes>) -> Arc<Self> {
         // Above all that were sent before, should the node have been taken for dead and not know it.
         let first = u64::from(place) << BITS;
-        Arc::new(Self { place, node, own, nodes, sent: Mutex::new(first), told: AtomicU64::new(first) })
+        Arc::new(Self {
+            place,
+            node,
+            own,
+            nodes,
+            sent: Mutex::new(first),
+            round: AtomicU64::default(),
+            told: AtomicU64::new(first),
+        })
     }
 
     /// Sends, in the order of the calls.
@@ -47,6 +57,16 @@ impl Link {
         };
         self.send(&body);
         true
+    }
+
+    /// A new round begins, and the one before is over. Its number.
+    pub(super) fn begin(&self) -> u64 {
+        self.round.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// No other has begun since.
+    pub(super) fn is_still(&self, round: u64) -> bool {
+        self.round.load(Ordering::Relaxed) == round
     }
 
     /// Something was sent since this was asked last.

@@ -38,6 +38,7 @@ use bytes::Bytes;
 pub(super) use bound::entry;
 pub(super) use errands::errand;
 pub(super) use outbox::{Outbox, document};
+pub use table::OtherNode;
 pub(super) use table::Table;
 pub(super) use waiting::{Sent, Waiting, What};
 pub use wire::MAX_MESSAGE;
@@ -85,11 +86,6 @@ impl Domain {
         let domain = Self::build(options, rosters, Some(cluster));
         tokio::spawn(upkeep::run(Arc::downgrade(&domain)));
         domain
-    }
-
-    /// How many users have sessions at other nodes.
-    pub fn others(&self) -> usize {
-        self.world.read().nodes.remotes.len()
     }
 
     /// The name of this node, if there may be others.

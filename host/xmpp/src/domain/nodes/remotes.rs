@@ -109,6 +109,11 @@ impl Remotes {
         Some((user, remote))
     }
 
+    /// How many a node has.
+    pub(super) fn count(&self, node: u32) -> usize {
+        self.owners.keys().filter(|id| id.node == node).count()
+    }
+
     /// All that a node has.
     pub(super) fn of_node(&self, node: u32) -> Vec<Id> {
         self.owners.keys().filter(|id| id.node == node).copied().collect()

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use super::bound::entry;
+use super::link::Link;
 use super::outbox::{Outbox, document};
 use super::remotes::Id;
 use super::wire::{Message, PART, Sessions};
@@ -44,6 +45,8 @@ impl Domain {
     /// All resources that are here. One after another without anything between them that changes one.
     fn send_sessions(&self, world: &World, place: u32, ask: bool) {
         let Some(link) = world.nodes.link(place) else { return };
+        // What is being sent goes with the list before. The node answers this one, and all presence is sent after that.
+        link.begin();
         let address = self.cluster.as_ref().and_then(|cluster| cluster.address.clone());
         let mut part = Sessions { ask, first: true, address, ..Sessions::default() };
         let mut length = 0;
@@ -85,29 +88,34 @@ impl Domain {
             if part.ask {
                 self.send_sessions(world, place, false);
             }
-            tokio::spawn(Arc::clone(self).show_all(place));
+            if let Some(link) = world.nodes.link(place) {
+                tokio::spawn(Arc::clone(self).show_all(Arc::clone(link), link.begin()));
+            }
         }
         lost
     }
 
     /// Sends the presence of all resources here to those of the node's users that may see it.
-    async fn show_all(self: Arc<Self>, place: u32) {
+    async fn show_all(self: Arc<Self>, link: Arc<Link>, round: u64) {
         let users: Vec<Username> = self.world.read().users.keys().cloned().collect();
         for users in users.chunks(AT_ONCE) {
             {
                 let world = self.world.read();
+                if !link.is_still(round) {
+                    return;
+                }
                 let mut outbox = Outbox::default();
                 for user in users {
                     if let Some(me) = world.users.get(user) {
-                        self.show_to_node(&world, (user, me), place, &mut outbox);
+                        self.show_to_node(&world, (user, me), link.place, &mut outbox);
                     }
                 }
                 outbox.send(&world.nodes);
             }
             yield_now().await;
         }
-        let world = self.world.read();
-        if let Some(link) = world.nodes.link(place) {
+        let _world = self.world.read();
+        if link.is_still(round) {
             link.say(&Message::Synced);
         }
     }

@@ -45,6 +45,17 @@ pub(super) struct Node {
     pub(super) address: Option<String>,
 }
 
+/// What is known of a node, for an operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherNode {
+    /// Which.
+    pub node: LiveNode,
+    /// Nothing was missed since it told all. While it is not so, it is asked to tell all again.
+    pub synced: bool,
+    /// Sessions it has.
+    pub sessions: usize,
+}
+
 impl Table {
     /// Other nodes are alive.
     pub(in crate::domain) fn has_others(&self) -> bool {
@@ -129,6 +140,19 @@ impl Domain {
         for place in gone {
             self.nobody_answers(place);
         }
+    }
+}
+
+impl Domain {
+    /// The other nodes that are alive, as this one sees them.
+    pub fn other_nodes(&self) -> Vec<OtherNode> {
+        let world = self.world.read();
+        let mut all: Vec<OtherNode> = Vec::new();
+        for node in &world.nodes.live {
+            let (place, synced) = (node.link.place, node.synced);
+            all.push(OtherNode { node: node.link.node.clone(), synced, sessions: world.nodes.remotes.count(place) });
+        }
+        all
     }
 }
 

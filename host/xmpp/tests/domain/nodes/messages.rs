@@ -1,7 +1,26 @@
 //! Messages between users at different nodes (RFC 6121 section 8.5).
 
 use super::support::nodes;
-use crate::support::condition;
+use crate::support::{condition, element};
+
+#[tokio::test]
+async fn a_message_arrives_at_another_node_as_it_was_sent() {
+    let all = nodes(2).await;
+    let john = all.node(0).bind("john", "j");
+    let mut marie = all.node(1).bind("marie", "m");
+    marie.send("<presence/>").await;
+    all.settle().await;
+    marie.drain();
+    let payload = "<body>hé &lt; \"\n\u{1F600}</body><x xmlns='any:thing' xmlns:p='q' p:a='1'><y/>t<z xmlns='jabber:client'/></x>";
+    for to in ["marie@x.example", "marie@x.example/m"] {
+        john.send(&format!("<message to='{to}' from='faked@x' type='chat' xml:lang='de' id='7'>{payload}</message>"))
+            .await;
+        all.settle().await;
+        let expected =
+            format!("<message from='john@x.example/j' to='{to}' type='chat' xml:lang='de' id='7'>{payload}</message>");
+        assert_eq!(marie.drain(), [element(&expected)]);
+    }
+}
 
 /// The same table as for one node, with marie's resources spread over all.
 #[tokio::test(start_paused = true)]
