@@ -107,9 +107,9 @@ class Server {
 
 /** `wasmtime serve`, with a directory. */
 export class WasmtimeDirectory extends Server {
-  constructor(wasmtime, folder, settings) {
-    super(`wasmtime serve with a directory (${wasmtime})`, folder, settings);
-    this.wasmtime = wasmtime;
+  constructor(wasmtime, folder, settings, options = []) {
+    super(`wasmtime serve with a directory (${[wasmtime, ...options].join(' ')})`, folder, settings);
+    Object.assign(this, { wasmtime, options });
   }
 
   command(port) {
@@ -119,16 +119,16 @@ export class WasmtimeDirectory extends Server {
   serve(port, state, options, settings) {
     const vars = Object.entries(settings).flatMap(([key, value]) => ['-S', `config-var=${key}=${value}`]);
     const component = `http-roster-admin-proxy-${state}.wasm`;
-    const args = ['serve', '--addr', `127.0.0.1:${port}`, '-S', 'cli,http,config', ...options, ...vars, component];
+    const args = ['serve', '--addr', `127.0.0.1:${port}`, '-S', 'cli,http,config', ...this.options, ...options, ...vars, component];
     return { command: this.wasmtime, args };
   }
 }
 
 /** `wasmtime serve`, with Valkey or Redis, which outlives it. */
 export class WasmtimeValkey extends WasmtimeDirectory {
-  constructor(wasmtime, valkey, folder, settings) {
-    super(wasmtime, folder, settings);
-    Object.assign(this, { valkey, name: `wasmtime serve with Valkey (${wasmtime}, ${valkey})` });
+  constructor(wasmtime, valkey, folder, settings, options = []) {
+    super(wasmtime, folder, settings, options);
+    Object.assign(this, { valkey, name: `wasmtime serve with Valkey (${[wasmtime, ...options].join(' ')}, ${valkey})` });
   }
 
   async startState() {

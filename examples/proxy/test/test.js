@@ -25,11 +25,15 @@ const settings = {
 };
 const programs = (process.env.WASMTIME ?? '').split(' ').filter(Boolean);
 const folder = (name) => join(work, name);
+// The last release serves many requests with one instance, one after another; so does the first, with Valkey.
+const reuse = ['--max-instance-reuse-count', '1000'];
 const servers = [
   new JcoDirectory(folder('jco'), settings),
-  ...programs.map((wasmtime, at) => new WasmtimeDirectory(wasmtime, folder(`wasmtime${at}`), settings)),
+  ...programs.map((wasmtime, at) => new WasmtimeDirectory(wasmtime, folder(`directory${at}`), settings, at ? reuse : [])),
 ];
-if (process.env.VALKEY && programs.length) servers.push(new WasmtimeValkey(programs[0], process.env.VALKEY, folder('valkey'), settings));
+if (process.env.VALKEY && programs.length) {
+  servers.push(new WasmtimeValkey(programs[0], process.env.VALKEY, folder('valkey'), settings, reuse));
+}
 
 for (const server of servers) {
   describe(server.name, () => {

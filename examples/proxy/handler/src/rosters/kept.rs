@@ -62,6 +62,11 @@ impl Kept {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
+    /// Whether this is not what was put in the place of `seen`, but came later.
+    pub(super) fn replaced_more_than_once(&self, seen: &Self) -> bool {
+        self.epoch == seen.epoch && self.edition > seen.edition + 1
+    }
+
     /// As an entity tag (RFC 9110 section 8.8.3).
     pub(crate) fn etag(&self) -> String {
         format!("\"{}-{}\"", self.epoch, self.edition)

@@ -179,18 +179,23 @@ impl<'a> Rosters<'a> {
     }
 
     /// Puts what was read in the place of what was there when the application was asked.
-    fn settle(&self, mut slot: Slot, read: &Read) -> Result<Ended, Refusal> {
+    ///
+    /// If another was faster, nobody who has seen what was there before can write any more, and whoever has seen what is there
+    /// now has asked the application after this request came. So there is nothing to do if it is the same, nor if it has been
+    /// replaced twice: the second of them asked late enough.
+    fn settle(&self, slot: Slot, read: &Read) -> Result<Ended, Refusal> {
         let bytes = match read {
             Read::Unchanged => slot.bytes().to_vec(),
             Read::Roster(kept) => kept.encode(),
         };
-        loop {
-            match slot.put(&bytes)? {
-                Put::Done => return Ok(Ended::Done),
-                // Another has found the same.
-                Put::Other(other) if other.bytes() == bytes => slot = other,
-                Put::Other(other) => return Ok(Ended::Again(other)),
-            }
+        let seen = slot.state();
+        match slot.put(&bytes)? {
+            Put::Done => Ok(Ended::Done),
+            Put::Other(now) if now.bytes() == bytes => Ok(Ended::Done),
+            Put::Other(now) => match (seen, now.state()) {
+                (State::Kept(seen), State::Kept(newer)) if newer.replaced_more_than_once(&seen) => Ok(Ended::Done),
+                _ => Ok(Ended::Again(now)),
+            },
         }
     }
 }

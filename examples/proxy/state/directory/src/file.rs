@@ -7,6 +7,8 @@ use roster_proxy_state::{Entry, Revision};
 use sha2::{Digest, Sha256};
 
 const FORMAT: &str = "roster-state-1";
+/// The longest first line, bytes.
+const LONGEST_HEADER: usize = 100;
 /// What a name of a file has as it is. No `~`, so that no key has the name of the folder of claims.
 const PLAIN: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 /// The longest name that is the key; file systems take 255 bytes, and a claim's name is longer.
@@ -32,16 +34,42 @@ pub(crate) fn encode(revision: Revision, key: &str, value: &[u8]) -> Vec<u8> {
 
 /// The key and what is kept for it, if the file is whole.
 pub(crate) fn decode(bytes: &[u8]) -> Option<(&str, Entry)> {
-    let end = bytes.iter().position(|byte| *byte == b'\n')?;
-    let (line, rest) = (std::str::from_utf8(bytes.get(..end)?).ok()?, bytes.get(end + 1..)?);
-    let mut fields = line.strip_prefix(FORMAT)?.strip_prefix(' ')?.split(' ');
-    let revision = NonZeroU64::new(u64::from_str_radix(fields.next()?, 16).ok()?)?;
-    let expected = u32::from_str_radix(fields.next()?, 16).ok()?;
-    let (key, length): (usize, usize) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-    let (key, value) = rest.split_at_checked(key)?;
+    let header = Header::read(bytes)?;
+    let (key, value) = bytes.get(header.length..)?.split_at_checked(header.key)?;
     let key = std::str::from_utf8(key).ok()?;
-    let whole = value.len() == length && checksum(key, value) == expected && fields.next().is_none();
-    whole.then(|| (key, Entry { revision: Revision(revision), value: value.to_vec() }))
+    let whole = value.len() == header.value && checksum(key, value) == header.checksum;
+    whole.then(|| (key, Entry { revision: header.revision, value: value.to_vec() }))
+}
+
+/// Whether nothing is to come any more.
+pub(crate) fn is_whole(bytes: &[u8]) -> bool {
+    Header::read(bytes).is_some_and(|header| {
+        bytes.len().checked_sub(header.length + header.key).is_some_and(|value| value >= header.value)
+    })
+}
+
+/// The first line.
+struct Header {
+    revision: Revision,
+    checksum: u32,
+    key: usize,
+    value: usize,
+    /// Its own, with the line break.
+    length: usize,
+}
+
+impl Header {
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let end = bytes.iter().take(LONGEST_HEADER).position(|byte| *byte == b'\n')?;
+        let line = std::str::from_utf8(bytes.get(..end)?).ok()?;
+        let mut fields = line.strip_prefix(FORMAT)?.strip_prefix(' ')?.split(' ');
+        let revision = Revision(NonZeroU64::new(u64::from_str_radix(fields.next()?, 16).ok()?)?);
+        let checksum = u32::from_str_radix(fields.next()?, 16).ok()?;
+        // No more than a component can have.
+        let mut number = || fields.next()?.parse::<u32>().ok()?.try_into().ok();
+        let (key, value) = (number()?, number()?);
+        Some(Self { revision, checksum, key, value, length: end + 1 }).filter(|_| fields.next().is_none())
+    }
 }
 
 fn checksum(key: &str, value: &[u8]) -> u32 {

@@ -18,8 +18,9 @@ use bindings::wasi::filesystem::types::{Descriptor, DescriptorFlags, OpenFlags, 
 
 pub(crate) use bindings::wasi::filesystem::types::ErrorCode;
 
-/// What one call reads.
-const READ: u64 = 64 * 1024;
+/// What one call reads: at first, and of a file that is longer.
+const READ: u64 = 16 * 1024;
+const READ_ON: u64 = 64 * 1024;
 
 /// A folder. Its files are opened from the one that the server shows, for folders that are opened below that one can be changed in
 /// some servers only.
@@ -65,17 +66,18 @@ impl Folder {
         Ok(())
     }
 
-    /// The whole file, if there is one.
-    pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, ErrorCode> {
+    /// The whole file, if there is one. `is_whole` spares the call that finds its end.
+    pub(crate) fn read(&self, name: &str, is_whole: impl Fn(&[u8]) -> bool) -> Result<Option<Vec<u8>>, ErrorCode> {
         let file = match self.open(name, OpenFlags::empty(), DescriptorFlags::READ) {
             Err(ErrorCode::NoEntry) => return Ok(None),
             other => other?,
         };
         let mut whole = Vec::new();
         loop {
-            let (piece, end) = file.read(READ, whole.len() as u64)?;
+            let length = if whole.is_empty() { READ } else { READ_ON };
+            let (piece, end) = file.read(length, whole.len() as u64)?;
             whole.extend_from_slice(&piece);
-            if end || piece.is_empty() {
+            if end || piece.is_empty() || is_whole(&whole) {
                 return Ok(Some(whole));
             }
         }

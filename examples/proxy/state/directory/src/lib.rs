@@ -79,7 +79,7 @@ impl Backend for Directory {
         names.sort_unstable();
         let more = names.len() > PAGE;
         names.truncate(PAGE);
-        let key = |name: &String| Some(file::decode(&self.folder.read(name).ok()??)?.0.to_owned());
+        let key = |name: &String| Some(file::decode(&self.folder.read(name, file::is_whole).ok()??)?.0.to_owned());
         let keys = names.iter().filter_map(key).collect();
         Ok(KeyResponse { keys, cursor: more.then(|| names.pop()).flatten() })
     }
@@ -88,7 +88,7 @@ impl Backend for Directory {
 impl Directory {
     /// A file that is not whole is as none: the power went while it was written, and the disk did not keep the order.
     fn entry(&self, key: &str, name: &str) -> Result<Option<Entry>, Error> {
-        let bytes = self.folder.read(name).map_err(|code| failed("read", name, code))?;
+        let bytes = self.folder.read(name, file::is_whole).map_err(|code| failed("read", name, code))?;
         let Some(bytes) = bytes else { return Ok(None) };
         match file::decode(&bytes) {
             None => {
