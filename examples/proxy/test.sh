@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs the proxy in `jco serve` of the Node host next door, and in two releases of `wasmtime serve`, with a directory and with
-# Valkey or Redis. Needs Node 20 or newer, what wasmtime.sh needs, and valkey-server or redis-server.
+# Valkey or Redis. Needs Node 20 or newer, what wasmtime.sh needs, and valkey-server or redis-server. ROSTER_HOST: the program, if it
+# is to be tried with the proxy as its application.
 set -euo pipefail
 cd "$(dirname "$0")"
 [ -n "${WASMTIME:-}" ] || WASMTIME="$(./wasmtime.sh 48) $(./wasmtime.sh 49)"

@@ -124,6 +124,20 @@ export const cases = {
     assert.equal((await server.refresh('bulk4', 'bulk5')).json.updated, 2, 'an answer that makes no sense: each is asked alone');
     assert.deepEqual([app.count('bulk4'), app.count('bulk5')], [1, 1]);
   },
+  async 'an application can be asked for what is kept of many'({ server, app }) {
+    for (const user of ['kim', 'lea']) app.answers.set(`/contacts/${user}`, { body: '{"a@b": {"name": "A"}}' });
+    const { etag } = (await server.roster('kim')).headers;
+    await server.roster('lea');
+    app.asked.length = 0;
+    const roster = { 'a@b': { name: 'A', subscription: 'both', groups: [] } };
+    const ask = (wanted) => server.call('POST', '/contacts', JSON.stringify(wanted));
+    const { status, json } = await ask({ kim: etag, lea: '"x"', max: null, nobody: '"x"' });
+    assert.deepEqual([status, json.kim, json.lea[1], json.max, json.nobody], [200, null, roster, undefined, 404]);
+    assert.deepEqual((await ask({ kim: null })).json, { kim: [etag, roster] });
+    assert.deepEqual([app.count('kim'), app.count('lea'), app.count('max'), app.count('nobody')], [0, 0, 0, 1]);
+    assert.equal((await ask(['kim'])).status, 400);
+    assert.equal((await ask(Object.fromEntries([...Array(51).keys()].map((id) => [`u${id}`, null])))).status, 413);
+  },
   async 'content type and query do not matter, nor how a body comes'({ server }) {
     for (const [path, headers] of [
       [ROUTE, { 'content-type': 'application/json' }],

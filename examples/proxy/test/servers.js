@@ -22,7 +22,7 @@ export async function freePort() {
 }
 
 /** A process group, with what it says. */
-class Program {
+export class Program {
   said = '';
 
   constructor(command, args, env) {

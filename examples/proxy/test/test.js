@@ -1,5 +1,6 @@
 // Runs the cases in the servers that are here. Node 20, no packages.
-// Usage: node --test test/test.js, with WASMTIME (programs, separated by spaces) and VALKEY (a program) in the environment
+// Usage: node --test test/test.js, with WASMTIME (programs, separated by spaces), VALKEY and ROSTER_HOST (a program each) in the
+// environment, as far as they are there
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,6 +10,7 @@ import { after, before, beforeEach, describe, it } from 'node:test';
 import { Application } from './application.js';
 import { SETTINGS, cases } from './cases.js';
 import { lasting } from './lasting.js';
+import { source } from './source.js';
 import { JcoDirectory, WasmtimeDirectory, WasmtimeValkey } from './servers.js';
 
 const work = mkdtempSync(join(tmpdir(), 'roster-proxy-'));
@@ -44,7 +46,7 @@ for (const server of servers) {
       if (failed) console.error(server.program.said);
     });
     beforeEach(() => app.reset());
-    for (const [name, run] of Object.entries({ ...cases, ...lasting })) {
+    for (const [name, run] of Object.entries({ ...cases, ...lasting, ...(process.env.ROSTER_HOST && source) })) {
       it(name, { timeout: 120_000 }, async () => {
         try {
           await run({ server, app });

@@ -10,8 +10,8 @@ use crate::http::Response;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error(
-        "nothing is at this path; use POST /roster_admin/refresh, GET /roster_admin/refresh/USERNAME, GET /rosters/USERNAME \
-         or GET /contacts/USERNAME"
+        "nothing is at this path; use POST /roster_admin/refresh, GET /roster_admin/refresh/USERNAME, GET /rosters/USERNAME, \
+         GET /contacts/USERNAME or POST /contacts"
     )]
     NotFound,
     #[error("this path takes {0} only")]
@@ -36,8 +36,10 @@ pub(crate) enum Refusal {
     Broken,
     #[error("the request body has Content-Encoding: {0}; send it as it is, without compression")]
     Encoded(String),
-    #[error("the request names {named} users; at most {limit} are taken (max_users_per_request)")]
-    TooManyUsers { named: usize, limit: usize },
+    #[error("the request names {named} users; at most {limit} are taken ({setting})")]
+    TooManyUsers { named: usize, limit: usize, setting: &'static str },
+    #[error("{0}")]
+    Malformed(String),
     #[error("the request was not done within {0:?} (request_timeout)")]
     Deadline(Duration),
     #[error("{0}")]
@@ -57,7 +59,7 @@ pub(crate) enum Refusal {
 impl Refusal {
     pub(crate) fn status(&self) -> u16 {
         match self {
-            Self::Path | Self::Escape | Self::Username { .. } | Self::Broken => 400,
+            Self::Path | Self::Escape | Self::Malformed(_) | Self::Username { .. } | Self::Broken => 400,
             Self::Unauthorized => 401,
             Self::Origin => 403,
             Self::NotFound | Self::Parent => 404,

@@ -1,5 +1,7 @@
 //! Which request means what: the routes of `roster-host`, as far as they make sense without sessions.
 
+use std::collections::BTreeMap;
+
 use percent_encoding::percent_decode_str;
 use roster_jid::localpart;
 use serde_json::{Map, Value, json};
@@ -15,6 +17,8 @@ use crate::settings::Settings;
 
 /// Where the application says whose rosters have changed.
 const REFRESH: &str = "/roster_admin/refresh";
+/// Where rosters are as an application has them.
+const CONTACTS: &str = "/contacts";
 
 /// What is asked for.
 enum Route {
@@ -22,21 +26,25 @@ enum Route {
     Refresh(String),
     /// What is kept, for people and programs.
     Roster(String),
-    /// The same as an application answers for `http_roster_url`.
+    /// The same as an application answers for `http_roster_url`, ...
     Contacts(String),
+    /// ... and for `http_roster_bulk_url`.
+    ContactsOfMany,
 }
 
 impl Route {
     fn of(path: &str) -> Result<Self, Refusal> {
-        if path == REFRESH {
-            return Ok(Self::RefreshMany);
+        match path {
+            REFRESH => return Ok(Self::RefreshMany),
+            CONTACTS => return Ok(Self::ContactsOfMany),
+            _ => {}
         }
         let (route, user) = path.rsplit_once('/').filter(|(_, user)| !user.is_empty()).ok_or(Refusal::NotFound)?;
         let user = || percent_decode_str(user).decode_utf8().map(String::from).map_err(|_| Refusal::Path);
         match route {
             REFRESH => Ok(Self::Refresh(user()?)),
             "/rosters" => Ok(Self::Roster(user()?)),
-            "/contacts" => Ok(Self::Contacts(user()?)),
+            CONTACTS => Ok(Self::Contacts(user()?)),
             _ => Err(Refusal::NotFound),
         }
     }
@@ -44,7 +52,7 @@ impl Route {
     /// The methods it takes, as in `Allow`.
     fn methods(&self) -> &'static str {
         match self {
-            Self::RefreshMany => "POST",
+            Self::RefreshMany | Self::ContactsOfMany => "POST",
             Self::Refresh(_) => "GET",
             Self::Roster(_) | Self::Contacts(_) => "GET,HEAD",
         }
@@ -88,8 +96,7 @@ fn serve(request: &IncomingRequest, settings: &Settings, route: Route) -> Result
     let rosters = || Rosters::open(settings, &needs, deadline);
     match route {
         Route::RefreshMany => {
-            let half = Deadline::after(settings.request_timeout / 2);
-            let body = http::body(request, settings.max_body, half)?;
+            let body = body(request, settings)?;
             refresh_many(settings, &rosters()?, &body)
         }
         Route::Refresh(name) => match username(&name) {
@@ -120,7 +127,16 @@ fn serve(request: &IncomingRequest, settings: &Settings, route: Route) -> Result
                 Err(refusal) => Err(refusal),
             }
         }
+        Route::ContactsOfMany => {
+            let body = body(request, settings)?;
+            contacts_of_many(settings, &rosters()?, &body)
+        }
     }
+}
+
+/// The body of the request. Half the time is left for what it asks for.
+fn body(request: &IncomingRequest, settings: &Settings) -> Result<Vec<u8>, Refusal> {
+    http::body(request, settings.max_body, Deadline::after(settings.request_timeout / 2))
 }
 
 /// The user with this name, normalised as the host does (RFC 7622 section 3.3).
@@ -156,13 +172,46 @@ fn contacts(contacts: &[KeptContact]) -> Value {
     Value::Object(Map::from_iter(all))
 }
 
+/// What `docs/bulk.md` says an application answers. Whoever is not kept and not known to the client either is left out, and then
+/// asked for alone.
+fn contacts_of_many(settings: &Settings, rosters: &Rosters<'_>, body: &[u8]) -> Result<Response, Refusal> {
+    let wanted: BTreeMap<String, Option<String>> = serde_json::from_slice(body).map_err(|error| {
+        Refusal::Malformed(format!("expected an object of usernames, each with an entity tag or null: {error}"))
+    })?;
+    let limit = settings.client.bulk_users;
+    if wanted.len() > limit {
+        return Err(Refusal::TooManyUsers { named: wanted.len(), limit, setting: "bulk_users" });
+    }
+    let mut answer = Map::new();
+    for (name, held) in wanted {
+        let user = username(&name)?;
+        let kept = match held {
+            None => rosters.kept(&user).transpose(),
+            Some(_) => Some(rosters.get(&user, settings.request_timeout)),
+        };
+        let value = match kept {
+            None => continue,
+            Some(Ok(kept)) if held.as_ref() == Some(&kept.etag()) => Value::Null,
+            Some(Ok(kept)) => json!([kept.etag(), contacts(&kept.contacts)]),
+            Some(Err(Refusal::Application { status: Some(404), .. })) => json!(404),
+            Some(Err(refusal)) => json!(refusal.status()),
+        };
+        answer.insert(name, value);
+    }
+    Ok(Response::json(200, &answer))
+}
+
 fn refresh_many(settings: &Settings, rosters: &Rosters<'_>, body: &[u8]) -> Result<Response, Refusal> {
     let named = match hooks::changed_users(body) {
         Ok(named) => named,
         Err(bad_request) => return summary(&Outcome::Refused(bad_request)),
     };
     if named.len() > settings.max_users {
-        return Err(Refusal::TooManyUsers { named: named.len(), limit: settings.max_users });
+        return Err(Refusal::TooManyUsers {
+            named: named.len(),
+            limit: settings.max_users,
+            setting: "max_users_per_request",
+        });
     }
     let (mut users, mut invalid) = (Vec::with_capacity(named.len()), Vec::new());
     for name in named {

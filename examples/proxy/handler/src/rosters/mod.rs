@@ -75,6 +75,14 @@ impl<'a> Rosters<'a> {
         Ok(Self { bucket, domain: &settings.domain, client: settings.client, needs, deadline })
     }
 
+    /// The roster that is kept.
+    pub(crate) fn kept(&self, user: &str) -> Result<Option<Kept>, Refusal> {
+        Ok(match Slot::look(&self.bucket, user)?.state() {
+            State::Kept(kept) => Some(kept),
+            State::Absent | State::Fetching => None,
+        })
+    }
+
     /// The roster that is kept, or a first fetch.
     pub(crate) fn get(&self, user: &str, limit: Duration) -> Result<Kept, Refusal> {
         let mut slot = Slot::look(&self.bucket, user)?;
