@@ -11,6 +11,9 @@ import { fileURLToPath } from 'node:url';
 const HERE = fileURLToPath(new URL('..', import.meta.url));
 const JCO = join(HERE, '../js-host/node_modules/@bytecodealliance/jco/../../.bin/jco');
 
+/** The variable of the environment for a setting. */
+const variable = (key) => `ROSTER_${key.toUpperCase()}`;
+
 /** A port that nobody listens on now. */
 export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
@@ -105,6 +108,9 @@ class Server {
   }
 }
 
+// The proxy is some twenty instances of modules, of which a pool has 1,000 by itself: with 64 requests at once there would be none left.
+const POOL = ['-O', 'pooling-total-core-instances=4000', '--max-concurrent-requests', '128'];
+
 /** `wasmtime serve`, with a directory. */
 export class WasmtimeDirectory extends Server {
   constructor(wasmtime, folder, settings, options = []) {
@@ -117,9 +123,12 @@ export class WasmtimeDirectory extends Server {
   }
 
   serve(port, state, options, settings) {
-    const vars = Object.entries(settings).flatMap(([key, value]) => ['-S', `config-var=${key}=${value}`]);
-    const component = `http-roster-admin-proxy-${state}.wasm`;
-    const args = ['serve', '--addr', `127.0.0.1:${port}`, '-S', 'cli,http,config', ...this.options, ...options, ...vars, component];
+    // One instance for many requests has its settings from the environment, for both to be tried.
+    const env = this.options.length > 0;
+    const vars = Object.entries(settings).flatMap(([key, value]) =>
+      env ? ['--env', `${variable(key)}=${value}`] : ['-S', `config-var=${key}=${value}`]);
+    const component = `http-roster-admin-proxy-${state}${env ? '-env' : ''}.wasm`;
+    const args = ['serve', '--addr', `127.0.0.1:${port}`, '-S', 'cli,http,config', ...POOL, ...this.options, ...options, ...vars, component];
     return { command: this.wasmtime, args };
   }
 }
@@ -155,12 +164,10 @@ export class JcoDirectory extends Server {
   }
 
   command(port) {
-    const vars = Object.entries(this.settings).map(([key, value]) => [`ROSTER_${key.toUpperCase()}`, value]);
+    const vars = Object.entries(this.settings).map(([key, value]) => [variable(key), value]);
     const args = [
       JCO, 'serve', '--host', '127.0.0.1', '--port', `${port}`, '--jco-dir', join(HERE, '../js-host/generated-proxy'),
-      '--jco-import', join(HERE, 'jco/state.js'),
-      '--jco-map', `wasi:config/store@0.2.0-rc.1=${join(HERE, 'jco/config.js')}`,
-      '--', join(HERE, 'http-roster-admin-proxy-directory.wasm'),
+      '--jco-import', join(HERE, 'jco/state.js'), '--', join(HERE, 'http-roster-admin-proxy-directory-env.wasm'),
     ];
     return { command: process.execPath, args, env: { ...Object.fromEntries(vars), STATE_FOLDER: this.folder } };
   }
