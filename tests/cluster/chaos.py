@@ -225,7 +225,8 @@ def keep(run, folder):
     """The history and the logs; where the history is."""
     target = tempfile.mkdtemp(prefix="cluster-", dir=folder)
     for one in [*run.cluster.nats, *run.cluster.hosts.values()]:
-        shutil.copy(os.path.join(one.folder, "output"), os.path.join(target, f"{one.name}.log"))
+        with open(os.path.join(target, f"{one.name}.log"), "w") as log:
+            log.write(one.output())
     return shutil.copy(run.history.path, target)
 
 

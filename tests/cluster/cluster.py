@@ -5,8 +5,7 @@ import os
 import time
 
 from links import Links
-from nodes import CLUSTER, PATIENCE, Host, NatsServer, make_accounts
-from server import free_ports
+from nodes import CLUSTER, PATIENCE, Host, NatsServer, free_ports, make_accounts
 
 SWAPS = 64  # modules that differ in their digests alone
 
