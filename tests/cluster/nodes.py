@@ -166,11 +166,6 @@ class NatsServer(Process):
         except OSError:
             return None
 
-    def has_leader(self):
-        """JetStream of the cluster is there."""
-        found = self.asked("/jsz")
-        return bool(found and (found.get("meta_cluster") or {}).get("leader"))
-
 
 class Host(Process):
     def __init__(self, program, name, folder, ports):
