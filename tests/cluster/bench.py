@@ -116,7 +116,7 @@ async def measure(cluster, number, users, seconds):
 
     def without_idle(meter):
         took, *used = meter.read()
-        return took, *(one - took * idle for one, idle in zip(used, rate))
+        return took, *(max(0, one - took * idle) for one, idle in zip(used, rate))
 
     body, done = json.dumps(users).encode(), 0
     await refresh(next(where), body)
