@@ -1,10 +1,10 @@
 """What the pages show is what it says it is: configurations are read by the program, JSON by a parser, code by its language."""
 
+import configparser
 import glob
 import json
 import os
 import re
-import subprocess
 import tempfile
 
 from markdown_it import MarkdownIt
@@ -118,6 +118,13 @@ def elsewhere(_block, _program, _folder):
     """Looked at by another check: diffs by .ci/plugins, commands by `commands`, Lua by .ci/attach with a configuration of its own."""
 
 
+def unit(block, _program, _folder):
+    """A file of systemd: sections of keys and values, which may be repeated."""
+    parser = configparser.RawConfigParser(strict=False, delimiters="=")
+    parser.read_string(block.text)
+    expect(parser.sections() and all(parser[section] for section in parser.sections()), "a section without a key")
+
+
 def rust(block, _program, _folder):
     """The same program is an example of the crate, which is compiled and run."""
     with open(os.path.join(ROOT, "host", "examples", "serve.rs")) as file:
@@ -125,5 +132,5 @@ def rust(block, _program, _folder):
     expect(block.text == example, "it is not host/examples/serve.rs")
 
 
-LANGUAGES = {"toml": configuration, "json": parsed, "python": python, "php": php, "sh": shell, "rust": rust,
+LANGUAGES = {"toml": configuration, "json": parsed, "python": python, "php": php, "sh": shell, "rust": rust, "ini": unit,
              "lua": elsewhere, "diff": elsewhere, "": elsewhere, "console": elsewhere}
