@@ -186,7 +186,15 @@ impl Host {
         let xmpp = match &config.xmpp {
             None => None,
             Some(xmpp) => {
-                let bound = XmppServer::new(&mut sockets, config, xmpp, &rosters, &xmpp_sink, server.tls()?, &metrics)?;
+                let bound = XmppServer::new(
+                    &mut sockets,
+                    config,
+                    xmpp,
+                    (&rosters, cluster.as_ref()),
+                    &xmpp_sink,
+                    server.tls()?,
+                    &metrics,
+                )?;
                 if let Some((plain, secure)) = bound.websocket(xmpp, server.listening()) {
                     server.serve_beside(plain, secure);
                 }

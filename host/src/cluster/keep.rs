@@ -14,7 +14,7 @@ use super::engine::EngineError;
 use super::membership::{Step, VIEW, beat_key};
 use super::message::{Body, Message, PROTOCOL, Refused, Request};
 use super::view::{Member, View};
-use super::{Cluster, Incoming, deliver, random};
+use super::{Cluster, Incoming, deliver};
 
 /// Users named in one message.
 const NAMED_AT_ONCE: usize = 2000;
@@ -48,7 +48,7 @@ pub(super) async fn receive(cluster: Arc<Cluster>, mut incoming: Incoming) {
         match body {
             Body::Look => cluster.look.notify_one(),
             Body::Reply { id, reply } => cluster.link.replied(&from.name, id, reply),
-            Body::Endpoint { domain, message } => cluster.endpoint_message(&domain, &from, message),
+            Body::Endpoint { domain, message } => cluster.endpoint_message(&domain, &from, &message),
             Body::Request { id, request } => {
                 let Some(serving) = cluster.link.serve(&from, id) else { continue };
                 // The semaphore is never closed.
@@ -147,7 +147,7 @@ impl Cluster {
     /// Takes note of the view that was read. Under one lock: what counts within the view before does not within this one.
     fn take_view(&self, view: Option<View>) -> Step<(View, Vec<Member>, Vec<(super::registry::Whose, Member)>)> {
         let mut state = self.state.lock();
-        match state.membership.read(view, random()) {
+        match state.membership.read(view) {
             Step::Same => Step::Same,
             Step::Write(view) => Step::Write(view),
             Step::Removed { by_namesake } => Step::Removed { by_namesake },
@@ -193,7 +193,7 @@ impl Cluster {
         for member in view.members() {
             tokio::spawn(Arc::clone(self).sync(view.clone(), member.clone(), before));
         }
-        self.endpoints_changed(view);
+        self.endpoints_changed(Some(view));
     }
 
     /// The view has this node no longer.
@@ -209,6 +209,7 @@ impl Cluster {
             let mut state = self.state.lock();
             state.registry = super::registry::Registry::default();
         }
+        self.endpoints_changed(None);
         for host in self.hosts() {
             host.holder.unregister_all();
             for user in host.owned.known_users() {

@@ -68,11 +68,11 @@ impl Membership {
         self.lease = self.lease.max(sent.checked_add(self.timeout * 4 / 5));
     }
 
-    /// The engine has this view. `fresh`: a number nobody had, for a new life.
-    pub(super) fn read(&mut self, view: Option<View>, fresh: u64) -> Step {
+    /// The engine has this view.
+    pub(super) fn read(&mut self, view: Option<View>) -> Step {
         let mine = Listed { member: self.me.clone(), protocol: PROTOCOL };
         let Some(view) = view else {
-            return self.gone(fresh).unwrap_or(Step::Write(View { number: 1, v: PROTOCOL, nodes: vec![mine] }));
+            return self.gone().unwrap_or(Step::Write(View { number: 1, v: PROTOCOL, nodes: vec![mine] }));
         };
         if view.has(&self.me) {
             if self.view.as_ref().is_some_and(|known| known.number >= view.number) {
@@ -84,7 +84,7 @@ impl Membership {
             return Step::Enter(view);
         }
         let namesake = view.named(&self.me.name).is_some();
-        if let Some(removed) = self.gone(fresh) {
+        if let Some(removed) = self.gone() {
             return match removed {
                 Step::Removed { .. } => Step::Removed { by_namesake: namesake },
                 other => other,
@@ -101,11 +101,11 @@ impl Membership {
     }
 
     /// If this member was in a view: its life is over, and another begins.
-    fn gone(&mut self, fresh: u64) -> Option<Step> {
+    fn gone(&mut self) -> Option<Step> {
         if !std::mem::take(&mut self.joined) {
             return None;
         }
-        self.me.incarnation = fresh;
+        self.me.incarnation += 1;
         (self.view, self.lease) = (None, None);
         self.lives += 1;
         Some(Step::Removed { by_namesake: false })

@@ -41,6 +41,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use roster_xmpp::Domain;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -79,6 +80,11 @@ pub struct Cluster {
     /// Rosters were served here that no owner knows of: a new view is wanted.
     bump: AtomicBool,
     counts: Counts,
+    /// The XMPP endpoints of this node, by domain.
+    endpoints: OnceLock<Vec<(Arc<str>, Weak<Domain>)>>,
+    outgoing: mpsc::Sender<endpoint::Outgoing>,
+    /// Taken when the cluster begins to serve.
+    to_send: Mutex<Option<mpsc::Receiver<endpoint::Outgoing>>>,
     stop: CancellationToken,
 }
 
@@ -107,7 +113,11 @@ struct Counts {
     alone: AtomicU64,
     refused: AtomicU64,
     fenced: AtomicBool,
+    endpoint_lost: AtomicU64,
 }
+
+/// Lives that a process may have as a member: bits of [`Member::incarnation`].
+const LIFE_BITS: u32 = 20;
 
 /// What arrives from other nodes.
 pub(crate) type Incoming = mpsc::Receiver<Bytes>;
@@ -120,7 +130,8 @@ impl Cluster {
     }
 
     fn new(config: &ClusterConfig, engine: Arc<dyn Engine>) -> Arc<Self> {
-        let me = Member { name: NodeName::new(&config.node), incarnation: random() };
+        let me = Member { name: NodeName::new(&config.node), incarnation: random() << LIFE_BITS };
+        let (outgoing, to_send) = mpsc::channel(endpoint::WAITING);
         let state = State {
             membership: Membership::new(me, config.node_timeout),
             registry: Registry::default(),
@@ -137,6 +148,9 @@ impl Cluster {
             look: tokio::sync::Notify::new(),
             bump: AtomicBool::new(false),
             counts: Counts::default(),
+            endpoints: OnceLock::new(),
+            outgoing,
+            to_send: Mutex::new(Some(to_send)),
             stop: CancellationToken::new(),
         })
     }
@@ -166,6 +180,9 @@ impl Cluster {
         });
         // Set once: a host is put together once.
         let _ = self.served.set(served.collect());
+        if let Some(to_send) = self.to_send.lock().take() {
+            tokio::spawn(endpoint::send(Arc::clone(self), to_send));
+        }
         tokio::spawn(keep::receive(Arc::clone(self), incoming));
         tokio::spawn(keep::keep(Arc::clone(self)));
     }

@@ -40,6 +40,8 @@ pub struct ClusterStatus {
     pub messages_received: u64,
     /// See there.
     pub bytes_sent: u64,
+    /// Messages between XMPP endpoints that were lost on this side; they find out, and tell each other everything again.
+    pub endpoint_messages_lost: u64,
     /// All nodes, this one among them.
     pub nodes: Vec<NodeStatus>,
 }
@@ -100,6 +102,7 @@ impl Cluster {
             messages_sent: self.link.traffic.sent.load(Ordering::Relaxed),
             messages_received: self.link.traffic.received.load(Ordering::Relaxed),
             bytes_sent: self.link.traffic.sent_bytes.load(Ordering::Relaxed),
+            endpoint_messages_lost: self.counts.endpoint_lost.load(Ordering::Relaxed),
             nodes: view.map_or_else(Vec::new, |view| view.nodes.iter().map(node).collect()),
         }
     }

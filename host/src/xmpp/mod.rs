@@ -29,6 +29,7 @@ use roster_xmpp::{Domain, DomainOptions, Endpoint, EndpointError, Hosted};
 use rustls::ServerConfig;
 use tokio::task::JoinSet;
 
+use crate::cluster::Cluster;
 use crate::config::{AccountsConfig, Config, HostConfig, Secret, XmppConfig};
 use crate::descriptors::For;
 use crate::http::{Listening, ServeError};
@@ -102,13 +103,13 @@ pub struct XmppServer {
 }
 
 impl XmppServer {
-    /// An endpoint for those of `rosters` (in the order of `config.hosts`) that have accounts, and lets `sink` tell
+    /// An endpoint for those of `rosters` (in the order of `config.hosts`) that have accounts, one of several in a `cluster`, and lets `sink` tell
     /// it of changes. `tls`: the certificate of the HTTPS listener.
     pub(crate) fn new(
         sockets: &mut Sockets,
         config: &Config,
         xmpp: &XmppConfig,
-        rosters: &[Arc<Rosters>],
+        (rosters, cluster): (&[Arc<Rosters>], Option<&Arc<Cluster>>),
         sink: &XmppSink,
         tls: Option<Arc<ServerConfig>>,
         metrics: &Arc<Metrics>,
@@ -125,7 +126,11 @@ impl XmppServer {
                 max_sessions_per_user: xmpp.max_sessions_per_user,
                 ..DomainOptions::new(name)
             };
-            let domain = Domain::new(options, Arc::new(Source::new(rosters)));
+            let source = Arc::new(Source::new(rosters));
+            let domain = match cluster {
+                None => Domain::new(options, source),
+                Some(cluster) => Domain::clustered(options, source, cluster.endpoint(rosters.domain())),
+            };
             domains.push((Arc::clone(rosters.domain()), Arc::clone(&domain)));
             hosted.push(Hosted { domain, accounts });
         }
@@ -138,6 +143,9 @@ impl XmppServer {
         let listeners = [(Purpose::Xmpp, false), (Purpose::XmppTls, true)];
         let listeners = listeners.into_iter().filter_map(|(purpose, tls)| Some((sockets.take(purpose)?, tls)));
         let endpoint = Endpoint::on(listeners, config, tls.config, hosted).map_err(XmppError::Endpoint)?;
+        if let Some(cluster) = cluster {
+            cluster.serve_endpoints(&domains);
+        }
         sink.serve(domains, endpoint.counters());
         Ok(Self { endpoint, certificates: tls.files })
     }

@@ -28,6 +28,9 @@ table! {
         /// A node that gives no sign of life for so long is taken for gone. It stops acting by itself at four fifths of it. A refresh
         /// waits that long for a node that has died.
         node_timeout: Duration = secs(10), wait_from(secs(1));
+        /// Where XMPP clients reach this host, such as `chat-1.example.com:5222`: a client that looks for its session at another node
+        /// is told so (XEP-0198 section 3).
+        client_address: Option<String> = None, string().or_none();
         /// How this host shows NATS who it is.
         credentials: NatsCredentials = NatsCredentials::Nobody, CredentialKeys;
         /// PEM certificates that those of NATS servers are checked with, in the place of the system's.
