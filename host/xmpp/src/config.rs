@@ -83,8 +83,8 @@ pub struct ClientLimits {
     pub outbound_bytes: usize,
     /// What all clients together may make the endpoint hold, bytes: what waits for them, what they have not acknowledged, the
     /// presence they show, and what was read of stanzas that are not complete. When it is more, nobody is read from until it is
-    /// not, and the greediest lose their sessions: first those whose clients are away, then those that do not read.
-    /// Default: 256 MiB.
+    /// not, and the greediest lose their sessions: first those whose clients are away, then those that do not read. What other
+    /// nodes of a cluster have counts too, and may take half of it: what is more is not seen here. Default: 256 MiB.
     pub memory: usize,
     /// Lines of the log that events of one kind may have in a minute because of one address (of IPv6, of one /64); more are
     /// counted and told in one line. Default: 10.

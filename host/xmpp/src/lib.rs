@@ -1,6 +1,7 @@
 //! An XMPP client-to-server endpoint (RFC 6120, RFC 6121) for rosters that an application owns.
 //!
-//! It carries presence and messages between the users of one process, so that a chat built on it is usable. There is no
+//! It carries presence and messages between the users of one process, or of several that serve the same domain
+//! ([`domain::nodes`]), so that a chat built on it is usable. There is no
 //! server-to-server, no group chat and no archive. It knows nothing of plugins or stores: whoever embeds it hands it a
 //! [`RosterSource`] and tells it of every [`roster_model::RosterEvent`].
 //!

@@ -73,13 +73,14 @@ impl Domain {
     fn tell_probed(&self, world: &mut World, place: u32, probed: &Probed, itself: bool) -> bool {
         let Some((user, _)) = world.users.get_key_value(probed.asker.as_str()) else { return false };
         let (user, bare) = (user.clone(), self.bare(user));
-        let mut seen = Vec::new();
+        let is_available = world.users.get(&user).is_some_and(User::is_available);
         let mut stanzas = Vec::new();
         for (number, text) in &probed.shown {
             let id = Id { node: place, number: *number };
             let known = world.nodes.remotes.get(id).is_some();
-            if let Some((mut element, gone)) = presence(text).filter(|_| known) {
-                seen.push((id, gone));
+            if let Some((mut element, gone)) = presence(text).filter(|_| known)
+                && (!is_available || self.sees(world, &user, id, gone))
+            {
                 stanzas.push(Shared::without_to(&mut element).to(&bare, ""));
             }
         }
@@ -88,11 +89,6 @@ impl Domain {
         for resource in own.filter(|one| probed.sessions.contains(&one.session.number)) {
             if itself || resource.presence.is_some() {
                 let _ = resource.session.outbound.send_batch(Arc::clone(&stanzas));
-            }
-        }
-        if world.users.get(&user).is_some_and(User::is_available) {
-            for (id, gone) in seen {
-                self.saw(world, &user, id, gone);
             }
         }
         !stanzas.is_empty()

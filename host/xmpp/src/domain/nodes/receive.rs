@@ -126,32 +126,38 @@ impl Domain {
             let Some((user, them)) = world.users.get_key_value(name.as_str()) else { continue };
             let bare = self.bare(user);
             if let Some(resource) = &shown.resource {
-                if let Some(one) = them.named(resource) {
-                    one.session.deliver(&owner, shared.to(one.session.address(), ""));
-                }
-                if !gone && them.is_available() {
-                    world.nodes.sightings.add(user, id);
+                let Some(session) = them.named(resource).map(|one| Arc::clone(&one.session)) else { continue };
+                let user = user.clone();
+                if gone || !them.is_available() || self.sees(world, &user, id, false) {
+                    session.deliver(&owner, shared.to(session.address(), ""));
                 }
                 continue;
             }
             if !them.is_available() {
                 continue;
             }
-            inbox.to.entry(user.clone()).or_default().push((owner.clone(), shared.to(&bare, "")));
-            self.saw(world, &user.clone(), id, gone);
+            let user = user.clone();
+            if self.sees(world, &user, id, gone) {
+                inbox.to.entry(user).or_default().push((owner.clone(), shared.to(&bare, "")));
+            }
         }
     }
 
-    /// The user has been shown that it is here, or gone.
-    pub(super) fn saw(&self, world: &mut World, user: &Username, id: Id, gone: bool) {
+    /// The user is shown that it is here, or gone. False if there is no room to remember that, and so none to show it: who is
+    /// seen to come has to be seen to go.
+    pub(super) fn sees(&self, world: &mut World, user: &Username, id: Id, gone: bool) -> bool {
         if gone {
             world.nodes.sightings.remove(user, id);
-            return;
+            return true;
+        }
+        if !world.nodes.sightings.has(user, id) && !world.nodes.has_room(self.memory.get()) {
+            return false;
         }
         world.nodes.sightings.add(user, id);
         if let Some(node) = world.nodes.node_mut(id.node).filter(|node| !node.unconfirmed.is_empty()) {
             node.unconfirmed.remove(&(id, user.clone()));
         }
+        true
     }
 
     fn confirm(&self, world: &mut World, id: Id, to: &[String]) {

@@ -4,7 +4,7 @@
 //! of its own resources after it, to the other's users as it knows them now, and then says that this was all. Of what was seen
 //! before the gap, that which has not come again by then is gone.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use super::bound::entry;
 use super::link::Link;
 use super::outbox::{Outbox, document};
 use super::remotes::Id;
-use super::wire::{Message, PART, Sessions};
+use super::wire::{Message, Sessions};
 use crate::domain::Domain;
 use crate::domain::address::Address;
 use crate::domain::probes::late;
@@ -27,6 +27,8 @@ use crate::domain::world::{User, World};
 
 /// Until a node that does not answer is asked again.
 pub(super) const AGAIN: Duration = Duration::from_secs(1);
+/// Where the list of resources is continued in another message, bytes: others get the lock where it is read.
+const LIST: usize = 100_000;
 /// Users whose presence is sent before others get the lock.
 const AT_ONCE: usize = 64;
 
@@ -54,7 +56,7 @@ impl Domain {
             let entry = entry(resource);
             length += 100 + entry.user.len() + entry.resource.len();
             part.sessions.push(entry);
-            if length > PART {
+            if length > LIST {
                 link.say(&Message::Sessions(std::mem::take(&mut part)));
                 part.ask = ask;
                 length = 0;
@@ -67,9 +69,9 @@ impl Domain {
     /// The node's resources. The sessions here that have lost their addresses to them.
     pub(super) fn all_sessions(self: &Arc<Self>, world: &mut World, place: u32, part: &Sessions) -> Vec<Arc<Session>> {
         let lost: Vec<_> = part.sessions.iter().filter_map(|entry| self.hear(world, place, entry)).collect();
-        let World { nodes, .. } = &mut *world;
-        let seen = if part.first { nodes.sightings.of_node(place) } else { Default::default() };
-        let Some(node) = nodes.node_mut(place) else { return lost };
+        let nodes = &mut world.nodes;
+        let seen = if part.first { nodes.sightings.of_node(place) } else { HashSet::new() };
+        let Some(node) = nodes.live.iter_mut().find(|node| node.link.place == place) else { return lost };
         if part.first {
             (node.synced, node.asked, node.address) = (true, None, part.address.clone());
             node.named.clear();
@@ -78,7 +80,9 @@ impl Domain {
         if !node.synced {
             return lost;
         }
-        node.named.extend(part.sessions.iter().map(|entry| entry.number));
+        // What was refused need not be remembered.
+        let numbers = part.sessions.iter().map(|entry| entry.number);
+        node.named.extend(numbers.filter(|number| nodes.remotes.get(Id { node: place, number: *number }).is_some()));
         if part.last {
             let named = std::mem::take(&mut node.named);
             let mut gone = nodes.remotes.of_node(place);

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use proptest::prelude::Rng as _;
+use proptest::test_runner::{RngAlgorithm, TestRng};
 use roster_xmpp::accounts::fixed::FixedAccounts;
 use roster_xmpp::config::EndpointConfig;
 use roster_xmpp::domain::nodes::MAX_MESSAGE;
 use roster_xmpp::{Endpoint, Hosted};
 
-use super::support::nodes;
+use super::support::{nodes, nodes_with};
 use crate::support::{condition, element, friends};
 
 /// Nothing of it does anything, and what comes after it does.
@@ -91,6 +93,90 @@ async fn nonsense_in_its_place_breaks_nothing() {
         assert_eq!(marie.seen(), ["john@x.example/j"], "{body}");
         drop(john);
     }
+}
+
+/// One of everything that nodes say to each other, without the heads.
+async fn samples() -> Vec<String> {
+    let all = nodes_with(2, |options| options.max_sessions_per_user = 2).await;
+    *all.net.kept.lock() = Some(Vec::new());
+    all.set("john", &friends(&["marie"]));
+    all.set("marie", &friends(&["john"]));
+    let john = all.arrive(0, "john", "j").await;
+    let marie = all.arrive(1, "marie", "m").await;
+    for stanza in [
+        "<message to='marie@x.example' type='chat'><body>x</body></message>",
+        "<message to='marie@x.example/m' type='chat'><body>x</body></message>",
+        "<iq to='marie@x.example/m' type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq>",
+        "<iq to='marie@x.example' type='get' id='2'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>",
+        "<presence to='marie@x.example/m'/>",
+        "<presence type='probe' to='marie@x.example'/>",
+    ] {
+        john.send(stanza).await;
+        all.settle().await;
+    }
+    let second = all.node(0).bind("john", "2");
+    all.node(0).domain.sleep(&second.session);
+    all.settle().await;
+    let third = all.node(1).bind("john", "3");
+    all.settle().await;
+    third.leave().await;
+    marie.leave().await;
+    all.shun(1, 0);
+    all.members();
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    all.settle().await;
+    let kept = all.net.kept.lock().take().unwrap();
+    let bodies =
+        kept.iter().map(|message| std::str::from_utf8(message).unwrap().split_once('\n').unwrap().1.to_owned());
+    let mut bodies: Vec<String> = bodies.collect();
+    for kind in
+        ["sessions", "synced", "left", "presence", "probe", "probed", "errand", "done", "may_ask", "displace", "tick"]
+    {
+        assert!(bodies.iter().any(|body| body.contains(&format!("\"{kind}\""))), "{kind}");
+    }
+    bodies.sort();
+    bodies.dedup();
+    bodies
+}
+
+/// Part of one and part of another, a number for another, bytes in between: whatever it is, nothing panics, and the domain goes on.
+#[tokio::test(start_paused = true)]
+async fn messages_that_were_damaged_on_their_way_break_nothing() {
+    let samples = samples().await;
+    let mut random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let mut pick = |most: usize| random.next_u32() as usize % most.max(1);
+    let all = nodes(2).await;
+    all.set("john", &friends(&["marie"]));
+    all.set("marie", &friends(&["john"]));
+    let mut marie = all.arrive(1, "marie", "m").await;
+    for number in 1..5_000_u64 {
+        let mut body = samples[pick(samples.len())].clone().into_bytes();
+        for _ in 0..=pick(3) {
+            let (at, other) = (pick(body.len()), samples[pick(samples.len())].as_bytes());
+            match pick(5) {
+                0 => body.truncate(at),
+                1 => body.extend_from_slice(&other[pick(other.len())..]),
+                2 => body.insert(at, other[pick(other.len())]),
+                3 if !body.is_empty() => drop(body.remove(at)),
+                _ => {
+                    let digits = |byte: &u8| byte.is_ascii_digit();
+                    let new = b'0' + u8::try_from(pick(10)).unwrap();
+                    body.iter_mut().filter(|byte| digits(byte)).nth(pick(8)).into_iter().for_each(|byte| *byte = new);
+                }
+            }
+        }
+        let mut message = format!("1 1 1 {}\n", (1_u64 << 40) + number).into_bytes();
+        message.extend(body);
+        all.node(1).domain.from_node("node0", &message);
+        marie.drain();
+    }
+    // Her own session may have been taken from her by one that was never bound.
+    all.set("adam", &friends(&["eve"]));
+    all.set("eve", &friends(&["adam"]));
+    let adam = all.arrive(1, "adam", "a").await;
+    let mut eve = all.arrive(1, "eve", "e").await;
+    adam.send("<presence><show>dnd</show></presence>").await;
+    assert_eq!(eve.seen(), ["adam@x.example/a"]);
 }
 
 /// It is refused to its sender, and nothing else is lost.

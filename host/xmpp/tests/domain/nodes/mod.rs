@@ -7,5 +7,6 @@ mod login;
 mod messages;
 mod presence;
 mod properties;
+mod races;
 mod requests;
 mod support;

@@ -18,6 +18,8 @@ pub type Pair = (usize, usize);
 /// What is on its way.
 #[derive(Default)]
 pub struct Net {
+    /// All that was sent, if a test wants to have it.
+    pub kept: Mutex<Option<Vec<Bytes>>>,
     waiting: Mutex<BTreeMap<Pair, VecDeque<Bytes>>>,
     cut: Mutex<BTreeSet<Pair>>,
     /// How many were sent.
@@ -34,6 +36,7 @@ impl Nodes for Sender {
         assert!(message.len() <= MAX_MESSAGE);
         let pair = (self.from, number(node));
         *self.net.sent.lock().entry(pair).or_default() += 1;
+        self.net.kept.lock().iter_mut().for_each(|kept| kept.push(message.clone()));
         if !self.net.cut.lock().contains(&pair) {
             self.net.waiting.lock().entry(pair).or_default().push_back(message);
         }
