@@ -61,8 +61,9 @@ class Server {
     const { command, args, env } = this.command(port);
     this.program = new Program(command, args, env);
     const gone = this.program.ended.then(() => true);
-    for (let tries = 0; tries < 600; tries++) {
-      const up = await this.call('GET', '/').then(() => true, () => false);
+    for (let tries = 0; tries < 1200; tries++) {
+      // Some listen before they have the component.
+      const up = await this.call('GET', '/').then(({ json }) => json !== undefined, () => false);
       if (up) return;
       if (await Promise.race([gone, new Promise((resolve) => setTimeout(resolve, 100))])) break;
     }
@@ -170,5 +171,19 @@ export class JcoDirectory extends Server {
       '--jco-import', join(HERE, 'jco/state.js'), '--', join(HERE, 'http-roster-admin-proxy-directory-env.wasm'),
     ];
     return { command: process.execPath, args, env: { ...Object.fromEntries(vars), STATE_FOLDER: this.folder } };
+  }
+}
+
+/** wasmCloud's runtime, with a directory: the program in wasmcloud/. */
+export class WasmcloudDirectory extends Server {
+  constructor(program, folder, settings) {
+    super(`wasmCloud's runtime with a directory (${program})`, folder, settings);
+    this.wasmcloud = program;
+  }
+
+  command(port) {
+    const vars = Object.entries(this.settings).map(([key, value]) => [variable(key), value]);
+    const args = ['http-roster-admin-proxy-directory-env.wasm', `127.0.0.1:${port}`, this.folder];
+    return { command: this.wasmcloud, args, env: Object.fromEntries(vars) };
   }
 }

@@ -1,6 +1,6 @@
 // Runs the cases in the servers that are here. Node 20, no packages.
 // Usage: node --test test/test.js, with WASMTIME (programs, separated by spaces), VALKEY and ROSTER_HOST (a program each) in the
-// environment, as far as they are there
+// environment, as far as they are there; or with WASMCLOUD, the program in wasmcloud/, which is tried alone then
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,7 +11,7 @@ import { Application } from './application.js';
 import { SETTINGS, cases } from './cases.js';
 import { lasting } from './lasting.js';
 import { source } from './source.js';
-import { JcoDirectory, WasmtimeDirectory, WasmtimeValkey } from './servers.js';
+import { JcoDirectory, WasmcloudDirectory, WasmtimeDirectory, WasmtimeValkey } from './servers.js';
 
 const work = mkdtempSync(join(tmpdir(), 'roster-proxy-'));
 const app = await new Application().start();
@@ -29,11 +29,11 @@ const programs = (process.env.WASMTIME ?? '').split(' ').filter(Boolean);
 const folder = (name) => join(work, name);
 // The last release serves many requests with one instance, one after another; so does the first, with Valkey.
 const reuse = ['--max-instance-reuse-count', '1000'];
-const servers = [
+const servers = process.env.WASMCLOUD ? [new WasmcloudDirectory(process.env.WASMCLOUD, folder('wasmcloud'), settings)] : [
   new JcoDirectory(folder('jco'), settings),
   ...programs.map((wasmtime, at) => new WasmtimeDirectory(wasmtime, folder(`directory${at}`), settings, at ? reuse : [])),
 ];
-if (process.env.VALKEY && programs.length) {
+if (process.env.VALKEY && programs.length && !process.env.WASMCLOUD) {
   servers.push(new WasmtimeValkey(programs[0], process.env.VALKEY, folder('valkey'), settings, reuse));
 }
 
