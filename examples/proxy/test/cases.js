@@ -65,11 +65,13 @@ export const cases = {
     assert.deepEqual([head.status, head.text], [200, '']);
   },
   async 'an application that fails costs one error and leaves the roster'({ server, app }) {
-    for (const user of ['ann', 'ben']) {
-      app.answers.set(`/contacts/${user}`, { body: '{"a@b": {}}' });
+    const roster = (contacts) => JSON.stringify(Object.fromEntries([...Array(contacts).keys()].map((id) => [`c${id}@example.com`, {}])));
+    // One that arrives in several pieces, and would be late if it were only read when another has failed.
+    for (const [user, contacts] of [['ann', 1], ['ben', 5000]]) {
+      app.answers.set(`/contacts/${user}`, { body: roster(contacts) });
       await server.roster(user);
     }
-    const long = JSON.stringify(Object.fromEntries([...Array(20_000).keys()].map((id) => [`c${id}@example.com`, {}])));
+    const long = roster(20_000);
     const faults = [{ status: 500 }, { status: 302 }, { body: '<html>' }, { body: 'null' }, { body: long }, { hang: true }, { body: '{"c', cut: true }];
     for (const fault of faults) {
       app.answers.set('/contacts/ann', fault);

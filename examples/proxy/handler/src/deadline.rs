@@ -18,6 +18,14 @@ impl Deadline {
         now() >= self.0
     }
 
+    /// Waits until one of `pollables` is ready, or the time has come: those that are ready.
+    pub(crate) fn wait_for_any(self, pollables: &[Pollable]) -> Vec<usize> {
+        let timer = subscribe_instant(self.0);
+        let all: Vec<&Pollable> = pollables.iter().chain([&timer]).collect();
+        let ready = poll(&all).into_iter().filter_map(|at| usize::try_from(at).ok());
+        ready.filter(|at| *at < pollables.len()).collect()
+    }
+
     /// Waits until `pollable` is ready. False if that is not in time.
     #[must_use]
     pub(crate) fn wait(self, pollable: &Pollable) -> bool {

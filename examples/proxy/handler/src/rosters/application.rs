@@ -3,10 +3,11 @@
 
 use crate::bindings::wasi::http::outgoing_handler;
 use crate::bindings::wasi::http::types::{
-    ErrorCode, Fields, FutureIncomingResponse, IncomingResponse, Method as WasiMethod, OutgoingBody, OutgoingRequest,
-    RequestOptions, Scheme,
+    ErrorCode, Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method as WasiMethod, OutgoingBody,
+    OutgoingRequest, RequestOptions, Scheme,
 };
-use crate::bindings::wasi::io::streams::StreamError;
+use crate::bindings::wasi::io::poll::Pollable;
+use crate::bindings::wasi::io::streams::{InputStream, StreamError};
 use crate::bindings::xmpp::roster::types::{FetchError, Header, Method, Request, Response};
 use crate::deadline::Deadline;
 use crate::settings::Client;
@@ -20,10 +21,24 @@ const READ: u64 = 64 * 1024;
 
 /// A request that is under way.
 pub(super) struct Asked {
-    future: FutureIncomingResponse,
+    stage: Stage,
     /// For what is said of it.
     url: String,
     deadline: Deadline,
+}
+
+/// How far it has come.
+enum Stage {
+    Head(FutureIncomingResponse),
+    Body(Body),
+}
+
+/// A response that is arriving. In this order, for what is below is a part of what is above it.
+struct Body {
+    stream: InputStream,
+    _body: IncomingBody,
+    _response: IncomingResponse,
+    so_far: Response,
 }
 
 /// Sends a request, without waiting for the response.
@@ -45,24 +60,93 @@ pub(super) fn send(rosters: &Rosters<'_>, request: &Request) -> Result<Asked, Fe
     }
     let _ = OutgoingBody::finish(body, None);
     let deadline = Deadline::after(rosters.client.total).min(rosters.deadline);
-    Ok(Asked { future, url, deadline })
+    Ok(Asked { stage: Stage::Head(future), url, deadline })
+}
+
+/// Waits for all responses at once: an application that does not answer one request holds up no other.
+pub(super) fn responses(rosters: &Rosters<'_>, asked: Vec<Asked>) -> Vec<Result<Response, FetchError>> {
+    let mut results: Vec<Option<Result<Response, FetchError>>> = asked.iter().map(|_| None).collect();
+    let mut open: Vec<(usize, Asked)> = asked.into_iter().enumerate().collect();
+    while !open.is_empty() {
+        let ready = {
+            let pollables: Vec<Pollable> = open.iter().map(|(_, asked)| asked.subscribe()).collect();
+            let first = open.iter().map(|(_, asked)| asked.deadline).min();
+            first.map(|deadline| deadline.wait_for_any(&pollables)).unwrap_or_default()
+        };
+        let mut later = Vec::new();
+        for (at, (place, asked)) in open.into_iter().enumerate() {
+            let next = match ready.contains(&at) {
+                true => asked.go_on(rosters),
+                false if asked.deadline.has_passed() => Err(Err(FetchError::TimedOut)),
+                false => Ok(asked),
+            };
+            match next {
+                Ok(asked) => later.push((place, asked)),
+                Err(result) => results.get_mut(place).into_iter().for_each(|slot| *slot = Some(result.clone())),
+            }
+        }
+        open = later;
+    }
+    results.into_iter().flatten().collect()
 }
 
 impl Asked {
     /// Waits for the response.
     pub(super) fn response(self, rosters: &Rosters<'_>) -> Result<Response, FetchError> {
-        let unreachable = |what: &str| FetchError::Unreachable(format!("{}: {what}", self.url));
-        if !self.deadline.wait(&self.future.subscribe()) {
-            return Err(FetchError::TimedOut);
+        responses(rosters, vec![self]).pop().unwrap_or(Err(FetchError::TimedOut))
+    }
+
+    fn subscribe(&self) -> Pollable {
+        match &self.stage {
+            Stage::Head(future) => future.subscribe(),
+            Stage::Body(body) => body.stream.subscribe(),
         }
-        match self.future.get() {
-            Some(Ok(Ok(response))) => {
-                let read = read(&response, &rosters.needs.response_headers, rosters.client.max_response, self.deadline);
-                read.map_err(|error| error.unwrap_or_else(|| unreachable("the response broke off")))
+    }
+
+    /// Takes what is there. The error is what came of it.
+    fn go_on(self, rosters: &Rosters<'_>) -> Result<Self, Result<Response, FetchError>> {
+        let Self { stage, url, deadline } = self;
+        let unreachable = |what: &str| Err(FetchError::Unreachable(format!("{url}: {what}")));
+        let stage = match stage {
+            Stage::Head(future) => match future.get() {
+                None => Stage::Head(future),
+                Some(Ok(Ok(response))) => {
+                    let body = Body::of(response, &rosters.needs.response_headers);
+                    Stage::Body(body.ok_or_else(|| unreachable("the response has no body"))?)
+                }
+                Some(Ok(Err(code))) => return Err(Err(explain(&code, &url))),
+                Some(Err(())) => return Err(unreachable("the server has no response")),
+            },
+            Stage::Body(mut body) => {
+                match body.stream.read(READ) {
+                    Ok(piece) => body.so_far.body.extend_from_slice(&piece),
+                    Err(StreamError::Closed) => return Err(Ok(body.so_far)),
+                    Err(StreamError::LastOperationFailed(_)) => return Err(unreachable("the response broke off")),
+                }
+                if body.so_far.body.len() > rosters.client.max_response {
+                    return Err(Err(FetchError::TooLarge));
+                }
+                Stage::Body(body)
             }
-            Some(Ok(Err(code))) => Err(explain(&code, &self.url)),
-            _ => Err(unreachable("the server has no response")),
+        };
+        Ok(Self { stage, url, deadline })
+    }
+}
+
+impl Body {
+    /// `wanted`: the headers that the plugin reads.
+    fn of(response: IncomingResponse, wanted: &[String]) -> Option<Self> {
+        let mut headers = Vec::new();
+        for (name, value) in response.headers().entries() {
+            let name = name.to_ascii_lowercase();
+            if let (true, Ok(value)) = (wanted.contains(&name), String::from_utf8(value)) {
+                headers.push(Header { name, value });
+            }
         }
+        let so_far = Response { status: response.status(), headers, body: Vec::new() };
+        let body = response.consume().ok()?;
+        let stream = body.stream().ok()?;
+        Some(Self { stream, _body: body, _response: response, so_far })
     }
 }
 
@@ -101,38 +185,6 @@ fn outgoing(request: &Request) -> Option<OutgoingRequest> {
     outgoing.set_authority(Some(authority)).ok()?;
     outgoing.set_path_with_query(Some(path)).ok()?;
     Some(outgoing)
-}
-
-/// The error is none if the response broke off.
-fn read(
-    response: &IncomingResponse,
-    wanted: &[String],
-    limit: usize,
-    deadline: Deadline,
-) -> Result<Response, Option<FetchError>> {
-    let mut headers = Vec::new();
-    for (name, value) in response.headers().entries() {
-        let name = name.to_ascii_lowercase();
-        if let (true, Ok(value)) = (wanted.contains(&name), String::from_utf8(value)) {
-            headers.push(Header { name, value });
-        }
-    }
-    let body = response.consume().map_err(|()| None)?;
-    let stream = body.stream().map_err(|()| None)?;
-    let mut whole = Vec::new();
-    loop {
-        if !deadline.wait(&stream.subscribe()) {
-            return Err(Some(FetchError::TimedOut));
-        }
-        match stream.read(READ) {
-            Ok(piece) => whole.extend_from_slice(&piece),
-            Err(StreamError::Closed) => return Ok(Response { status: response.status(), headers, body: whole }),
-            Err(StreamError::LastOperationFailed(_)) => return Err(None),
-        }
-        if whole.len() > limit {
-            return Err(Some(FetchError::TooLarge));
-        }
-    }
 }
 
 fn explain(code: &ErrorCode, url: &str) -> FetchError {

@@ -60,6 +60,17 @@ impl Exchange {
     pub(super) fn answered(self, rosters: &Rosters<'_>) -> Result<Answered, FetchError> {
         Ok(Answered { response: self.asked.response(rosters)?, reader: self.reader })
     }
+
+    /// Waits for the responses for many.
+    pub(super) fn all_answered(rosters: &Rosters<'_>, many: Vec<Self>) -> Vec<Result<Answered, FetchError>> {
+        let (readers, asked): (Vec<_>, Vec<_>) = many.into_iter().map(|one| (one.reader, one.asked)).unzip();
+        let responses = application::responses(rosters, asked);
+        readers
+            .into_iter()
+            .zip(responses)
+            .map(|(reader, response)| Ok(Answered { response: response?, reader }))
+            .collect()
+    }
 }
 
 impl Reader {

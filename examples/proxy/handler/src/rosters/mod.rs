@@ -147,13 +147,18 @@ impl<'a> Rosters<'a> {
                 window.iter().for_each(|one| failures.note(&one.user, &"there was no time left"));
                 continue;
             }
-            // All are asked before the first is waited for, and all are waited for before the first is kept, which takes its
-            // time, too.
-            let asked = window.into_iter().map(|one| (Exchange::begin(self, &one.user, Some(&one.known)), one));
-            let asked: Vec<_> = asked.collect();
-            let answered =
-                asked.into_iter().map(|(exchange, one)| (exchange.and_then(|asked| asked.answered(self)), one));
-            for (answered, Open { user, slot, .. }) in answered.collect::<Vec<_>>() {
+            // All are asked before any is waited for, and all are waited for before any is kept, which takes its time, too.
+            let (mut asked, mut users) = (Vec::new(), Vec::new());
+            for one in window {
+                match Exchange::begin(self, &one.user, Some(&one.known)) {
+                    Ok(exchange) => {
+                        asked.push(exchange);
+                        users.push(one);
+                    }
+                    Err(error) => failures.note(&one.user, &failure(error)),
+                }
+            }
+            for (answered, Open { user, slot, .. }) in Exchange::all_answered(self, asked).into_iter().zip(users) {
                 let read = answered.and_then(|answered| answered.read(self));
                 let ended = read.map_err(failure).and_then(|read| self.settle(slot, &read));
                 match ended.and_then(|ended| self.again(&user, ended)) {
