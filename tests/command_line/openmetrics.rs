@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) struct Family {
     pub(crate) kind: String,
     unit: Option<String>,
-    help: Option<String>,
+    pub(crate) help: Option<String>,
     pub(crate) samples: Vec<Sample>,
 }
 

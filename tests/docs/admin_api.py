@@ -150,6 +150,7 @@ ASKED = [
     ("DELETE", "/sessions/{user}", "/sessions/marie?resource=phone", 404),
     ("GET", "/events", "/events?last_event_id=5c0ffee1d5a7b2c4-1", 200),
     ("GET", "/attach", "/attach", 200),
+    ("GET", "/cluster", "/cluster", 200),
     ("GET", "/plugin", "/plugin", 200),
     ("POST", "/plugin/reload", "/plugin/reload", 200),
     ("POST", "/plugin/rollback", "/plugin/rollback?to=99", 422),

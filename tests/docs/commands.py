@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import threading
 
-from common import ROOT, Fault, expect, run
+from common import ROOT, Fault, expect
 from session import Session, commands, link_target
 from snippets import blocks
 
@@ -68,14 +68,12 @@ def play(session, shown):
 
 
 # The beginnings of blocks that show what has been said without a command of the page.
-SHOWN_BEFORE = ("roster-host demo:", "event: changed")
+SHOWN_BEFORE = ("Open http", "event: changed")
 
 
 def instead(session, command, answer):
     """Types it, or what does the same here."""
-    if command.startswith("cargo build "):
-        run(["cargo", *command.split()[1:], "--locked", "--quiet"], limit=600)
-    elif command.startswith("cargo run --release -- "):
+    if command.startswith("cargo run --release -- "):
         arguments = command.partition(" -- ")[2].partition("#")[0].split()
         stop_demo(session)
         start_demo(session, *arguments)
@@ -157,9 +155,9 @@ def with_folder(session):
 
 def with_plugins(session):
     with_demo(session)
-    built = os.path.join(ROOT, "target", "plugin", "wasm32-wasip2", "plugin", "http_roster_admin.wasm")
-    run(["cargo", "build", "-p", "paged-roster", "--lib", "--target", "wasm32-wasip2", "--release", "--locked", "--quiet"], limit=600)
-    paged = os.path.join(ROOT, "target", "wasm32-wasip2", "release", "paged_roster.wasm")
+    # Where building the host leaves them.
+    built, paged = (os.path.join(ROOT, "target", "plugin", "wasm32-wasip2", "plugin", f"{name}.wasm")
+                    for name in ("http_roster_admin", "paged_roster"))
     for source, name in ((built, "http_roster_admin.wasm"), (built, "my_roster.wasm"), (paged, "paged_roster.wasm")):
         shutil.copyfile(source, os.path.join(session.folder, name))
 

@@ -51,22 +51,26 @@ fn seconds_since(time: SystemTime) -> u64 {
 type Number = (&'static str, &'static str, fn(&Node) -> u64);
 
 const GAUGES: [Number; 3] = [
-    ("attach_node_live", "Whether the node has an event stream", |of| u64::from(of.standing().live)),
-    ("attach_users", "Users of the node", |of| of.standing().users as u64),
-    ("attach_lag", "Events that the node has not acknowledged", |of| {
+    ("attach_node_live", "1 while the attached server has an event stream", |of| u64::from(of.standing().live)),
+    ("attach_users", "Users of the attached server", |of| of.standing().users as u64),
+    ("attach_lag", "Events that the attached server has not acknowledged", |of| {
         let standing = of.standing();
         standing.seq.saturating_sub(standing.acked)
     }),
 ];
 
 const COUNTERS: [Number; 5] = [
-    ("attach_events", "Events for the node", |of| of.standing().seq),
-    ("attach_syncs", "Times that the node has said which users it has", |of| of.counts.syncs.load(Ordering::Relaxed)),
-    ("attach_resyncs", "Times that the node was told to do so", |of| of.counts.resyncs.load(Ordering::Relaxed)),
-    ("attach_unconfirmed_refreshes", "Refreshes answered before the node has confirmed them", |of| {
+    ("attach_events", "Events for the attached server", |of| of.standing().seq),
+    ("attach_syncs", "Times that the attached server has said which users it has", |of| {
+        of.counts.syncs.load(Ordering::Relaxed)
+    }),
+    ("attach_resyncs", "Times that the attached server was told to say again which users it has", |of| {
+        of.counts.resyncs.load(Ordering::Relaxed)
+    }),
+    ("attach_unconfirmed_refreshes", "Refreshes answered before the attached server has confirmed them", |of| {
         of.counts.unconfirmed.load(Ordering::Relaxed)
     }),
-    ("attach_leases_expired", "Times that the node lost its users because it had no event stream", |of| {
+    ("attach_leases_expired", "Times that the attached server lost its users because it had no event stream", |of| {
         of.counts.leases.load(Ordering::Relaxed)
     }),
 ];

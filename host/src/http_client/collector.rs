@@ -21,7 +21,7 @@ pub struct ClientCollector {
 type Counter = (&'static str, &'static str, fn(&ClientStats) -> u64);
 
 const COUNTERS: [Counter; 5] = [
-    ("client_requests", "HTTP requests of plugins", ClientStats::requests),
+    ("client_requests", "Requests of the plugin to the application", ClientStats::requests),
     ("client_redirects", "Redirects followed", ClientStats::redirects),
     ("client_retries", "Requests sent again because the server had just closed the connection", ClientStats::retries),
     ("client_response_bytes", "Bytes of response bodies received", ClientStats::bytes_in),

@@ -202,7 +202,8 @@ impl fmt::Debug for Generations {
 impl Collector for Generations {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let served = self.served();
-        let help = "Calls by the generation of the plugin and how they ended";
+        let help =
+            "Calls of one generation of the plugin, by how they ended; errors of the application are one outcome";
         let mut metric = encoder.encode_descriptor("generation_calls", help, None, MetricType::Counter)?;
         for (number, stats) in &served {
             for (end, count) in ENDS.iter().zip(&stats.ends) {
@@ -211,7 +212,7 @@ impl Collector for Generations {
                 ConstCounter::new(count.load(Ordering::Relaxed)).encode(metric.encode_family(&labels)?)?;
             }
         }
-        let help = "Time of plugin calls by generation and hook";
+        let help = "Time of the calls of one generation";
         let seconds = Some(&Unit::Seconds);
         let mut metric = encoder.encode_descriptor("generation_call", help, seconds, MetricType::Histogram)?;
         for (number, stats) in &served {
@@ -222,17 +223,27 @@ impl Collector for Generations {
                 metric.encode_family(&labels)?.encode_histogram::<[(&str, &str); 0]>(sum, count, &buckets, None)?;
             }
         }
-        counters(&mut encoder, &served, "generation_cpu", "Time the generation has computed", seconds, |stats| {
+        counters(&mut encoder, &served, "generation_cpu", "Time that the generation has computed", seconds, |stats| {
             stats.cpu_seconds()
         })?;
         let bytes = Some(&Unit::Bytes);
-        counters(&mut encoder, &served, "generation_fetched", "Bodies of responses to it", bytes, |stats| {
-            stats.fetched.load(Ordering::Relaxed) as f64
-        })?;
-        counters(&mut encoder, &served, "generation_malformed", "Results that cannot be", None, |stats| {
-            stats.malformed.load(Ordering::Relaxed) as f64
-        })?;
-        let help = "The most linear memory an instance of it had";
+        counters(
+            &mut encoder,
+            &served,
+            "generation_fetched",
+            "Bodies of the responses that the generation was given",
+            bytes,
+            |stats| stats.fetched.load(Ordering::Relaxed) as f64,
+        )?;
+        counters(
+            &mut encoder,
+            &served,
+            "generation_malformed",
+            "Results of the generation that cannot be",
+            None,
+            |stats| stats.malformed.load(Ordering::Relaxed) as f64,
+        )?;
+        let help = "The most linear memory that an instance of the generation had";
         let mut metric = encoder.encode_descriptor("generation_peak_memory", help, bytes, MetricType::Gauge)?;
         for (number, stats) in &served {
             let peak = i64::try_from(stats.peak_memory.load(Ordering::Relaxed)).unwrap_or(i64::MAX);

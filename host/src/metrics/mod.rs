@@ -141,16 +141,22 @@ impl Metrics {
 
     /// Makes everything counted here part of `registry`.
     pub fn register(&self, registry: &mut Registry) {
-        registry.register("updates", "Roster updates by outcome", self.updates.clone());
+        let help = "Roster updates by outcome: fetched, changed, unchanged, left, or the kind of error";
+        registry.register("updates", help, self.updates.clone());
         registry.register_with_unit(
             "update",
             "Time of a roster update, waiting for its turn included",
             Unit::Seconds,
             self.update_seconds.clone(),
         );
-        registry.register("plugin_calls", "Plugin calls by hook and outcome", self.calls.clone());
+        registry.register(
+            "plugin_calls",
+            "Plugin calls by hook and outcome: ok, or the kind of error",
+            self.calls.clone(),
+        );
         registry.register_with_unit("plugin_call", "Time of a plugin call", Unit::Seconds, self.call_seconds.clone());
-        registry.register("plugin_instances", "Plugin instances made, and retired by reason", self.instances.clone());
+        let help = "Plugin instances: made, failed, retired-calls, retired-memory, retired-handles, retired-fresh";
+        registry.register("plugin_instances", help, self.instances.clone());
         registry.register(
             "events_lost",
             "Roster events that a sink did not take, or could not pass on",
@@ -159,7 +165,7 @@ impl Metrics {
         registry.register("http_requests", "HTTP requests answered", self.requests.clone());
         registry.register(
             "http_connections_refused",
-            "HTTP connections closed because of a limit for one address (the key)",
+            "HTTP connections closed because of a limit for one address, by its key",
             self.connections_refused.clone(),
         );
         registry.register(
@@ -167,10 +173,11 @@ impl Metrics {
             "HTTP requests that waited because their address sends more than http.requests_per_second",
             self.requests_delayed.clone(),
         );
-        registry.register("plugin_swaps", "Attempts to swap the plugin, by outcome and last step", self.swaps.clone());
+        let help = "Attempts to swap the plugin: swapped, unchanged, refused, rolled-back, and the last step of each";
+        registry.register("plugin_swaps", help, self.swaps.clone());
         registry.register_with_unit(
             "certificate_expiry_timestamp",
-            "When the certificate that a listener shows ends",
+            "When the certificate ends: that of http.tls, and of xmpp and attach if they have one of their own",
             Unit::Seconds,
             self.certificates.clone(),
         );

@@ -21,14 +21,15 @@ impl Collector for Process {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let started = self.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         let (seconds, bytes) = (Some(&Unit::Seconds), Some(&Unit::Bytes));
-        let start = encoder.encode_descriptor("process_start_time", "When it started", seconds, MetricType::Gauge)?;
+        let start =
+            encoder.encode_descriptor("process_start_time", "When the process started", seconds, MetricType::Gauge)?;
         ConstGauge::new(started).encode(start)?;
         let open = fs::read_dir("/proc/self/fd").ok().map(Iterator::count);
         let most = getrlimit(Resource::Nofile).current.and_then(|most| usize::try_from(most).ok());
         for (name, help, unit, value) in [
-            ("process_resident_memory", "Resident memory", bytes, resident_memory()),
-            ("process_open_fds", "Descriptors (files and connections) that are open", None, open),
-            ("process_max_fds", "Descriptors that may be open", None, most),
+            ("process_resident_memory", "Resident memory (Linux)", bytes, resident_memory()),
+            ("process_open_fds", "Descriptors (files and connections) that are open (Linux)", None, open),
+            ("process_max_fds", "Descriptors that may be open (Linux)", None, most),
         ] {
             let Some(value) = value else { continue };
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));

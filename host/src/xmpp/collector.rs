@@ -42,7 +42,7 @@ type Labelled = (&'static str, &'static str, &'static str, &'static [(&'static s
 const LABELLED: [Labelled; 2] = [
     (
         "xmpp_logins",
-        "Logins of XMPP clients",
+        "Logins of XMPP clients: ok, failed, throttled (turned away unseen)",
         "outcome",
         &[
             ("ok", |of| of.logins.get()),
@@ -52,7 +52,7 @@ const LABELLED: [Labelled; 2] = [
     ),
     (
         "xmpp_stanzas",
-        "Stanzas from XMPP clients and to them",
+        "Stanzas from XMPP clients (in) and to them (out)",
         "direction",
         &[("in", |of| of.stanzas_in.get()), ("out", |of| of.stanzas_out.get())],
     ),

@@ -23,12 +23,13 @@ impl Collector for PluginMemory {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let (limit, held) = self.0.memory();
         let bytes = Some(&Unit::Bytes);
-        let help = "Memory that the instances of the plugin hold";
+        let help = "Memory that the instances of the plugin and the responses they read hold";
         let mut metric = encoder.encode_descriptor("plugin_memory", help, bytes, MetricType::Gauge)?;
         for (domain, held) in held {
             gauge(held).encode(metric.encode_family(&[("domain", &*domain)])?)?;
         }
-        let help = "Memory that the instances of all plugins may hold together";
+        let help =
+            "Memory that the instances of all plugins and their responses may hold together (limits.total_memory)";
         gauge(limit).encode(encoder.encode_descriptor("plugin_memory_limit", help, bytes, MetricType::Gauge)?)
     }
 }
