@@ -12,7 +12,7 @@ import yaml
 from openapi_spec_validator import validate
 
 import commands
-from common import DOCS, ROOT, expect, request, run, until
+from common import DOCS, ROOT, expect, lonely_node, request, run, until
 from session import Session
 
 FILE = os.path.join(DOCS, "admin-api.yaml")
@@ -32,6 +32,13 @@ def check(program):
             counts += [routes(spec, session), lines(session), answers(spec, session)]
         finally:
             session.close()
+        node = lonely_node(program, folder)
+        try:
+            _, _, body = request("GET", f"http://127.0.0.1:{node.ports['admin']}/cluster")
+            holds(spec, spec["components"]["schemas"]["Cluster"], json.loads(body), "GET /cluster of a node")
+            expect(json.loads(body)["node"] == "a", f"/cluster says {body}")
+        finally:
+            node.stop()
     print("  %d examples, %d routes, %d curl lines, %d answers" % tuple(counts), flush=True)
 
 

@@ -93,6 +93,23 @@ def start_host(program, folder, text):
     return Program(program, folder)
 
 
+def lonely_node(program, folder):
+    """A node of a cluster that finds nobody: it has said so when it is up, which takes a while."""
+    return start_host(program, folder, """
+[http]
+listen = "127.0.0.1:0"
+[admin]
+listen = "127.0.0.1:0"
+[cluster]
+node = "a"
+servers = ["nats://127.0.0.1:9"]
+[[host]]
+domain = "example.com"
+[host.settings]
+http_roster_url = "http://127.0.0.1:9/%s"
+""")
+
+
 def start(command, folder, log, environment=None):
     """A program that runs until `end`, in a session of its own: what it starts ends with it. PHP's workers would stay."""
     return subprocess.Popen(command, cwd=folder, env={**os.environ, **(environment or {})}, stdin=subprocess.DEVNULL, stdout=log,

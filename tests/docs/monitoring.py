@@ -12,7 +12,7 @@ import urllib.parse
 import yaml
 
 from commands import Application
-from common import ROOT, end, expect, free_port, request, run, start, start_host, tool, until
+from common import ROOT, end, expect, free_port, lonely_node, request, run, start, start_host, tool, until
 from snippets import files
 
 FOLDER = os.path.join(ROOT, "packaging", "monitoring")
@@ -29,16 +29,20 @@ def check(program):
     expect(fired == {rule["alert"] for rule in alerts}, f"alerts without a test that fires them: {[rule['alert'] for rule in alerts if rule['alert'] not in fired]}")
     shown = [(panel["title"], target["expr"]) for panel in dashboard()["panels"] for target in panel.get("targets", [])]
     shown += [(one["name"], one["expr"]) for one in dashboard()["annotations"]["list"]]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as other:
         host, application = busy_host(program, folder)
+        node = None
         try:
-            there = metrics(host)
+            node = lonely_node(program, other)
+            there = metrics(host) | metrics(node)
             for what, expression in [*shown, *((rule["alert"], rule["expr"]) for rule in alerts)]:
                 unknown = set(NAME.findall(expression)) - there
                 expect(not unknown, f"{what}: the host has no {unknown}")
-            panels(host, folder, shown, alerts)
+            panels([host, node], folder, shown, alerts)
         finally:
             host.stop()
+            if node:
+                node.stop()
             application.shutdown()
             application.server_close()
     print(f"  {len(alerts)} alerts, {len(shown)} expressions of the dashboard", flush=True)
@@ -109,13 +113,13 @@ def metrics(host):
         f"{name}{'_total' if kind == 'counter' else ''}" for name, kind in re.findall(r"^# TYPE (\S+) (counter|gauge)$", page, re.M)}
 
 
-def panels(host, folder, shown, alerts):
+def panels(hosts, folder, shown, alerts):
     port, data = free_port(), os.path.join(folder, "prometheus")
     configuration = read("prometheus.yml")
     scrape = configuration["scrape_configs"][0]
     expect(scrape["static_configs"][0]["targets"] == ["127.0.0.1:5282"], "prometheus.yml reads another address than admin.listen has by default")
     scrape["scrape_interval"] = "500ms"
-    scrape["static_configs"][0]["targets"] = [f"127.0.0.1:{host.ports['admin']}"]
+    scrape["static_configs"][0]["targets"] = [f"127.0.0.1:{host.ports['admin']}" for host in hosts]
     with open(os.path.join(folder, "prometheus.yml"), "w") as file:
         yaml.safe_dump(configuration, file)
     shutil.copy(os.path.join(FOLDER, "alerts.yml"), folder)
@@ -126,7 +130,7 @@ def panels(host, folder, shown, alerts):
         manual = file.read()
     try:
         until("Prometheus has read it", lambda: query(port, f'count_over_time(up{{job="{scrape["job_name"]}"}}[1m]) > 2'))
-        work(host)
+        work(hosts[0])
         time.sleep(1.5)
         for what, expression in shown:
             for name, value in (("$instance", ".*"), ("$domain", ".*"), ("$__rate_interval", "1m")):
