@@ -87,6 +87,9 @@ def configuration(block, program, folder):
         whole = whole.replace("[host.settings]\n", SETTINGS.lstrip())
     # Folders of a service are not there.
     whole = re.sub(r'"/var/(cache|lib)/[^"]*"', lambda found: json.dumps(os.path.join(folder, found[1])), whole)
+    if "plugin_cache" not in whole:
+        # The plugin is compiled once for all of them.
+        whole = f"plugin_cache = {json.dumps(os.path.join(folder, 'cache'))}\n{whole}"
     whole = re.sub(r'"/etc/roster-host/([^"]*)"', r'"\1"', whole)
     with open(os.path.join(folder, "roster-host.toml"), "w") as file:
         file.write(whole)
