@@ -324,3 +324,13 @@ fn a_name_or_argument_that_breaks_the_line_does_nothing_to_a_terminal_and_begins
         assert!(all.contains("forged"), "it is named: {arguments:?}: {all}");
     }
 }
+
+#[test]
+fn the_built_in_plugin_can_be_had_as_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("own.wasm");
+    assert_eq!(plugin("built-in", &file, &[]).code, Some(0));
+    assert_eq!(fs::read(&file).unwrap(), BUILT_IN);
+    let refused = plugin("built-in", folder.path(), &[]);
+    assert!(refused.code == Some(2) && refused.only_line().contains(folder.path().to_str().unwrap()), "{refused:?}");
+}

@@ -14,7 +14,10 @@ mod run;
 mod setup;
 mod test;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+use roster_host::plugin::BUILT_IN;
 
 use self::check::Checked;
 use self::test::Tested;
@@ -36,6 +39,11 @@ pub(super) enum Command {
     Test(test::Arguments),
     /// What the file says of itself: imports, exports, version, size, digest, metadata.
     Inspect(inspect::Arguments),
+    /// Write the built-in plugin to a file, to look at it, or to compare another with it.
+    BuiltIn {
+        /// The file; one that is there is replaced.
+        file: PathBuf,
+    },
     /// Call one hook once and show what it did.
     Run(run::Arguments),
     /// Put this file in the place of the plugin that a running host serves with.
@@ -63,6 +71,10 @@ pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
         },
         Command::New(arguments) => new::new(arguments)?,
         Command::Inspect(arguments) => inspect::inspect(arguments).await?,
+        Command::BuiltIn { file } => {
+            std::fs::write(&file, BUILT_IN).map_err(|error| format!("{}: {error}", file.display()))?;
+            true
+        }
         Command::Run(arguments) => run::run(arguments).await?,
         Command::Swap(arguments) => admin::swap(arguments).await?,
         Command::Reload(arguments) => admin::reload(arguments).await?,
