@@ -251,7 +251,7 @@ async fn main() {
     let app = QuickApp::start(CONTACTS).await;
     let mut host = HostConfig::for_application("example.com", &format!("{}/contacts/%s", app.origin())).unwrap();
     folder.put(0);
-    host.plugin = Some(folder.plugin());
+    host.plugin = Some(folder.plugin().into());
     start(&host, &folder).await;
     let bench = Bench::start(&host, &folder.0.join("cache"), true).await;
     bench.swapper.watch();

@@ -20,7 +20,7 @@ SETTINGS = """
 [host.settings]
 http_roster_url = "http://127.0.0.1:8000/contacts/%s"
 """
-SECRETS = ("prosody-token", "prosody.token", "ejabberd.token", "token")
+SECRETS = ("registry.password", "prosody-token", "prosody.token", "ejabberd.token", "token")
 
 
 class Block:

@@ -1,7 +1,7 @@
 //! A host in this process, on ports the system picks, and everything its sinks are told.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -107,7 +107,7 @@ pub fn config(app: &WebApp) -> Config {
 pub fn hostile_config(app: &WebApp) -> Config {
     let mut config = config(app);
     let host = &mut config.hosts[0];
-    host.plugin = Some(Path::new(crate::HOSTILE_GUEST).to_owned());
+    host.plugin = Some(PathBuf::from(crate::HOSTILE_GUEST).into());
     host.settings.insert("allowed".into(), app.address().to_string());
     // Nobody listens on the discard port, and it is not allowed either.
     host.settings.insert("forbidden".into(), "127.0.0.1:9".into());

@@ -259,7 +259,7 @@ async fn the_embedded_endpoint_and_a_node_serve_one_domain() {
 async fn a_swap_of_the_plugin_while_users_are_attached_loses_nothing() {
     let file = PluginFile::new("attached");
     let (app, host) = start(|config, _| {
-        config.hosts[0].plugin = Some(file.path());
+        config.hosts[0].plugin = Some(file.path().into());
         config.hosts[0].swap.watch = false;
         config.admin.token = Some(Secret::new("t"));
     })

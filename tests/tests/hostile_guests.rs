@@ -267,12 +267,12 @@ async fn what_is_no_plugin_is_refused_by_name() {
         let path = folder.join(name);
         std::fs::write(&path, bytes).unwrap();
         let mut config = hostile_config(&app);
-        config.hosts[0].plugin = Some(path);
+        config.hosts[0].plugin = Some(path.into());
         let error = roster_host::Host::start(&config, Vec::new()).await.err().unwrap().to_string();
         assert!(error.contains(says) && error.contains(name), "{name}: {error}");
     }
     let mut config = hostile_config(&app);
-    config.hosts[0].plugin = Some(folder.join("missing.wasm"));
+    config.hosts[0].plugin = Some(folder.join("missing.wasm").into());
     let error = roster_host::Host::start(&config, Vec::new()).await.err().unwrap().to_string();
     assert!(error.contains("missing.wasm"), "{error}");
     std::fs::remove_dir_all(&folder).unwrap();

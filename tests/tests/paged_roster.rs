@@ -15,7 +15,7 @@ const FIVE: [&str; 5] = ["a@x", "b@x", "c@x", "d@x", "e@x"];
 async fn a_roster_of_several_pages_is_fetched_and_refreshed() {
     let app = WebApp::start().await;
     let mut config = config(&app);
-    config.hosts[0].plugin = Some(PathBuf::from(roster_tests::PAGED_ROSTER));
+    config.hosts[0].plugin = Some(PathBuf::from(roster_tests::PAGED_ROSTER).into());
     let host = TestHost::with(config).await;
     app.set("john", Reply::contacts(&FIVE));
     host.connect("john").await;

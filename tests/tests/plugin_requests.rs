@@ -77,7 +77,7 @@ async fn a_token_from_one_endpoint_gets_the_roster_from_another() {
     let start = async |allowed: bool, requests: u32| {
         let mut config = config(&app);
         let host = &mut config.hosts[0];
-        host.plugin = Some(test_guests::TOKEN_ROSTER.into());
+        host.plugin = Some(std::path::PathBuf::from(test_guests::TOKEN_ROSTER).into());
         host.settings.insert("token_url".into(), format!("http://{}/contacts/token", auth.address()));
         host.settings.insert("roster_url".into(), app.roster_url());
         host.limits.max_requests_per_call = requests;

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 async fn host(file: &PluginFile, change: impl FnOnce(&mut Config)) -> (WebApp, TestHost) {
     let app = WebApp::start().await;
     let mut config = config(&app);
-    config.hosts[0].plugin = Some(file.path());
+    config.hosts[0].plugin = Some(file.path().into());
     config.hosts[0].limits.cpu_time = Duration::from_millis(300);
     // Each of these tests asks for its swaps itself.
     config.hosts[0].swap.watch = false;

@@ -31,7 +31,7 @@ impl Watched {
         let app = WebApp::start().await;
         app.set_otherwise(Reply::contacts(&["a@x"]));
         let mut config = config(&app);
-        config.hosts[0].plugin = Some(prepare(&folder));
+        config.hosts[0].plugin = Some(prepare(&folder).into());
         let host = TestHost::with(config).await;
         host.connect("john").await;
         Self { folder, host, _app: app }

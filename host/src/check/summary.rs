@@ -60,7 +60,8 @@ fn url(scheme: &str, address: SocketAddr) -> String {
 }
 
 fn host_line(host: &HostConfig) -> String {
-    let plugin = host.plugin.as_ref().map_or_else(|| "built in".into(), |path| shown(path));
+    let plugin =
+        host.plugin.as_ref().map_or_else(|| "built in".into(), |place| escaped(&place.to_string()).into_owned());
     let auth = match &host.client.auth {
         None => "",
         Some(ClientAuth::Basic { .. }) => ", Basic authentication",

@@ -12,6 +12,7 @@ use toml::de::DeValue;
 use super::error::shown;
 use super::files::open;
 use super::place::At;
+use super::plugin_place::{self, Artifact, PluginPlace};
 use super::table::{Entry, Key, Kind};
 use super::{Origin, OriginError};
 
@@ -349,6 +350,23 @@ fn name_of_file() -> Scalar<PathBuf> {
 /// The name of a file, relative ones taken from the folder of the configuration file.
 pub(super) fn path() -> Scalar<PathBuf> {
     name_of_file().then(|at, path| Ok(at.folder().map_or_else(|| path.clone(), |folder| folder.join(&path))))
+}
+
+/// A plugin: the name of a file, or of an artifact in a registry.
+pub(super) fn plugin_place() -> Scalar<PluginPlace> {
+    let file = path().parse;
+    let parse = move |at: &At<'_>, value: &DeValue<'_>| match value.as_str() {
+        Some(name) if name.starts_with(plugin_place::SCHEME) => {
+            Artifact::parse(name).map(PluginPlace::Registry).map_err(|error| match error.contains("[registry]") {
+                // What stands before the @ may be a password.
+                true => error,
+                false => format!("{}: {error}", shown(name)),
+            })
+        }
+        _ => file(at, value).map(PluginPlace::File),
+    };
+    let kind = Scalar::new("file, or `oci://` and an artifact", |_| Err(String::new()), quoted);
+    Scalar { parse: Box::new(parse), ..kind }
 }
 
 /// The name of a file, or `-`.

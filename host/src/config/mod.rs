@@ -17,6 +17,7 @@ mod kind_secret;
 mod load;
 mod origin;
 mod place;
+mod plugin_place;
 mod reference;
 mod report;
 mod secret;
@@ -27,6 +28,7 @@ mod tests;
 
 pub use error::{ConfigError, Problem};
 pub use origin::{Origin, OriginError, Scheme};
+pub use plugin_place::{Artifact, PluginPlace};
 pub use reference::reference;
 pub use secret::Secret;
 pub use tables::*;

@@ -60,7 +60,7 @@ pub fn configure(config: &mut Config, web_app: SocketAddr, plugin: Option<PathBu
     let mut host = HostConfig::for_application(DOMAIN, &format!("http://{web_app}/contacts/%s"))?;
     // For the plugin of the other protocol, guest/examples/paged-roster.
     host.settings.insert("api_url".to_owned(), format!("http://{web_app}/v1"));
-    host.plugin = plugin;
+    host.plugin = plugin.map(Into::into);
     let passwords = CONNECTED.iter().map(|name| ((*name).to_owned(), Secret::new(PASSWORD)));
     host.accounts = Some(AccountsConfig::Fixed(passwords.collect()));
     // So few that one can watch a new plugin pass.

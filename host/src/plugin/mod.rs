@@ -30,6 +30,7 @@ pub use module::builtin::BUILT_IN;
 pub use module::compile::{COMPILER_COMMAND, CodeFrom, CompileError, CompiledPlugin, CompilerTask, Urgency};
 pub use module::error::LoadError;
 pub(crate) use module::private_file;
+pub use module::registry::{Away, Registry, RegistryError};
 pub use module::source::{Digest, LONGEST_PLUGIN, PluginBytes, PluginSource};
 pub(crate) use recording::recorder::{Call, RecordedCall};
 pub(crate) use recording::{Replay, Replayed};

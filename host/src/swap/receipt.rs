@@ -158,7 +158,10 @@ impl Step {
     pub(super) fn of(error: &LoadError) -> Self {
         match error {
             LoadError::Compile { source: CompileError::Busy { .. }, .. } => Self::Wait,
-            LoadError::Read { .. } | LoadError::TooLarge { .. } | LoadError::Engine { .. } => Self::Read,
+            LoadError::Read { .. }
+            | LoadError::Registry { .. }
+            | LoadError::TooLarge { .. }
+            | LoadError::Engine { .. } => Self::Read,
             LoadError::NotAComponent { .. } | LoadError::Compile { .. } => Self::Compile,
             LoadError::Imports { .. } | LoadError::Exports { .. } | LoadError::Version { .. } => Self::Check,
             LoadError::Settings { .. } | LoadError::Check { .. } => Self::Settings,

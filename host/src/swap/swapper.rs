@@ -23,10 +23,10 @@ use super::probation::Progress;
 use super::receipt::{Module, Outcome, Receipt, Step};
 use super::slot::{Failed, PluginSlot};
 use super::{take_over, watch};
-use crate::config::HostConfig;
+use crate::config::{HostConfig, PluginPlace};
 use crate::http_client::HttpClient;
 use crate::metrics::{Figures, Metrics};
-use crate::plugin::{LoadError, LoadOptions, PluginBytes, PluginEngine, PluginSource, WasmPlugin};
+use crate::plugin::{Away, LoadError, LoadOptions, PluginBytes, PluginEngine, PluginSource, WasmPlugin};
 
 /// Uploads for one virtual host at once, waiting ones included.
 const MOST_UPLOADS: usize = 2;
@@ -111,8 +111,7 @@ impl Swapper {
             let options = LoadOptions { host, plugin: bytes, client: client.clone(), metrics: Arc::clone(metrics) };
             WasmPlugin::load(engine, options).await
         };
-        let longest = engine.compile_config().max_component;
-        let (first, instead) = first(host, longest, last_good.as_ref(), load).await?;
+        let (first, instead) = first(engine, host, last_good.as_ref(), load).await?;
         let generations = Mutex::new(Generations::new(&first, host.swap.keep));
         let (slot, failures) = PluginSlot::new(first, host.swap.clone(), host.store.max_contacts);
         let swapper = Arc::new(Self {
@@ -141,7 +140,7 @@ impl Swapper {
     /// Swaps by itself from now on when the plugin's file changes, if there is one and the operator wants it. Must be
     /// called within a Tokio runtime.
     pub fn watch(self: &Arc<Self>) {
-        if let Some(path) = self.host.plugin.clone().filter(|_| self.host.swap.watch) {
+        if let Some(PluginPlace::File(path)) = self.host.plugin.clone().filter(|_| self.host.swap.watch) {
             let instead = self.instead.lock().clone();
             let refused = instead.and_then(|instead| instead.refused);
             let tried = refused.map_or_else(|| self.slot.plugin().digest(), |refused| refused.digest);
@@ -166,7 +165,9 @@ impl Swapper {
 
     /// Reads what is configured again, and swaps if it is another module.
     pub async fn reload(&self) -> Receipt {
-        self.swap("reload", PluginSource::configured(self.host.plugin.as_deref())).await
+        let longest = self.longest_plugin();
+        let read = async { self.engine.source(&self.host, Away::Fails)?.read_within(longest).await };
+        self.transaction("reload", read).await
     }
 
     /// Puts the module from `source` in the place of the one that serves, or says why not.
@@ -325,13 +326,13 @@ impl Kept {
 
 /// The module to begin with: the configured one, or the last good one and why.
 async fn first(
+    engine: &PluginEngine,
     host: &HostConfig,
-    longest: u64,
     last_good: Option<&LastGood>,
     load: impl AsyncFn(&PluginBytes) -> Result<WasmPlugin, LoadError>,
 ) -> Result<(Arc<WasmPlugin>, Option<Instead>), LoadError> {
-    let source = PluginSource::configured(host.plugin.as_deref());
-    let (reason, refused) = match source.read_within(longest).await {
+    let source = engine.source(host, Away::Kept)?;
+    let (reason, refused) = match source.read_within(engine.compile_config().max_component).await {
         Err(error) => (error, None),
         Ok(bytes) => match load(&bytes).await {
             Ok(plugin) => {

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
 
 use toml::de::DeValue;
 
@@ -11,8 +10,9 @@ use super::accounts::AccountsKeys;
 use super::client::{self, Wanted};
 use super::{AccountsConfig, ClientConfig, LimitsConfig, StoreConfig, SwapConfig};
 use crate::config::files::open;
-use crate::config::kind::{domain, path};
+use crate::config::kind::{domain, plugin_place};
 use crate::config::place::At;
+use crate::config::plugin_place::PluginPlace;
 use crate::config::table::{Entry, Key, Kind, inner, otherwise, table};
 use crate::config::{Origin, OriginError};
 
@@ -27,8 +27,9 @@ table! {
     pub struct HostConfig (check = host) {
         /// The XMPP domain, each only once. It is normalised.
         domain: String = String::new(), domain().required();
-        /// The component to run instead of the built-in one, `http-roster-admin`.
-        plugin: Option<PathBuf> = None, otherwise(path().or_none(), "the built-in one");
+        /// The component to run instead of the built-in one, `http-roster-admin`: a file, or an artifact of a registry,
+        /// `oci://registry.example.org/name:tag@sha256:...` (docs/oci.md).
+        plugin: Option<PluginPlace> = None, otherwise(plugin_place().or_none(), "the built-in one");
         /// `accounts` or `http_auth_url`: who may log in to the XMPP endpoint. `None`: nobody.
         accounts: Option<AccountsConfig> = None, AccountsKeys;
         /// What the plugin can read through `wasi:config/store`: texts, whole numbers, true or false. The host adds `domain` by
@@ -165,7 +166,7 @@ pub(super) fn all(hosts: &[HostConfig], stand_in: bool, at: &At<'_>) {
     let mut domains: BTreeMap<&str, usize> = BTreeMap::new();
     for (index, host) in hosts.iter().enumerate() {
         let at = at.index(index);
-        if let Some(Err(reason)) = host.plugin.as_deref().filter(|_| !stand_in).map(open) {
+        if let Some(Err(reason)) = host.plugin.as_ref().and_then(PluginPlace::file).filter(|_| !stand_in).map(open) {
             at.key("plugin").problem(reason);
         }
         if let Some(first) = domains.get(&*host.domain) {

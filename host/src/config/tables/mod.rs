@@ -9,6 +9,7 @@ mod host;
 mod http;
 mod limits;
 mod process;
+mod registry;
 mod xmpp;
 mod xmpp_limits;
 
@@ -21,5 +22,6 @@ pub use host::*;
 pub use http::*;
 pub use limits::*;
 pub use process::*;
+pub use registry::*;
 pub use xmpp::*;
 pub use xmpp_limits::*;

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{
-    AdminConfig, AttachConfig, ClusterConfig, CompileConfig, HostConfig, HttpConfig, PluginCacheConfig, XmppConfig,
+    AdminConfig, AttachConfig, ClusterConfig, CompileConfig, HostConfig, HttpConfig, PluginCacheConfig, RegistryConfig,
+    XmppConfig,
 };
-use super::{XmppCertificate, attach, compile, host, http, xmpp};
+use super::{XmppCertificate, attach, compile, host, http, registry, xmpp};
 use crate::config::kind::{GIB, MANY, MIB, choice, count, filter, folder_or_off, path_or_dash, secs, size, wait};
 use crate::config::place::At;
 use crate::config::table::{inner, optional, several, table};
@@ -38,6 +39,8 @@ table! {
         attach: Option<AttachConfig> = None, optional();
         /// `[cluster]`: other hosts that serve the same virtual hosts. `None`: there are none.
         cluster: Option<ClusterConfig> = None, optional();
+        /// `[registry]`: where plugins may be had from that are no files.
+        registry: RegistryConfig = RegistryConfig::default(), inner();
         /// `[limits]`: what all plugins may use together.
         limits: ProcessLimits = ProcessLimits::default(), inner();
         /// `[[host]]`: the virtual hosts, at least one, domains unique. The first serves requests whose `Host` header names none of
@@ -65,6 +68,7 @@ impl Config {
 fn check(config: &mut Config, at: &At<'_>) {
     let taken = http::no_address_twice(config, at);
     host::all(&config.hosts, config.plugin_state.is_some(), &at.key("host"));
+    registry::beside_hosts(&config.registry, &config.hosts, config.plugin_cache.is_some(), &at.key("host"));
     if let Some(xmpp) = &config.xmpp {
         xmpp::beside_http(xmpp, &config.http, &at.key("xmpp"));
     }

@@ -99,6 +99,7 @@ fn the_examples_of_keys_without_a_default_are_right_too() {
             ("http.token_file", "token is given too; give one of the two"),
             ("admin.token_file", "token is given too; give one of the two"),
             ("attach.node[0].token_file", "token is given too; give one of the two"),
+            ("registry.password_file", "password is given too; give one of the two"),
             ("host[0].http_auth_url", "accounts is given too; give one of the two"),
             ("host[0].client.password_file", "password is given too; give one of the two"),
             ("host[0].client.bearer_token", "username or password is given too; give either these or a bearer token"),

@@ -103,6 +103,38 @@ const ONE_FAULT: &[(&str, &str, &str)] = &[
     ("sinks.json_lines.path = '/no/such/folder/x'", "", "sinks.json_lines.path: no such folder: /no/such/folder"),
     ("sinks.json_lines.path = '/'", "", "sinks.json_lines.path: is a folder: /"),
     ("", "plugin = 'no-such.wasm'", "host[0].plugin: no such file: no-such.wasm"),
+    (
+        "",
+        "plugin = 'oci://reg.example/a'",
+        "host[0].plugin: \"oci://reg.example/a\": it has neither a tag nor a digest; expected a name such as \"oci://registry.example.org/team/plugin:1.0@sha256:...\"",
+    ),
+    (
+        "",
+        "plugin = 'oci://a:1'",
+        "host[0].plugin: \"oci://a:1\": it names no registry; expected a name such as \"oci://registry.example.org/team/plugin:1.0@sha256:...\"",
+    ),
+    (
+        "",
+        "plugin = 'oci://me:hush@reg.example/a:1'",
+        "host[0].plugin: it contains a user name or password; give these as username and password of [registry]",
+    ),
+    (
+        "",
+        "plugin = 'oci://reg.example/a:1'",
+        "host[0].plugin: its registry may not be asked; add \"https://reg.example\" to registry.allow_origins",
+    ),
+    (
+        "registry.allow_origins = ['https://other.example']",
+        "plugin = 'oci://reg.example/a:1'",
+        "host[0].plugin: its registry may not be asked; add \"https://reg.example\" to registry.allow_origins",
+    ),
+    ("registry = { username = 'me', auth_origins = [] }", "", "registry.password: is missing; there is a username"),
+    ("registry.password = 'hush'", "", "registry.username: is missing; there is a password"),
+    (
+        "registry = { username = 'me', password = 'hush' }",
+        "",
+        "registry.auth_origins: is missing: without it nobody gets the name and password; list who does",
+    ),
     ("", "settings.x = 1979-05-27", "host[0].settings.x: 1979-05-27: expected no date; a text has to be in quotes"),
     ("", "settings.x = 1.5", "host[0].settings.x: expected a string, a whole number, true or false"),
     (

@@ -31,7 +31,7 @@ fn names_are_relative_to_the_folder_of_the_configuration() {
     }
     let config = Config::parse(&text, &folder.path().join("any-name")).unwrap();
     assert_eq!(config.sinks.json_lines.unwrap().path, folder.path().join("events.jsonl"));
-    assert_eq!(config.hosts[0].plugin, Some(folder.path().join("plugins/p.wasm")));
+    assert_eq!(config.hosts[0].plugin, Some(folder.path().join("plugins/p.wasm").into()));
     assert_eq!(config.hosts[0].client.ca_file, Some(folder.path().join("ca.pem")));
     let absolute = text.replace("'ca.pem'", &format!("'{}'", folder.path().join("ca.pem").display()));
     assert!(Config::parse(&absolute, &folder.path().join("any-name")).is_ok());

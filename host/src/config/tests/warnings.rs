@@ -23,6 +23,15 @@ fn each_doubt_has_its_warning() {
         ("", "http_auth_cache = '5s'", &["t.toml:5: host[0].http_auth_cache: there is no http_auth_url"]),
         ("http.listen = '[::ffff:127.0.0.1]:5280'", "", &[]),
         (
+            "registry.allow_origins = ['http://reg.example']",
+            "plugin = 'oci://reg.example/a:1'",
+            &[
+                "t.toml:1: registry.allow_origins: http://reg.example is not https: what comes from there may be somebody else's",
+                "t.toml:5: host[0].plugin: a tag and no digest: whoever may write to the registry decides what runs here; add @sha256:...",
+                "t.toml:5: host[0].plugin: there is no plugin_cache, so the host cannot start while the registry is away",
+            ],
+        ),
+        (
             "http.listen = 'off'",
             "",
             &["t.toml:1: http.listen: off, and there is no [http.tls]: nothing can ask for a refresh over HTTP"],

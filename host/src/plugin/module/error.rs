@@ -14,6 +14,14 @@ pub enum LoadError {
         /// Why.
         source: io::Error,
     },
+    /// The registry does not give it.
+    #[error("plugin {plugin}: {source}")]
+    Registry {
+        /// The plugin's name.
+        plugin: String,
+        /// Why.
+        source: crate::plugin::RegistryError,
+    },
     /// The file is longer than any plugin.
     #[error("plugin {plugin}: longer than {limit} bytes (compile.max_component)")]
     TooLarge {

@@ -9,6 +9,7 @@ pub(in crate::plugin) mod loaded;
 pub(in crate::plugin) mod metadata;
 pub(in crate::plugin) mod not_granted;
 pub(crate) mod private_file;
+pub(in crate::plugin) mod registry;
 pub(in crate::plugin) mod signature;
 pub(in crate::plugin) mod source;
 pub(in crate::plugin) mod type_check;

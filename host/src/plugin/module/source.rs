@@ -9,6 +9,8 @@ use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 use super::metadata;
+use super::registry::{Away, Registry};
+use crate::config::Artifact;
 use crate::model::read_file;
 use crate::plugin::{BUILT_IN, LoadError};
 
@@ -22,6 +24,15 @@ pub enum PluginSource {
     BuiltIn,
     /// A file.
     File(PathBuf),
+    /// A registry of OCI artifacts.
+    Registry {
+        /// Which artifact.
+        artifact: Artifact,
+        /// The registries that may be asked.
+        registry: Arc<Registry>,
+        /// What to do when they cannot be reached.
+        away: Away,
+    },
     /// Bytes that somebody sent, under a name for people.
     Bytes {
         /// What to call them.
@@ -99,7 +110,7 @@ impl Serialize for Digest {
 }
 
 impl PluginSource {
-    /// What the operator wrote: a file, or nothing for the built-in plugin.
+    /// A file, or nothing for the built-in plugin.
     pub fn configured(path: Option<&Path>) -> Self {
         path.map_or(Self::BuiltIn, |path| Self::File(path.to_owned()))
     }
@@ -109,6 +120,7 @@ impl PluginSource {
         match self {
             Self::BuiltIn => "(built in)".to_owned(),
             Self::File(path) => path.display().to_string(),
+            Self::Registry { artifact, .. } => artifact.to_string(),
             Self::Bytes { name, .. } => name.clone(),
         }
     }
@@ -120,6 +132,16 @@ impl PluginSource {
 
     /// Reads all of it, if it is not longer than `limit` bytes. Must be called within a Tokio runtime.
     pub async fn read_within(&self, limit: u64) -> Result<PluginBytes, LoadError> {
+        if let Self::Registry { artifact, registry, away } = self {
+            let had = registry.component(artifact, limit, *away).await;
+            let bytes = had.map_err(|source| LoadError::Registry { plugin: self.name(), source })?;
+            return Self::Bytes { name: self.name(), bytes }.read_here(limit).await;
+        }
+        self.read_here(limit).await
+    }
+
+    /// What needs nobody else.
+    async fn read_here(&self, limit: u64) -> Result<PluginBytes, LoadError> {
         let source = self.clone();
         // Long ones take a moment, to read and for their digest.
         let read = tokio::task::spawn_blocking(move || {
@@ -127,6 +149,7 @@ impl PluginSource {
                 Self::BuiltIn => Ok(BUILT_IN.into()),
                 Self::Bytes { bytes, .. } => Ok(Arc::clone(bytes)),
                 Self::File(path) => read_file(path, limit).map(Into::into),
+                Self::Registry { .. } => Err(io::Error::other("it is in a registry")),
             };
             bytes.map(|bytes| PluginBytes::new(source.name(), bytes))
         });
@@ -135,7 +158,7 @@ impl PluginSource {
             (Err(error), Self::File(path)) if error.kind() != io::ErrorKind::FileTooLarge => {
                 Err(LoadError::Read { path: path.clone(), source: error })
             }
-            (Err(error), Self::BuiltIn | Self::Bytes { .. }) => {
+            (Err(error), Self::BuiltIn | Self::Bytes { .. } | Self::Registry { .. }) => {
                 Err(LoadError::Read { path: self.name().into(), source: error })
             }
             (Ok(_) | Err(_), _) => Err(LoadError::TooLarge { plugin: self.name(), limit }),

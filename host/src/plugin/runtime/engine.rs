@@ -9,10 +9,10 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConf
 
 use super::budget::{Account, Budget};
 use super::processor::{Processor, Share};
-use crate::config::{CompileConfig, HostConfig, PluginCacheConfig, ProcessLimits};
+use crate::config::{CompileConfig, HostConfig, PluginCacheConfig, PluginPlace, ProcessLimits};
 use crate::plugin::exchange::digest::DigestKey;
 use crate::plugin::module::compile::{CompiledPlugin, Compiler, Urgency};
-use crate::plugin::{LoadError, PluginBytes};
+use crate::plugin::{Away, LoadError, PluginBytes, PluginSource, Registry, RegistryError};
 
 /// How often a plugin that computes is interrupted, to let other tasks run and to look at its CPU limit: the moment for which a
 /// call computes without a turn (see [`super::processor`]), and for which others wait at most. Limits are precise to this much.
@@ -61,6 +61,8 @@ pub struct PluginEngine {
     budget: Arc<Budget>,
     processor: Arc<Processor>,
     digest_key: DigestKey,
+    /// Where plugins may be had from that are no files.
+    registry: Option<Arc<Registry>>,
 }
 
 impl PluginEngine {
@@ -72,13 +74,34 @@ impl PluginEngine {
         let budget = Budget::new(ProcessLimits::default().total_memory);
         let no_key = |error: getrandom::Error| LoadError::Engine { reason: format!("no random numbers: {error}") };
         let digest_key = DigestKey::new().map_err(no_key)?;
-        Ok(Self { engine, ticker, compiler, budget, processor: Processor::new(), digest_key })
+        Ok(Self { engine, ticker, compiler, budget, processor: Processor::new(), digest_key, registry: None })
     }
 
     /// An engine with room for `hosts`, and with the limits for all plugins and for compiling that `settings` have.
     pub fn configured(settings: &crate::config::Config, hosts: &[HostConfig]) -> Result<Self, LoadError> {
         let engine = Self::new(EngineSize::of(hosts))?;
-        Ok(engine.with_limits(&settings.limits).with_compiler(&settings.compile))
+        let engine = engine.with_limits(&settings.limits).with_compiler(&settings.compile);
+        let artifact = hosts.iter().find_map(|host| match &host.plugin {
+            Some(place @ PluginPlace::Registry(_)) => Some(place),
+            _ => None,
+        });
+        let Some(artifact) = artifact else { return Ok(engine) };
+        let failed = |error| LoadError::Registry { plugin: artifact.to_string(), source: RegistryError::Client(error) };
+        Ok(Self { registry: Some(Arc::new(Registry::new(settings).map_err(failed)?)), ..engine })
+    }
+
+    /// Where the plugin of a virtual host comes from.
+    pub fn source(&self, host: &HostConfig, away: Away) -> Result<PluginSource, LoadError> {
+        match (&host.plugin, &self.registry) {
+            (None, _) => Ok(PluginSource::BuiltIn),
+            (Some(PluginPlace::File(path)), _) => Ok(PluginSource::File(path.clone())),
+            (Some(PluginPlace::Registry(artifact)), Some(registry)) => {
+                Ok(PluginSource::Registry { artifact: artifact.clone(), registry: Arc::clone(registry), away })
+            }
+            (Some(place), None) => {
+                Err(LoadError::Registry { plugin: place.to_string(), source: RegistryError::NotAllowed })
+            }
+        }
     }
 
     /// The same engine with other limits for all instances together. Plugins that are loaded already keep theirs.

@@ -45,7 +45,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<bool, Failure> {
     let is_configured = arguments.setup.is_configured();
     let (mut host, compile) = arguments.setup.host()?;
     host.settings.extend(arguments.url.map(|url| ("http_roster_url".to_owned(), url)));
-    host.plugin = Some(arguments.file);
+    host.plugin = Some(arguments.file.into());
     let allowed = allow(&mut host, is_configured);
     let known = arguments.roster.map(|path| known(path, host.store.max_contacts)).transpose()?;
 
