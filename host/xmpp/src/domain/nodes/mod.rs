@@ -59,7 +59,7 @@ pub trait Nodes: Send + Sync + 'static {
 pub struct Cluster {
     /// The name of this node, by which others know it.
     pub node: String,
-    /// Which life of that name this is: never the same for two processes.
+    /// Which life of that name this is: never the same for two processes. Until [`Domain::nodes_changed`] says another.
     pub incarnation: u64,
     /// Where clients reach this node, as XEP-0198 section 3 has it: `[host]:port` or a name. None: others do not say where a session
     /// is that a client looks for at the wrong node.
@@ -83,7 +83,9 @@ impl Domain {
     ///
     /// It is alone until [`Domain::nodes_changed`] names others.
     pub fn clustered(options: DomainOptions, rosters: Arc<dyn RosterSource>, cluster: Cluster) -> Arc<Self> {
+        let own = cluster.incarnation;
         let domain = Self::build(options, rosters, Some(cluster));
+        domain.world.write().nodes.own = own;
         tokio::spawn(upkeep::run(Arc::downgrade(&domain)));
         domain
     }

@@ -25,7 +25,6 @@ impl Domain {
     /// What `node` has sent with [`super::Nodes::send`]. What one node sends has to come one after another, in the order it came.
     /// Never waits for anything but the lock; whatever cannot be read is logged and left out.
     pub fn from_node(self: &Arc<Self>, node: &str, message: &[u8]) {
-        let Some(cluster) = &self.cluster else { return };
         let Some((head, body)) = Head::read(message) else {
             warn!(node, bytes = message.len(), "a message of another node cannot be read; is it of another version?");
             return;
@@ -33,7 +32,7 @@ impl Domain {
         let message = serde_json::from_str::<Message>(body);
         let mut world = self.world.write();
         let known = world.nodes.named(node).filter(|known| known.link.node.incarnation == head.from);
-        let Some(place) = known.map(|known| known.link.place).filter(|_| head.to == cluster.incarnation) else {
+        let Some(place) = known.map(|known| known.link.place).filter(|_| head.to == world.nodes.own) else {
             debug!(node, "a message of another life, or of a node that is not said to be alive");
             return;
         };

@@ -26,6 +26,8 @@ pub(in crate::domain) struct Table {
     pub(in crate::domain) sightings: Sightings,
     held: Option<Held>,
     places: u32,
+    /// Which life of this node it is.
+    pub(super) own: u64,
 }
 
 /// One life of another node.
@@ -113,10 +115,15 @@ impl Table {
 impl Domain {
     /// These are the nodes that are alive, in no order; the own one may be among them. The resources of those that are not leave,
     /// those that are new, or live again, are told all, and asked for all.
+    ///
+    /// If this node is named with another incarnation than before, others have taken it for dead and taken leave of all that it has:
+    /// it begins anew with all of them. An empty list makes it alone.
     pub fn nodes_changed(self: &Arc<Self>, live: &[LiveNode]) {
         let Some(cluster) = &self.cluster else { return };
         let mut world = self.world.write();
-        let is_live = |node: &Node| live.contains(&node.link.node);
+        let own = live.iter().find(|node| node.name == cluster.node).map_or(world.nodes.own, |node| node.incarnation);
+        let is_same = std::mem::replace(&mut world.nodes.own, own) == own;
+        let is_live = |node: &Node| is_same && live.contains(&node.link.node);
         let gone: Vec<u32> =
             world.nodes.live.extract_if(.., |node| !is_live(node)).map(|node| node.link.place).collect();
         for place in &gone {
@@ -160,7 +167,7 @@ impl Table {
     fn join(&mut self, node: LiveNode, cluster: &Cluster) {
         self.places += 1;
         info!(node = node.name, incarnation = node.incarnation, "another node serves the domain");
-        let link = Link::new(self.places, node, cluster.incarnation, Arc::clone(&cluster.nodes));
+        let link = Link::new(self.places, node, self.own, Arc::clone(&cluster.nodes));
         self.live.push(Node {
             link,
             last: 0,

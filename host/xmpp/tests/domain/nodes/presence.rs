@@ -3,7 +3,7 @@
 use roster_model::Subscription;
 
 use super::support::{nodes, nodes_with};
-use crate::support::{ALL, asks, contact, friends, shares};
+use crate::support::{ALL, Client, asks, contact, friends, shares};
 
 /// As at one node: RFC 6121 sections 4.2.2, 4.3.1, 4.3.2 and 4.5.2.
 #[tokio::test]
@@ -164,6 +164,48 @@ async fn the_resources_of_a_node_that_died_leave() {
     all.settle().await;
     assert_eq!(marie.seen(), [""; 0]);
     drop(hiding);
+}
+
+/// Nodes that ask each other at once for all tell all twice, which changes nothing.
+fn seen_once(client: &mut Client) -> Vec<String> {
+    let mut seen = client.seen();
+    seen.dedup();
+    seen
+}
+
+/// All others have taken it for dead; it has not ended. Both sides see the others go, and come again.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_was_taken_for_dead_begins_anew() {
+    let mut all = nodes(3).await;
+    all.set("john", &friends(&["marie"]));
+    all.set("marie", &friends(&["john"]));
+    let mut marie = all.arrive(1, "marie", "m").await;
+    let mut john = all.arrive(0, "john", "j").await;
+    marie.drain();
+    for others_first in [true, false] {
+        all.live_again(0);
+        if others_first {
+            all.shun(1, 0);
+            all.shun(2, 0);
+            // What it says in its old life means nothing any more.
+            john.send("<presence><show>away</show></presence>").await;
+            all.settle().await;
+            assert_eq!(john.seen(), ["john@x.example/j"]);
+            assert_eq!(marie.seen(), ["gone john@x.example/j"]);
+        }
+        all.members();
+        all.settle().await;
+        let gone: &[&str] = if others_first { &[] } else { &["gone john@x.example/j"] };
+        assert_eq!(seen_once(&mut marie), [gone, &["late john@x.example/j"]].concat());
+        assert_eq!(seen_once(&mut john), ["gone marie@x.example/m", "late marie@x.example/m"]);
+        // Alone, and among them again.
+        all.node(0).domain.nodes_changed(&[]);
+        assert_eq!(john.seen(), ["gone marie@x.example/m"]);
+        all.members();
+        all.settle().await;
+        assert_eq!(seen_once(&mut john), ["late marie@x.example/m"]);
+        marie.drain();
+    }
 }
 
 /// Whatever was lost comes with the next message that arrives, or with the next tick.

@@ -27,6 +27,8 @@ enum Step {
     Change(usize, [usize; 3]),
     Kill(usize),
     Start(usize),
+    /// Others have taken it for dead, and it has another life without having ended.
+    LiveAgain(usize),
     /// All nodes learn who is alive.
     Members,
     /// One node takes another for dead.
@@ -50,6 +52,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => (0..NAMES.len(), [0..ALL.len(), 0..ALL.len(), 0..ALL.len()]).prop_map(|(user, all)| Step::Change(user, all)),
         1 => (0..NODES).prop_map(Step::Kill),
         1 => (0..NODES).prop_map(Step::Start),
+        1 => (0..NODES).prop_map(Step::LiveAgain),
         2 => Just(Step::Members),
         1 => pair().prop_map(|(one, other)| Step::Shun(one, other)),
         3 => (pair(), any::<bool>()).prop_map(|((one, other), cut)| Step::Cut(one, other, cut)),
@@ -180,6 +183,7 @@ impl Play {
                     }
                 }
             }
+            Step::LiveAgain(node) => self.all.live_again(node),
             Step::Members => self.all.members(),
             Step::Shun(one, other) => self.all.shun(one, other),
             Step::Cut(one, other, cut) => self.all.cut((one, other), cut),
@@ -267,7 +271,8 @@ async fn play(steps: Vec<Step>, calm: bool) {
     }
     let mut play = Play { all, alone, devices: Default::default(), rosters, replaced: Vec::new() };
     for (number, step) in steps.iter().enumerate() {
-        if calm && matches!(step, Step::Shun(..) | Step::Cut(..)) {
+        // Who begins anew is told of those, too, who would only be heard of when they have something to say.
+        if calm && matches!(step, Step::Shun(..) | Step::Cut(..) | Step::LiveAgain(_)) {
             continue;
         }
         play.step(step).await;

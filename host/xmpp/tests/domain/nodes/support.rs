@@ -95,6 +95,11 @@ impl Nodelings {
         self.net.waiting.lock().retain(|(from, to), _| *from != node && *to != node);
     }
 
+    /// The node was taken for dead by all, and is back under a new number, as the same process.
+    pub fn live_again(&mut self, node: usize) {
+        self.lives[node] += 1;
+    }
+
     /// All learn who is alive.
     pub fn members(&self) {
         let alive = self.nodes.iter().enumerate().filter(|(_, node)| node.is_some());
