@@ -62,8 +62,6 @@ pub(super) enum Request {
     Refresh { domain: String, users: Vec<String>, within: u64 },
     /// To who holds rosters: they have changed.
     Tell { rosters: Vec<Told> },
-    /// To every node, from an operator: the plugin is to be swapped for the one in its file, or rolled back.
-    Swap { domain: String, back: bool },
 }
 
 /// A user who is at the node that says so.

@@ -28,7 +28,6 @@ mod pieces;
 mod registry;
 mod spread;
 mod status;
-mod swap;
 mod view;
 
 #[cfg(test)]

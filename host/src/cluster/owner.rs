@@ -85,7 +85,6 @@ impl Cluster {
                     cluster.state.lock().check(&from, view)?;
                     Ok(Reply::Told(cluster.apply(view, rosters).await))
                 }
-                Request::Swap { domain, back } => cluster.serve_swap(view, &from, &domain, back).await,
             }
         }
         .boxed()

@@ -164,12 +164,20 @@ impl Domain {
     }
 
     /// A chat for a session that is gone from its node: it is one for the account (section 8.5.3.2.1). Those that have carbons on
-    /// have a copy, other than at that node, which has made none.
-    pub(super) fn message_again(&self, session: &Arc<Session>, message: &Element, user: &Username, node: u32) {
+    /// have a copy, other than at that node, which has made none. A node that is `silent` has said nothing in time: it may deliver what it
+    /// has still, and is not given it again.
+    pub(super) fn message_again(
+        &self,
+        session: &Arc<Session>,
+        message: &Element,
+        (user, node): (&Username, u32),
+        silent: bool,
+    ) {
         let copied = carbons::may_be_copied(message);
         let stanza = Stanza::from(message);
         let world = self.world.read();
-        let route = route_to_account(&world, (session.user(), user), Kind::Chat, &stanza, copied);
+        let mut route = route_to_account(&world, (session.user(), user), Kind::Chat, &stanza, copied);
+        route.beyond.retain(|beyond| !(silent && *beyond == node));
         let wanted = |beyond: &u32| {
             let copied = copied && *beyond != node;
             (*beyond, Wanted { delivered: true, copied, received: false, sent: false })

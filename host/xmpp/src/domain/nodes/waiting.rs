@@ -147,7 +147,10 @@ impl Domain {
     fn failed(&self, sent: Sent) {
         let Some(element): Option<Element> = sent.stanza.element() else { return };
         match &sent.what {
-            What::Chat(user, node) => self.message_again(&sent.session, &element, user, *node),
+            What::Chat(user, node) => {
+                let silent = sent.awaited.contains(node);
+                self.message_again(&sent.session, &element, (user, *node), silent);
+            }
             What::Stanza | What::Features => self.refuse(&sent.session, &element, sent.failed),
         }
     }

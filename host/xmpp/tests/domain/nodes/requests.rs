@@ -99,6 +99,22 @@ async fn a_message_to_a_silent_node_comes_back_or_goes_to_the_next() {
     }
 }
 
+/// A node that was stopped delivers what it had been given when it goes on: then it must not have been given it twice.
+#[tokio::test(start_paused = true)]
+async fn a_chat_for_a_node_that_answers_late_is_delivered_once() {
+    let all = nodes(2).await;
+    let mut john = all.node(0).bind("john", "j");
+    let mut marie = all.node(1).bind("marie", "m");
+    marie.send("<presence/>").await;
+    all.settle().await;
+    marie.drain();
+    john.send("<message to='marie@x.example/m' type='chat'><body>x</body></message>").await;
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    all.settle().await;
+    assert_eq!(marie.drain().iter().filter(|one| one.name() == "message").count(), 1);
+    assert_eq!(condition(&john.next().await), "cancel service-unavailable");
+}
+
 /// XEP-0030 section 8: whoever does not see the account's presence hears what he would hear of nobody.
 #[tokio::test(start_paused = true)]
 async fn what_an_account_can_do_is_told_by_its_node_to_those_it_shows_itself_to() {
