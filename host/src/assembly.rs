@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use crate::attach::Attach;
 use crate::cluster::{Cluster, ClusterError};
 use crate::config::{Config, HostConfig};
-use crate::http::{App, Listening, Readiness, ServeError, Server, VirtualHosts};
+use crate::http::{App, EndClients, Listening, Readiness, ServeError, Server, VirtualHosts};
 use crate::http_client::{ClientBuildError, ClientCollector, HttpClient};
 use crate::metrics::Metrics;
 use crate::plugin::{LoadError, PluginEngine, PluginMemory, RosterPlugin};
@@ -175,6 +175,7 @@ impl Host {
             collectors,
             attached: attach.as_ref().map(|(_, attach)| attach.shown()),
             cluster: cluster.as_ref().map(Cluster::shown),
+            clients: config.xmpp.is_some().then(|| end_clients(&xmpp_sink)),
         };
         let mut server = Server::new(&config.http, &config.admin, &mut sockets, app)?;
         if let Some((config_of, attach)) = &attach
@@ -295,6 +296,12 @@ impl Host {
         }
         finished
     }
+}
+
+/// How the admin listener ends streams of XMPP clients.
+fn end_clients(sink: &Arc<XmppSink>) -> EndClients {
+    let sink = Arc::clone(sink);
+    Arc::new(move |domain, user, session| sink.dismiss(domain, user, session))
 }
 
 /// Loads the plugin of one virtual host, or the last good one in the folder `state`.

@@ -1,5 +1,7 @@
 //! Where log lines go and what they look like.
 
+mod recent;
+
 use std::io::{self, Write};
 use std::sync::mpsc;
 use std::thread;
@@ -7,12 +9,16 @@ use std::time::Duration;
 
 use anstream::{AutoStream, ColorChoice};
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{LevelFilter, ParseError};
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::TryInitError;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::config::{LogConfig, LogFormat};
 use crate::text;
+
+use recent::Recent;
+pub use recent::{Line, recent};
 
 /// Logging cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -96,11 +102,12 @@ pub fn start_on(config: &LogConfig, output: impl Write + Send + 'static) -> Resu
     let ansi = AutoStream::choice(&std::io::stderr()) != ColorChoice::Never;
     let format = config.format;
     let writer = move || Escaping { inner: writer.clone(), format, ansi };
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
-    match format {
-        LogFormat::Text => lines.with_ansi(ansi).finish().try_init()?,
-        LogFormat::Json => lines.json().flatten_event(true).with_current_span(true).finish().try_init()?,
-    }
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
+    let lines = match format {
+        LogFormat::Text => lines.with_ansi(ansi).with_filter(filter).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(true).with_filter(filter).boxed(),
+    };
+    tracing_subscriber::registry().with(lines).with(Recent.with_filter(LevelFilter::WARN)).try_init()?;
     Ok(guard)
 }
 

@@ -75,3 +75,30 @@ fn as_text_a_plugin_that_fails_is_one_line_that_names_hook_and_user() {
     assert!(["trap", "read-response", "example.com"].iter().all(|part| lines[0].contains(part)), "{}", lines[0]);
     assert!(ended.stderr.lines().all(|line| line.contains(" WARN ") || line.contains(" INFO ")), "{}", ended.stderr);
 }
+
+#[test]
+fn the_latest_warnings_are_told_to_the_operator_whatever_the_log_shows() {
+    for (arguments, about) in [
+        (&["--log", "info"][..], "user=john"),
+        (&["--log", "info", "--log-json"], "\"user\":\"john\""),
+        (&["--log", "roster_host=info,off"], ""),
+    ] {
+        let app = WebApp::start();
+        let setup = Setup::new(&app, "", "");
+        let host = setup.start(arguments);
+        let listening = host.listening();
+        let admin = listening.admin.unwrap();
+        connect(admin, "john");
+        app.answer("john", 500, "no", std::time::Duration::ZERO);
+        refresh(listening.http.unwrap(), &["john"]);
+        let errors = request(admin, "GET", "/errors", &[], "").json()["errors"].clone();
+        let line = errors.as_array().unwrap().iter().find(|line| line["text"].as_str().unwrap().contains("status 500"));
+        let line = line.unwrap_or_else(|| panic!("{arguments:?}: {errors}"));
+        assert_eq!(line["level"], "warn", "{line}");
+        assert!(
+            line["at"].as_u64().unwrap() > 1_600_000_000 && line["target"].as_str().unwrap().starts_with("roster_host")
+        );
+        assert!(line["text"].as_str().unwrap().contains(about), "{arguments:?}: {line}");
+        host.stop();
+    }
+}

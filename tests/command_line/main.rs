@@ -50,6 +50,7 @@ mod program;
 mod prometheus;
 mod secrets;
 mod serving;
+mod sessions;
 mod setup;
 mod sinks;
 mod stopping;

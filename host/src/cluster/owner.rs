@@ -17,7 +17,7 @@ use super::view::{Member, View};
 use super::{Cluster, Served, State};
 use crate::model::Username;
 use crate::plugin::CallError;
-use crate::rosters::{RosterError, Rosters, SessionId};
+use crate::rosters::{CLUSTER, RosterError, Rosters, SessionId};
 
 /// Rosters that are asked for at once because nodes may not have the newest.
 const CHECKED_AT_ONCE: usize = 16;
@@ -34,7 +34,7 @@ pub(super) struct Running {
 
 /// The session that `member` is to the rosters of an owner.
 pub(super) fn session(member: &Member) -> SessionId {
-    SessionId::new(&format!("{}#{:x}", member.name, member.incarnation))
+    SessionId::new(&format!("{CLUSTER}{}#{:x}", member.name, member.incarnation))
 }
 
 impl State {

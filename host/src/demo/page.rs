@@ -28,9 +28,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Users that a page may ask to be refreshed at once.
 const MOST_USERS: usize = 10;
 
-const FILES: [PageFile; 12] = [
+const FILES: [PageFile; 10] = [
     PageFile { name: "index.html", content: include_bytes!("page/index.html") },
-    PageFile { name: "look.css", content: include_bytes!("page/look.css") },
     PageFile { name: "layout.css", content: include_bytes!("page/layout.css") },
     PageFile { name: "main.js", content: include_bytes!("page/main.js") },
     PageFile { name: "dom.js", content: include_bytes!("page/dom.js") },
@@ -38,7 +37,6 @@ const FILES: [PageFile; 12] = [
     PageFile { name: "timeline.js", content: include_bytes!("page/timeline.js") },
     PageFile { name: "client.js", content: include_bytes!("page/client.js") },
     PageFile { name: "plugin.js", content: include_bytes!("page/plugin.js") },
-    PageFile { name: "icon.svg", content: include_bytes!("page/icon.svg") },
     PageFile { name: "strophe.umd.min.js", content: include_bytes!("page/vendor/strophe.umd.min.js") },
     PageFile { name: "strophe-licence.txt", content: include_bytes!("page/vendor/LICENSE.txt") },
 ];

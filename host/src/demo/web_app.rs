@@ -56,11 +56,8 @@ impl WebApp {
     /// Listens on `address`; `stage` hears what it does.
     pub async fn bind(address: SocketAddr, stage: &Arc<Stage>) -> Result<Self, DemoError> {
         let bound = TcpListener::bind(address).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
-        let (mut address, listener) = bound.map_err(|source| DemoError { address, source })?;
-        if address.ip().is_unspecified() {
-            // Listening everywhere is fine, but nobody can be told to connect to it.
-            address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
-        }
+        let (address, listener) = bound.map_err(|source| DemoError { address, source })?;
+        let address = reachable(address);
         let state = AppState {
             people: Mutex::new(People::sample()),
             link: HostLink::new(Arc::clone(stage)),
@@ -77,7 +74,8 @@ impl WebApp {
 
     /// Tells the application where to say that contacts have changed.
     pub fn host_is_up(&self, host: HostAddresses) {
-        self.state.link.is_up(host);
+        let HostAddresses { http, admin, upload_token } = host;
+        self.state.link.is_up(HostAddresses { http: reachable(http), admin: reachable(admin), upload_token });
     }
 
     /// Serves until the task is dropped.
@@ -98,6 +96,14 @@ impl WebApp {
             tracing::error!(%error, "the demo's web application stopped");
         }
     }
+}
+
+/// Listening everywhere is fine, but nobody can be told to connect to it.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    address
 }
 
 async fn contacts(State(app): State<Arc<AppState>>, Path(user): Path<String>) -> Json<Map<String, Value>> {

@@ -42,7 +42,7 @@ mod tests;
 
 pub use admin::Readiness;
 pub(crate) use apart::Apart;
-pub use server::{App, Listening, ServeError, Server, Shown};
+pub use server::{App, EndClients, Listening, ServeError, Server, Shown};
 pub use virtual_hosts::VirtualHosts;
 
 /// How long a first fetch may keep a request waiting. The plugin's limits are far below, as a rule.

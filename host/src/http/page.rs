@@ -15,16 +15,23 @@ pub(crate) struct PageFile {
     pub(crate) content: &'static [u8],
 }
 
+/// What the pages have in common.
+const SHARED: [PageFile; 3] = [
+    PageFile { name: "look.css", content: include_bytes!("page/look.css") },
+    PageFile { name: "el.js", content: include_bytes!("page/el.js") },
+    PageFile { name: "icon.svg", content: include_bytes!("page/icon.svg") },
+];
+
 /// What may be done with a page, beside what `connect` allows it to connect to.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'; connect-src 'self'";
 
 const OPENER: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 
-/// The file `name`, if it is one of `files`. `connect`: where the page may connect to beside where it comes from, such as
+/// The file `name`, if it is one of `files` or of those that all pages have. `connect`: where the page may connect to beside where it comes from, such as
 /// ` ws://127.0.0.1:5280`.
 pub(crate) fn answer(files: &[PageFile], name: &str, connect: &str) -> Option<Response> {
-    let file = files.iter().find(|file| file.name == name)?;
+    let file = files.iter().chain(&SHARED).find(|file| file.name == name)?;
     let mut response = Response::new(Body::from(file.content));
     let policy = HeaderValue::try_from(format!("{POLICY}{connect}")).ok()?;
     let headers = response.headers_mut();

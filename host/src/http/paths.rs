@@ -25,6 +25,16 @@ pub(super) const ROSTERS: &str = "/rosters";
 pub(super) const ROSTERS_REFRESH: &str = "/rosters/refresh";
 /// What is cached of one user.
 pub(super) const ROSTERS_USER: &str = "/rosters/{user}";
+/// Who is connected.
+pub(super) const SESSIONS: &str = "/sessions";
+/// What is known of one user.
+pub(super) const USERS_USER: &str = "/users/{user}";
+/// The latest warnings and errors of the log.
+pub(super) const ERRORS: &str = "/errors";
+/// The operator's page.
+pub(super) const UI: &str = "/ui";
+/// Its files.
+pub(super) const UI_FILE: &str = "/ui/{file}";
 /// A user connected or left.
 pub(super) const SESSIONS_USER: &str = "/sessions/{user}";
 /// Roster events as they happen.
@@ -55,7 +65,13 @@ pub(super) const PLUGIN_RELOAD: &str = "/plugin/reload";
 /// The plugin before is put back.
 pub(super) const PLUGIN_ROLLBACK: &str = "/plugin/rollback";
 
-const ALL: [&str; 21] = [
+const ALL: [&str; 27] = [
+    CLUSTER,
+    SESSIONS,
+    USERS_USER,
+    ERRORS,
+    UI,
+    UI_FILE,
     REFRESH,
     REFRESH_USER,
     INDEX,

@@ -22,6 +22,8 @@ use super::{Apart, VirtualHosts, body, refresh_route, refusal, well_formed};
 use crate::config::{AdminConfig, HttpConfig};
 use crate::descriptors::For;
 use crate::metrics::Metrics;
+use crate::model::Username;
+use crate::rosters::SessionId;
 use crate::sinks::EventStream;
 use crate::sockets::{Purpose, Sockets};
 use crate::swap::Swapper;
@@ -45,10 +47,15 @@ pub struct App {
     pub attached: Option<Shown>,
     /// What `/cluster` shows; `None` if there are no other nodes.
     pub cluster: Option<Shown>,
+    /// Ends the streams of XMPP clients; `None` if there is no endpoint for them.
+    pub clients: Option<EndClients>,
 }
 
 /// Says what there is to say of the attached servers, as JSON.
 pub type Shown = Arc<dyn Fn() -> Value + Send + Sync>;
+
+/// Ends the streams of a user of a domain, all or the one with this session, and says how many those are.
+pub type EndClients = Arc<dyn Fn(&str, &Username, Option<&SessionId>) -> usize + Send + Sync>;
 
 /// The addresses that are listened on, with the real port where port 0 was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -111,6 +111,11 @@ impl Activity {
         self.watcher.set(watcher).is_ok()
     }
 
+    /// Whether requests are to be told of: somebody watches, or they are remembered.
+    pub(crate) fn wants_requests(&self) -> bool {
+        self.most > 0 || self.is_watched()
+    }
+
     /// Whether anybody watches: if not, nothing need be measured.
     pub(crate) fn is_watched(&self) -> bool {
         self.watcher.get().is_some()

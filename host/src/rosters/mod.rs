@@ -13,6 +13,7 @@
 //! - at each connect after the grace time the application is asked; what is kept is served only if it cannot be ([`user`]);
 //! - while a session lacks its roster, or has an old one, the application is asked again ([`upkeep`]).
 
+mod directory;
 mod error;
 mod flights;
 mod owners;
@@ -45,9 +46,10 @@ use crate::sharded::Sharded;
 use crate::sinks::RosterSink;
 use crate::store::{RosterStore, StoreUsage};
 
+pub use directory::{Known, Online};
 pub use error::{RequestError, RosterError};
 pub use owners::{NotNow, Owners, Spread};
-pub use sessions::{Found, SessionId};
+pub use sessions::{ATTACHED, CLIENT, CLUSTER, Found, Present, SessionId, Via};
 pub use update::Update;
 
 use schedule::Schedule;
@@ -190,7 +192,7 @@ impl Rosters {
     /// What is cached of `user`; `None` if nothing is.
     pub fn cached(&self, user: &Username) -> Option<Cached> {
         let snapshot = self.store.get(user)?;
-        let sessions = self.with_known(user, |known| known.sessions.all().to_vec()).unwrap_or_default();
+        let sessions = self.with_known(user, |known| known.sessions.all()).unwrap_or_default();
         Some(Cached { snapshot, sessions })
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -22,10 +23,59 @@ const CONNECT_ATTEMPTS: usize = 3;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SessionId(Arc<str>);
 
+/// What the names of XMPP clients' sessions begin with.
+pub const CLIENT: &str = "xmpp/";
+/// What the names of sessions begin with that a server of other make has, or its requests.
+pub const ATTACHED: [&str; 2] = ["attach/", "attach-fetch/"];
+
+/// What the names of sessions begin with that another node of the cluster holds.
+pub const CLUSTER: &str = "cluster/";
+
+/// Who has a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Via {
+    /// A client of the XMPP endpoint.
+    Xmpp,
+    /// A server of other make that is attached.
+    Attached,
+    /// Another node of the cluster.
+    Cluster,
+    /// Whoever has said so to the admin listener, or embeds the host.
+    Admin,
+}
+
+impl Via {
+    /// It is another server that knows of the session itself.
+    pub fn is_elsewhere(self) -> bool {
+        matches!(self, Self::Attached | Self::Cluster)
+    }
+}
+
+/// A session, as the operator may see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Present {
+    /// Its name.
+    pub id: SessionId,
+    /// How long it is there.
+    pub age: Duration,
+}
+
 impl SessionId {
     /// A session called `name`.
     pub fn new(name: &str) -> Self {
         Self(name.into())
+    }
+
+    /// Who has it, as its name says.
+    pub fn via(&self) -> Via {
+        let begins = |prefix: &str| self.0.starts_with(prefix);
+        match () {
+            () if begins(CLIENT) => Via::Xmpp,
+            () if ATTACHED.into_iter().any(begins) => Via::Attached,
+            () if begins(CLUSTER) => Via::Cluster,
+            () => Via::Admin,
+        }
     }
 
     /// The name.
@@ -42,7 +92,7 @@ impl fmt::Display for SessionId {
 
 /// One user's sessions, in the order they came. A few, so a list does.
 #[derive(Default)]
-pub(super) struct Sessions(Vec<SessionId>);
+pub(super) struct Sessions(Vec<(SessionId, Instant)>);
 
 impl Sessions {
     pub(super) fn is_empty(&self) -> bool {
@@ -52,8 +102,15 @@ impl Sessions {
     /// False if there was no such session.
     pub(super) fn remove(&mut self, session: &SessionId) -> bool {
         let before = self.0.len();
-        self.0.retain(|one| one != session);
+        self.0.retain(|(one, _)| one != session);
         before != self.0.len()
+    }
+
+    /// Only those stay of which `stays` is true; how many went.
+    pub(super) fn retain(&mut self, stays: impl Fn(&SessionId) -> bool) -> usize {
+        let before = self.0.len();
+        self.0.retain(|(one, _)| stays(one));
+        before - self.0.len()
     }
 
     /// False if there were none.
@@ -62,18 +119,24 @@ impl Sessions {
     }
 
     /// All of them, the first to come first.
-    pub(super) fn all(&self) -> &[SessionId] {
-        &self.0
+    pub(super) fn all(&self) -> Vec<SessionId> {
+        self.0.iter().map(|(id, _)| id.clone()).collect()
+    }
+
+    /// The same, with how long each is there.
+    pub(super) fn present(&self, now: Instant) -> Vec<Present> {
+        let present = |(id, since): &(SessionId, Instant)| Present { id: id.clone(), age: now.duration_since(*since) };
+        self.0.iter().map(present).collect()
     }
 
     pub(super) fn add(&mut self, session: SessionId) -> Result<(), RosterError> {
-        if self.0.contains(&session) {
+        if self.0.iter().any(|(one, _)| *one == session) {
             return Ok(());
         }
         if self.0.len() >= MAX_SESSIONS {
             return Err(RosterError::TooManySessions { limit: MAX_SESSIONS });
         }
-        self.0.push(session);
+        self.0.push((session, Instant::now()));
         Ok(())
     }
 }
@@ -148,6 +211,16 @@ impl Rosters {
     /// session.
     pub fn disconnect(self: &Arc<Self>, user: &Username, session: &SessionId) -> bool {
         self.leave(user, |sessions| sessions.remove(session))
+    }
+
+    /// Those sessions of `user` have left whose names do not make `stays` true; how many those are.
+    pub fn disconnect_but(self: &Arc<Self>, user: &Username, stays: impl Fn(&SessionId) -> bool) -> usize {
+        let mut gone = 0;
+        self.leave(user, |sessions| {
+            gone = sessions.retain(stays);
+            gone > 0
+        });
+        gone
     }
 
     /// All sessions of `user` have left. False if there were none.

@@ -8,6 +8,8 @@ use roster_xmpp::Domain;
 use roster_xmpp::counters::Counters;
 
 use super::collector::XmppCollector;
+use crate::model::Username;
+use crate::rosters::{CLIENT, SessionId};
 use crate::sinks::{RosterEvent, RosterSink, Undelivered};
 
 /// Hands roster events to the endpoint's domains: when [`RosterSink::deliver`] returns, every push is queued to every
@@ -24,6 +26,19 @@ impl XmppSink {
     /// For the metrics, which are put together before the endpoint too.
     pub(crate) fn collector(&self) -> XmppCollector {
         XmppCollector(Arc::clone(&self.counters))
+    }
+
+    /// Ends the streams of `user`, or the one whose session the rosters know by this name; how many those are. Each client is told
+    /// why, and its session leaves by itself.
+    pub(crate) fn dismiss(&self, domain: &str, user: &Username, session: Option<&SessionId>) -> usize {
+        let Some(domain) = self.domains.get().and_then(|domains| domains.get(domain)) else { return 0 };
+        match session {
+            None => domain.dismiss(user, None),
+            Some(session) => match session.as_str().strip_prefix(CLIENT) {
+                Some(name) => domain.dismiss(user, Some(name)),
+                None => 0,
+            },
+        }
     }
 
     pub(super) fn serve(&self, domains: Vec<(Arc<str>, Arc<Domain>)>, counters: Arc<Counters>) {

@@ -7,7 +7,7 @@ use roster_xmpp::{RosterSource, RosterUnavailable};
 use tracing::warn;
 
 use crate::model::{Snapshot, Username};
-use crate::rosters::{RosterError, Rosters, SessionId};
+use crate::rosters::{CLIENT, RosterError, Rosters, SessionId};
 
 /// The rosters of one virtual host, as the endpoint sees them.
 ///
@@ -23,7 +23,7 @@ impl Source {
 
 /// Sessions of the admin listener may have the name of somebody's resource.
 fn session_id(resource: &str) -> SessionId {
-    SessionId::new(&format!("xmpp/{resource}"))
+    SessionId::new(&format!("{CLIENT}{resource}"))
 }
 
 #[async_trait]

@@ -32,6 +32,10 @@ pub(super) enum AdminError {
     UnknownDomain(String),
     #[error("nothing is cached for {0}")]
     NothingCached(Username),
+    #[error("nothing is known of {0}: no session, no roster, no request")]
+    NothingKnown(Username),
+    #[error("the session of {0} is at an attached server or another node: end it there")]
+    Elsewhere(Username),
     #[error("{0} has no such session")]
     NoSession(Username),
     #[error("the roster is not there yet; the session stays")]
@@ -57,9 +61,11 @@ pub(super) enum AdminError {
 impl AdminError {
     fn status(&self) -> StatusCode {
         match self {
-            Self::NotFound | Self::UnknownDomain(_) | Self::NothingCached(_) | Self::NoSession(_) => {
-                StatusCode::NOT_FOUND
-            }
+            Self::NotFound
+            | Self::UnknownDomain(_)
+            | Self::NothingCached(_)
+            | Self::NothingKnown(_)
+            | Self::NoSession(_) => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::ForeignHost(_) | Self::Origin | Self::TokenNeeded => StatusCode::FORBIDDEN,
@@ -67,7 +73,7 @@ impl AdminError {
             Self::Body(error) => error.status(),
             Self::NotInTime => StatusCode::GATEWAY_TIMEOUT,
             Self::Roster(RosterError::TooManySessions { .. }) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Roster(RosterError::Left) => StatusCode::CONFLICT,
+            Self::Roster(RosterError::Left) | Self::Elsewhere(_) => StatusCode::CONFLICT,
             Self::Roster(RosterError::Store(_)) => StatusCode::INSUFFICIENT_STORAGE,
             Self::Roster(RosterError::Internal) | Self::Metrics | Self::Swap => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Roster(_) => StatusCode::BAD_GATEWAY,

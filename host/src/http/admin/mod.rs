@@ -2,7 +2,7 @@
 //!
 //! Who may ask ([`guard`]): whoever has the token, where one is configured; else whoever reaches the address (loopback,
 //! unless the operator says otherwise), but not a web page in a browser on the same machine. Health and readiness are
-//! open to all, for they say nothing.
+//! open to all, for they say nothing; so is the page in [`ui`], which shows nothing without the token.
 
 mod error;
 mod events;
@@ -13,6 +13,8 @@ mod plugin;
 mod rosters;
 mod sessions;
 mod target;
+mod ui;
+mod users;
 
 use std::sync::Arc;
 
@@ -27,8 +29,10 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::body::BodyMemory;
-use super::{App, Shown, VirtualHosts, json, paths};
+use super::{App, EndClients, Shown, VirtualHosts, json, paths};
 use crate::config::{AdminConfig, Secret};
+use crate::logging;
+use crate::metrics::Metrics;
 use crate::sinks::EventStream;
 use crate::swap::Swapper;
 
@@ -44,6 +48,8 @@ struct Admin {
     readiness: Readiness,
     attached: Option<Shown>,
     cluster: Option<Shown>,
+    clients: Option<EndClients>,
+    metrics: Arc<Metrics>,
     registry: Registry,
     token: Option<Secret>,
     upload_token: Option<Secret>,
@@ -58,7 +64,7 @@ struct Admin {
 
 /// The service of the admin listener. Event streams end with `stop`.
 pub(super) fn router(config: &AdminConfig, app: App, stop: CancellationToken) -> Router {
-    let App { hosts, swappers, events, metrics, readiness, collectors, attached, cluster } = app;
+    let App { hosts, swappers, events, metrics, readiness, collectors, attached, cluster, clients } = app;
     let registry = metrics::registry(&hosts, &events, &metrics, collectors);
     let admin = Arc::new(Admin {
         hosts,
@@ -68,6 +74,8 @@ pub(super) fn router(config: &AdminConfig, app: App, stop: CancellationToken) ->
         readiness,
         attached,
         cluster,
+        clients,
+        metrics,
         registry,
         token: config.token.clone(),
         upload_token: config.upload_token.clone(),
@@ -81,6 +89,9 @@ pub(super) fn router(config: &AdminConfig, app: App, stop: CancellationToken) ->
         .route(paths::ROSTERS, get(rosters::summary))
         .route(paths::ROSTERS_REFRESH, post(rosters::refresh).get(rosters::cached))
         .route(paths::ROSTERS_USER, get(rosters::cached))
+        .route(paths::SESSIONS, get(users::online))
+        .route(paths::USERS_USER, get(users::look_up))
+        .route(paths::ERRORS, get(errors))
         .route(paths::SESSIONS_USER, put(sessions::connect).delete(sessions::disconnect))
         .route(paths::ATTACH, get(attached_servers))
         .route(paths::CLUSTER, get(other_nodes))
@@ -94,9 +105,16 @@ pub(super) fn router(config: &AdminConfig, app: App, stop: CancellationToken) ->
     Router::new()
         .route(paths::HEALTHZ, get(health::live))
         .route(paths::READYZ, get(health::ready))
+        .route(paths::UI, get(ui::index))
+        .route(paths::UI_FILE, get(ui::file))
         .method_not_allowed_fallback(async || AdminError::Method)
         .merge(guarded)
         .with_state(admin)
+}
+
+/// `GET /errors`
+async fn errors() -> Response {
+    json::answer(StatusCode::OK, &json!({ "errors": logging::recent() }))
 }
 
 /// `GET /attach`
@@ -121,8 +139,12 @@ async fn index() -> Response {
             { "path": "GET /rosters", "says": "what is cached, in numbers" },
             { "path": "GET /rosters/{user}?domain=", "says": "what is cached of one user" },
             { "path": "POST /rosters/refresh?domain=&user=", "says": "asks the application for every roster, those of a domain, or one" },
+            { "path": "GET /sessions?domain=&after=&limit=", "says": "who is connected, page by page" },
+            { "path": "GET /users/{user}?domain=", "says": "sessions, roster and latest requests of one user" },
+            { "path": "GET /errors", "says": "the latest warnings and errors of the log" },
+            { "path": "GET /ui", "says": "a page with all of this, for a browser" },
             { "path": "PUT /sessions/{user}?domain=&resource=", "says": "the user has connected" },
-            { "path": "DELETE /sessions/{user}?domain=&resource=", "says": "the session, or every session, has left" },
+            { "path": "DELETE /sessions/{user}?domain=&resource=", "says": "the session, or every session, has left, or is ended" },
             { "path": "GET /events?domain=&user=&last_event_id=", "says": "roster changes as server-sent events" },
             { "path": "GET /attach", "says": "the servers that get their rosters here" },
             { "path": "GET /cluster", "says": "the other nodes, and how this one stands among them" },

@@ -66,7 +66,7 @@ pub(super) async fn cached(target: Target) -> Result<Response, AdminError> {
 
 /// A cached roster as JSON.
 #[derive(Serialize)]
-struct Shown<'a> {
+pub(super) struct Shown<'a> {
     domain: &'a str,
     user: &'a str,
     /// Grows with every change.
@@ -79,17 +79,22 @@ struct Shown<'a> {
     contacts: Vec<ContactRef<'a>>,
 }
 
+impl<'a> Shown<'a> {
+    pub(super) fn of(domain: &'a str, user: &'a Username, snapshot: &'a Snapshot, sessions: &'a [SessionId]) -> Self {
+        Self {
+            domain,
+            user: user.as_str(),
+            version: snapshot.version(),
+            age_seconds: (snapshot.age().as_secs_f64() * 1000.0).round() / 1000.0,
+            sessions: sessions.iter().map(SessionId::as_str).collect(),
+            tag: validator(snapshot).map(hexadecimal),
+            contacts: snapshot.contacts().iter().collect(),
+        }
+    }
+}
+
 pub(super) fn show(domain: &str, user: &Username, snapshot: &Snapshot, sessions: &[SessionId]) -> Response {
-    let shown = Shown {
-        domain,
-        user: user.as_str(),
-        version: snapshot.version(),
-        age_seconds: (snapshot.age().as_secs_f64() * 1000.0).round() / 1000.0,
-        sessions: sessions.iter().map(SessionId::as_str).collect(),
-        tag: validator(snapshot).map(hexadecimal),
-        contacts: snapshot.contacts().iter().collect(),
-    };
-    json::answer(StatusCode::OK, &shown)
+    json::answer(StatusCode::OK, &Shown::of(domain, user, snapshot, sessions))
 }
 
 /// Empty it says no more than that the plugin has read the roster.

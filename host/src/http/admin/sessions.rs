@@ -1,14 +1,18 @@
-//! A user connected or left: how a server without rosters of its own drives the host.
+//! A user connected or left: how a server without rosters of its own drives the host. And the operator ends sessions.
 
+use std::sync::Arc;
+
+use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use tokio::time::timeout;
+use tracing::info;
 
-use super::AdminError;
 use super::rosters::show;
 use super::target::Target;
+use super::{Admin, AdminError};
 use crate::http::LONGEST_FETCH;
-use crate::rosters::SessionId;
+use crate::rosters::{SessionId, Via};
 
 /// The session's name where the request gives none.
 const DEFAULT_RESOURCE: &str = "admin";
@@ -24,12 +28,28 @@ pub(super) async fn connect(target: Target) -> Result<Response, AdminError> {
     Ok(show(rosters.domain(), &user, &snapshot, &sessions))
 }
 
-/// `DELETE /sessions/{user}`: the session has left; without `?resource=`, all of them.
-pub(super) async fn disconnect(target: Target) -> Result<StatusCode, AdminError> {
+/// `DELETE /sessions/{user}`: the session has left, or is to; without `?resource=`, all of them. The stream of an XMPP client
+/// ends, and its session with it. What an attached server or another node says is there is not ended here:
+/// it would not know.
+pub(super) async fn disconnect(State(admin): State<Arc<Admin>>, target: Target) -> Result<StatusCode, AdminError> {
     let Target { rosters, user, params } = target;
-    let left = match params.session()? {
-        Some(session) => rosters.disconnect(&user, &session),
-        None => rosters.disconnect_all(&user),
+    let session = params.session()?;
+    let dismissed = admin.clients.as_ref().map_or(0, |dismiss| dismiss(rosters.domain(), &user, session.as_ref()));
+    let left = match &session {
+        Some(session) if dismissed > 0 || session.via().is_elsewhere() => 0,
+        Some(session) => usize::from(rosters.disconnect(&user, session)),
+        // Those of clients go when their streams have ended.
+        None => rosters.disconnect_but(&user, |session| session.via() != Via::Admin),
     };
-    if left { Ok(StatusCode::NO_CONTENT) } else { Err(AdminError::NoSession(user)) }
+    if dismissed + left > 0 {
+        let session = session.as_ref().map_or("(all)", SessionId::as_str);
+        info!(domain = %rosters.domain(), %user, session, streams = dismissed, "the operator ended sessions");
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    let there = rosters.look_up(&user).map(|known| known.sessions).unwrap_or_default();
+    let meant = |id: &SessionId| session.as_ref().is_none_or(|session| session == id);
+    match there.iter().any(|one| one.id.via().is_elsewhere() && meant(&one.id)) {
+        true => Err(AdminError::Elsewhere(user)),
+        false => Err(AdminError::NoSession(user)),
+    }
 }

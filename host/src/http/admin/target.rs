@@ -21,6 +21,8 @@ pub(super) struct Params {
     user: Option<String>,
     resource: Option<String>,
     last_event_id: Option<String>,
+    after: Option<String>,
+    limit: Option<usize>,
 }
 
 impl Params {
@@ -33,6 +35,16 @@ impl Params {
     /// `?user=`
     pub(super) fn user(&self) -> Result<Option<Username>, AdminError> {
         Ok(self.user.as_deref().map(Username::new).transpose()?)
+    }
+
+    /// `?after=`: the last user of the page before.
+    pub(super) fn after(&self) -> Result<Option<Username>, AdminError> {
+        Ok(self.after.as_deref().map(Username::new).transpose()?)
+    }
+
+    /// `?limit=`
+    pub(super) fn limit(&self) -> Option<usize> {
+        self.limit
     }
 
     /// `?last_event_id=`, for tools that cannot send the header.

@@ -9,6 +9,7 @@ mod events;
 mod floods;
 mod limits;
 mod log;
+mod operator;
 mod plugin;
 mod rates;
 mod refresh;
@@ -86,6 +87,7 @@ impl Host {
             collectors: Vec::new(),
             attached: None,
             cluster: None,
+            clients: None,
         };
         let config = Config { http: http.clone(), admin: admin.clone(), ..Config::default() };
         let mut sockets = Sockets::open(Purpose::wanted(&config), Given::default()).await.unwrap();

@@ -196,6 +196,9 @@ impl Witnessed {
     }
 
     fn asked_of(&self, method: Option<Method>, uri: &Uri, answer: Answer, elapsed: Option<Duration>) {
+        if !self.counters.metrics.activity().wants_requests() {
+            return;
+        }
         let asked = Asked { method, url: shown(uri), answer, elapsed, at: Instant::now() };
         self.counters.metrics.asked(&self.user.clone().into(), asked);
     }

@@ -265,6 +265,15 @@ impl Domain {
         }
     }
 
+    /// Ends the session of `user` that the roster source knows by this name, or all of them; how many those are. Each leaves by
+    /// itself.
+    pub fn dismiss(&self, user: &Username, source_id: Option<&str>) -> usize {
+        let world = self.world.read();
+        let all = world.users.get(user).into_iter().flat_map(|entry| &entry.resources);
+        let meant = all.filter(|one| source_id.is_none_or(|id| one.session.source_id() == id));
+        meant.map(|one| one.session.outbound.end(SessionEnd::Dismissed)).count()
+    }
+
     /// A roster has changed. Returns when all pushes, and the presence that follows from the change, are queued.
     pub async fn roster_event(self: &Arc<Self>, event: &RosterEvent) {
         match &event.kind {

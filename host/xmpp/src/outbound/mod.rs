@@ -134,6 +134,8 @@ pub enum SessionEnd {
     Replaced,
     /// The account is gone: the stream ends with `<not-authorized/>` (XEP-0077 section 3.2).
     Expelled,
+    /// The operator has ended it: the stream ends with `<policy-violation/>`.
+    Dismissed,
     /// It waited for its client, and has made room for a new session of its user.
     Displaced,
 }

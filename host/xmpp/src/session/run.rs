@@ -119,6 +119,7 @@ fn ended(why: SessionEnd) -> End {
             StreamCondition::ResourceConstraint.because("the session has made room for another of the user's").into()
         }
         SessionEnd::Expelled => StreamCondition::NotAuthorized.because("the account is gone").into(),
+        SessionEnd::Dismissed => StreamCondition::PolicyViolation.because("the operator has ended the session").into(),
     }
 }
 
