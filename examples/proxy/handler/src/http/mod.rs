@@ -10,12 +10,10 @@ use subtle::ConstantTimeEq;
 
 use crate::bindings::exports::wasi::http::incoming_handler::{IncomingRequest, ResponseOutparam};
 use crate::bindings::wasi::http::types::{Fields, Method, OutgoingBody, OutgoingResponse};
-use crate::bindings::wasi::io::streams::StreamError;
+use crate::bindings::wasi::io::streams::{OutputStream, StreamError};
 use crate::deadline::Deadline;
 use crate::refusal::Refusal;
 
-/// What one `blocking-write-and-flush` takes at most (`wasi:io/streams`).
-const WRITE: usize = 4096;
 /// What one read is given at most.
 const READ: u64 = 64 * 1024;
 
@@ -125,14 +123,29 @@ pub(crate) fn send(response: Response, out: ResponseOutparam) {
     }
     let Ok(body) = outgoing.body() else { return };
     ResponseOutparam::set(out, Ok(outgoing));
-    if let (Some(bytes), Ok(stream)) = (response.body, body.write()) {
-        for piece in bytes.chunks(WRITE) {
-            if stream.blocking_write_and_flush(piece).is_err() {
-                return;
-            }
-        }
+    if let (Some(bytes), Ok(stream)) = (response.body, body.write())
+        && write(&stream, &bytes).is_err()
+    {
+        return;
     }
     let _ = OutgoingBody::finish(body, None);
+}
+
+/// Writes as much at once as the server takes: some send nothing before the whole answer is there, and would wait for ever if it were
+/// flushed.
+pub(crate) fn write(stream: &OutputStream, bytes: &[u8]) -> Result<(), StreamError> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let room = usize::try_from(stream.check_write()?).unwrap_or(usize::MAX);
+        if room == 0 {
+            stream.subscribe().block();
+            continue;
+        }
+        let (piece, after) = rest.split_at(room.min(rest.len()));
+        stream.write(piece)?;
+        rest = after;
+    }
+    Ok(())
 }
 
 /// Whether a header can have this value.

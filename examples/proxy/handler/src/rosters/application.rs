@@ -10,12 +10,11 @@ use crate::bindings::wasi::io::poll::Pollable;
 use crate::bindings::wasi::io::streams::{InputStream, StreamError};
 use crate::bindings::xmpp::roster::types::{FetchError, Header, Method, Request, Response};
 use crate::deadline::Deadline;
+use crate::http;
 use crate::settings::Client;
 
 use super::Rosters;
 
-/// What one `blocking-write-and-flush` takes at most (`wasi:io/streams`).
-const WRITE: usize = 4096;
 /// What one read is given at most.
 const READ: u64 = 64 * 1024;
 
@@ -51,12 +50,8 @@ pub(super) fn send(rosters: &Rosters<'_>, request: &Request) -> Result<Asked, Fe
     let future = outgoing_handler::handle(outgoing, Some(options)).map_err(|code| explain(&code, &url))?;
     if !request.body.is_empty() {
         let stream = body.write().map_err(|()| unreachable("the server takes no body"))?;
-        for piece in request.body.chunks(WRITE) {
-            // An application that has answered before it has read all may have closed already.
-            if stream.blocking_write_and_flush(piece).is_err() {
-                break;
-            }
-        }
+        // An application that has answered before it has read all may have closed already.
+        let _ = http::write(&stream, &request.body);
     }
     let _ = OutgoingBody::finish(body, None);
     let deadline = Deadline::after(rosters.client.total).min(rosters.deadline);
