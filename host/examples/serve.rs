@@ -10,7 +10,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let application = HostConfig::for_application("example.com", "http://127.0.0.1:8000/contacts/%s")?;
     let config = Config { hosts: vec![application], ..Config::default() };
     let host = Host::start(&config, Vec::new()).await?;
-    let rosters = Arc::clone(&host.rosters()[0]);
+    let rosters = host.rosters().first().map(Arc::clone).ok_or("there is no [[host]]")?;
     let serving = tokio::spawn(host.serve(async { tokio::signal::ctrl_c().await.unwrap_or_default() }));
 
     let (john, phone) = (Username::new("john")?, SessionId::new("phone"));
