@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tracing::debug;
 
 use super::Cluster;
-use super::message::Body;
+use super::link::message::Body;
 use super::view::{Member, NodeName, View};
 
 /// Messages that wait to be sent, each a megabyte at most. What is too much is lost, and the endpoints find out.

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{debug, warn};
 
 use super::link::CallFailed;
-use super::message::{Applied, Content, Held as Named, Left, OneContact, Reply, Request, Told};
+use super::link::message::{Applied, Content, Held as Named, Left, OneContact, Reply, Request, Told};
 use super::view::Member;
 use super::{Cluster, Served};
 use crate::model::{Change, Contact, ContactRef, Contacts, Snapshot, Username};
@@ -52,7 +52,7 @@ enum Note {
 struct Held {
     /// The owner that knows that the user is here.
     at: Option<Member>,
-    /// What was said last of the user, see [`super::message::Held::number`].
+    /// What was said last of the user, see [`super::link::message::Held::number`].
     number: u64,
     /// Something may have been missed: an owner that could not be asked may have known better.
     unsure: bool,

@@ -11,10 +11,11 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info, warn};
 
 use super::engine::EngineError;
+use super::link::message::{Body, Message, PROTOCOL, Refused, Request};
 use super::membership::{Step, VIEW, beat_key};
-use super::message::{Body, Message, PROTOCOL, Refused, Request};
+use super::owner::deliver;
 use super::view::{Member, View};
-use super::{Cluster, Incoming, deliver};
+use super::{Cluster, Incoming};
 
 /// Users named in one message.
 const NAMED_AT_ONCE: usize = 2000;
@@ -145,7 +146,7 @@ impl Cluster {
     }
 
     /// Takes note of the view that was read. Under one lock: what counts within the view before does not within this one.
-    fn take_view(&self, view: Option<View>) -> Step<(View, Vec<Member>, Vec<(super::registry::Whose, Member)>)> {
+    fn take_view(&self, view: Option<View>) -> Step<(View, Vec<Member>, Vec<(super::owner::registry::Whose, Member)>)> {
         let mut state = self.state.lock();
         match state.membership.read(view) {
             Step::Same => Step::Same,
@@ -154,7 +155,7 @@ impl Cluster {
             Step::Wait => Step::Wait,
             Step::Enter(view) => {
                 let me = state.membership.me().clone();
-                let owns = |whose: &super::registry::Whose| {
+                let owns = |whose: &super::owner::registry::Whose| {
                     self.host(whose.0).is_some_and(|host| view.owner(&host.domain, whose.1.as_str()) == Some(&me))
                 };
                 let (new, let_go) = state.registry.enter(&view, owns);
@@ -164,7 +165,12 @@ impl Cluster {
     }
 
     /// This node is in a new view: what it does not own any more it forgets, and whom it has it says.
-    async fn enter(self: &Arc<Self>, view: &View, new: Vec<Member>, let_go: Vec<(super::registry::Whose, Member)>) {
+    async fn enter(
+        self: &Arc<Self>,
+        view: &View,
+        new: Vec<Member>,
+        let_go: Vec<(super::owner::registry::Whose, Member)>,
+    ) {
         self.counts.views.fetch_add(1, Ordering::Relaxed);
         let names: Vec<&str> = view.members().map(|member| member.name.as_str()).collect();
         info!(view = view.number, nodes = names.join(" "), "the cluster has these nodes");
@@ -207,7 +213,7 @@ impl Cluster {
         self.views.send_replace(0);
         {
             let mut state = self.state.lock();
-            state.registry = super::registry::Registry::default();
+            state.registry = super::owner::registry::Registry::default();
         }
         self.endpoints_changed(None);
         for host in self.hosts() {
@@ -271,7 +277,7 @@ impl Cluster {
         self: &Arc<Self>,
         view: &View,
         member: &Member,
-        (held, last, before): (Vec<super::message::Held>, bool, Option<u64>),
+        (held, last, before): (Vec<super::link::message::Held>, bool, Option<u64>),
     ) -> Result<(), super::CallFailed> {
         let request = Request::Sync { held, last, before };
         self.call(view.number, member, request, Instant::now() + SYNC).await.map(|_| ())

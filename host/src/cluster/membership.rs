@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::message::PROTOCOL;
+use super::link::message::PROTOCOL;
 use super::view::{Listed, Member, NodeName, View};
 
 /// See the module.

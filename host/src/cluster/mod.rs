@@ -2,30 +2,25 @@
 //!
 //! Each user's roster has one *owner*, a node that follows from the list of live nodes ([`view`]). The owner asks the application,
 //! as a host alone does, with [`crate::rosters`] of its own. The other nodes are to it what sessions are to a host: it knows which
-//! of them have the user ([`registry`]) and tells them of changes ([`deliver`]). A node where the user is logged in asks the owner
+//! of them have the user ([`owner::registry`]) and tells them of changes ([`owner::deliver`]). A node where the user is logged in asks the owner
 //! in the place of the application ([`holder`]), and its own `rosters` do the rest: versions, sessions, sinks.
 //!
 //! - [`membership`] says who is live, and whether this node may act; [`keep`] keeps it up to date
 //! - [`spread`] brings a refresh to the owners; [`owner`] serves it
-//! - [`link`] asks and replies; [`message`] is what is said, [`pieces`] how long ones travel
-//! - [`engine`] is the seam to what carries it all: [`nats`], or a simulated network in tests
+//! - [`link`] asks and replies; [`link::message`] is what is said, [`link::pieces`] how long ones travel
+//! - [`engine`] is the seam to what carries it all: [`engine::nats`], or a simulated network in tests
 //! - [`status`] is what the operator sees
 //!
 //! What holds it together: nothing counts but what is said within one view, and an owner acts only when every node of the view has said whom it
 //! has. A node that may have missed something is not in the view, or has not said so yet.
 
-mod deliver;
 mod endpoint;
 mod engine;
 mod holder;
 mod keep;
 mod link;
 mod membership;
-mod message;
-mod nats;
 mod owner;
-mod pieces;
-mod registry;
 mod spread;
 mod status;
 mod view;
@@ -52,13 +47,13 @@ use crate::sinks::RosterSink;
 
 use engine::Engine;
 use holder::{Holder, Source};
+use link::message::{Refused, Reply, Request};
 use link::{CallFailed, Link};
 use membership::Membership;
-use message::{Refused, Reply, Request};
-use registry::Registry;
+use owner::registry::Registry;
 use view::{Member, View};
 
-pub use nats::ClusterError;
+pub use engine::nats::ClusterError;
 pub use status::{ClusterStatus, NodeStatus};
 pub use view::NodeName;
 
@@ -72,7 +67,7 @@ pub struct Cluster {
     views: watch::Sender<u64>,
     /// An owner has become ready, or a node has been told something.
     news: watch::Sender<()>,
-    /// See [`message::Held::number`].
+    /// See [`link::message::Held::number`].
     next_number: AtomicU64,
     /// The list of nodes is to be read again now.
     look: tokio::sync::Notify,
@@ -124,7 +119,7 @@ pub(crate) type Incoming = mpsc::Receiver<Bytes>;
 impl Cluster {
     /// Connects to NATS. Waits for it no longer than a while: without it the node serves logins, and joins when it can.
     pub async fn connect(config: &ClusterConfig) -> Result<(Arc<Self>, Incoming), ClusterError> {
-        let (engine, incoming) = nats::Nats::connect(config).await?;
+        let (engine, incoming) = engine::nats::Nats::connect(config).await?;
         Ok((Self::new(config, Arc::new(engine)), incoming))
     }
 
@@ -156,7 +151,7 @@ impl Cluster {
 
     /// The sink of the rosters that this node owns of the virtual host in `place`.
     pub(crate) fn sink(self: &Arc<Self>, place: usize) -> Arc<dyn RosterSink> {
-        Arc::new(deliver::Tell { cluster: Arc::downgrade(self), place })
+        Arc::new(owner::deliver::Tell { cluster: Arc::downgrade(self), place })
     }
 
     /// Where the rosters of that virtual host come from, and who brings them up to date.

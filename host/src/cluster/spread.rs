@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{debug, warn};
 
 use super::Cluster;
-use super::message::{Reply, Request};
+use super::link::message::{Reply, Request};
 use super::view::{Member, View};
 use crate::model::Username;
 use crate::rosters::{NotNow, Owners, Spread};

@@ -94,7 +94,7 @@ impl View {
     /// The list after this one, with these nodes.
     pub(super) fn next(&self, mut nodes: Vec<Listed>) -> Self {
         nodes.sort_by(|one, other| one.member.cmp(&other.member));
-        Self { number: self.number + 1, v: super::message::PROTOCOL, nodes }
+        Self { number: self.number + 1, v: super::link::message::PROTOCOL, nodes }
     }
 
     /// Who owns the roster of `user`: by rendezvous hashing (Thaler and Ravishankar 1998), so that a node that comes or goes changes

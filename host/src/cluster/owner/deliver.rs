@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
 use tracing::debug;
 
-use super::Cluster;
-use super::message::{Applied, Content, OneChange, Reply, Request, Told, whole};
-use super::registry::{Pending, Whose};
-use super::view::Member;
+use crate::cluster::Cluster;
+use crate::cluster::link::message::{Applied, Content, OneChange, Reply, Request, Told, whole};
+use crate::cluster::owner::registry::{Pending, Whose};
+use crate::cluster::view::Member;
 use crate::sinks::{EventKind, RosterEvent, RosterSink, Undelivered};
 
 /// Rosters in one message.
@@ -23,9 +23,9 @@ const APPLY: Duration = Duration::from_secs(10);
 const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
 
 /// The sink of the rosters that this node owns.
-pub(super) struct Tell {
-    pub(super) cluster: Weak<Cluster>,
-    pub(super) place: usize,
+pub(in crate::cluster) struct Tell {
+    pub(in crate::cluster) cluster: Weak<Cluster>,
+    pub(in crate::cluster) place: usize,
 }
 
 #[async_trait]
@@ -61,7 +61,7 @@ struct Sent {
 }
 
 /// Tells `member` what there is to tell, for as long as it is live.
-pub(super) async fn send(cluster: Arc<Cluster>, member: Member) {
+pub(in crate::cluster) async fn send(cluster: Arc<Cluster>, member: Member) {
     let mut wait = RETRY.0;
     while !cluster.stop.is_cancelled() {
         let (wake, batch) = {
@@ -162,7 +162,7 @@ impl Cluster {
                 if state.registry.unregister(&whose, member, number)
                     && let Some(host) = self.host(whose.0)
                 {
-                    host.owned.disconnect(&whose.1, &super::owner::session(member));
+                    host.owned.disconnect(&whose.1, &crate::cluster::owner::session(member));
                 }
             } else if applied.failed.contains(&name) || applied.whole.contains(&name) {
                 again = true;

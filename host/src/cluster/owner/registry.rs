@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use super::view::{Member, View};
+use crate::cluster::view::{Member, View};
 use crate::model::{Change, Username};
 
 /// A user of one of the virtual hosts, by its place in the configuration.
-pub(super) type Whose = (usize, Username);
+pub(in crate::cluster) type Whose = (usize, Username);
 
 /// See the module.
 #[derive(Default)]
-pub(super) struct Registry {
+pub(in crate::cluster) struct Registry {
     users: BTreeMap<Whose, Vec<Registered>>,
     /// The views in which users may have been forgotten, the latest of them.
     entered: BTreeSet<u64>,
@@ -25,7 +25,7 @@ pub(super) struct Registry {
 /// One node that has a user.
 struct Registered {
     member: Member,
-    /// See [`super::message::Held::number`].
+    /// See [`crate::cluster::link::message::Held::number`].
     number: u64,
     /// The roster that it has.
     version: Option<u64>,
@@ -43,7 +43,7 @@ struct Outbox {
 
 /// What the next message says of a roster.
 #[derive(Clone, Debug)]
-pub(super) enum Pending {
+pub(in crate::cluster) enum Pending {
     /// What turned the roster with this content version into the one with that.
     Delta(u64, Arc<[Change]>, u64),
     /// All of it.
@@ -56,7 +56,11 @@ const MOST_ENTERED: usize = 256;
 impl Registry {
     /// A new view: those of whom `owns` says no, and nodes that are gone, are forgotten. Which nodes are new, and which users nobody
     /// has here now at a node that had them.
-    pub(super) fn enter(&mut self, view: &View, owns: impl Fn(&Whose) -> bool) -> (Vec<Member>, Vec<(Whose, Member)>) {
+    pub(in crate::cluster) fn enter(
+        &mut self,
+        view: &View,
+        owns: impl Fn(&Whose) -> bool,
+    ) -> (Vec<Member>, Vec<(Whose, Member)>) {
         self.synced.clear();
         self.entered.insert(view.number);
         if self.entered.len() > MOST_ENTERED {
@@ -88,27 +92,27 @@ impl Registry {
     }
 
     /// Whether everybody is known still of whom a node has told that was in view `before` and then in `now`.
-    pub(super) fn remembers(&self, before: u64, now: u64) -> bool {
+    pub(in crate::cluster) fn remembers(&self, before: u64, now: u64) -> bool {
         self.entered.range(..=before).next_back().is_some() && self.entered.range(before + 1..now).next().is_none()
     }
 
     /// `member` has said whom it has.
-    pub(super) fn synced(&mut self, member: &Member) {
+    pub(in crate::cluster) fn synced(&mut self, member: &Member) {
         self.synced.insert(member.clone());
     }
 
     /// Has everybody of `view` said whom they have?
-    pub(super) fn is_ready(&self, view: &View) -> bool {
+    pub(in crate::cluster) fn is_ready(&self, view: &View) -> bool {
         view.members().all(|one| self.synced.contains(one))
     }
 
     /// Who has not.
-    pub(super) fn awaited(&self, view: &View) -> Vec<Member> {
+    pub(in crate::cluster) fn awaited(&self, view: &View) -> Vec<Member> {
         view.members().filter(|one| !self.synced.contains(one)).cloned().collect()
     }
 
     /// `member` has `whose`, with this roster. True if it had the user before.
-    pub(super) fn register(
+    pub(in crate::cluster) fn register(
         &mut self,
         whose: &Whose,
         member: &Member,
@@ -133,7 +137,7 @@ impl Registry {
     }
 
     /// The reply to `member` is made; with this roster, if there is one.
-    pub(super) fn fetched(&mut self, whose: &Whose, member: &Member, version: Option<u64>) {
+    pub(in crate::cluster) fn fetched(&mut self, whose: &Whose, member: &Member, version: Option<u64>) {
         let Some(one) = self.registered(whose, member) else { return };
         one.fetching = one.fetching.saturating_sub(1);
         if version.is_some() {
@@ -142,7 +146,7 @@ impl Registry {
     }
 
     /// `member` has the user no longer, unless it has said otherwise since `number`. True if it had.
-    pub(super) fn unregister(&mut self, whose: &Whose, member: &Member, number: u64) -> bool {
+    pub(in crate::cluster) fn unregister(&mut self, whose: &Whose, member: &Member, number: u64) -> bool {
         let Some(all) = self.users.get_mut(whose) else { return false };
         let before = all.len();
         all.retain(|one| one.member != *member || one.number > number);
@@ -161,17 +165,17 @@ impl Registry {
     }
 
     /// The latest that `member` has said of the user, if it has the user.
-    pub(super) fn number_of(&self, whose: &Whose, member: &Member) -> Option<u64> {
+    pub(in crate::cluster) fn number_of(&self, whose: &Whose, member: &Member) -> Option<u64> {
         self.users.get(whose)?.iter().find(|one| one.member == *member).map(|one| one.number)
     }
 
     /// Whether a node has another roster of the user than the one with `version`.
-    pub(super) fn differs(&self, whose: &Whose, version: Option<u64>) -> bool {
+    pub(in crate::cluster) fn differs(&self, whose: &Whose, version: Option<u64>) -> bool {
         self.users.get(whose).is_some_and(|all| all.iter().any(|one| one.version != version))
     }
 
     /// The roster with content version `version` has come of `delta`: whoever has another is to be told.
-    pub(super) fn changed(&mut self, whose: &Whose, version: u64, delta: Option<(u64, &Arc<[Change]>)>) {
+    pub(in crate::cluster) fn changed(&mut self, whose: &Whose, version: u64, delta: Option<(u64, &Arc<[Change]>)>) {
         let Some(all) = self.users.get(whose) else { return };
         for one in all {
             // Of a first fetch the reply has it. Who has a roster already is told in any case: a reply may get lost.
@@ -191,7 +195,7 @@ impl Registry {
     }
 
     /// `member` needs the whole roster.
-    pub(super) fn again(&mut self, whose: &Whose, member: &Member) {
+    pub(in crate::cluster) fn again(&mut self, whose: &Whose, member: &Member) {
         if let Some(outbox) = self.outboxes.get_mut(member)
             && self.users.get(whose).is_some_and(|all| all.iter().any(|one| one.member == *member))
         {
@@ -201,12 +205,12 @@ impl Registry {
     }
 
     /// What wakes whoever sends to `member`; none if it is gone.
-    pub(super) fn wake(&self, member: &Member) -> Option<Arc<Notify>> {
+    pub(in crate::cluster) fn wake(&self, member: &Member) -> Option<Arc<Notify>> {
         self.outboxes.get(member).map(|outbox| Arc::clone(&outbox.wake))
     }
 
     /// What to tell `member` next, at most so many rosters.
-    pub(super) fn take(&mut self, member: &Member, most: usize) -> Vec<(Whose, Pending)> {
+    pub(in crate::cluster) fn take(&mut self, member: &Member, most: usize) -> Vec<(Whose, Pending)> {
         let Some(outbox) = self.outboxes.get_mut(member) else { return Vec::new() };
         let mut taken = Vec::new();
         while taken.len() < most
@@ -219,7 +223,7 @@ impl Registry {
     }
 
     /// `member` has the roster with `version` now; none: it has not taken it.
-    pub(super) fn told(&mut self, whose: &Whose, member: &Member, version: Option<u64>) {
+    pub(in crate::cluster) fn told(&mut self, whose: &Whose, member: &Member, version: Option<u64>) {
         if let Some(outbox) = self.outboxes.get_mut(member) {
             outbox.in_flight.remove(whose);
         }
@@ -229,7 +233,11 @@ impl Registry {
     }
 
     /// Those of `users` that some node is still to be told of, and the nodes.
-    pub(super) fn untold(&self, domain: usize, users: &HashSet<Username>) -> (HashSet<Username>, BTreeSet<Member>) {
+    pub(in crate::cluster) fn untold(
+        &self,
+        domain: usize,
+        users: &HashSet<Username>,
+    ) -> (HashSet<Username>, BTreeSet<Member>) {
         let (mut untold, mut nodes) = (HashSet::new(), BTreeSet::new());
         for (member, outbox) in &self.outboxes {
             for (of, user) in outbox.waiting.keys().chain(&outbox.in_flight) {
@@ -243,13 +251,13 @@ impl Registry {
     }
 
     /// How many rosters are still to be told to each node.
-    pub(super) fn lag(&self) -> BTreeMap<Member, usize> {
+    pub(in crate::cluster) fn lag(&self) -> BTreeMap<Member, usize> {
         let lag = |outbox: &Outbox| outbox.waiting.len() + outbox.in_flight.len();
         self.outboxes.iter().map(|(member, outbox)| (member.clone(), lag(outbox))).collect()
     }
 
     /// How many users it knows of.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::cluster) fn len(&self) -> usize {
         self.users.len()
     }
 }

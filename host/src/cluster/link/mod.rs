@@ -1,5 +1,8 @@
 //! Requests from node to node, and their replies: numbers, deadlines, and who waits for what.
 
+pub(in crate::cluster) mod message;
+mod pieces;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,14 +14,14 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
-use super::engine::{Engine, EngineError};
-use super::message::{Body, Message, PROTOCOL, Refused, Reply, Request};
-use super::pieces::{Pieces, cut};
-use super::view::{Member, NodeName};
+use crate::cluster::engine::{Engine, EngineError};
+use crate::cluster::view::{Member, NodeName};
+use message::{Body, Message, PROTOCOL, Refused, Reply, Request};
+use pieces::{Pieces, cut};
 
 /// A request has not been answered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum CallFailed {
+pub(in crate::cluster) enum CallFailed {
     /// The other node says no.
     #[error(transparent)]
     Refused(#[from] Refused),
@@ -35,30 +38,30 @@ pub(super) enum CallFailed {
 
 /// What is counted.
 #[derive(Default)]
-pub(super) struct Traffic {
-    pub(super) sent: AtomicU64,
-    pub(super) sent_bytes: AtomicU64,
-    pub(super) received: AtomicU64,
-    pub(super) unreadable: AtomicU64,
+pub(in crate::cluster) struct Traffic {
+    pub(in crate::cluster) sent: AtomicU64,
+    pub(in crate::cluster) sent_bytes: AtomicU64,
+    pub(in crate::cluster) received: AtomicU64,
+    pub(in crate::cluster) unreadable: AtomicU64,
 }
 
 /// How long to wait before a request is sent again. Whoever still works on it takes no notice, and to serve one twice does no harm.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// The way to the other nodes.
-pub(super) struct Link {
-    pub(super) engine: Arc<dyn Engine>,
+pub(in crate::cluster) struct Link {
+    pub(in crate::cluster) engine: Arc<dyn Engine>,
     waiting: Mutex<HashMap<u64, (NodeName, oneshot::Sender<Result<Reply, Refused>>)>>,
     next: AtomicU64,
     /// Requests of other nodes that are being served.
     serving: Mutex<HashSet<(Member, u64)>>,
     pieces: Mutex<Pieces>,
-    pub(super) traffic: Traffic,
+    pub(in crate::cluster) traffic: Traffic,
 }
 
 impl Link {
     /// `first`: a number above all that this node has used, in whichever life.
-    pub(super) fn new(engine: Arc<dyn Engine>, first: u64) -> Self {
+    pub(in crate::cluster) fn new(engine: Arc<dyn Engine>, first: u64) -> Self {
         Self {
             engine,
             waiting: Mutex::default(),
@@ -70,7 +73,7 @@ impl Link {
     }
 
     /// Sends a message to one node, or to all.
-    pub(super) async fn send(&self, to: Option<&NodeName>, message: &Message) -> Result<(), EngineError> {
+    pub(in crate::cluster) async fn send(&self, to: Option<&NodeName>, message: &Message) -> Result<(), EngineError> {
         let Ok(text) = serde_json::to_vec(message) else { return Ok(()) };
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         for piece in cut(text.into(), message.from.incarnation, number) {
@@ -85,11 +88,11 @@ impl Link {
     }
 
     /// What has arrived, if it is a whole message that can be read.
-    pub(super) fn receive(&self, piece: Bytes) -> Option<Message> {
+    pub(in crate::cluster) fn receive(&self, piece: Bytes) -> Option<Message> {
         self.traffic.received.fetch_add(1, Ordering::Relaxed);
         let whole = self.pieces.lock().take(piece)?;
         match serde_json::from_slice::<Message>(&whole) {
-            Ok(message) if super::message::is_understood(message.v) => Some(message),
+            Ok(message) if message::is_understood(message.v) => Some(message),
             Ok(message) => {
                 self.unreadable(&format!("protocol {} of node {}", message.v, message.from.name));
                 None
@@ -107,7 +110,7 @@ impl Link {
     }
 
     /// Asks `to`, and waits for the reply until `deadline`, or until `gone` says that the node is not live any more.
-    pub(super) async fn call(
+    pub(in crate::cluster) async fn call(
         &self,
         (me, view): (&Member, u64),
         to: &Member,
@@ -142,13 +145,13 @@ impl Link {
     }
 
     /// A request has arrived. `None`: it is being served already.
-    pub(super) fn serve(self: &Arc<Self>, from: &Member, id: u64) -> Option<Serving> {
+    pub(in crate::cluster) fn serve(self: &Arc<Self>, from: &Member, id: u64) -> Option<Serving> {
         let key = (from.clone(), id);
         self.serving.lock().insert(key.clone()).then(|| Serving { link: Arc::clone(self), key })
     }
 
     /// A reply has arrived.
-    pub(super) fn replied(&self, from: &NodeName, id: u64, reply: Result<Reply, Refused>) {
+    pub(in crate::cluster) fn replied(&self, from: &NodeName, id: u64, reply: Result<Reply, Refused>) {
         let mut waiting = self.waiting.lock();
         if waiting.get(&id).is_some_and(|(node, _)| node == from)
             && let Some((_, sender)) = waiting.remove(&id)
@@ -172,7 +175,7 @@ impl Drop for Waiting<'_> {
 }
 
 /// A request of another node is being served, until this is dropped.
-pub(super) struct Serving {
+pub(in crate::cluster) struct Serving {
     link: Arc<Link>,
     key: (Member, u64),
 }

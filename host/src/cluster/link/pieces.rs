@@ -14,7 +14,7 @@ const MARK: u8 = 1;
 const HEAD: usize = 1 + 8 + 8 + 4 + 4;
 
 /// `message` in as many pieces as it needs; `sender` and `number` tell it from all others.
-pub(super) fn cut(message: Bytes, sender: u64, number: u64) -> Vec<Bytes> {
+pub(in crate::cluster) fn cut(message: Bytes, sender: u64, number: u64) -> Vec<Bytes> {
     if message.len() <= PIECE {
         return vec![message];
     }
@@ -34,7 +34,7 @@ pub(super) fn cut(message: Bytes, sender: u64, number: u64) -> Vec<Bytes> {
 
 /// Puts pieces together.
 #[derive(Default)]
-pub(super) struct Pieces {
+pub(in crate::cluster) struct Pieces {
     /// By sender and number; the first came first.
     open: BTreeMap<(u64, u64), Open>,
     bytes: usize,
@@ -49,7 +49,7 @@ struct Open {
 
 impl Pieces {
     /// The whole message, if `piece` completes one or is one.
-    pub(super) fn take(&mut self, mut piece: Bytes) -> Option<Bytes> {
+    pub(in crate::cluster) fn take(&mut self, mut piece: Bytes) -> Option<Bytes> {
         if piece.first() != Some(&MARK) {
             return Some(piece);
         }

@@ -4,33 +4,33 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::view::Member;
+use crate::cluster::view::Member;
 use crate::model::{Change, Contact, ContactRef, Contacts, Subscription};
 use crate::plugin::FetchError;
 
 /// The version of the protocol, which each message has. A node reads its own and the one before.
-pub(super) const PROTOCOL: u32 = 1;
+pub(in crate::cluster) const PROTOCOL: u32 = 1;
 /// The oldest that is read.
 const OLDEST: u32 = 1;
 
 /// Whether messages of `protocol` can be read.
-pub(super) fn is_understood(protocol: u32) -> bool {
+pub(in crate::cluster) fn is_understood(protocol: u32) -> bool {
     (OLDEST..=PROTOCOL).contains(&protocol)
 }
 
 /// One message.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Message {
+pub(in crate::cluster) struct Message {
     /// [`PROTOCOL`] of the sender.
-    pub(super) v: u32,
-    pub(super) from: Member,
+    pub(in crate::cluster) v: u32,
+    pub(in crate::cluster) from: Member,
     /// The number of the sender's view.
-    pub(super) view: u64,
-    pub(super) body: Body,
+    pub(in crate::cluster) view: u64,
+    pub(in crate::cluster) body: Body,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Body {
+pub(in crate::cluster) enum Body {
     /// The list of nodes has changed, or may have: it is to be read again.
     Look,
     /// To be answered with the same number.
@@ -50,7 +50,7 @@ pub(super) enum Body {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) enum Request {
+pub(in crate::cluster) enum Request {
     /// To an owner: these of its users are here, beside those whom it was told of already. `last`: there are no others. `before`: the
     /// view in which the sender was before this one, if it has not named everybody.
     Sync { held: Vec<Held>, last: bool, before: Option<u64> },
@@ -66,42 +66,42 @@ pub(super) enum Request {
 
 /// A user who is at the node that says so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Held {
-    pub(super) domain: String,
-    pub(super) user: String,
+pub(in crate::cluster) struct Held {
+    pub(in crate::cluster) domain: String,
+    pub(in crate::cluster) user: String,
     /// The content version of the roster there, if there is one.
-    pub(super) version: Option<u64>,
+    pub(in crate::cluster) version: Option<u64>,
     /// Nothing can have been missed since.
-    pub(super) sure: bool,
+    pub(in crate::cluster) sure: bool,
     /// Grows with everything that the node says of its users.
-    pub(super) number: u64,
+    pub(in crate::cluster) number: u64,
 }
 
 /// A user who has left.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Left {
-    pub(super) domain: String,
-    pub(super) user: String,
+pub(in crate::cluster) struct Left {
+    pub(in crate::cluster) domain: String,
+    pub(in crate::cluster) user: String,
     /// As [`Held::number`]: what was said before is over.
-    pub(super) number: u64,
+    pub(in crate::cluster) number: u64,
 }
 
 /// A roster as its owner has it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Told {
-    pub(super) domain: String,
-    pub(super) user: String,
+pub(in crate::cluster) struct Told {
+    pub(in crate::cluster) domain: String,
+    pub(in crate::cluster) user: String,
     /// Grows with each roster of the user that this owner has within a view.
-    pub(super) stamp: u64,
+    pub(in crate::cluster) stamp: u64,
     /// The latest that the owner has heard of the user, see [`Held::number`].
-    pub(super) number: u64,
+    pub(in crate::cluster) number: u64,
     /// Its content version.
-    pub(super) version: u64,
-    pub(super) content: Content,
+    pub(in crate::cluster) version: u64,
+    pub(in crate::cluster) content: Content,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) enum Content {
+pub(in crate::cluster) enum Content {
     /// What turns the roster with this content version into it.
     Delta { from: u64, changes: Vec<OneChange> },
     /// All of it.
@@ -109,7 +109,7 @@ pub(super) enum Content {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Reply {
+pub(in crate::cluster) enum Reply {
     Synced,
     /// `contacts`: none, if the roster is the one whose version was named.
     Roster {
@@ -124,25 +124,20 @@ pub(super) enum Reply {
     },
     /// Of the rosters told: who is not here; which were not applied; which are needed whole; and who has not confirmed.
     Told(Applied),
-    /// How the swap went, as JSON for the operator.
-    Swapped {
-        receipt: String,
-        failed: bool,
-    },
 }
 
 /// What became of rosters that were told.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Applied {
-    pub(super) gone: Vec<(String, String)>,
-    pub(super) failed: Vec<(String, String)>,
-    pub(super) whole: Vec<(String, String)>,
-    pub(super) unconfirmed: Vec<String>,
+pub(in crate::cluster) struct Applied {
+    pub(in crate::cluster) gone: Vec<(String, String)>,
+    pub(in crate::cluster) failed: Vec<(String, String)>,
+    pub(in crate::cluster) whole: Vec<(String, String)>,
+    pub(in crate::cluster) unconfirmed: Vec<String>,
 }
 
 /// Why a request is not granted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-pub(super) enum Refused {
+pub(in crate::cluster) enum Refused {
     /// The nodes have different lists of who is live.
     #[error("the node has another list of nodes (view {0})")]
     View(u64),
@@ -165,7 +160,7 @@ pub(super) enum Refused {
 
 impl Refused {
     /// A failure of the application, as it is told at other nodes.
-    pub(super) fn of(error: &FetchError, text: String) -> Self {
+    pub(in crate::cluster) fn of(error: &FetchError, text: String) -> Self {
         let (kind, status) = match error {
             FetchError::Unreachable(_) => ("unreachable", None),
             FetchError::TimedOut => ("timed-out", None),
@@ -178,7 +173,7 @@ impl Refused {
     }
 
     /// The other way round.
-    pub(super) fn as_fetch_error(&self) -> Option<FetchError> {
+    pub(in crate::cluster) fn as_fetch_error(&self) -> Option<FetchError> {
         let Self::Failed { kind, status, text } = self else { return None };
         Some(match (kind.as_str(), status) {
             ("timed-out", _) => FetchError::TimedOut,
@@ -193,7 +188,7 @@ impl Refused {
 
 /// A contact, with short keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct OneContact {
+pub(in crate::cluster) struct OneContact {
     j: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     n: Option<String>,
@@ -205,7 +200,7 @@ pub(super) struct OneContact {
 
 /// A change of one contact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum OneChange {
+pub(in crate::cluster) enum OneChange {
     Put(OneContact),
     Remove(String),
 }
@@ -260,6 +255,6 @@ impl From<OneChange> for Change {
 }
 
 /// All contacts of a roster.
-pub(super) fn whole(contacts: &Contacts) -> Vec<OneContact> {
+pub(in crate::cluster) fn whole(contacts: &Contacts) -> Vec<OneContact> {
     contacts.iter().map(OneContact::from).collect()
 }

@@ -2,6 +2,9 @@
 //!
 //! Whoever asks says in which view; a reply counts only if that is the view of this node before the work and after it.
 
+pub(in crate::cluster) mod deliver;
+pub(in crate::cluster) mod registry;
+
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +14,13 @@ use futures::{FutureExt, StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
-use super::message::{Held, Left, Refused, Reply, Request, whole};
-use super::registry::Whose;
-use super::view::{Member, View};
-use super::{Cluster, Served, State};
+use crate::cluster::link::message::{Held, Left, Refused, Reply, Request, whole};
+use crate::cluster::view::{Member, View};
+use crate::cluster::{Cluster, Served, State};
 use crate::model::Username;
 use crate::plugin::CallError;
 use crate::rosters::{CLUSTER, RosterError, Rosters, SessionId};
+use registry::Whose;
 
 /// Rosters that are asked for at once because nodes may not have the newest.
 const CHECKED_AT_ONCE: usize = 16;
@@ -25,15 +28,15 @@ const CHECKED_AT_ONCE: usize = 16;
 const WAY_BACK: Duration = Duration::from_millis(50);
 
 /// A refresh that runs here.
-pub(super) struct Running {
-    pub(super) place: usize,
-    pub(super) users: HashSet<Username>,
+pub(in crate::cluster) struct Running {
+    pub(in crate::cluster) place: usize,
+    pub(in crate::cluster) users: HashSet<Username>,
     /// Who has not said that clients were told.
-    pub(super) unconfirmed: BTreeSet<String>,
+    pub(in crate::cluster) unconfirmed: BTreeSet<String>,
 }
 
 /// The session that `member` is to the rosters of an owner.
-pub(super) fn session(member: &Member) -> SessionId {
+pub(in crate::cluster) fn session(member: &Member) -> SessionId {
     SessionId::new(&format!("{CLUSTER}{}#{:x}", member.name, member.incarnation))
 }
 
@@ -58,14 +61,14 @@ impl State {
 }
 
 impl Served {
-    pub(super) fn here(&self) -> Option<Arc<Rosters>> {
+    pub(in crate::cluster) fn here(&self) -> Option<Arc<Rosters>> {
         self.here.get()?.upgrade()
     }
 }
 
 impl Cluster {
     /// Serves a request of `from`, which may be this node.
-    pub(super) fn serve_request(
+    pub(in crate::cluster) fn serve_request(
         self: &Arc<Self>,
         view: u64,
         from: Member,
@@ -270,7 +273,7 @@ impl Cluster {
     }
 
     /// Who is meant, and where the rosters are.
-    pub(super) fn whose(&self, domain: &str, user: &str) -> Option<(Whose, &Served)> {
+    pub(in crate::cluster) fn whose(&self, domain: &str, user: &str) -> Option<(Whose, &Served)> {
         let place = self.place(domain)?;
         Some(((place, Username::new(user).ok()?), self.host(place)?))
     }

@@ -17,9 +17,9 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use super::Incoming;
-use super::engine::{Engine, EngineError, Entry};
-use super::view::NodeName;
+use crate::cluster::Incoming;
+use crate::cluster::engine::{Engine, EngineError, Entry};
+use crate::cluster::view::NodeName;
 use crate::config::{ClusterConfig, NatsCredentials};
 
 /// How long a start waits for NATS. Without it the host serves alone, and joins later.
@@ -68,7 +68,7 @@ pub enum ClusterError {
 }
 
 /// A connection to NATS.
-pub(super) struct Nats {
+pub(in crate::cluster) struct Nats {
     client: Client,
     jetstream: Context,
     prefix: String,
@@ -81,7 +81,7 @@ pub(super) struct Nats {
 
 impl Nats {
     /// Connects. NATS that is not there is no error.
-    pub(super) async fn connect(config: &ClusterConfig) -> Result<(Self, Incoming), ClusterError> {
+    pub(in crate::cluster) async fn connect(config: &ClusterConfig) -> Result<(Self, Incoming), ClusterError> {
         let servers = config.servers.join(", ");
         let client = options(config)?.connect(config.servers.clone()).await;
         let client = client.map_err(|error| match error.kind() {

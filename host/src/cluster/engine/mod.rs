@@ -1,14 +1,16 @@
 //! What a cluster stands on: messages from node to node, and a few values that all nodes agree about. NATS in the host
-//! ([`super::nats`]), a simulated network in tests.
+//! ([`crate::cluster::engine::nats`]), a simulated network in tests.
+
+pub(in crate::cluster) mod nats;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::view::NodeName;
+use crate::cluster::view::NodeName;
 
 /// Everything ends within a deadline of the engine's own, well below `cluster.node_timeout`.
 #[async_trait]
-pub(super) trait Engine: Send + Sync + 'static {
+pub(in crate::cluster) trait Engine: Send + Sync + 'static {
     /// Sends to one node. It may get lost, or come late; not before what was sent to that node earlier.
     async fn send(&self, to: &NodeName, message: Bytes) -> Result<(), EngineError>;
 
@@ -28,15 +30,15 @@ pub(super) trait Engine: Send + Sync + 'static {
 
 /// A value that nodes agree about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) value: Bytes,
+pub(in crate::cluster) struct Entry {
+    pub(in crate::cluster) value: Bytes,
     /// Grows with each change.
-    pub(super) revision: u64,
+    pub(in crate::cluster) revision: u64,
 }
 
 /// Why the engine did not do it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum EngineError {
+pub(in crate::cluster) enum EngineError {
     /// Somebody else has written.
     #[error("another node has written meanwhile")]
     Conflict,
