@@ -50,7 +50,10 @@ use crate::RosterSource;
 /// The way to the other nodes.
 pub trait Nodes: Send + Sync + 'static {
     /// Sends `message` to `node`, and returns at once. Messages to one node arrive in the order in which they are sent, each once;
-    /// when a connection breaks some may be lost. A message is never longer than [`MAX_MESSAGE`].
+    /// when a connection breaks, or when there is no room for them, some may be lost. A message is never longer than
+    /// [`MAX_MESSAGE`]. It is called under the domain's locks, so it must not call the domain.
+    ///
+    /// What is lost costs a list of all resources and their presence: room for some thousand messages is well spent.
     fn send(&self, node: &str, message: Bytes);
 }
 

@@ -47,6 +47,31 @@ async fn a_later_bind_at_another_node_takes_the_address() {
     assert_eq!([0, 1, 2].map(|node| all.node(node).host.connected().len()), [0, 1, 1]);
 }
 
+/// The other node's clock is an hour ahead.
+#[tokio::test(start_paused = true)]
+async fn who_knows_of_the_other_binds_later_whatever_the_clocks_say() {
+    let all = nodes(2).await;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let ahead = u64::try_from(now.as_micros()).unwrap() + 3_600_000_000;
+    let entry = format!(r#"{{"user":"john","resource":"j","number":999,"bound":{ahead}}}"#);
+    let presence = |number: u64| format!("1 1 1 {number}\n{{\"presence\":{{\"session\":{entry}}}}}");
+    // One of them is the next in its place.
+    for number in (1..100).map(|number| (1_u64 << 40) + number) {
+        all.node(1).domain.from_node("node0", presence(number).as_bytes());
+        if all.node(1).domain.other_nodes()[0].sessions == 1 {
+            break;
+        }
+    }
+    assert_eq!(all.node(1).domain.other_nodes()[0].sessions, 1);
+    *all.net.kept.lock() = Some(Vec::new());
+    let john = all.node(1).bind("john", "j");
+    let sent = all.net.kept.lock().take().unwrap();
+    let later = format!("\"bound\":{}", ahead + 1);
+    assert!(sent.iter().any(|message| std::str::from_utf8(message).unwrap().contains(&later)), "{sent:?}");
+    all.settle().await;
+    assert!(!is_replaced(&john).await);
+}
+
 /// Neither node knows of the other's, and whichever message comes first: one session is left, the same for all.
 #[tokio::test(start_paused = true)]
 async fn of_binds_at_the_same_time_one_survives() {
