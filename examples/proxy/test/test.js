@@ -47,7 +47,7 @@ for (const server of servers) {
     });
     beforeEach(() => app.reset());
     for (const [name, run] of Object.entries({ ...cases, ...lasting, ...(process.env.ROSTER_HOST && source) })) {
-      it(name, { timeout: 120_000 }, async () => {
+      it(name, { timeout: 300_000 }, async () => {
         try {
           await run({ server, app });
         } catch (error) {

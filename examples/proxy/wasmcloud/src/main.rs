@@ -24,8 +24,9 @@ async fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [component, address, folder] = &*args else { bail!("expected a component, an address and a folder") };
     let server = HttpServer::new(address.parse().with_context(|| format!("{address} is no address with a port"))?);
-    let host = HostBuilder::new().with_engine(Engine::builder().build()?).with_plugin(Arc::new(server))?.build()?;
-    let host = host.start().await?;
+    // The component is some twenty instances of modules; the pool has room for fifty of it, and its size cannot be set.
+    let engine = Engine::builder().with_pooling_allocator(false).build()?;
+    let host = HostBuilder::new().with_engine(engine).with_plugin(Arc::new(server))?.build()?.start().await?;
 
     let component = Component {
         bytes: std::fs::read(component).with_context(|| format!("cannot read {component}"))?.into(),
