@@ -1,6 +1,8 @@
 // What is kept: over a restart, over the end in the middle of writes, and when many write at once.
 
 import assert from 'node:assert/strict';
+import { readFileSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Generations } from './application.js';
 
 const CLIENTS = 64;
@@ -119,5 +121,47 @@ export const lasting = {
     await server.refresh('first');
     assert.equal((await slow).status, 200);
     assert.equal((await server.roster('first')).json.contacts[0].name, 'new');
+  },
+};
+
+/** The file of a user, and the folder of those who want to write. */
+const file = (server, user) => join(server.folder, 'default', `roster%3A${user}`);
+const claims = (server) => join(server.folder, 'default', '~claims');
+
+/** For servers with a directory. */
+export const files = {
+  async 'a file that is not whole is as if it were not there'({ server, app }) {
+    app.answers.set('/contacts/torn', { body: '{"a@b": {}}' });
+    await server.roster('torn');
+    const whole = readFileSync(file(server, 'torn'));
+    const flipped = Buffer.from(whole);
+    flipped[whole.length - 5] ^= 1;
+    for (const bytes of ['', 'garbage', whole.subarray(0, 20), whole.subarray(0, -1), Buffer.alloc(whole.length), flipped]) {
+      writeFileSync(file(server, 'torn'), bytes);
+      const before = app.count('torn');
+      const { status, json } = await server.roster('torn');
+      assert.deepEqual([status, json.contacts.length, app.count('torn')], [200, 1, before + 1], `${bytes.toString().slice(0, 40)}`);
+    }
+    writeFileSync(file(server, 'torn'), whole);
+    const before = app.count('torn');
+    assert.equal((await server.roster('torn')).status, 200);
+    assert.equal(app.count('torn'), before, 'the whole one is read');
+  },
+  async 'who has died over a file holds up others only for a while, and leaves nothing'({ server, app }) {
+    for (const [age, least, name] of [[60, 0, 'long ago'], [3, 1, 'just now']]) {
+      app.answers.set('/contacts/claimed', { body: '{"a@b": {}}' });
+      await server.roster('claimed');
+      app.answers.set('/contacts/claimed', { body: JSON.stringify({ 'a@b': { name } }) });
+      const revision = readFileSync(file(server, 'claimed'), 'utf8').split(' ')[1];
+      const claim = join(claims(server), `roster%3Aclaimed.${revision}.0`);
+      writeFileSync(claim, 'half of a ros');
+      const then = Date.now() / 1000 - age;
+      utimesSync(claim, then, then);
+      const began = Date.now();
+      assert.equal((await server.refresh('claimed')).json.updated, 1);
+      assert.ok(Date.now() - began >= least * 1000, 'who may still be writing is waited for');
+      assert.equal((await server.roster('claimed')).json.contacts[0].name, name);
+      assert.deepEqual(readdirSync(claims(server)).filter((file) => file.includes('claimed')), []);
+    }
   },
 };

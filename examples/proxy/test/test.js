@@ -9,7 +9,7 @@ import { after, before, beforeEach, describe, it } from 'node:test';
 
 import { Application } from './application.js';
 import { SETTINGS, cases } from './cases.js';
-import { lasting } from './lasting.js';
+import { files, lasting } from './lasting.js';
 import { source } from './source.js';
 import { JcoDirectory, WasmcloudDirectory, WasmtimeDirectory, WasmtimeValkey } from './servers.js';
 
@@ -46,7 +46,8 @@ for (const server of servers) {
       if (failed) console.error(server.program.said);
     });
     beforeEach(() => app.reset());
-    for (const [name, run] of Object.entries({ ...cases, ...lasting, ...(process.env.ROSTER_HOST && source) })) {
+    const all = { ...cases, ...lasting, ...(!server.valkey && files), ...(process.env.ROSTER_HOST && source) };
+    for (const [name, run] of Object.entries(all)) {
       it(name, { timeout: 300_000 }, async () => {
         try {
           await run({ server, app });
