@@ -12,8 +12,7 @@ fn check_says_what_check_config_says() {
     let setup = setup();
     let config = setup.config();
     let config = config.to_str().unwrap();
-    let [bare, check] =
-        [&["--check-config", "-c", config][..], &["check", "--config", config]].map(|arguments| run(arguments));
+    let [bare, check] = [&["--check-config", "-c", config][..], &["check", "--config", config]].map(run);
     assert_eq!((bare.code, check.code), (Some(0), Some(0)), "{bare:?} {check:?}");
     assert!(check.stdout.contains("example.com"), "{check:?}");
     assert_eq!(bare.stdout, check.stdout);

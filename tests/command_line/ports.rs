@@ -48,7 +48,7 @@ fn all_ports_that_are_taken_are_named_at_once() {
         let lines: Vec<_> = ended.stderr.lines().collect();
         assert_eq!((lines.len(), ended.code, ended.stdout.as_str()), (all.len(), Some(2), ""), "{ended:?}");
         for (line, (flag, (_, address))) in lines.iter().zip(all.iter().zip(&holders)) {
-            assert!(line.contains(address) && line.contains(flag) && line.contains("in use"), "{line}");
+            assert!(line.contains(address) && line.contains(flag) && line.contains(": address in use"), "{line}");
         }
     }
 }

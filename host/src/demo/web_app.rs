@@ -23,6 +23,7 @@ use super::stage::Stage;
 use super::{DOMAIN, page, pages};
 use crate::http::same_origin::{cannot_be_rebound, is_foreign};
 use crate::http::virtual_hosts::host_of;
+use crate::sockets::reason;
 use pages::PageQuery;
 
 /// How long a part of the API is out of order, if nobody mends it before.
@@ -30,7 +31,7 @@ const OUTAGE: Duration = Duration::from_secs(60);
 
 /// The demo's web application cannot be started.
 #[derive(Debug, thiserror::Error)]
-#[error("the demo's web application cannot listen on {address}: {source}; choose another with --demo-listen")]
+#[error("the demo's web application cannot listen on {address}: {}; choose another with --demo-listen", reason(source))]
 pub struct DemoError {
     address: SocketAddr,
     source: io::Error,

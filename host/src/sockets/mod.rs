@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 
 use crate::config::{Config, XmppCertificate};
 
+pub(crate) use error::reason;
 pub use error::{Refused, SocketsError};
 pub use given::Given;
 
