@@ -127,7 +127,6 @@ def address(session):
 def lines(session):
     """The examples of the page's table."""
     another_plugin(os.path.join(session.folder, "my.wasm"))
-    until("the demo", lambda: "marie has connected" in session.output)
     with open(PAGE) as file:
         found = re.findall(r"`(curl [^`]+)`", file.read())
     expect(len(found) > 10, f"only {len(found)} curl lines")

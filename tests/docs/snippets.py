@@ -6,6 +6,7 @@ import json
 import os
 import re
 import tempfile
+import tomllib
 
 from markdown_it import MarkdownIt
 
@@ -20,6 +21,8 @@ SETTINGS = """
 [host.settings]
 http_roster_url = "http://127.0.0.1:8000/contacts/%s"
 """
+# Keys of other programs' files, which only have to be TOML.
+OTHERS = ("spin_manifest_version",)
 SECRETS = ("registry.password", "prosody-token", "prosody.token", "ejabberd.token", "token")
 
 
@@ -77,6 +80,8 @@ def files(program, folder):
 
 def configuration(block, program, folder):
     text = block.text
+    if any(key in tomllib.loads(text) for key in OTHERS):
+        return
     whole = text
     if not re.search(r"^\[\[host\]\]", text, re.M):
         # Tables of a host go below it, others above.
