@@ -175,6 +175,7 @@ fn shorten(text: &mut String) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::panic)]
     use super::*;
 
     fn asked(status: u16) -> Asked {
