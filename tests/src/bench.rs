@@ -78,7 +78,7 @@ impl Bench {
         let engine = PluginEngine::new(EngineSize::of(&self.config.hosts)).unwrap();
         let client = HttpClient::new(&self.host().client).unwrap();
         let plugin = PluginSource::BuiltIn.read().await.unwrap();
-        let options = LoadOptions { host, plugin: &plugin, client, metrics: Metrics::new(), owners: None };
+        let options = LoadOptions { host, plugin: &plugin, client, metrics: Metrics::new() };
         Arc::new(WasmPlugin::load(&engine, options).await.unwrap())
     }
 
@@ -108,7 +108,8 @@ impl Bench {
     /// A host's rosters on one of them, with nobody connected.
     pub fn rosters(&self, plugin: Arc<dyn RosterPlugin>) -> Arc<Rosters> {
         let store = Arc::new(MemoryStore::new(&StoreConfig::default()));
-        let parts = Parts { domain: DOMAIN.into(), plugin, store, sinks: Vec::new(), metrics: Metrics::new() };
+        let parts =
+            Parts { domain: DOMAIN.into(), plugin, store, sinks: Vec::new(), metrics: Metrics::new(), owners: None };
         Rosters::new(parts, &self.host().limits, &self.host().store)
     }
 }
