@@ -108,7 +108,7 @@ async fn idle_instances_make_room_for_others_and_for_a_swap() {
     let mut config = bounded(&app, 50 * MIB);
     let file = PluginFile::new("full");
     file.write(&hostile());
-    (config.hosts[0].plugin, config.hosts[0].swap.watch) = (Some(file.path()), false);
+    (config.hosts[0].plugin, config.hosts[0].swap.watch) = (Some(file.path().into()), false);
     let host = Arc::new(TestHost::with(config).await);
     // Two at once, so that two instances stay.
     let pair = ["holder-1", "holder-2"].map(|user| {

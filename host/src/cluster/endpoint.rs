@@ -15,7 +15,7 @@ use super::link::message::Body;
 use super::view::{Member, NodeName, View};
 
 /// Messages that wait to be sent, each a megabyte at most. What is too much is lost, and the endpoints find out.
-pub(super) const WAITING: usize = 1024;
+pub(super) const WAITING: usize = 16_384;
 
 /// A message of an endpoint, on its way.
 pub(super) struct Outgoing {

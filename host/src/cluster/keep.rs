@@ -14,6 +14,7 @@ use super::engine::EngineError;
 use super::link::message::{Body, Message, PROTOCOL, Refused, Request};
 use super::membership::{Step, VIEW, beat_key};
 use super::owner::deliver;
+use super::owner::registry::Whose;
 use super::view::{Member, View};
 use super::{Cluster, Incoming};
 
@@ -25,6 +26,9 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_m
 const SYNC: Duration = Duration::from_secs(5);
 /// Requests of other nodes that are served at once.
 const SERVED_AT_ONCE: usize = 4096;
+
+/// A new view, the nodes that are new in it, and whom which nodes had of those that this node owns no more.
+type Entered = (View, Vec<Member>, Vec<(Whose, Member)>);
 
 /// A sign of life.
 #[derive(Serialize, Deserialize)]
@@ -146,7 +150,7 @@ impl Cluster {
     }
 
     /// Takes note of the view that was read. Under one lock: what counts within the view before does not within this one.
-    fn take_view(&self, view: Option<View>) -> Step<(View, Vec<Member>, Vec<(super::owner::registry::Whose, Member)>)> {
+    fn take_view(&self, view: Option<View>) -> Step<Entered> {
         let mut state = self.state.lock();
         match state.membership.read(view) {
             Step::Same => Step::Same,
@@ -155,7 +159,7 @@ impl Cluster {
             Step::Wait => Step::Wait,
             Step::Enter(view) => {
                 let me = state.membership.me().clone();
-                let owns = |whose: &super::owner::registry::Whose| {
+                let owns = |whose: &Whose| {
                     self.host(whose.0).is_some_and(|host| view.owner(&host.domain, whose.1.as_str()) == Some(&me))
                 };
                 let (new, let_go) = state.registry.enter(&view, owns);
@@ -165,12 +169,7 @@ impl Cluster {
     }
 
     /// This node is in a new view: what it does not own any more it forgets, and whom it has it says.
-    async fn enter(
-        self: &Arc<Self>,
-        view: &View,
-        new: Vec<Member>,
-        let_go: Vec<(super::owner::registry::Whose, Member)>,
-    ) {
+    async fn enter(self: &Arc<Self>, view: &View, new: Vec<Member>, let_go: Vec<(Whose, Member)>) {
         self.counts.views.fetch_add(1, Ordering::Relaxed);
         let names: Vec<&str> = view.members().map(|member| member.name.as_str()).collect();
         info!(view = view.number, nodes = names.join(" "), "the cluster has these nodes");

@@ -83,13 +83,25 @@ impl Nats {
     /// Connects. NATS that is not there is no error.
     pub(in crate::cluster) async fn connect(config: &ClusterConfig) -> Result<(Self, Incoming), ClusterError> {
         let servers = config.servers.join(", ");
-        let client = options(config)?.connect(config.servers.clone()).await;
-        let client = client.map_err(|error| match error.kind() {
-            ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
-                ClusterError::Refused { servers: servers.clone(), reason: error.to_string() }
-            }
-            _ => ClusterError::Options { reason: error.to_string() },
-        })?;
+        // Once without a second try: what is wrong with the configuration is to end the start, and NATS that is not there is not.
+        let first = options(config)?.connect(config.servers.clone()).await;
+        let client = match first {
+            Ok(client) => client,
+            Err(error) => match error.kind() {
+                ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
+                    return Err(ClusterError::Refused { servers, reason: error.to_string() });
+                }
+                ConnectErrorKind::Tls | ConnectErrorKind::ServerParse => {
+                    return Err(ClusterError::Options { reason: error.to_string() });
+                }
+                _ => {
+                    warn!(servers, %error, "NATS cannot be reached (cluster.servers): this host serves logins alone, and joins the others when it can be");
+                    let again = options(config)?.retry_on_initial_connect();
+                    let client = again.connect(config.servers.clone()).await;
+                    client.map_err(|error| ClusterError::Options { reason: error.to_string() })?
+                }
+            },
+        };
         let patience = (config.node_timeout / 5).clamp(Duration::from_millis(200), Duration::from_secs(2));
         let mut jetstream = jetstream::new(client.clone());
         jetstream.set_timeout(patience);
@@ -233,7 +245,6 @@ fn token(name: &str) -> String {
 fn options(config: &ClusterConfig) -> Result<ConnectOptions, ClusterError> {
     let options = ConnectOptions::new()
         .name(format!("roster-host {}", config.node))
-        .retry_on_initial_connect()
         .connection_timeout(config.node_timeout.min(Duration::from_secs(5)))
         .ping_interval(config.node_timeout / 2)
         .subscription_capacity(WAITING)

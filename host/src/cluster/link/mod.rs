@@ -48,10 +48,13 @@ pub(in crate::cluster) struct Traffic {
 /// How long to wait before a request is sent again. Whoever still works on it takes no notice, and to serve one twice does no harm.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// Whom a request was sent to, and who waits for the reply.
+type Waiter = (NodeName, oneshot::Sender<Result<Reply, Refused>>);
+
 /// The way to the other nodes.
 pub(in crate::cluster) struct Link {
     pub(in crate::cluster) engine: Arc<dyn Engine>,
-    waiting: Mutex<HashMap<u64, (NodeName, oneshot::Sender<Result<Reply, Refused>>)>>,
+    waiting: Mutex<HashMap<u64, Waiter>>,
     next: AtomicU64,
     /// Requests of other nodes that are being served.
     serving: Mutex<HashSet<(Member, u64)>>,

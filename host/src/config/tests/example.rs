@@ -86,6 +86,11 @@ fn the_examples_of_keys_without_a_default_are_right_too() {
         "tls/xmpp-key.pem",
         "tls/attach-chain.pem",
         "tls/attach-key.pem",
+        "tls/nats-ca.pem",
+        "tls/nats-chain.pem",
+        "tls/nats-key.pem",
+        "nats.nk",
+        "nats.creds",
     ];
     for file in files {
         fs::write(folder.path().join(file), "x").unwrap();
@@ -99,6 +104,9 @@ fn the_examples_of_keys_without_a_default_are_right_too() {
             ("http.token_file", "token is given too; give one of the two"),
             ("admin.token_file", "token is given too; give one of the two"),
             ("attach.node[0].token_file", "token is given too; give one of the two"),
+            ("cluster.password_file", "password is given too; give one of the two"),
+            ("cluster.token_file", "token is given too; give one of the two"),
+            ("cluster.user", "token is given too; give one of the two"),
             ("registry.password_file", "password is given too; give one of the two"),
             ("host[0].http_auth_url", "accounts is given too; give one of the two"),
             ("host[0].client.password_file", "password is given too; give one of the two"),
@@ -126,11 +134,17 @@ fn the_optional_tables_show_their_defaults() {
         "websocket_url",
         "http_auth",
         "http_roster_bulk",
+        "client_address",
+        "nkey_file",
+        "credentials_file",
+        "user = ",
     ];
     let lines = uncommented(&["##"]);
     let lines = lines.lines().filter(|line| !without.iter().any(|key| line.starts_with(key)));
     let lines = lines.filter(|line| !line.starts_with("token = ") || line.contains("three"));
-    let lines: Vec<_> = lines.filter(|line| !line.contains("tls/xmpp-") && !line.contains("tls/attach-")).collect();
+    let lines: Vec<_> = lines
+        .filter(|line| !["tls/xmpp-", "tls/attach-", "tls/nats-"].iter().any(|file| line.contains(file)))
+        .collect();
     let config = Config::parse(&lines.join("\n"), &folder.path().join("t.toml")).unwrap();
     assert_eq!(config.http.tls, Some(TlsConfig::new(certificate, key)));
     assert_eq!(config.sinks.json_lines, Some(JsonLinesConfig::new(PathBuf::from("-"))));
@@ -138,6 +152,8 @@ fn the_optional_tables_show_their_defaults() {
     let node =
         NodeConfig { name: "prosody".into(), domain: "example.com".into(), token: Secret::new("change-me-three") };
     assert_eq!(config.attach, Some(AttachConfig { nodes: vec![node], ..AttachConfig::default() }));
+    let servers = vec!["nats://127.0.0.1:4222".to_owned()];
+    assert_eq!(config.cluster, Some(ClusterConfig { servers, node: "chat-1".into(), ..ClusterConfig::default() }));
     assert_eq!(config.hosts, parse(EXAMPLE).unwrap().hosts);
 }
 
