@@ -23,7 +23,7 @@ http_roster_url = "http://127.0.0.1:8000/contacts/%s"
 """
 # Keys of other programs' files, which only have to be TOML.
 OTHERS = ("spin_manifest_version",)
-SECRETS = ("registry.password", "prosody-token", "prosody.token", "ejabberd.token", "token")
+SECRETS = ("registry.password", "prosody-token", "prosody.token", "ejabberd.token", "token", "nats.password")
 
 
 class Block:

@@ -19,7 +19,7 @@ PACKAGING = os.path.join(ROOT, "packaging")
 
 
 def check(program):
-    for look in (proxies, compose, logrotate):
+    for look in (proxies, compose, cluster, logrotate):
         with tempfile.TemporaryDirectory() as folder:
             os.chmod(folder, 0o755)
             files(program, folder)
@@ -161,6 +161,29 @@ def compose(program, folder):
         host.stop()
         application.shutdown()
     expect(subprocess.run(ask, capture_output=True, timeout=60).returncode != 0, "the health check finds a host that has ended healthy")
+
+
+def cluster(program, folder):
+    nodes = {name: read("cluster", f"{name}.toml") for name in ("node-1", "node-2", "node-3")}
+    expect(len({text.replace(f"chat-{name[-1]}", "chat-N") for name, text in nodes.items()}) == 1, "the nodes differ in more than their names")
+    services = yaml.safe_load(read("cluster", "compose.yaml"))["services"]
+    for name, text in nodes.items():
+        mounted = [volume.split(":")[:2] for volume in services[f"chat-{name[-1]}"]["volumes"]]
+        expect([f"./{name}.toml", "/etc/roster-host/roster-host.toml"] in mounted, f"compose.yaml does not give {name}.toml to its host")
+        for path in [*re.findall(r'"(/var/[^"]+)"', text), *(f"/etc/roster-host/{file}" for file in re.findall(r'"([a-z.]+\.(?:pem|txt|password))"', text))]:
+            expect(path in [inside for _, inside in mounted], f"{path} of {name} is not in compose.yaml")
+        for server in re.findall(r"nats://(nats-\d)", text):
+            expect(server in services, f"{name}.toml names {server}, and compose.yaml has no such server")
+    for name in ("chain.pem", "key.pem"):
+        os.link(os.path.join(folder, "tls", name), os.path.join(folder, name))
+    with open(os.path.join(folder, "roster-host.toml"), "w") as file:
+        file.write(re.sub(r'"/var/[a-z]+/', f'"{folder}/', nodes["node-1"]))
+    run([program, "--config", "roster-host.toml", "--check-config"], folder)
+
+    rights = re.search(r"permissions \{.*?\n( *)\}", read("cluster", "nats-server.conf"), re.S)
+    with open(os.path.join(ROOT, "docs", "cluster.md")) as file:
+        shown = re.search(r"^permissions \{.*?^\}", file.read(), re.S | re.M)
+    expect(rights and shown and rights[0].split() == shown[0].split(), "nats-server.conf and docs/cluster.md give different rights")
 
 
 def logrotate(program, folder):
