@@ -22,7 +22,7 @@ pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
     let Command::Status(admin) = command;
     let is_known = |status, value: &Value| status == StatusCode::OK && value.get("nodes").is_some();
     let (_, value) = admin.send(Method::GET, "/cluster", &[], Bytes::new(), is_known).await?;
-    let ready = value["ready"] == true;
+    let ready = value.get("ready").and_then(Value::as_bool) == Some(true);
     admin.show(value, status)?;
     Ok(if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
