@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 use tracing::{debug, info, warn};
 
 use super::engine::EngineError;
@@ -390,5 +390,4 @@ pub(super) async fn write_view(cluster: &Cluster, view: &View) {
     }
     // For a new process with this name.
     let _ = cluster.link.engine.remove(&beat_key(&cluster.me().name)).await;
-    sleep(Duration::ZERO).await;
 }
