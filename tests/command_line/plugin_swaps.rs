@@ -14,11 +14,62 @@ use super::web_app::WebApp;
 
 /// A host with a token whose plugin is a file.
 fn setup(app: &WebApp) -> Setup {
+    setup_with(app, "api_url = 'http://127.0.0.1:9/v1'\n")
+}
+
+/// The same with these settings beside the built-in plugin's own.
+fn setup_with(app: &WebApp, settings: &str) -> Setup {
     let host = one_host(&app.roster_url()).replace("[host.settings]", "plugin = 'plugin.wasm'\n[host.settings]");
-    let setup = Setup::with(&format!("admin.token_file = 'token'\n{host}api_url = 'http://127.0.0.1:9/v1'\n"));
+    let setup = Setup::with(&format!("admin.token_file = 'token'\n{host}{settings}"));
     fs::write(setup.path("plugin.wasm"), BUILT_IN).unwrap();
     fs::write(setup.path("token"), "hunter2\n").unwrap();
     setup
+}
+
+#[test]
+fn a_plugin_is_swapped_at_all_nodes_or_at_none() {
+    let app = WebApp::start();
+    // The last one lacks a setting that the other plugin needs.
+    let setups = [setup(&app), setup(&app), setup_with(&app, "")];
+    let hosts = setups.each_ref().map(|setup| setup.start(&[]));
+    let admins = hosts.each_ref().map(|host| format!("http://{}", host.listening().admin.unwrap()));
+    let token = setups[0].path("token");
+    let plugin = |admin: &str, arguments: &[&str]| -> Ended {
+        let common = ["--admin", admin, "--token-file", token.to_str().unwrap()];
+        run([&["plugin"], arguments, &common].concat())
+    };
+    let serve = || -> Vec<Value> {
+        let digest = |admin: &String| {
+            let ended = plugin(admin, &["status", "--json"]);
+            serde_json::from_str::<Value>(&ended.stdout).unwrap()["serves"]["digest"].clone()
+        };
+        admins.iter().map(digest).collect()
+    };
+    let first = serve();
+    let others = admins[1..].join(",");
+    let swap = |file: &str, others: &str| plugin(&admins[0], &["swap", file, "--all-nodes", others, "--watch", "1s"]);
+
+    let nowhere = swap(test_guests::PAGED_ROSTER, &format!("{},http://127.0.0.1:9", admins[1]));
+    assert_ne!(nowhere.code, Some(0));
+    assert_eq!(serve(), first, "one node cannot be asked, so nothing is changed: {}", nowhere.stderr);
+
+    let refused = swap(test_guests::NEXT, &others);
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    assert_eq!(serve(), first);
+
+    let refused = swap(test_guests::PAGED_ROSTER, &others);
+    assert_eq!(refused.code, Some(1), "{}", refused.stdout);
+    assert!(
+        refused.stderr.contains(&format!("{} refused the plugin; it is taken back at 2 nodes", admins[2])),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(serve(), first, "{}", refused.stdout);
+
+    let swapped = swap(test_guests::PAGED_ROSTER, &admins[1]);
+    assert_eq!(swapped.code, Some(0), "{} {}", swapped.stdout, swapped.stderr);
+    let second = serve();
+    assert!(second[0] == second[1] && second[0] != first[0] && second[2] == first[2], "{second:?}");
 }
 
 #[test]

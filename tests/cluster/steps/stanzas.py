@@ -103,6 +103,8 @@ async def carbons_across(stage):
     await friends(stage, "orpheus", "eurydice")
     orpheus, copy, eurydice = await stage.come(("orpheus", "a"), ("orpheus", "c", "copy"), ("eurydice", "b"))
     await copy.ask("set", CARBONS)
+    # The other nodes hear of it a moment later.
+    await asyncio.sleep(0.3)
     for sender, recipient, direction in ((eurydice, orpheus, "received"), (orpheus, eurydice, "sent")):
         sender.send(f"<message type='chat' to='{recipient.jid}'><body>{direction}</body></message>")
         expect("the message", direction, body_of(await message(recipient, sender.jid)))

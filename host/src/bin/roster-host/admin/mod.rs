@@ -20,7 +20,7 @@ use crate::{Failure, out};
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Where to ask, and how to show what is answered.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(crate) struct Admin {
     /// Where the admin listener is.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5282")]
@@ -44,6 +44,16 @@ fn one_lines(value: Value) -> Value {
 }
 
 impl Admin {
+    /// The same at another host.
+    pub(crate) fn at(&self, url: &str) -> Self {
+        Self { admin: url.to_owned(), ..self.clone() }
+    }
+
+    /// Where it asks.
+    pub(crate) fn url(&self) -> &str {
+        &self.admin
+    }
+
     /// Shows `value`, as `show` has it or as it came.
     pub(crate) fn show(&self, value: Value, show: impl Fn(&Value) -> String) -> Result<(), Failure> {
         if self.json { out::json(&value) } else { Ok(out::text(&show(&one_lines(value)))?) }

@@ -7,14 +7,14 @@ use http::{Method, StatusCode};
 use roster_host::plugin::PluginSource;
 use serde_json::Value;
 
-use super::receipt;
+use super::{nodes, receipt};
 use crate::Failure;
 use crate::admin::Admin;
 
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    admin: Admin,
+    pub(super) admin: Admin,
     /// Which virtual host; the first if absent.
     #[arg(long)]
     domain: Option<String>,
@@ -26,6 +26,13 @@ pub(crate) struct SwapArguments {
     file: PathBuf,
     #[command(flatten)]
     host: Arguments,
+    /// At all nodes of a cluster: at --admin first, as a canary, and when its first calls have gone well at these admin listeners, one
+    /// after another. If one refuses the plugin or takes it back, it is taken back at all.
+    #[arg(long, value_name = "URL", value_delimiter = ',')]
+    all_nodes: Vec<String>,
+    /// How long the canary is watched; less if its probation is over sooner.
+    #[arg(long, value_name = "DURATION", default_value = "30s", requires = "all_nodes")]
+    watch: humantime::Duration,
 }
 
 #[derive(clap::Args)]
@@ -41,6 +48,11 @@ pub(crate) struct RollbackArguments {
 pub(super) async fn swap(arguments: SwapArguments) -> Result<bool, Failure> {
     let plugin = PluginSource::File(arguments.file).read().await?;
     let body = Bytes::copy_from_slice(&plugin.bytes);
+    if !arguments.all_nodes.is_empty() {
+        let others = arguments.all_nodes.iter().map(|url| arguments.host.at(url));
+        let nodes: Vec<Arguments> = std::iter::once(arguments.host.clone()).chain(others).collect();
+        return nodes::swap(&nodes, &body, arguments.watch.into()).await;
+    }
     // Who may not upload is told so before the answer can get lost: a server that refuses closes while the rest still comes.
     arguments.host.send(Method::GET, "/plugin", None, Bytes::new()).await?;
     arguments.host.ask(Method::PUT, "/plugin", None, body, receipt::receipt).await
@@ -63,6 +75,15 @@ pub(super) async fn status(arguments: Arguments) -> Result<bool, Failure> {
 }
 
 impl Arguments {
+    /// The same at another host.
+    fn at(&self, url: &str) -> Self {
+        Self { admin: self.admin.at(url), domain: self.domain.clone() }
+    }
+
+    pub(super) fn url(&self) -> &str {
+        self.admin.url()
+    }
+
     /// Sends one request and shows the answer. False: refused.
     async fn ask(
         &self,
@@ -78,7 +99,7 @@ impl Arguments {
     }
 
     /// What is answered, and whether it is no refusal.
-    async fn send(
+    pub(super) async fn send(
         &self,
         method: Method,
         path: &str,

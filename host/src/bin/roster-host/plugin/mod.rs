@@ -8,6 +8,7 @@ mod admin;
 mod check;
 mod inspect;
 mod new;
+mod nodes;
 mod receipt;
 mod report;
 mod run;
