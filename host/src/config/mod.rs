@@ -5,7 +5,7 @@
 //! variable itself. This one knows none of them.
 //!
 //! `tables` has every key, written once: name, type, default, range, unit, and what it is for. From that come the structs,
-//! [`Config::parse`], and the reference ([`reference`], which is `docs/configuration.md`). How a file becomes a [`Config`]: `load`
+//! [`Config::parse`], and the reference ([`reference()`], which is `docs/configuration.md`). How a file becomes a [`Config`]: `load`
 //! parses TOML; `table` goes through the keys of a table and `kind` reads the values, at the places in the file that `place` knows;
 //! the checks beside the tables look at keys together and `files` at the files they name; `report` collects what they find into
 //! one [`ConfigError`].

@@ -1,7 +1,7 @@
 //! Requests from node to node, and their replies: numbers, deadlines, and who waits for what.
 
 pub(in crate::cluster) mod message;
-mod pieces;
+pub(in crate::cluster) mod pieces;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
