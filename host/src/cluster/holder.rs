@@ -172,7 +172,7 @@ impl Holder {
         number: impl Fn() -> u64,
     ) -> Vec<Named> {
         let mut missing = Vec::new();
-        for (user, version) in here.held() {
+        for user in here.known_users() {
             if !owned(user.as_str()) || !here.is_online(&user) {
                 continue;
             }
@@ -184,7 +184,7 @@ impl Holder {
             missing.push(Named {
                 domain: domain.to_owned(),
                 user: user.as_str().to_owned(),
-                version,
+                version: here.version_of(&user),
                 sure: !held.unsure,
                 number: number(),
             });
@@ -193,7 +193,7 @@ impl Holder {
     }
 }
 
-/// What the rosters of a node ask in the place of the application: the owners. What the plugin says of requests and replies it says
+/// What the rosters of a node ask in the place of the application: the owners of one virtual host's, wherever they are. What the plugin says of requests and replies it says
 /// here.
 pub(super) struct Source {
     pub(super) cluster: Arc<Cluster>,
@@ -226,7 +226,7 @@ impl Source {
                 Err(NoRoster::NoOwner(reason)) => reason,
                 Err(error) => return Err(error),
             };
-            if Instant::now() >= patient_until || self.cluster.is_cut_off() {
+            if Instant::now() >= patient_until || !self.cluster.is_live() {
                 return Err(NoRoster::NoOwner(reason));
             }
             // A new view, or a little later.
@@ -243,8 +243,7 @@ impl Source {
         let sure = !host.holder.users.lock().get(user).is_some_and(|held| held.unsure);
         let held =
             Named { domain: host.domain.to_string(), user: user.as_str().to_owned(), version: have, sure, number };
-        let request = Request::Fetch { domain: host.domain.to_string(), held };
-        match self.cluster.call(view.number, owner, request, Instant::now() + FETCH).await {
+        match self.cluster.call(view.number, owner, Request::Fetch(held), Instant::now() + FETCH).await {
             Ok(Reply::Roster { stamp, contacts, .. }) => {
                 if host.holder.replied(user, owner, number, (view.number, stamp)) {
                     return Ok(contacts);
@@ -263,20 +262,26 @@ impl Source {
         }
     }
 
-    /// It has been: what an owner says that has not heard of it may be older.
-    fn was_alone(&self, user: &Username) -> Result<(), CallError> {
-        self.host()?.holder.alone(user, self.cluster.number());
-        self.cluster.bump.store(true, Ordering::Relaxed);
-        Ok(())
+    /// No owner can be asked: the application is, by this node with `ask`, and owners will hear of it. Before and after: what an owner
+    /// says that has not heard of it may be older.
+    async fn alone<T>(
+        &self,
+        user: &Username,
+        reason: &str,
+        ask: impl Future<Output = T> + Send,
+    ) -> Result<T, CallError> {
+        self.cluster.counts.alone.fetch_add(1, Ordering::Relaxed);
+        warn!(%user, reason, "no node can be asked for the roster: this one asks the application itself, and may miss changes until it is among the others again");
+        self.doubt(user)?;
+        self.cluster.look.notify_one();
+        let answer = ask.await;
+        self.doubt(user)?;
+        Ok(answer)
     }
 
-    /// No owner can be asked: the application is, by this node, and owners will hear of it.
-    fn alone(&self, user: &Username, reason: &str) -> Result<(), CallError> {
+    fn doubt(&self, user: &Username) -> Result<(), CallError> {
         self.host()?.holder.alone(user, self.cluster.number());
-        self.cluster.counts.alone.fetch_add(1, Ordering::Relaxed);
         self.cluster.bump.store(true, Ordering::Relaxed);
-        self.cluster.look.notify_one();
-        warn!(%user, reason, "no node can be asked for the roster: this one asks the application itself, and may miss changes until it is among the others again");
         Ok(())
     }
 }
@@ -296,10 +301,8 @@ impl RosterPlugin for Source {
             Ok(contacts) => Ok(roster(contacts.unwrap_or_default())),
             Err(NoRoster::Call(error)) => Err(error),
             Err(NoRoster::NoOwner(reason)) => {
-                self.alone(user, &reason)?;
                 // A tag says something to the module that made it, and owners have their own.
-                let fetched = self.plugin.fetch(user).await;
-                self.was_alone(user)?;
+                let fetched = self.alone(user, &reason, self.plugin.fetch(user)).await?;
                 fetched.map(|fetched| FetchedRoster { tag: None, ..fetched })
             }
         }
@@ -328,10 +331,7 @@ impl RosterPlugin for Source {
             Ok(Some(contacts)) => Ok(changed(difference(known.contacts(), contacts))),
             Err(NoRoster::Call(error)) => Err(error),
             Err(NoRoster::NoOwner(reason)) => {
-                self.alone(user, &reason)?;
-                let refreshed = self.plugin.refresh(user, known).await;
-                self.was_alone(user)?;
-                Ok(match refreshed? {
+                Ok(match self.alone(user, &reason, self.plugin.refresh(user, known)).await?? {
                     Refreshed::Unchanged => Refreshed::Unchanged,
                     Refreshed::Changed(delta) => Refreshed::Changed(Delta { tag: None, ..delta }),
                 })
@@ -355,7 +355,7 @@ impl Cluster {
                 continue;
             };
             let version = one.version;
-            if host.here().is_none_or(|here| !here.is_online(&whose.1)) {
+            if host.here.upgrade().is_none_or(|here| !here.is_online(&whose.1)) {
                 applied.gone.push((one.domain, one.user));
                 continue;
             }
@@ -367,7 +367,9 @@ impl Cluster {
             }
         }
         for (place, users) in by_host {
-            let Some((host, here)) = self.host(place).and_then(|host| Some((host, host.here()?))) else { continue };
+            let Some((host, here)) = self.host(place).and_then(|host| Some((host, host.here.upgrade()?))) else {
+                continue;
+            };
             let names: Vec<Username> = users.iter().map(|(user, _)| user.clone()).collect();
             let (failed, unconfirmed) = here.refresh_and_tell(&names, Instant::now() + TELL).await;
             applied.unconfirmed.extend(unconfirmed.iter().map(ToString::to_string));
@@ -402,11 +404,6 @@ impl Cluster {
             // An owner that does not hear of it finds out when it has something to tell.
             let _ = cluster.call(view, &owner, request, Instant::now() + TELL).await;
         });
-    }
-
-    /// Cut off: no owner can be asked before that is over.
-    fn is_cut_off(&self) -> bool {
-        self.counts.fenced.load(Ordering::Relaxed) || self.live_view().is_none()
     }
 }
 

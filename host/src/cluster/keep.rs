@@ -27,8 +27,8 @@ const SYNC: Duration = Duration::from_secs(5);
 /// Requests of other nodes that are served at once.
 const SERVED_AT_ONCE: usize = 4096;
 
-/// A new view, the nodes that are new in it, and whom which nodes had of those that this node owns no more.
-type Entered = (View, Vec<Member>, Vec<(Whose, Member)>);
+/// What a new view changes: the nodes that are new in it, and whom which nodes had of those that this node owns no more.
+type Changes = (Vec<Member>, Vec<(Whose, Member)>);
 
 /// A sign of life.
 #[derive(Serialize, Deserialize)]
@@ -117,13 +117,11 @@ impl Cluster {
     /// Reads the view, and does what follows from it.
     async fn turn(self: &Arc<Self>, beats: bool) -> Result<(), EngineError> {
         for _ in 0..TURNS {
-            let entry = self.link.engine.read(VIEW).await?;
-            let revision = entry.as_ref().map_or(0, |entry| entry.revision);
-            let view = entry.and_then(|entry| serde_json::from_slice::<View>(&entry.value).ok());
-            let step = self.take_view(view);
+            let (view, revision) = self.read_view().await?;
+            let (step, (new, let_go)) = self.take_view(view);
             match step {
                 Step::Same => break,
-                Step::Enter((view, new, let_go)) => {
+                Step::Enter(view) => {
                     self.enter(&view, new, let_go).await;
                     break;
                 }
@@ -150,27 +148,20 @@ impl Cluster {
     }
 
     /// Takes note of the view that was read. Under one lock: what counts within the view before does not within this one.
-    fn take_view(&self, view: Option<View>) -> Step<Entered> {
+    fn take_view(&self, view: Option<View>) -> (Step, Changes) {
         let mut state = self.state.lock();
-        match state.membership.read(view) {
-            Step::Same => Step::Same,
-            Step::Write(view) => Step::Write(view),
-            Step::Removed { by_namesake } => Step::Removed { by_namesake },
-            Step::Wait => Step::Wait,
-            Step::Enter(view) => {
-                let me = state.membership.me().clone();
-                let owns = |whose: &Whose| {
-                    self.host(whose.0).is_some_and(|host| view.owner(&host.domain, whose.1.as_str()) == Some(&me))
-                };
-                let (new, let_go) = state.registry.enter(&view, owns);
-                Step::Enter((view, new, let_go))
-            }
-        }
+        let step = state.membership.read(view);
+        let Step::Enter(view) = &step else { return (step, Changes::default()) };
+        let me = state.membership.me().clone();
+        let owns = |whose: &Whose| {
+            self.host(whose.0).is_some_and(|host| view.owner(&host.domain, whose.1.as_str()) == Some(&me))
+        };
+        let changes = state.registry.enter(view, owns);
+        (step, changes)
     }
 
     /// This node is in a new view: what it does not own any more it forgets, and whom it has it says.
-    async fn enter(self: &Arc<Self>, view: &View, new: Vec<Member>, let_go: Vec<(Whose, Member)>) {
-        self.counts.views.fetch_add(1, Ordering::Relaxed);
+    async fn enter(self: &Arc<Self>, view: &Arc<View>, new: Vec<Member>, let_go: Vec<(Whose, Member)>) {
         let names: Vec<&str> = view.members().map(|member| member.name.as_str()).collect();
         info!(view = view.number, nodes = names.join(" "), "the cluster has these nodes");
         let before = self.views.send_replace(view.number);
@@ -196,7 +187,7 @@ impl Cluster {
             tokio::spawn(deliver::send(Arc::clone(self), member));
         }
         for member in view.members() {
-            tokio::spawn(Arc::clone(self).sync(view.clone(), member.clone(), before));
+            tokio::spawn(Arc::clone(self).sync(Arc::clone(view), member.clone(), before));
         }
         self.endpoints_changed(Some(view));
     }
@@ -224,7 +215,7 @@ impl Cluster {
     }
 
     /// Tells `member` whom it owns of those who are here, until it knows or there is another view.
-    async fn sync(self: Arc<Self>, view: View, member: Member, before: Option<u64>) {
+    async fn sync(self: Arc<Self>, view: Arc<View>, member: Member, before: Option<u64>) {
         let (mut wait, mut before) = (RETRY.0, before);
         while *self.views.borrow() == view.number && !self.stop.is_cancelled() {
             match self.register(&view, &member, true, before).await {
@@ -253,7 +244,7 @@ impl Cluster {
     ) -> Result<(), super::CallFailed> {
         let mut missing = Vec::new();
         for host in self.hosts() {
-            let Some(here) = host.here() else { continue };
+            let Some(here) = host.here.upgrade() else { continue };
             let owned = |user: &str| view.owner(&host.domain, user) == Some(member);
             missing.extend(host.holder.missing(&host.domain, &here, member, owned, || self.number()));
         }
@@ -289,7 +280,7 @@ impl Cluster {
             return;
         };
         for member in view.members().cloned() {
-            let (cluster, view) = (Arc::clone(self), view.clone());
+            let (cluster, view) = (Arc::clone(self), Arc::clone(&view));
             tokio::spawn(async move {
                 if let Err(error) = cluster.register(&view, &member, false, None).await {
                     debug!(to = %member.name, %error, "a node was not told whom this one has");
@@ -303,7 +294,14 @@ impl Cluster {
         let others: Vec<Member> = {
             let state = self.state.lock();
             let me = state.membership.me();
-            state.membership.view().into_iter().flat_map(View::members).filter(|one| *one != me).cloned().collect()
+            state
+                .membership
+                .view()
+                .into_iter()
+                .flat_map(|view| view.members())
+                .filter(|one| *one != me)
+                .cloned()
+                .collect()
         };
         let beats = join_all(others.iter().map(|member| async move {
             let beat = self.link.engine.read(&beat_key(&member.name)).await.ok()?;
@@ -341,12 +339,18 @@ impl Cluster {
 
     /// Writes `view` if the one with number `known` is still there.
     async fn replace_view(&self, known: u64, view: &View) -> Result<(), EngineError> {
-        let Some(entry) = self.link.engine.read(VIEW).await? else { return Ok(()) };
-        let now = serde_json::from_slice::<View>(&entry.value).map_or(0, |view| view.number);
-        if now == known {
-            self.write(view, entry.revision).await?;
+        let (now, revision) = self.read_view().await?;
+        if now.is_some_and(|now| now.number == known) {
+            self.write(view, revision).await?;
         }
         Ok(())
+    }
+
+    /// The view that the engine has, and its revision. One that cannot be read is left to those who have written it.
+    async fn read_view(&self) -> Result<(Option<View>, u64), EngineError> {
+        let Some(entry) = self.link.engine.read(VIEW).await? else { return Ok((None, 0)) };
+        let unreadable = |error| EngineError::Unavailable(format!("the list of nodes is of another release: {error}"));
+        Ok((Some(serde_json::from_slice(&entry.value).map_err(unreadable)?), entry.revision))
     }
 
     /// False: somebody else was faster.
@@ -365,7 +369,7 @@ impl Cluster {
 
     /// Tells the operator when this node is cut off, and when it is not any more.
     fn note_state(&self) {
-        let live = self.live_view().is_some();
+        let live = self.is_live();
         let was_fenced = self.counts.fenced.swap(!live, Ordering::Relaxed);
         match (live, was_fenced) {
             (false, false) => warn!(

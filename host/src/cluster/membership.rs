@@ -9,6 +9,7 @@
 //! - Whoever is taken out comes back as another member: what was said to the one before is void.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -20,10 +21,8 @@ use super::view::{Listed, Member, NodeName, View};
 pub(super) struct Membership {
     me: Member,
     timeout: Duration,
-    view: Option<View>,
+    view: Option<Arc<View>>,
     lease: Option<Instant>,
-    /// This member was in a view.
-    joined: bool,
     /// How often this node was taken out of the view.
     lives: u32,
     /// The latest sign of life of each member, and since when it has been that.
@@ -32,11 +31,11 @@ pub(super) struct Membership {
 
 /// What is to be done about the view that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Step<E = View> {
+pub(super) enum Step {
     /// It is the one that is known.
     Same,
     /// It is new, and has this member.
-    Enter(E),
+    Enter(Arc<View>),
     /// It is to be replaced by this one, if it is still there.
     Write(View),
     /// This member was taken out of it, or another process has its name; it has a new life now, and looks again.
@@ -47,14 +46,14 @@ pub(super) enum Step<E = View> {
 
 impl Membership {
     pub(super) fn new(me: Member, timeout: Duration) -> Self {
-        Self { me, timeout, view: None, lease: None, joined: false, lives: 0, seen: BTreeMap::new() }
+        Self { me, timeout, view: None, lease: None, lives: 0, seen: BTreeMap::new() }
     }
 
     pub(super) fn me(&self) -> &Member {
         &self.me
     }
 
-    pub(super) fn view(&self) -> Option<&View> {
+    pub(super) fn view(&self) -> Option<&Arc<View>> {
         self.view.as_ref()
     }
 
@@ -71,48 +70,36 @@ impl Membership {
     /// The engine has this view.
     pub(super) fn read(&mut self, view: Option<View>) -> Step {
         let mine = Listed { member: self.me.clone(), protocol: PROTOCOL };
-        let Some(view) = view else {
-            return self.gone().unwrap_or(Step::Write(View { number: 1, v: PROTOCOL, nodes: vec![mine] }));
-        };
-        if view.has(&self.me) {
-            if self.view.as_ref().is_some_and(|known| known.number >= view.number) {
-                return Step::Same;
+        let namesake = view.as_ref().is_some_and(|view| view.named(&self.me.name).is_some());
+        match view {
+            Some(view) if view.has(&self.me) => {
+                if self.view.as_ref().is_some_and(|known| known.number >= view.number) {
+                    return Step::Same;
+                }
+                self.seen.retain(|member, _| view.has(member));
+                let view = Arc::new(view);
+                self.view = Some(Arc::clone(&view));
+                Step::Enter(view)
             }
-            self.joined = true;
-            self.seen.retain(|member, _| view.has(member));
-            self.view = Some(view.clone());
-            return Step::Enter(view);
+            _ if self.view.is_some() => {
+                self.begin_anew();
+                Step::Removed { by_namesake: namesake }
+            }
+            None => Step::Write(View { number: 1, v: PROTOCOL, nodes: vec![mine] }),
+            // After a restart the process before has the name. One that was in the cluster already does not take it from another.
+            Some(_) if namesake && self.lives > 0 => Step::Wait,
+            Some(view) => {
+                let others = view.nodes.iter().filter(|one| one.member.name != self.me.name).cloned();
+                Step::Write(view.next(others.chain([mine]).collect()))
+            }
         }
-        let namesake = view.named(&self.me.name).is_some();
-        if let Some(removed) = self.gone() {
-            return match removed {
-                Step::Removed { .. } => Step::Removed { by_namesake: namesake },
-                other => other,
-            };
-        }
-        // A restart: the process before had the name. One that was in the cluster already does not take it from another.
-        let restarted = namesake && !self.has_lived();
-        if namesake && !restarted {
-            return Step::Wait;
-        }
-        let mut nodes: Vec<Listed> = view.nodes.iter().filter(|one| one.member.name != self.me.name).cloned().collect();
-        nodes.push(mine);
-        Step::Write(view.next(nodes))
     }
 
-    /// If this member was in a view: its life is over, and another begins.
-    fn gone(&mut self) -> Option<Step> {
-        if !std::mem::take(&mut self.joined) {
-            return None;
-        }
+    /// This member's life is over, and another begins.
+    fn begin_anew(&mut self) {
         self.me.incarnation += 1;
-        (self.view, self.lease) = (None, None);
         self.lives += 1;
-        Some(Step::Removed { by_namesake: false })
-    }
-
-    fn has_lived(&self) -> bool {
-        self.lives > 0
+        (self.view, self.lease) = (None, None);
     }
 
     /// The latest sign of life of `member` is `beat`.

@@ -86,8 +86,8 @@ pub struct Cluster {
 struct State {
     membership: Membership,
     registry: Registry,
-    /// For each refresh that runs here as an owner: who has not confirmed.
-    unconfirmed: BTreeMap<u64, owner::Running>,
+    /// Those that run here as an owner.
+    refreshes: BTreeMap<u64, owner::Running>,
 }
 
 /// One virtual host.
@@ -96,14 +96,13 @@ struct Served {
     /// The rosters that this node owns.
     owned: Arc<Rosters>,
     /// The rosters of those who are here, which own the way to this.
-    here: OnceLock<Weak<Rosters>>,
+    here: Weak<Rosters>,
     holder: Holder,
 }
 
 /// What is counted.
 #[derive(Default)]
 struct Counts {
-    views: AtomicU64,
     alone: AtomicU64,
     refused: AtomicU64,
     fenced: AtomicBool,
@@ -129,7 +128,7 @@ impl Cluster {
         let state = State {
             membership: Membership::new(me, config.node_timeout),
             registry: Registry::default(),
-            unconfirmed: BTreeMap::new(),
+            refreshes: BTreeMap::new(),
         };
         Arc::new(Self {
             config: config.clone(),
@@ -161,7 +160,7 @@ impl Cluster {
         plugin: Arc<dyn RosterPlugin>,
     ) -> (Arc<dyn RosterPlugin>, Arc<dyn Owners>) {
         let source = Arc::new(Source { cluster: Arc::clone(self), place, plugin });
-        (Arc::clone(&source) as Arc<dyn RosterPlugin>, Arc::new(spread::Spreader { cluster: Arc::clone(self), place }))
+        (Arc::clone(&source) as Arc<dyn RosterPlugin>, source)
     }
 
     /// Serves the virtual hosts: of each the rosters that are owned, and those that are here. Begins to find the others.
@@ -169,7 +168,7 @@ impl Cluster {
         let served = hosts.into_iter().map(|(owned, here)| Served {
             domain: Arc::clone(here.domain()),
             owned,
-            here: OnceLock::from(Arc::downgrade(&here)),
+            here: Arc::downgrade(&here),
             holder: Holder::default(),
         });
         // Set once: a host is put together once.
@@ -203,9 +202,14 @@ impl Cluster {
     }
 
     /// The view, if this node may act.
-    fn live_view(&self) -> Option<View> {
+    fn live_view(&self) -> Option<Arc<View>> {
         let state = self.state.lock();
         state.membership.view().filter(|_| state.membership.is_live(Instant::now())).cloned()
+    }
+
+    /// Whether it may.
+    fn is_live(&self) -> bool {
+        self.state.lock().membership.is_live(Instant::now())
     }
 
     fn number(&self) -> u64 {
@@ -251,12 +255,6 @@ const LEAVE: Duration = Duration::from_secs(1);
 
 /// From the operating system: no two lives of nodes have the same.
 fn random() -> u64 {
-    let mut bytes = [0; 8];
-    match getrandom::fill(&mut bytes) {
-        Ok(()) => u64::from_le_bytes(bytes),
-        Err(_) => {
-            use std::hash::{BuildHasher, RandomState};
-            RandomState::new().hash_one(std::time::SystemTime::now())
-        }
-    }
+    use std::hash::{BuildHasher, RandomState};
+    getrandom::u64().unwrap_or_else(|_| RandomState::new().hash_one(std::time::SystemTime::now()))
 }

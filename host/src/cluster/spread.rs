@@ -1,7 +1,6 @@
 //! A refresh: each owner is asked to bring its users up to date, and asked again elsewhere while nodes come and go.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use futures::future::join_all;
 use tokio::time::{Instant, timeout_at};
 use tracing::{debug, warn};
 
-use super::Cluster;
+use super::holder::Source;
 use super::link::message::{Reply, Request};
 use super::view::{Member, View};
 use crate::model::Username;
@@ -21,18 +20,12 @@ const NAMED_AT_ONCE: usize = 5000;
 /// How long to wait before owners are asked again.
 const AGAIN: Duration = Duration::from_millis(30);
 
-/// The owners of one virtual host, wherever they are.
-pub(super) struct Spreader {
-    pub(super) cluster: Arc<Cluster>,
-    pub(super) place: usize,
-}
-
 #[async_trait]
-impl Owners for Spreader {
+impl Owners for Source {
     async fn refresh(&self, users: Vec<Username>, deadline: Instant) -> Result<Spread, NotNow> {
         let cut_off = || NotNow { reason: "it is cut off from the other nodes".to_owned() };
         let Some(host) = self.cluster.host(self.place) else { return Err(cut_off()) };
-        if self.cluster.live_view().is_none() {
+        if !self.cluster.is_live() {
             self.cluster.counts.refused.fetch_add(1, Ordering::Relaxed);
             return Err(cut_off());
         }
@@ -84,7 +77,7 @@ impl Owners for Spreader {
 /// Users that one owner was asked for, and what it says: who failed and who has not confirmed; or why it says nothing.
 type Asked = (Vec<Username>, Result<(Vec<String>, Vec<String>), String>);
 
-impl Spreader {
+impl Source {
     async fn ask_owners(&self, domain: &str, view: &View, users: &[Username], deadline: Instant) -> Vec<Asked> {
         let mut by_owner: BTreeMap<&Member, Vec<Username>> = BTreeMap::new();
         for user in users {

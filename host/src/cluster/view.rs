@@ -9,41 +9,45 @@ use serde::{Deserialize, Serialize};
 /// The name of a node, from its configuration.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
-pub struct NodeName(Arc<str>);
+pub struct NodeName {
+    text: Arc<str>,
+    /// Of the text, worked out once: each question for an owner needs it.
+    hash: u64,
+}
 
 impl NodeName {
     /// As configured.
     pub fn new(name: &str) -> Self {
-        Self(name.into())
+        Self { text: name.into(), hash: hash(&[name]) }
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
 impl From<String> for NodeName {
     fn from(name: String) -> Self {
-        Self(name.into())
+        Self::new(&name)
     }
 }
 
 impl From<NodeName> for String {
     fn from(name: NodeName) -> Self {
-        (*name.0).to_owned()
+        (*name.text).to_owned()
     }
 }
 
 impl fmt::Display for NodeName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
 impl fmt::Debug for NodeName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -101,7 +105,7 @@ impl View {
     /// the owner of its own share only. By name, so that a restart changes nothing.
     pub(super) fn owner(&self, domain: &str, user: &str) -> Option<&Member> {
         let user = hash(&[domain, user]);
-        self.members().max_by_key(|member| (mix(user ^ hash(&[member.name.as_str()])), &member.name))
+        self.members().max_by_key(|member| (mix(user ^ member.name.hash), &member.name))
     }
 }
 

@@ -196,12 +196,6 @@ impl Rosters {
         Some(Cached { snapshot, sessions })
     }
 
-    /// Whoever has a session or a roster here, and the content version of the roster.
-    pub(crate) fn held(&self) -> Vec<(Username, Option<u64>)> {
-        let known = self.known_users().into_iter();
-        known.map(|user| (self.version_of(&user), user)).map(|(version, user)| (user, version)).collect()
-    }
-
     /// Everybody of whom anything is known.
     pub(crate) fn known_users(&self) -> Vec<Username> {
         let mut known = Vec::new();

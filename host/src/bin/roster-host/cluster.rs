@@ -3,8 +3,6 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use bytes::Bytes;
-use http::{Method, StatusCode};
 use serde_json::Value;
 
 use super::Failure;
@@ -20,11 +18,7 @@ pub(super) enum Command {
 /// Runs one command.
 pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
     let Command::Status(admin) = command;
-    let is_known = |status, value: &Value| status == StatusCode::OK && value.get("nodes").is_some();
-    let (_, value) = admin.send(Method::GET, "/cluster", &[], Bytes::new(), is_known).await?;
-    let ready = value.get("ready").and_then(Value::as_bool) == Some(true);
-    admin.show(value, status)?;
-    Ok(if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    admin.show_nodes("/cluster", status, |value| value.get("ready").and_then(Value::as_bool) == Some(true)).await
 }
 
 /// A few lines.

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cluster::view::Member;
-use crate::model::{Change, Contact, ContactRef, Contacts, Subscription};
+use crate::model::{Change, Contact, Contacts, Subscription};
 use crate::plugin::FetchError;
 
 /// The version of the protocol, which each message has. A node reads its own and the one before.
@@ -55,7 +55,7 @@ pub(in crate::cluster) enum Request {
     /// view in which the sender was before this one, if it has not named everybody.
     Sync { held: Vec<Held>, last: bool, before: Option<u64> },
     /// To an owner: the roster of a user who is here.
-    Fetch { domain: String, held: Held },
+    Fetch(Held),
     /// To an owner: these users are here no longer.
     Leave { users: Vec<Left> },
     /// To an owner: the application says that these rosters have changed. To be answered within so many milliseconds.
@@ -207,14 +207,10 @@ pub(in crate::cluster) enum OneChange {
 
 const ASK: u8 = 4;
 
-impl From<ContactRef<'_>> for OneContact {
-    fn from(contact: ContactRef<'_>) -> Self {
-        Self {
-            j: contact.jid.to_owned(),
-            n: contact.name.map(str::to_owned),
-            s: contact.subscription as u8 + if contact.ask { ASK } else { 0 },
-            g: contact.groups().map(str::to_owned).collect(),
-        }
+impl From<Contact> for OneContact {
+    fn from(contact: Contact) -> Self {
+        let Contact { jid, name, subscription, ask, groups } = contact;
+        Self { j: jid, n: name, s: subscription as u8 + if ask { ASK } else { 0 }, g: groups }
     }
 }
 
@@ -234,12 +230,7 @@ impl From<OneContact> for Contact {
 impl From<&Change> for OneChange {
     fn from(change: &Change) -> Self {
         match change {
-            Change::Put(contact) => Self::Put(OneContact {
-                j: contact.jid.clone(),
-                n: contact.name.clone(),
-                s: contact.subscription as u8 + if contact.ask { ASK } else { 0 },
-                g: contact.groups.clone(),
-            }),
+            Change::Put(contact) => Self::Put(contact.clone().into()),
             Change::Remove(jid) => Self::Remove(jid.clone()),
         }
     }
@@ -256,5 +247,5 @@ impl From<OneChange> for Change {
 
 /// All contacts of a roster.
 pub(in crate::cluster) fn whole(contacts: &Contacts) -> Vec<OneContact> {
-    contacts.iter().map(OneContact::from).collect()
+    contacts.iter().map(|contact| contact.to_contact().into()).collect()
 }

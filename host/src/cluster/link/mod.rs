@@ -42,7 +42,6 @@ pub(in crate::cluster) struct Traffic {
     pub(in crate::cluster) sent: AtomicU64,
     pub(in crate::cluster) sent_bytes: AtomicU64,
     pub(in crate::cluster) received: AtomicU64,
-    pub(in crate::cluster) unreadable: AtomicU64,
 }
 
 /// How long to wait before a request is sent again. Whoever still works on it takes no notice, and to serve one twice does no harm.
@@ -97,19 +96,14 @@ impl Link {
         match serde_json::from_slice::<Message>(&whole) {
             Ok(message) if message::is_understood(message.v) => Some(message),
             Ok(message) => {
-                self.unreadable(&format!("protocol {} of node {}", message.v, message.from.name));
+                debug!(node = %message.from.name, protocol = message.v, "a message of another release cannot be read");
                 None
             }
             Err(error) => {
-                self.unreadable(&error.to_string());
+                debug!(%error, "a message of another node cannot be read");
                 None
             }
         }
-    }
-
-    fn unreadable(&self, why: &str) {
-        self.traffic.unreadable.fetch_add(1, Ordering::Relaxed);
-        debug!(why, "a message of another node cannot be read");
     }
 
     /// Asks `to`, and waits for the reply until `deadline`, or until `gone` says that the node is not live any more.

@@ -103,8 +103,7 @@ impl Cluster {
                 debug!(to = %member.name, %error, "a node was not told of changes");
                 let mut state = self.state.lock();
                 for one in sent {
-                    state.registry.told(&one.whose, member, None);
-                    state.registry.again(&one.whose, member);
+                    state.registry.not_taken(&one.whose, member);
                 }
                 return false;
             }
@@ -144,8 +143,7 @@ impl Cluster {
         }
         let mut state = self.state.lock();
         for (whose, _) in batch {
-            state.registry.told(&whose, member, None);
-            state.registry.again(&whose, member);
+            state.registry.not_taken(&whose, member);
         }
         (view, told, sent)
     }
@@ -166,11 +164,10 @@ impl Cluster {
                 }
             } else if applied.failed.contains(&name) || applied.whole.contains(&name) {
                 again = true;
-                state.registry.told(&whose, member, None);
-                state.registry.again(&whose, member);
+                state.registry.not_taken(&whose, member);
             } else {
                 state.registry.told(&whose, member, Some(version));
-                for running in state.unconfirmed.values_mut() {
+                for running in state.refreshes.values_mut() {
                     if running.place == whose.0 && running.users.contains(&whose.1) {
                         running.unconfirmed.extend(applied.unconfirmed.iter().cloned());
                     }

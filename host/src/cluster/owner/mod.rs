@@ -19,7 +19,7 @@ use crate::cluster::view::{Member, View};
 use crate::cluster::{Cluster, Served, State};
 use crate::model::Username;
 use crate::plugin::CallError;
-use crate::rosters::{CLUSTER, RosterError, Rosters, SessionId};
+use crate::rosters::{CLUSTER, RosterError, SessionId};
 use registry::Whose;
 
 /// Rosters that are asked for at once because nodes may not have the newest.
@@ -42,7 +42,7 @@ pub(in crate::cluster) fn session(member: &Member) -> SessionId {
 
 impl State {
     /// May `from` ask in view `number`?
-    fn check(&self, from: &Member, number: u64) -> Result<&View, Refused> {
+    fn check(&self, from: &Member, number: u64) -> Result<&Arc<View>, Refused> {
         let view = self.membership.view().ok_or(Refused::Fenced)?;
         if view.number != number || !view.has(from) {
             return Err(Refused::View(view.number));
@@ -51,18 +51,12 @@ impl State {
     }
 
     /// The same, and may this node act as an owner?
-    fn check_owner(&self, from: &Member, number: u64) -> Result<&View, Refused> {
+    fn check_owner(&self, from: &Member, number: u64) -> Result<&Arc<View>, Refused> {
         let view = self.check(from, number)?;
         if !self.membership.is_live(Instant::now()) {
             return Err(Refused::Fenced);
         }
         if self.registry.is_ready(view) { Ok(view) } else { Err(Refused::NotReady) }
-    }
-}
-
-impl Served {
-    pub(in crate::cluster) fn here(&self) -> Option<Arc<Rosters>> {
-        self.here.get()?.upgrade()
     }
 }
 
@@ -78,7 +72,7 @@ impl Cluster {
         async move {
             match request {
                 Request::Sync { held, last, before } => cluster.serve_sync(view, &from, held, last, before),
-                Request::Fetch { domain, held } => cluster.serve_fetch(view, &from, &domain, held).await,
+                Request::Fetch(held) => cluster.serve_fetch(view, &from, held).await,
                 Request::Leave { users } => cluster.serve_leave(view, &from, users),
                 Request::Refresh { domain, users, within } => {
                     let deadline = Instant::now() + Duration::from_millis(within).saturating_sub(WAY_BACK);
@@ -104,7 +98,7 @@ impl Cluster {
         let mut doubtful = Vec::new();
         {
             let mut state = self.state.lock();
-            let view = state.check(from, number)?.clone();
+            let view = Arc::clone(state.check(from, number)?);
             if before.is_some_and(|before| !state.registry.remembers(before, number)) {
                 return Err(Refused::Everybody);
             }
@@ -160,27 +154,18 @@ impl Cluster {
         let mut state = self.state.lock();
         for user in users {
             if let Some(version) = host.owned.version_of(user) {
-                let whose = (place, user.clone());
-                if state.registry.differs(&whose, Some(version)) {
-                    state.registry.changed(&whose, version, None);
-                }
+                state.registry.changed(&(place, user.clone()), version, None);
             }
         }
     }
 
-    async fn serve_fetch(
-        self: &Arc<Self>,
-        number: u64,
-        from: &Member,
-        domain: &str,
-        held: Held,
-    ) -> Result<Reply, Refused> {
+    async fn serve_fetch(self: &Arc<Self>, number: u64, from: &Member, held: Held) -> Result<Reply, Refused> {
         let unknown = || Refused::Failed {
             kind: "misconfigured".to_owned(),
             status: None,
-            text: format!("the node {} has no virtual host {domain}", self.config.node),
+            text: format!("the node {} has no virtual host {}", self.config.node, held.domain),
         };
-        let (whose, host) = self.whose(domain, &held.user).ok_or_else(unknown)?;
+        let (whose, host) = self.whose(&held.domain, &held.user).ok_or_else(unknown)?;
         {
             let mut state = self.state.lock();
             let view = state.check_owner(from, number)?;
@@ -290,20 +275,20 @@ impl<'a> Refreshing<'a> {
         let id = cluster.number();
         let users = users.iter().cloned().collect();
         let running = Running { place, users, unconfirmed: BTreeSet::new() };
-        cluster.state.lock().unconfirmed.insert(id, running);
+        cluster.state.lock().refreshes.insert(id, running);
         Self { cluster, id }
     }
 
     /// Who has not said that clients were told.
     fn end(self) -> BTreeSet<String> {
         let mut state = self.cluster.state.lock();
-        state.unconfirmed.get_mut(&self.id).map(|running| std::mem::take(&mut running.unconfirmed)).unwrap_or_default()
+        state.refreshes.get_mut(&self.id).map(|running| std::mem::take(&mut running.unconfirmed)).unwrap_or_default()
     }
 }
 
 impl Drop for Refreshing<'_> {
     fn drop(&mut self) {
-        self.cluster.state.lock().unconfirmed.remove(&self.id);
+        self.cluster.state.lock().refreshes.remove(&self.id);
     }
 }
 

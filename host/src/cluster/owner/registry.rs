@@ -111,7 +111,7 @@ impl Registry {
         view.members().filter(|one| !self.synced.contains(one)).cloned().collect()
     }
 
-    /// `member` has `whose`, with this roster. True if it had the user before.
+    /// `member` has `whose`, with this roster.
     pub(in crate::cluster) fn register(
         &mut self,
         whose: &Whose,
@@ -119,7 +119,7 @@ impl Registry {
         number: u64,
         version: Option<u64>,
         fetches: bool,
-    ) -> bool {
+    ) {
         let all = self.users.entry(whose.clone()).or_default();
         let fetching = u32::from(fetches);
         match all.iter_mut().find(|one| one.member == *member) {
@@ -127,12 +127,8 @@ impl Registry {
                 one.number = one.number.max(number);
                 one.version = version;
                 one.fetching += fetching;
-                true
             }
-            None => {
-                all.push(Registered { member: member.clone(), number, version, fetching });
-                false
-            }
+            None => all.push(Registered { member: member.clone(), number, version, fetching }),
         }
     }
 
@@ -165,8 +161,8 @@ impl Registry {
     }
 
     /// The latest that `member` has said of the user, if it has the user.
-    pub(in crate::cluster) fn number_of(&self, whose: &Whose, member: &Member) -> Option<u64> {
-        self.users.get(whose)?.iter().find(|one| one.member == *member).map(|one| one.number)
+    pub(in crate::cluster) fn number_of(&mut self, whose: &Whose, member: &Member) -> Option<u64> {
+        self.registered(whose, member).map(|one| one.number)
     }
 
     /// Whether a node has another roster of the user than the one with `version`.
@@ -194,11 +190,10 @@ impl Registry {
         }
     }
 
-    /// `member` needs the whole roster.
+    /// `member` needs the whole roster, also if it is being told something of it.
     pub(in crate::cluster) fn again(&mut self, whose: &Whose, member: &Member) {
-        if let Some(outbox) = self.outboxes.get_mut(member)
-            && self.users.get(whose).is_some_and(|all| all.iter().any(|one| one.member == *member))
-        {
+        let has_user = self.registered(whose, member).is_some();
+        if let Some(outbox) = self.outboxes.get_mut(member).filter(|_| has_user) {
             outbox.waiting.insert(whose.clone(), Pending::Whole);
             outbox.wake.notify_one();
         }
@@ -230,6 +225,12 @@ impl Registry {
         if let (Some(version), Some(one)) = (version, self.registered(whose, member)) {
             one.version = Some(version);
         }
+    }
+
+    /// `member` has not taken it, and is told all of it.
+    pub(in crate::cluster) fn not_taken(&mut self, whose: &Whose, member: &Member) {
+        self.told(whose, member, None);
+        self.again(whose, member);
     }
 
     /// Those of `users` that some node is still to be told of, and the nodes.

@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::Cluster;
+use super::membership::VIEW;
 use crate::config::{ClusterConfig, LimitsConfig, StoreConfig};
 use crate::metrics::Metrics;
 use crate::model::Username;
@@ -222,6 +223,18 @@ async fn a_node_that_stops_or_starts_holds_up_nobody_for_long() {
         assert!(began.elapsed() < TIMEOUT / 2, "{:?}", began.elapsed());
         assert_eq!(world.nodes["a"].clients.version(&user(1)), Some(version));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_of_nodes_of_another_release_is_left_as_it_is() {
+    let mut world = World::new(6, CALM);
+    let list = r#"{"number": 7, "v": 9, "members": "elsewhere"}"#;
+    world.network.put(VIEW, list);
+    world.start("a");
+    sleep(TIMEOUT * 5).await;
+    assert_eq!(world.network.value(VIEW).unwrap(), list);
+    assert_eq!(world.nodes["a"].cluster.status().state, "joining");
+    assert_eq!(world.login("a", &user(1)).await, Some(0), "logins are served alone");
 }
 
 #[tokio::test(start_paused = true)]

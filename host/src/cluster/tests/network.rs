@@ -104,6 +104,18 @@ impl Network {
         };
     }
 
+    /// The value that nodes agree about, as somebody else has written it.
+    pub(super) fn put(&self, key: &str, value: &'static str) {
+        let mut inner = self.0.lock();
+        inner.revision += 1;
+        let entry = Entry { value: Bytes::from_static(value.as_bytes()), revision: inner.revision };
+        inner.values.insert(key.to_owned(), entry);
+    }
+
+    pub(super) fn value(&self, key: &str) -> Option<Bytes> {
+        self.0.lock().values.get(key).map(|entry| entry.value.clone())
+    }
+
     pub(super) fn down(&self, is_down: bool) {
         self.0.lock().down = is_down;
     }

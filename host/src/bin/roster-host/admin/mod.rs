@@ -3,6 +3,7 @@
 mod failure;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -57,6 +58,20 @@ impl Admin {
     /// Shows `value`, as `show` has it or as it came.
     pub(crate) fn show(&self, value: Value, show: impl Fn(&Value) -> String) -> Result<(), Failure> {
         if self.json { out::json(&value) } else { Ok(out::text(&show(&one_lines(value)))?) }
+    }
+
+    /// Shows the nodes that `path` tells of, as `show` has them; whether `is_well` says so of it.
+    pub(crate) async fn show_nodes(
+        &self,
+        path: &str,
+        show: impl Fn(&Value) -> String,
+        is_well: impl Fn(&Value) -> bool,
+    ) -> Result<ExitCode, Failure> {
+        let is_known = |status, value: &Value| status == StatusCode::OK && value.get("nodes").is_some();
+        let (_, value) = self.send(Method::GET, path, &[], Bytes::new(), is_known).await?;
+        let is_well = is_well(&value);
+        self.show(value, show)?;
+        Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
     /// What is answered, if `is_known` takes it for an answer to this.
