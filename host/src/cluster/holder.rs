@@ -54,7 +54,7 @@ struct Held {
     at: Option<Member>,
     /// What was said last of the user, see [`super::link::message::Held::number`].
     number: u64,
-    /// Something may have been missed: an owner that could not be asked may have known better.
+    /// Something may have been missed, until an owner has told what it has: one that could not be asked may have known better.
     unsure: bool,
     /// What an owner says that has not heard this of the user may be older than what is here.
     least: u64,
@@ -90,7 +90,7 @@ impl Holder {
         if let Some(held) = self.users.lock().get_mut(user)
             && held.told.as_ref().is_some_and(|(told, _)| *told == version)
         {
-            held.told = None;
+            (held.told, held.unsure) = (None, false);
         }
     }
 
@@ -140,7 +140,6 @@ impl Holder {
         if let Some(held) = self.users.lock().get_mut(user).filter(|held| number >= held.least) {
             held.at = Some(member.clone());
             held.number = held.number.max(number);
-            held.unsure = false;
         }
     }
 

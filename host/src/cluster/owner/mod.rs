@@ -128,24 +128,52 @@ impl Cluster {
         }
         self.news.send_replace(());
         if !doubtful.is_empty() {
-            tokio::spawn(Arc::clone(self).check_rosters(doubtful));
+            tokio::spawn(Arc::clone(self).check_rosters(doubtful, from.clone()));
         }
         Ok(Reply::Synced)
     }
 
-    /// Asks the application for rosters of which some node may not have the newest.
-    async fn check_rosters(self: Arc<Self>, users: Vec<Whose>) {
+    /// Asks the application for rosters of which some node may not have the newest. `member` is told in any case: it is sure then.
+    async fn check_rosters(self: Arc<Self>, users: Vec<Whose>, member: Member) {
         let check = |whose: Whose| {
-            let cluster = Arc::clone(&self);
+            let (cluster, member) = (Arc::clone(&self), member.clone());
             async move {
                 let Some(host) = cluster.host(whose.0) else { return };
+                // Before that another may be the owner still, and tell something newer.
+                if !cluster.may_own(&host.domain, &whose.1).await {
+                    return;
+                }
                 // How it went is logged where it ended, and the application is asked again by itself.
                 if host.owned.refresh(&whose.1).await.is_ok() {
+                    cluster.state.lock().registry.again(&whose, &member);
                     cluster.tell_differing(whose.0, std::iter::once(&whose.1));
                 }
             }
         };
         stream::iter(users).map(check).buffer_unordered(CHECKED_AT_ONCE).collect::<()>().await;
+    }
+
+    /// Waits until this node may act as the owner of `user`. False: it is another's.
+    async fn may_own(&self, domain: &str, user: &Username) -> bool {
+        let (mut news, mut views) = (self.news.subscribe(), self.views.subscribe());
+        loop {
+            {
+                let state = self.state.lock();
+                let me = state.membership.me();
+                let Some(view) = state.membership.view().filter(|view| view.owner(domain, user.as_str()) == Some(me))
+                else {
+                    return false;
+                };
+                if state.check_owner(me, view.number).is_ok() {
+                    return true;
+                }
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return false,
+                _ = news.changed() => {}
+                _ = views.changed() => {}
+            }
+        }
     }
 
     /// Whoever has another roster of one of `users` than this owner is told.
