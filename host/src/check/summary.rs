@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use crate::config::{ClientAuth, Config, HostConfig, Origin, XmppCertificate};
+use crate::config::{ClientAuth, Config, HostConfig, Origin};
+use crate::sockets::Purpose;
 use crate::text::escaped;
 
 /// A few lines for people: what would listen where, and which host would ask whom. Without secrets and without
@@ -27,9 +28,8 @@ pub fn summary(config: &Config) -> String {
         let _ = writeln!(text, "roster events: JSON lines to {path}");
     }
     if let Some(xmpp) = &config.xmpp {
-        let has_certificate = config.http.tls.is_some() || xmpp.certificate != XmppCertificate::OfHttp;
-        let addresses = [xmpp.listen, xmpp.tls_listen.filter(|_| has_certificate)];
-        let mut addresses: Vec<String> = addresses.into_iter().flatten().map(|address| address.to_string()).collect();
+        let sockets = Purpose::wanted(config).filter(|(what, _)| matches!(what, Purpose::Xmpp | Purpose::XmppTls));
+        let mut addresses: Vec<String> = sockets.map(|(_, address)| address.to_string()).collect();
         if xmpp.websocket {
             let plain = config.http.listen.map(|address| url("ws", address));
             let tls = config.http.tls.as_ref().map(|tls| url("wss", tls.listen));
