@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::Rosters;
 use super::sessions::Present;
-use super::{Cached, Rosters};
 use crate::model::{Snapshot, Username};
 
 /// A user with a session.
@@ -60,7 +60,7 @@ impl Rosters {
     pub fn look_up(&self, user: &Username) -> Option<Known> {
         let now = Instant::now();
         let known = self.with_known(user, |known| (known.sessions.present(now), known.failures()));
-        let roster = self.cached(user).map(|Cached { snapshot, .. }| snapshot);
+        let roster = self.store.get(user);
         if known.is_none() && roster.is_none() {
             return None;
         }

@@ -68,11 +68,10 @@ impl Rosters {
         only: Option<&Username>,
         deadline: Instant,
     ) -> Result<(usize, usize), NotNow> {
-        let mut users = Vec::new();
-        match only {
-            Some(user) => users.extend(self.with_known(user, |_| user.clone())),
-            None => self.users.for_each(|user, _| users.push(user.clone())),
-        }
+        let users: Vec<_> = match only {
+            Some(user) => self.with_known(user, |_| user.clone()).into_iter().collect(),
+            None => self.known_users(),
+        };
         let (failed, _) = self.refresh_everywhere(&users, deadline).await?;
         info!(domain = %self.domain, users = users.len(), failed = %List(&failed), "the operator had rosters refreshed");
         Ok((users.len(), failed.len()))
@@ -104,7 +103,7 @@ impl Rosters {
             match Username::new(&name) {
                 Ok(user) => {
                     // With several nodes somebody else may know more.
-                    let known = || self.owners.is_some() || self.with_known(&user, |_| ()).is_some();
+                    let known = || self.owners.is_some() || self.is_known(&user);
                     if different.insert(user.clone()) && known() {
                         named.known.push(user);
                     }
