@@ -13,16 +13,6 @@ use crate::Failure;
 /// How often the canary is looked at.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// What became of the plugin at a node.
-enum Serves {
-    /// It serves, and its first calls are watched no longer.
-    Settled,
-    /// It serves, and its first calls are watched.
-    Watched,
-    /// Another serves again.
-    Not,
-}
-
 /// Swaps at `nodes`, the first of which is watched for as long as `watch` before the others follow. True if it serves at all.
 pub(super) async fn swap(nodes: &[Arguments], body: &Bytes, watch: Duration) -> Result<bool, Failure> {
     // Whoever cannot be asked is to be known before anything is changed.
@@ -38,7 +28,7 @@ pub(super) async fn swap(nodes: &[Arguments], body: &Bytes, watch: Duration) -> 
                 if text(&receipt, "/outcome") == "swapped" {
                     swapped.push(node);
                 }
-                node.show(receipt, receipt::receipt)?;
+                node.admin.show(receipt, receipt::receipt)?;
                 match done {
                     false => Some("refused the plugin".to_owned()),
                     true if place == 0 && !stays(node, &digest, watch).await? => {
@@ -57,27 +47,20 @@ pub(super) async fn swap(nodes: &[Arguments], body: &Bytes, watch: Duration) -> 
     Ok(true)
 }
 
-/// Watches the first calls of the plugin with that digest until they are over, or the time is.
+/// Watches the first calls of the plugin with that digest until they are over, or the time is. False: another serves again.
 async fn stays(node: &Arguments, digest: &str, watch: Duration) -> Result<bool, Failure> {
     let until = Instant::now() + watch;
     loop {
-        match serves(node, digest).await? {
-            Serves::Settled => return Ok(true),
-            Serves::Not => return Ok(false),
-            Serves::Watched if Instant::now() >= until => return Ok(true),
-            Serves::Watched => tokio::time::sleep(LOOK).await,
+        let (_, status) = node.send(Method::GET, "/plugin", None, Bytes::new()).await?;
+        if text(&status, "/serves/digest") != digest {
+            return Ok(false);
         }
+        let watched = status.pointer("/on_probation").and_then(Value::as_bool).unwrap_or_default();
+        if !watched || Instant::now() >= until {
+            return Ok(true);
+        }
+        tokio::time::sleep(LOOK).await;
     }
-}
-
-async fn serves(node: &Arguments, digest: &str) -> Result<Serves, Failure> {
-    let (_, status) = node.send(Method::GET, "/plugin", None, Bytes::new()).await?;
-    let watched = status.pointer("/on_probation").and_then(Value::as_bool).unwrap_or_default();
-    Ok(match (text(&status, "/serves/digest") == digest, watched) {
-        (false, _) => Serves::Not,
-        (true, true) => Serves::Watched,
-        (true, false) => Serves::Settled,
-    })
 }
 
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
@@ -89,7 +72,7 @@ async fn put_back(nodes: &[&Arguments]) -> Result<(), Failure> {
     let mut failed = Vec::new();
     for node in nodes.iter().rev() {
         match node.send(Method::POST, "/plugin/rollback", None, Bytes::new()).await {
-            Ok((true, receipt)) => node.show(receipt, receipt::receipt)?,
+            Ok((true, receipt)) => node.admin.show(receipt, receipt::receipt)?,
             // A canary that has failed has put it back by itself.
             Ok((false, _)) => {}
             Err(error) => failed.push(format!("{}: {error}", node.url())),
@@ -98,11 +81,5 @@ async fn put_back(nodes: &[&Arguments]) -> Result<(), Failure> {
     match failed.is_empty() {
         true => Ok(()),
         false => Err(format!("the plugin is not taken back everywhere: {}", failed.join("; ")).into()),
-    }
-}
-
-impl Arguments {
-    fn show(&self, value: Value, show: impl Fn(&Value) -> String) -> Result<(), Failure> {
-        self.admin.show(value, show)
     }
 }
