@@ -63,7 +63,7 @@ impl HostLink {
         let post = self.stage.posted(users, canary);
         let began = Instant::now();
         let body = serde_json::to_vec(users).unwrap_or_default();
-        let answer = self.send(Method::POST, &url, None, body.into()).await;
+        let answer = self.send(Method::POST, &url, None, "application/json", body.into()).await;
         let shown =
             answer.as_ref().ok().map(|(status, body)| (status.as_u16(), String::from_utf8_lossy(body).into_owned()));
         self.stage.answered(post, shown, began.elapsed());
@@ -74,14 +74,13 @@ impl HostLink {
     pub(super) async fn operate(&self, method: Method, path: &str, component: Bytes) -> Response {
         let Some(host) = self.host() else { return not_up() };
         let url = format!("http://{}{path}", host.admin);
-        let answer = self.send(method, &url, host.upload_token.as_ref(), component).await;
+        let answer = self.send(method, &url, host.upload_token.as_ref(), "application/wasm", component).await;
         let result =
             |(status, body)| (if status == StatusCode::UNPROCESSABLE_ENTITY { StatusCode::OK } else { status }, body);
         pass_on(&url, answer.map(result))
     }
 
-    async fn send(&self, method: Method, url: &str, token: Option<&Secret>, body: Bytes) -> Answer {
-        let kind = if url.ends_with("/refresh") { "application/json" } else { "application/wasm" };
+    async fn send(&self, method: Method, url: &str, token: Option<&Secret>, kind: &str, body: Bytes) -> Answer {
         let mut request = http::Request::builder().method(method).uri(url).header(header::CONTENT_TYPE, kind);
         if let Some(token) = token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.reveal()));
