@@ -349,7 +349,7 @@ fn name_of_file() -> Scalar<PathBuf> {
 
 /// The name of a file, relative ones taken from the folder of the configuration file.
 pub(super) fn path() -> Scalar<PathBuf> {
-    name_of_file().then(|at, path| Ok(at.folder().map_or_else(|| path.clone(), |folder| folder.join(&path))))
+    name_of_file().then(|at, path| Ok(at.file(path)))
 }
 
 /// A plugin: the name of a file, or of an artifact in a registry.
@@ -371,10 +371,7 @@ pub(super) fn plugin_place() -> Scalar<PluginPlace> {
 
 /// The name of a file, or `-`.
 pub(super) fn path_or_dash() -> Scalar<PathBuf> {
-    let kind = name_of_file().then(|at, path| {
-        let relative = at.folder().filter(|_| path.as_os_str() != "-");
-        Ok(relative.map_or_else(|| path.clone(), |folder| folder.join(&path)))
-    });
+    let kind = name_of_file().then(|at, path| Ok(if path.as_os_str() == "-" { path } else { at.file(path) }));
     Scalar { kind: "file, or `-`", ..kind }
 }
 
@@ -382,7 +379,7 @@ pub(super) fn path_or_dash() -> Scalar<PathBuf> {
 pub(super) fn folder_or_off() -> Scalar<Option<PathBuf>> {
     let kind = name_of_file().or_none().then(|at, path| {
         let path = path.filter(|path| path.as_os_str() != "off");
-        Ok(path.map(|path| at.folder().map_or_else(|| path.clone(), |folder| folder.join(&path))))
+        Ok(path.map(|path| at.file(path)))
     });
     let show = |path: &Option<PathBuf>| path.as_ref().map_or_else(|| quoted("off"), |path| quoted(&path.display()));
     Scalar { kind: "folder, or \"off\"", show: Box::new(show), ..kind }

@@ -1,7 +1,7 @@
 //! A place in the file, what stands there, and in which line.
 
 use std::fmt::Display;
-use std::path::Path;
+use std::path::PathBuf;
 
 use toml::de::{DeTable, DeValue};
 
@@ -79,9 +79,12 @@ impl<'f> At<'f> {
         self.value.and_then(DeValue::as_table)
     }
 
-    /// The folder where relative names of files begin.
-    pub(super) fn folder(&self) -> Option<&'f Path> {
-        self.report.file().parent()
+    /// The file of this name; a relative one is taken from the folder of the configuration file.
+    pub(super) fn file(&self, name: PathBuf) -> PathBuf {
+        match self.report.file().parent() {
+            Some(folder) => folder.join(name),
+            None => name,
+        }
     }
 
     /// What stands here, if it is right; if it is wrong, that is a problem.
