@@ -157,7 +157,7 @@ fn expected(value: &DeValue<'_>, what: &str) -> String {
     }
 }
 
-fn quoted<T: Display + ?Sized>(text: &T) -> String {
+pub(super) fn quoted<T: Display + ?Sized>(text: &T) -> String {
     format!("\"{text}\"")
 }
 

@@ -110,12 +110,10 @@ impl Kind for Pair {
     }
 
     fn entries(&self, _: &'static str, about: &'static str, value: &Self::Value) -> Vec<Entry> {
-        let shown =
-            |path: Option<&PathBuf>| path.map_or_else(|| "none".to_owned(), |path| format!("\"{}\"", path.display()));
-        let (certificate, key) = (value.as_ref().map(|pair| &pair.0), value.as_ref().map(|pair| &pair.1));
-        vec![
-            Entry::Key(Key::new("certificate", "file", shown(certificate), about)),
-            Entry::Key(Key::new("key", "file", shown(key), "The key of the certificate, a PEM file.")),
-        ]
+        let (certificate, key) = value.clone().unzip();
+        let file = || existing_file().or_none();
+        let mut entries = file().entries("certificate", about, &certificate);
+        entries.extend(file().entries("key", "The key of the certificate, a PEM file.", &key));
+        entries
     }
 }

@@ -152,7 +152,8 @@ pub(super) fn read<T: Table>(at: &At<'_>) -> T {
     T::read(at)
 }
 
-fn is_table(value: &DeValue<'_>) -> Result<(), String> {
+/// For [`At::read`].
+pub(super) fn is_table(value: &DeValue<'_>) -> Result<(), String> {
     value.as_table().map(|_| ()).ok_or_else(|| "expected a table".to_owned())
 }
 

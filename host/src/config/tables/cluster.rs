@@ -7,7 +7,7 @@ use toml::de::DeValue;
 
 use crate::config::Secret;
 use crate::config::files::{SecretUse, read_secret};
-use crate::config::kind::{Scalar, count, existing_file, list, node_name, secs, string, wait_from};
+use crate::config::kind::{Scalar, count, existing_file, list, node_name, quoted, secs, string, wait_from};
 use crate::config::kind_secret::{Pair, SecretKeys, secret};
 use crate::config::place::At;
 use crate::config::table::{Entry, Key, Kind, otherwise, table};
@@ -83,7 +83,7 @@ fn nats_url() -> Scalar<String> {
         // The text is not repeated: it may hold a password.
         url.map(|_| text.trim_end_matches('/').to_owned()).ok_or_else(|| format!("expected {what}"))
     };
-    Scalar::new("URL", parse, |url: &String| format!("\"{url}\""))
+    Scalar::new("URL", parse, quoted)
 }
 
 fn replicas() -> Scalar<usize> {

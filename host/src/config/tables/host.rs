@@ -13,7 +13,7 @@ use crate::config::files::open;
 use crate::config::kind::{domain, plugin_place};
 use crate::config::place::At;
 use crate::config::plugin_place::PluginPlace;
-use crate::config::table::{Entry, Key, Kind, inner, otherwise, table};
+use crate::config::table::{Entry, Key, Kind, inner, is_table, otherwise, table};
 use crate::config::{Origin, OriginError};
 
 /// The setting that names the application; the host reads it too, to know where requests may go.
@@ -85,9 +85,9 @@ impl Kind for Settings {
 
     fn read(&self, at: &At<'_>, key: &'static str, default: Self::Value) -> Self::Value {
         let at = at.key(key);
-        let Some(()) = at.read(|value| value.as_table().map(|_| ()).ok_or_else(|| "expected a table".into())) else {
+        if at.read(is_table).is_none() {
             return default;
-        };
+        }
         if at.has(DOMAIN) {
             at.key(DOMAIN).problem("the host sets this one itself, from the key domain of [[host]]");
         }
