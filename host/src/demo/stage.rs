@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
-use crate::metrics::{Answer, Happening, Metrics};
+use crate::metrics::{Happening, Metrics};
 use crate::model::Change;
 use crate::sinks::{EventKind, RosterEvent, RosterSink, Undelivered};
 
@@ -109,10 +109,7 @@ fn of_happening(happening: &Happening) -> Value {
         }
         Happening::SameResponse { user } => json!({ "kind": "same", "user": user }),
         Happening::Asked { user, asked } => {
-            let (status, bytes, error) = match &asked.answer {
-                Answer::Response { status, bytes } => (Some(status), Some(bytes), None),
-                Answer::Failed(reason) => (None, None, Some(reason)),
-            };
+            let (status, bytes, error) = asked.answer.parts();
             json!({
                 "kind": "get", "user": **user, "method": asked.method.as_ref().map(http::Method::as_str), "url": asked.url,
                 "status": status, "bytes": bytes, "error": error, "micros": asked.elapsed.map(micros),
@@ -131,7 +128,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::metrics::Asked;
+    use crate::metrics::{Answer, Asked};
     use crate::model::Username;
 
     #[test]

@@ -44,6 +44,16 @@ pub enum Answer {
     Failed(String),
 }
 
+impl Answer {
+    /// Status, bytes of the body, and why there is neither.
+    pub(crate) fn parts(&self) -> (Option<u16>, Option<usize>, Option<&str>) {
+        match self {
+            Self::Response { status, bytes } => (Some(*status), Some(*bytes), None),
+            Self::Failed(reason) => (None, None, Some(reason.as_str())),
+        }
+    }
+}
+
 /// What a plugin has done, or the host for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Happening {

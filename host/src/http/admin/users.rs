@@ -12,7 +12,7 @@ use super::rosters::Shown;
 use super::target::{Params, Target};
 use super::{Admin, AdminError};
 use crate::http::json;
-use crate::metrics::{Answer, Asked};
+use crate::metrics::Asked;
 use crate::rosters::{Online, Present, Via};
 
 /// Users of one page, if the request does not say how many.
@@ -100,10 +100,7 @@ struct LookedUp<'a> {
 }
 
 fn request(asked: &Asked) -> Value {
-    let (status, bytes, error) = match &asked.answer {
-        Answer::Response { status, bytes } => (Some(status), Some(bytes), None),
-        Answer::Failed(reason) => (None, None, Some(reason)),
-    };
+    let (status, bytes, error) = asked.answer.parts();
     json!({
         "method": asked.method.as_ref().map(http::Method::as_str), "url": asked.url, "status": status, "bytes": bytes,
         "error": error, "milliseconds": asked.elapsed.map(|elapsed| seconds(elapsed * 1000)),
