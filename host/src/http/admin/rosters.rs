@@ -85,7 +85,7 @@ impl<'a> Shown<'a> {
             domain,
             user: user.as_str(),
             version: snapshot.version(),
-            age_seconds: (snapshot.age().as_secs_f64() * 1000.0).round() / 1000.0,
+            age_seconds: seconds(snapshot.age()),
             sessions: sessions.iter().map(SessionId::as_str).collect(),
             tag: validator(snapshot).map(hexadecimal),
             contacts: snapshot.contacts().iter().collect(),
@@ -95,6 +95,11 @@ impl<'a> Shown<'a> {
 
 pub(super) fn show(domain: &str, user: &Username, snapshot: &Snapshot, sessions: &[SessionId]) -> Response {
     json::answer(StatusCode::OK, &Shown::of(domain, user, snapshot, sessions))
+}
+
+/// To the millisecond.
+pub(super) fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
 /// Empty it says no more than that the plugin has read the roster.

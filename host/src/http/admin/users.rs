@@ -8,7 +8,7 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::rosters::Shown;
+use super::rosters::{Shown, seconds};
 use super::target::{Params, Target};
 use super::{Admin, AdminError};
 use crate::http::json;
@@ -52,16 +52,10 @@ struct Session<'a> {
 }
 
 fn sessions(present: &[Present]) -> Vec<Session<'_>> {
-    let session = |one: &'_ Present| (one.id.via(), seconds(one.age));
     present
         .iter()
-        .map(|one| (one.id.as_str(), session(one)))
-        .map(|(name, (via, age_seconds))| Session { name, via, age_seconds })
+        .map(|one| Session { name: one.id.as_str(), via: one.id.via(), age_seconds: seconds(one.age) })
         .collect()
-}
-
-fn seconds(duration: std::time::Duration) -> f64 {
-    (duration.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
 /// `GET /users/{user}`: sessions, roster, and what the application was asked for lately.
