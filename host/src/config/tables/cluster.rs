@@ -56,15 +56,11 @@ pub enum NatsCredentials {
     Credentials(Secret),
 }
 
-fn cluster(cluster: &mut ClusterConfig, at: &At<'_>) {
+fn cluster(_: &mut ClusterConfig, at: &At<'_>) {
     let at = at.key("servers");
     if !at.is_given() {
         at.problem("is missing; name at least one NATS server, such as \"nats://127.0.0.1:4222\"");
-    }
-    if at.is_given()
-        && cluster.servers.is_empty()
-        && at.read(|value| Ok(value.as_array().is_some_and(|all| all.is_empty()))) == Some(true)
-    {
+    } else if at.read(|value| Ok(value.as_array().is_some_and(|all| all.is_empty()))) == Some(true) {
         at.problem("is empty; name at least one NATS server, such as \"nats://127.0.0.1:4222\"");
     }
 }
