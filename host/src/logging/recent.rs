@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
-use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
@@ -23,7 +22,7 @@ const MOST: usize = 200;
 const LONGEST: usize = 2000;
 
 /// One for the process, as the log is.
-static LINES: LazyLock<Mutex<VecDeque<Line>>> = LazyLock::new(Mutex::default);
+static LINES: Mutex<VecDeque<Line>> = Mutex::new(VecDeque::new());
 
 /// A line of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -119,14 +119,16 @@ async fn errors() -> Response {
 
 /// `GET /attach`
 async fn attached_servers(State(admin): State<Arc<Admin>>) -> Response {
-    let shown = admin.attached.as_ref().map_or_else(|| json!({ "nodes": [] }), |attached| attached());
-    json::answer(StatusCode::OK, &shown)
+    show_nodes(admin.attached.as_ref())
 }
 
 /// `GET /cluster`
 async fn other_nodes(State(admin): State<Arc<Admin>>) -> Response {
-    let shown = admin.cluster.as_ref().map_or_else(|| json!({ "nodes": [] }), |cluster| cluster());
-    json::answer(StatusCode::OK, &shown)
+    show_nodes(admin.cluster.as_ref())
+}
+
+fn show_nodes(nodes: Option<&Shown>) -> Response {
+    json::answer(StatusCode::OK, &nodes.map_or_else(|| json!({ "nodes": [] }), |nodes| nodes()))
 }
 
 async fn index() -> Response {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::admin::Arguments;
 use super::receipt;
-use crate::Failure;
+use crate::{Failure, out};
 
 /// How often the canary is looked at.
 const LOOK: Duration = Duration::from_millis(250);
@@ -40,7 +40,7 @@ pub(super) async fn swap(nodes: &[Arguments], body: &Bytes, watch: Duration) -> 
             Err(error) => Some(format!("could not be asked: {error}")),
         };
         if let Some(why) = why {
-            eprintln!("{} {why}; it is taken back at {} nodes", node.url(), swapped.len());
+            out::complaint(&format!("{} {why}; it is taken back at {} nodes", node.url(), swapped.len()))?;
             return put_back(&swapped).await.map(|()| false);
         }
     }
