@@ -16,15 +16,7 @@ import fixture
 from client import Client
 from prosody import Prosody
 from scenario import PASSWORD
-from server import free_ports
-
-TICK = os.sysconf("SC_CLK_TCK")
-
-
-def seconds_used(process):
-    with open(f"/proc/{process.pid}/stat") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+from server import free_ports, seconds_used
 
 
 def resident(process):

@@ -1,6 +1,7 @@
 """What the XMPP servers that are started here have in common: a process in a folder of its own."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -10,13 +11,29 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(os.path.join(HERE, ".."))
 from running import PATIENCE  # noqa: E402: beside this folder
 
+TICK = os.sysconf("SC_CLK_TCK")
+
 
 def free_ports(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+    """Below those that the kernel gives to whoever connects: who is started again finds his port free."""
+    found = []
+    while len(found) < count:
+        with socket.socket() as one:
+            port = random.randrange(15000, 32000)
+            try:
+                one.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in found:
+            found.append(port)
+    return found
+
+
+def seconds_used(process):
+    """Of CPU."""
+    with open(f"/proc/{process.pid}/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
 
 
 class Server:

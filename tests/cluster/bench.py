@@ -19,8 +19,8 @@ from cluster import Cluster
 from contacts import request
 from crowd import PASSWORD
 from client import Client
+from server import seconds_used
 
-TICK = os.sysconf("SC_CLK_TCK")
 CONTACTS = 10
 CHANGING = "changing"  # the user whose roster is another each time
 
@@ -54,15 +54,6 @@ def serve(pipe, number):
     asyncio.run(run())
 
 
-def seconds_used(processes):
-    total = 0
-    for process in processes:
-        with open(f"/proc/{process.pid}/stat") as file:
-            fields = file.read().rpartition(")")[2].split()
-        total += (int(fields[11]) + int(fields[12])) / TICK
-    return total
-
-
 class Meter:
     """What was used since it was made."""
 
@@ -72,7 +63,8 @@ class Meter:
 
     def now(self):
         servers = [server.asked("/varz") for server in self.cluster.nats]
-        return (seconds_used(host.process for host in self.cluster.hosts.values()), seconds_used(server.process for server in self.cluster.nats),
+        hosts, nats = self.cluster.hosts.values(), self.cluster.nats
+        return (sum(seconds_used(host.process) for host in hosts), sum(seconds_used(server.process) for server in nats),
                 (sum(one["in_msgs"] for one in servers), sum(one["in_bytes"] for one in servers)))
 
     def read(self):

@@ -5,7 +5,8 @@ import os
 import time
 
 from links import Links
-from nodes import CLUSTER, PATIENCE, Host, NatsServer, free_ports, make_accounts
+from nodes import CLUSTER, PATIENCE, Host, NatsServer, make_accounts
+from server import free_ports
 
 SWAPS = 64  # modules that differ in their digests alone
 

@@ -2,10 +2,8 @@
 
 import json
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -90,21 +88,6 @@ node = "{name}"
 replicas = {replicas}
 node_timeout = "{node_timeout}s"
 """
-
-
-def free_ports(count):
-    """Below those that the kernel gives to whoever connects: who is started again finds his port free."""
-    found = []
-    while len(found) < count:
-        with socket.socket() as one:
-            port = random.randrange(15000, 32000)
-            try:
-                one.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        if port not in found:
-            found.append(port)
-    return found
 
 
 class Process(Server):
