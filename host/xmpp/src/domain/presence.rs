@@ -205,7 +205,7 @@ impl Domain {
                 && named.is_none_or(|named| {
                     let them = world.users.get(&user).and_then(|them| them.named(named));
                     let beyond = world.nodes.remotes.named(user.as_str(), named);
-                    them.is_some_and(|one| one.presence.is_some()) || beyond.is_some_and(|one| one.priority.is_some())
+                    them.is_some_and(|one| one.presence.is_some()) || beyond.is_some_and(|one| one.is_available())
                 });
             if !reached {
                 deliver(world, session.user(), (&user, named), &presence.to(to, ""));
@@ -231,7 +231,7 @@ fn reaches(world: &World, user: &Username, resource: Option<&str>) -> bool {
         Some(resource) => them.named(resource).is_some(),
     });
     here || match resource {
-        None => world.nodes.remotes.of(user.as_str()).iter().any(|one| one.priority.is_some()),
+        None => world.nodes.remotes.has_available(user.as_str()),
         Some(resource) => world.nodes.remotes.named(user.as_str(), resource).is_some(),
     }
 }

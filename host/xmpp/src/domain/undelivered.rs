@@ -47,8 +47,7 @@ impl Domain {
 
     /// Other resources of the account have got what was for all.
     fn is_somewhere(&self, world: &World, session: &Session, them: Option<&User>) -> bool {
-        let beyond = world.nodes.remotes.of(session.user().as_str());
-        them.is_some_and(User::is_available) || beyond.iter().any(|one| one.priority.is_some())
+        them.is_some_and(User::is_available) || world.nodes.remotes.has_available(session.user().as_str())
     }
 
     fn send_back(&self, world: &World, to: &str, error: Element) {

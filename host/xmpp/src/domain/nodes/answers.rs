@@ -110,7 +110,7 @@ impl Domain {
         let Table { remotes, sightings, .. } = &world.nodes;
         let is_seen = |other: &str| {
             shown(world, &bare, other).is_some_and(User::is_available)
-                || remotes.of(other).iter().any(|one| one.priority.is_some() && sightings.has(user, one.id))
+                || remotes.of(other).iter().any(|one| one.is_available() && sightings.has(user, one.id))
         };
         let away = view.asked_for().filter(|(_, jid)| self.other(user, jid).is_some_and(|other| !is_seen(other)));
         let away: Vec<Told> = away.map(|(place, _)| Told::Away(place)).collect();

@@ -117,7 +117,7 @@ impl Domain {
         let table = &world.nodes;
         let mut users: BTreeMap<u32, Vec<String>> = table.links().map(|link| (link.place, Vec::new())).collect();
         let mut add = |name: &str| {
-            for node in table.remotes.nodes_of(name, |one| one.priority.is_some()) {
+            for node in table.remotes.nodes_of(name, Remote::is_available) {
                 users.entry(node).or_default().push(name.to_owned());
             }
         };
@@ -151,7 +151,7 @@ impl Domain {
         let mut outbox = Outbox::default();
         let mut users: BTreeMap<u32, Vec<String>> = BTreeMap::new();
         for name in names {
-            for node in world.nodes.remotes.nodes_of(name, |one| one.priority.is_some()) {
+            for node in world.nodes.remotes.nodes_of(name, Remote::is_available) {
                 users.entry(node).or_default().push((*name).to_owned());
             }
         }
@@ -173,7 +173,7 @@ impl Domain {
         alone: Option<Stanza>,
     ) -> bool {
         let such = |name: &str| resource.is_none_or(|wanted| wanted == name);
-        let nodes = world.nodes.remotes.nodes_of(user.as_str(), |one| one.priority.is_some() && such(&one.resource));
+        let nodes = world.nodes.remotes.nodes_of(user.as_str(), |one| one.is_available() && such(&one.resource));
         if nodes.is_empty() {
             return false;
         }
@@ -199,7 +199,7 @@ impl Domain {
         let Some(link) = world.nodes.link(place) else { return };
         let remotes = &world.nodes.remotes;
         let came = |name: &str| {
-            let is_new = |one: &Remote| one.id.node == place && one.priority.is_some() && one.came > asking.id;
+            let is_new = |one: &Remote| one.id.node == place && one.is_available() && one.came > asking.id;
             remotes.of(name).iter().any(is_new)
         };
         let own = Some(asking.user.as_str()).filter(|_| asking.own);

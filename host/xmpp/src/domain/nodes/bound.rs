@@ -79,7 +79,7 @@ impl Domain {
     pub(super) fn hear(&self, world: &mut World, place: u32, entry: &Entry) -> Option<Arc<Session>> {
         let id = Id { node: place, number: entry.number };
         if let Some(known) = world.nodes.remotes.get_mut(id) {
-            if known.priority.is_none() {
+            if !known.is_available() {
                 known.came = self.number();
             }
             (known.priority, known.carbons, known.asleep) = (entry.priority, entry.carbons, entry.asleep);

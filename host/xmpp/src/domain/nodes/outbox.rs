@@ -50,7 +50,7 @@ impl Outbox {
 
     /// That is for the user, at each node where it is available.
     pub(in crate::domain) fn add(&mut self, table: &Table, item: Place, user: &str) {
-        for node in table.remotes.nodes_of(user, |one| one.priority.is_some()) {
+        for node in table.remotes.nodes_of(user, Remote::is_available) {
             self.add_at(node, item, user);
         }
     }
@@ -231,7 +231,7 @@ impl Domain {
         presence: &Shared,
     ) {
         let is_meant = |one: &Remote| match resource {
-            None => one.priority.is_some(),
+            None => one.is_available(),
             Some(resource) => &*one.resource == resource,
         };
         let nodes = world.nodes.remotes.nodes_of(user.as_str(), is_meant);

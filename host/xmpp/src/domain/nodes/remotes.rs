@@ -27,6 +27,12 @@ pub(in crate::domain) struct Remote {
     pub(in crate::domain) asleep: bool,
 }
 
+impl Remote {
+    pub(in crate::domain) fn is_available(&self) -> bool {
+        self.priority.is_some()
+    }
+}
+
 /// What one takes beside its names, bytes, about: its places in two tables.
 const OVERHEAD: usize = 250;
 
@@ -61,6 +67,11 @@ impl Remotes {
     /// Those of a user.
     pub(in crate::domain) fn of(&self, user: &str) -> &[Remote] {
         self.users.get(user).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The user is available at another node.
+    pub(in crate::domain) fn has_available(&self, user: &str) -> bool {
+        self.of(user).iter().any(Remote::is_available)
     }
 
     /// How many of a user's have another name than this.
@@ -140,7 +151,7 @@ mod tests {
         }
         assert_eq!(remotes.len(), 2);
         assert_eq!(remotes.nodes_of("john", |_| true), [1, 2]);
-        assert_eq!(remotes.nodes_of("john", |one| one.priority.is_some()), [2]);
+        assert_eq!(remotes.nodes_of("john", Remote::is_available), [2]);
         assert_eq!(remotes.named("john", "3").unwrap().id, ids[3]);
         assert_eq!(remotes.get(ids[1]).unwrap().0.as_str(), "marie");
         assert_eq!(remotes.of_node(2).len(), 2);

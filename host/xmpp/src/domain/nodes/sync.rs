@@ -126,7 +126,7 @@ impl Domain {
 
     fn show_to_node(&self, world: &World, (name, me): (&Username, &User), place: u32, outbox: &mut Outbox) {
         let remotes = &world.nodes.remotes;
-        let is_there = |user: &str| remotes.of(user).iter().any(|one| one.id.node == place && one.priority.is_some());
+        let is_there = |user: &str| remotes.of(user).iter().any(|one| one.id.node == place && one.is_available());
         let mut to = Vec::new();
         if me.is_available() {
             to.extend(is_there(name.as_str()).then_some(name.as_str()));
