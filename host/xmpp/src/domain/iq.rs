@@ -32,15 +32,16 @@ impl Domain {
         };
         match address {
             Address::Session(user, resource) => {
+                let stanza = Stanza::from(&iq);
                 let world = self.world.read();
-                let failed = match to_session(&world, (session.user(), &user), &resource, &Stanza::from(&iq)) {
+                let failed = match to_session(&world, (session.user(), &user), &resource, &stanza) {
                     Some(Ok(_)) => return,
                     Some(Err(condition)) => condition,
                     None if !request => {
-                        self.send_beyond(&world, session.user(), (&user, &resource), &Stanza::from(&iq));
+                        self.send_beyond(&world, session.user(), (&user, &resource), &stanza);
                         return;
                     }
-                    None => match self.request_beyond(&world, session, (&user, &resource), &iq) {
+                    None => match self.request_beyond(&world, session, (&user, &resource), stanza) {
                         Ok(()) => return,
                         Err(condition) => condition,
                     },

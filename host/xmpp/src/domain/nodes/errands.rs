@@ -42,12 +42,11 @@ impl Domain {
         world: &World,
         session: &Arc<Session>,
         (user, resource): (&Username, &str),
-        iq: &Element,
+        stanza: Stanza,
     ) -> Result<(), Condition> {
         let remote = world.nodes.remotes.named(user.as_str(), resource);
         let link = remote.and_then(|remote| world.nodes.link(remote.id.node)).ok_or(Condition::ServiceUnavailable)?;
-        let (id, stanza) = (self.number(), Stanza::from(iq));
-        let text = document(&stanza);
+        let (id, text) = (self.number(), document(&stanza));
         let awaited = vec![link.place];
         let sent = Sent {
             session: Arc::clone(session),

@@ -87,7 +87,9 @@ impl Table {
 
     /// Says it to all.
     pub(in crate::domain) fn tell_all(&self, message: &Message) {
-        if let Some(body) = Body::new(message).filter(|_| self.has_others()) {
+        if self.has_others()
+            && let Some(body) = Body::new(message)
+        {
             self.links().for_each(|link| link.send(&body));
         }
     }
