@@ -25,7 +25,7 @@ class Attached:
     def __init__(self, host, users, history=None):
         self.host, self.name, self.users, self.history = host, f"attached-{host.name}", list(users), history
         self.base = f"/attach/v1/{self.name}"
-        self.hold, self.epoch, self.writer, self.news = False, None, None, asyncio.Event()
+        self.hold, self.epoch, self.writer = False, None, None
         self.versions, self.rosters, self.contained = dict.fromkeys(users), {}, dict.fromkeys(users, 0)
         self.ready, self.seq, self.events, self.count = set(), 0, 0, 0
 
@@ -80,7 +80,6 @@ class Attached:
             self.seq, self.events = data["seq"], self.events + 1
             if not self.hold:
                 await self.acknowledge()
-        self.news.set()
 
     async def sync(self):
         status, _, body = await self.call("POST", "/sync", [{"user": user, "version": self.versions[user]} for user in self.users])

@@ -12,6 +12,7 @@ PROGRAM      roster-host
 import argparse
 import asyncio
 import concurrent.futures
+import json
 import os
 import random
 import resource
@@ -211,7 +212,7 @@ class Run:
             if self.cluster.nats:
                 try:
                     status, _, body = await request("GET", host.admin, "/cluster", headers=["Authorization: Bearer operator"], timeout=1)
-                    found = history.json.loads(body) if status == 200 else {}
+                    found = json.loads(body) if status == 200 else {}
                     state, view = found.get("state", f"status {status}"), found.get("view")
                 except (OSError, TimeoutError, ValueError):
                     pass
