@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::outbox::Outbox;
 use super::remotes::Remote;
-use super::wire::{Message, PART, Presence, Probe};
+use super::wire::{Message, Presence, Probe, parts};
 use crate::domain::Domain;
 use crate::domain::session::Session;
 use crate::domain::view::View;
@@ -219,18 +219,7 @@ impl Domain {
 /// Each short enough for a message; only the last is counted.
 fn probes(id: u64, user: &Username, sessions: &[Arc<Session>], users: Vec<String>) -> Vec<Probe> {
     let sessions: Vec<u64> = sessions.iter().map(|session| session.number).collect();
-    let mut parts = vec![Vec::new()];
-    let mut length = 0;
-    for name in users {
-        length += name.len() + 3;
-        if length > PART {
-            length = name.len() + 3;
-            parts.push(Vec::new());
-        }
-        if let Some(part) = parts.last_mut() {
-            part.push(name);
-        }
-    }
+    let parts = parts(users);
     let last = parts.len();
     let probe = |(number, users)| Probe {
         id: if number == last { id } else { 0 },

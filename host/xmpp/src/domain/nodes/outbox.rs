@@ -7,7 +7,7 @@ use roster_model::Username;
 
 use super::remotes::Remote;
 use super::table::Table;
-use super::wire::{Body, Entry, Message, PART, Presence, Probe, Shown};
+use super::wire::{Body, Entry, Message, PART, Presence, Probe, Shown, parts};
 use crate::domain::Domain;
 use crate::domain::probes::late;
 use crate::domain::session::Session;
@@ -93,21 +93,11 @@ impl Outbox {
 
 impl Item {
     /// Each short enough for a message.
-    fn parts(&self, users: Vec<String>) -> Vec<Shown> {
-        let mut parts: Vec<Shown> = Vec::new();
-        let mut length = PART;
-        for user in users {
-            length += user.len() + 3;
-            if length > PART {
-                length = user.len() + 3;
-                let (stanza, resource) = (self.stanza.clone(), self.resource.clone());
-                parts.push(Shown { number: self.number, stanza, to: Vec::new(), resource });
-            }
-            if let Some(part) = parts.last_mut() {
-                part.to.push(user);
-            }
-        }
-        parts
+    fn parts(&self, users: Vec<String>) -> impl Iterator<Item = Shown> {
+        parts(users).into_iter().map(|to| {
+            let (stanza, resource) = (self.stanza.clone(), self.resource.clone());
+            Shown { number: self.number, stanza, to, resource }
+        })
     }
 }
 

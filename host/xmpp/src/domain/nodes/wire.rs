@@ -236,6 +236,23 @@ impl Body {
     }
 }
 
+/// Names, in lists that are each short enough for a message. One at least.
+pub(super) fn parts(names: Vec<String>) -> Vec<Vec<String>> {
+    let mut parts = vec![Vec::new()];
+    let mut length = 0;
+    for name in names {
+        length += name.len() + 3;
+        if length > PART {
+            length = name.len() + 3;
+            parts.push(Vec::new());
+        }
+        if let Some(part) = parts.last_mut() {
+            part.push(name);
+        }
+    }
+    parts
+}
+
 fn is_false(flag: &bool) -> bool {
     !flag
 }
