@@ -132,6 +132,20 @@ def said(port, authority, *lines, body=""):
     return answer.partition(b"\r\n\r\n")[0].decode()
 
 
+def paths(text):
+    """The files and folders that a configuration names."""
+    return [*re.findall(r'"(/var/[^"]+)"', text), *(f"/etc/roster-host/{name}" for name in re.findall(r'"([a-z.]+\.(?:pem|txt|password))"', text))]
+
+
+def is_taken(program, folder, text):
+    """The host takes this configuration of a container, with the folder in the place of the container's."""
+    for name in ("chain.pem", "key.pem"):
+        os.link(os.path.join(folder, "tls", name), os.path.join(folder, name))
+    with open(os.path.join(folder, "roster-host.toml"), "w") as file:
+        file.write(re.sub(r'"/var/[a-z]+/', f'"{folder}/', text))
+    run([program, "--config", "roster-host.toml", "--check-config"], folder)
+
+
 def compose(program, folder):
     service = yaml.safe_load(read("compose", "compose.yaml"))["services"]["roster-host"]
     here = os.path.join(PACKAGING, "compose")
@@ -141,15 +155,10 @@ def compose(program, folder):
     listens = set(re.findall(r'listen = "0\.0\.0\.0:(\d+)"', text))
     expect(listens == {port.rpartition(":")[2] for port in service["ports"]}, f"the configuration listens on {listens}; compose.yaml: {service['ports']}")
     mounted = [volume.split(":")[1] for volume in service["volumes"]]
-    for path in [*re.findall(r'"(/var/[^"]+)"', text), *(f"/etc/roster-host/{name}" for name in re.findall(r'"([a-z.]+\.(?:pem|txt))"', text))]:
+    for path in paths(text):
         expect(path in mounted, f"{path} is not in compose.yaml")
 
-    for name in ("chain.pem", "key.pem"):
-        os.link(os.path.join(folder, "tls", name), os.path.join(folder, name))
-    text = re.sub(r'"/var/[a-z]+/', f'"{folder}/', text)
-    with open(os.path.join(folder, "roster-host.toml"), "w") as file:
-        file.write(text)
-    run([program, "--config", "roster-host.toml", "--check-config"], folder)
+    is_taken(program, folder, text)
 
     kind, healthy, *arguments = service["healthcheck"]["test"]
     expect((kind, healthy) == ("CMD", "/usr/bin/roster-host"), "the health check is another program's")
@@ -170,15 +179,11 @@ def cluster(program, folder):
     for name, text in nodes.items():
         mounted = [volume.split(":")[:2] for volume in services[f"chat-{name[-1]}"]["volumes"]]
         expect([f"./{name}.toml", "/etc/roster-host/roster-host.toml"] in mounted, f"compose.yaml does not give {name}.toml to its host")
-        for path in [*re.findall(r'"(/var/[^"]+)"', text), *(f"/etc/roster-host/{file}" for file in re.findall(r'"([a-z.]+\.(?:pem|txt|password))"', text))]:
+        for path in paths(text):
             expect(path in [inside for _, inside in mounted], f"{path} of {name} is not in compose.yaml")
         for server in re.findall(r"nats://(nats-\d)", text):
             expect(server in services, f"{name}.toml names {server}, and compose.yaml has no such server")
-    for name in ("chain.pem", "key.pem"):
-        os.link(os.path.join(folder, "tls", name), os.path.join(folder, name))
-    with open(os.path.join(folder, "roster-host.toml"), "w") as file:
-        file.write(re.sub(r'"/var/[a-z]+/', f'"{folder}/', nodes["node-1"]))
-    run([program, "--config", "roster-host.toml", "--check-config"], folder)
+    is_taken(program, folder, nodes["node-1"])
 
     rights = re.search(r"permissions \{.*?\n( *)\}", read("cluster", "nats-server.conf"), re.S)
     with open(os.path.join(ROOT, "docs", "cluster.md")) as file:
