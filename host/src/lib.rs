@@ -46,4 +46,4 @@ pub mod text;
 pub mod tls;
 pub mod xmpp;
 
-pub use assembly::{Host, StartError};
+pub use assembly::{Host, StartError, reload};

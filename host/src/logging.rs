@@ -3,7 +3,7 @@
 mod recent;
 
 use std::io::{self, Write};
-use std::sync::mpsc;
+use std::sync::{OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuar
 use tracing_subscriber::filter::{LevelFilter, ParseError};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::TryInitError;
-use tracing_subscriber::{EnvFilter, Layer as _};
+use tracing_subscriber::{EnvFilter, Layer as _, Registry, reload};
 
 use crate::config::{LogConfig, LogFormat};
 use crate::text;
@@ -34,6 +34,9 @@ pub enum LogError {
     /// Somebody else has done it already.
     #[error("logging is set up already: {0}")]
     Again(#[from] TryInitError),
+    /// What was set up is gone.
+    #[error("the log's filter cannot be changed: {0}")]
+    Gone(reload::Error),
 }
 
 /// Log lines waiting to be written. When whoever reads standard error does not keep up, lines are lost; the host does not
@@ -102,13 +105,26 @@ pub fn start_on(config: &LogConfig, output: impl Write + Send + 'static) -> Resu
     let ansi = AutoStream::choice(&std::io::stderr()) != ColorChoice::Never;
     let format = config.format;
     let writer = move || Escaping { inner: writer.clone(), format, ansi };
+    let (filter, handle) = reload::Layer::new(filter);
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     let lines = match format {
         LogFormat::Text => lines.with_ansi(ansi).with_filter(filter).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(true).with_filter(filter).boxed(),
     };
     tracing_subscriber::registry().with(lines).with(Recent.with_filter(LevelFilter::WARN)).try_init()?;
+    // There is one log, which nobody has set up before.
+    let _ = FILTER.set(handle);
     Ok(guard)
+}
+
+/// The filter of the log, once that is set up.
+static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
+/// Another filter from now on (`log.filter`). Where the log was not set up here there is none to change.
+pub fn set_filter(filter: &str) -> Result<(), LogError> {
+    let parsed =
+        EnvFilter::try_new(of_ours(filter)).map_err(|source| LogError::Filter { filter: filter.to_owned(), source })?;
+    FILTER.get().map_or(Ok(()), |handle| handle.reload(parsed).map_err(LogError::Gone))
 }
 
 /// Writes lines in which no character does something instead of being seen, whoever has said it: see [`text`]. Each call is

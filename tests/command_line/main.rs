@@ -6,7 +6,7 @@
 //!
 //! - [`demo`]: the program without a configuration
 //! - [`check_config`], [`ports`]: what is said when it cannot start; [`forms`]: the same by subcommand and without
-//! - [`serving`], [`sinks`], [`https`]: the program with a configuration
+//! - [`serving`], [`sinks`], [`https`], [`reloading`]: the program with a configuration
 //! - [`logs`], [`client_log`], [`secrets`]: what is on standard error, and what must not be
 //! - [`terminal`]: colours and progress, and where there are none; [`packaged`]: completions and manual pages
 //! - [`prometheus`]: what Prometheus reads, by the rules of [`openmetrics`]
@@ -48,6 +48,7 @@ mod plugin_swaps;
 mod ports;
 mod program;
 mod prometheus;
+mod reloading;
 mod secrets;
 mod serving;
 mod sessions;

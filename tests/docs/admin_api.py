@@ -167,6 +167,8 @@ ASKED = [
     ("POST", "/plugin/reload", "/plugin/reload", 200),
     ("POST", "/plugin/rollback", "/plugin/rollback?to=99", 422),
     ("PUT", "/plugin", "/plugin", 401),
+    # The demo has no file to read again.
+    ("POST", "/reload", "/reload", 404),
 ]
 
 

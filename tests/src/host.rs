@@ -9,8 +9,10 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use roster_host::Host;
 use roster_host::config::{Config, HostConfig};
+use roster_host::reload::{Mistakes, Source};
 use roster_host::rosters::Rosters;
 use roster_host::sinks::{RosterEvent, RosterSink, Undelivered};
+use roster_host::sockets::{Given, Purpose, Sockets};
 use roster_host::swap::Swapper;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -125,8 +127,20 @@ impl TestHost {
 
     /// A host with this configuration.
     pub async fn with(config: Config) -> Self {
+        Self::from(config, None).await
+    }
+
+    /// A host that reads its configuration from `source`, at the start and at each reload.
+    pub async fn reading(source: Source) -> Self {
+        let config = source().unwrap_or_else(|Mistakes(mistakes)| panic!("{mistakes:?}"));
+        Self::from(config, Some(source)).await
+    }
+
+    async fn from(config: Config, source: Option<Source>) -> Self {
         let events = Arc::new(Events::default());
-        let host = Host::start(&config, vec![Arc::clone(&events) as Arc<dyn RosterSink>]).await.unwrap();
+        let sinks = vec![Arc::clone(&events) as Arc<dyn RosterSink>];
+        let sockets = Sockets::open(Purpose::wanted(&config), Given::default()).await.unwrap();
+        let host = Host::start_reading(sockets, &config, sinks, source).await.unwrap();
         let listening = host.listening();
         let (http, admin) = (listening.refresh_http.unwrap(), listening.admin.unwrap());
         let (https, attach) = (listening.refresh_https, listening.attach);

@@ -199,7 +199,10 @@ where
         let what = "a number of bytes, or a size such as \"10MB\" or \"10MiB\"";
         number.ok_or_else(|| expected(value, what)).and_then(|number| within(number, &range))
     };
-    let show = |number: &N| quoted(&bytes(u64::try_from(*number).unwrap_or(u64::MAX)));
+    let show = |number: &N| {
+        let text = bytes(u64::try_from(*number).unwrap_or(u64::MAX));
+        if text.ends_with(char::is_alphabetic) { quoted(&text) } else { text }
+    };
     Scalar { unit: "bytes", range: shown, ..Scalar::new("size", parse, show) }
 }
 

@@ -10,6 +10,7 @@
 //! the checks beside the tables look at keys together and `files` at the files they name; `report` collects what they find into
 //! one [`ConfigError`].
 
+mod changes;
 mod error;
 mod files;
 mod kind;
@@ -26,6 +27,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+pub use changes::Change;
 pub use error::{ConfigError, Problem};
 pub use origin::{Origin, OriginError, Scheme};
 pub use plugin_place::{Artifact, PluginPlace};

@@ -43,8 +43,18 @@ pub(super) struct Listed {
     pub(super) name: &'static str,
     /// There may be several.
     pub(super) many: bool,
+    /// Without it something is off.
+    pub(super) optional: bool,
+    /// It is there.
+    pub(super) is_there: bool,
     pub(super) about: &'static str,
     pub(super) entries: Vec<Entry>,
+}
+
+impl Listed {
+    fn new(name: &'static str, about: &'static str, entries: Vec<Entry>) -> Self {
+        Self { name, many: false, optional: false, is_there: true, about, entries }
+    }
 }
 
 impl Entry {
@@ -173,7 +183,7 @@ impl<T: Table> Kind for Inner<T> {
     }
 
     fn entries(&self, key: &'static str, _: &'static str, value: &T) -> Vec<Entry> {
-        vec![Entry::Table(Listed { name: key, many: false, about: T::ABOUT, entries: value.entries() })]
+        vec![Entry::Table(Listed::new(key, T::ABOUT, value.entries()))]
     }
 }
 
@@ -194,7 +204,8 @@ impl<T: Table> Kind for Optional<T> {
 
     fn entries(&self, key: &'static str, _: &'static str, value: &Option<T>) -> Vec<Entry> {
         let entries = value.as_ref().map_or_else(|| T::default().entries(), Table::entries);
-        vec![Entry::Table(Listed { name: key, many: false, about: T::ABOUT, entries })]
+        let is_there = value.is_some();
+        vec![Entry::Table(Listed { optional: true, is_there, ..Listed::new(key, T::ABOUT, entries) })]
     }
 }
 
@@ -229,7 +240,7 @@ impl<T: Table> Kind for Several<T> {
 
     fn entries(&self, key: &'static str, _: &'static str, value: &Vec<T>) -> Vec<Entry> {
         let entries = value.first().map_or_else(|| T::default().entries(), Table::entries);
-        vec![Entry::Table(Listed { name: key, many: true, about: T::ABOUT, entries })]
+        vec![Entry::Table(Listed { many: true, ..Listed::new(key, T::ABOUT, entries) })]
     }
 }
 

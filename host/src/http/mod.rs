@@ -11,7 +11,7 @@
 //! - [`refresh_route`]: `POST /roster_admin/refresh` and `GET /roster_admin/refresh/{user}`, with [`cors`], [`auth`],
 //!   [`body`] (size, time and memory) and [`refusal`] (every answer the plugin does not write);
 //! - [`admin`]: health, metrics, cached rosters, sessions, events;
-//! - [`virtual_hosts`]: which domain a request is for.
+//! - [`virtual_hosts`]: which domain a request is for; [`settings`]: what may change while the listeners serve.
 //!
 //! Everything this room answers is JSON, but for the metrics and the event stream. Others may put routes beside the refresh
 //! route ([`Server::serve_beside`]): the XMPP endpoint its WebSocket. Or have a listener of their own ([`apart`]).
@@ -32,6 +32,7 @@ mod refusal;
 mod request_log;
 pub(crate) mod same_origin;
 mod server;
+mod settings;
 pub(crate) mod sse;
 mod target;
 pub(crate) mod virtual_hosts;
@@ -42,7 +43,8 @@ mod tests;
 
 pub use admin::Readiness;
 pub(crate) use apart::Apart;
-pub use server::{App, EndClients, Listening, ServeError, Server, Shown};
+pub use server::{App, EndClients, Listening, Reload, ServeError, Server, Shown};
+pub use settings::Settings;
 pub use virtual_hosts::VirtualHosts;
 
 /// How long a first fetch may keep a request waiting. The plugin's limits are far below, as a rule.

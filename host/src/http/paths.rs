@@ -65,7 +65,10 @@ pub(super) const PLUGIN_RELOAD: &str = "/plugin/reload";
 /// The plugin before is put back.
 pub(super) const PLUGIN_ROLLBACK: &str = "/plugin/rollback";
 
-const ALL: [&str; 27] = [
+/// The configuration is read again.
+pub(super) const RELOAD: &str = "/reload";
+
+const ALL: [&str; 28] = [
     CLUSTER,
     SESSIONS,
     USERS_USER,
@@ -93,6 +96,7 @@ const ALL: [&str; 27] = [
     PLUGIN,
     PLUGIN_RELOAD,
     PLUGIN_ROLLBACK,
+    RELOAD,
 ];
 
 /// The route as a metric's label: one of a few, whatever the client asked for.

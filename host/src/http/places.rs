@@ -5,16 +5,16 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use roster_xmpp::peers::{Share, Shares};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::VirtualHosts;
 use super::refusal::Refusal;
 
 /// See the module.
 pub(super) struct Places {
     most: usize,
-    hosts: HashMap<Arc<str>, OfHost>,
+    hosts: Mutex<HashMap<Arc<str>, OfHost>>,
 }
 
 struct OfHost {
@@ -30,21 +30,22 @@ pub(super) struct Place {
 
 impl Places {
     /// `most` of one address, and four times as many in all.
-    pub(super) fn new(most: usize, hosts: &VirtualHosts) -> Self {
-        let of_host = || OfHost {
-            all: Arc::new(Semaphore::new(most.saturating_mul(4).min(Semaphore::MAX_PERMITS))),
-            addresses: Shares::new(most),
-        };
-        Self { most, hosts: hosts.iter().map(|host| (Arc::clone(host.domain()), of_host())).collect() }
+    pub(super) fn new(most: usize) -> Self {
+        Self { most, hosts: Mutex::default() }
     }
 
     /// A free place for a request of `peer` to the virtual host `domain`.
-    pub(super) fn take(&self, domain: &str, peer: IpAddr) -> Result<Place, Refusal> {
-        let place = self.hosts.get(domain).and_then(|host| {
-            let share = host.addresses.take(peer)?;
-            let place = Arc::clone(&host.all).try_acquire_owned().ok()?;
-            Some(Place { _place: place, _share: share })
-        });
-        place.ok_or(Refusal::Busy { limit: self.most })
+    pub(super) fn take(&self, domain: &Arc<str>, peer: IpAddr) -> Result<Place, Refusal> {
+        let (all, addresses) = {
+            let mut hosts = self.hosts.lock();
+            // One for each virtual host there ever was: as many as an operator can write.
+            let host = hosts.entry(Arc::clone(domain)).or_insert_with(|| OfHost {
+                all: Arc::new(Semaphore::new(self.most.saturating_mul(4).min(Semaphore::MAX_PERMITS))),
+                addresses: Shares::new(self.most),
+            });
+            (Arc::clone(&host.all), Arc::clone(&host.addresses))
+        };
+        let place = addresses.take(peer).zip(all.try_acquire_owned().ok());
+        place.map(|(share, place)| Place { _place: place, _share: share }).ok_or(Refusal::Busy { limit: self.most })
     }
 }

@@ -19,11 +19,10 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{error, warn};
 
 use super::body::{self, BodyLimits, BodyMemory};
-use super::cors::Cors;
 use super::places::Places;
 use super::refusal::Refusal;
-use super::{VirtualHosts, auth, paths};
-use crate::config::{HttpConfig, Secret};
+use super::{Settings, VirtualHosts, auth, paths};
+use crate::config::HttpConfig;
 use crate::plugin::Reply;
 
 /// What is kept back of `request_timeout` for the plugin's summary and the way back.
@@ -35,28 +34,24 @@ const LONGEST_CONTENT_TYPE: usize = 256;
 /// What every request needs.
 struct RefreshRoute {
     hosts: VirtualHosts,
-    cors: Cors,
-    token: Option<Secret>,
+    settings: Arc<Settings>,
     body: BodyLimits,
-    request_timeout: Duration,
     /// One permit for every request that is worked on.
     places: Places,
 }
 
 /// The service of the refresh listeners, but for the log and the counts of its requests.
-pub(super) fn router(config: &HttpConfig, hosts: VirtualHosts) -> Router {
+pub(super) fn router(config: &HttpConfig, settings: &Arc<Settings>, hosts: VirtualHosts) -> Router {
     let route = Arc::new(RefreshRoute {
-        places: Places::new(config.max_requests, &hosts),
+        places: Places::new(config.max_requests),
         hosts,
-        cors: Cors::new(&config.cors_origins),
-        token: config.token.clone(),
+        settings: Arc::clone(settings),
         body: BodyLimits {
             size: config.max_body,
             pause: config.header_timeout,
             setting: "http.max_body",
             memory: BodyMemory::new(config.body_memory, config.max_body),
         },
-        request_timeout: config.request_timeout,
     });
     // `any`, and the method looked at by hand: axum answers HEAD with what it has for GET, and here a GET does something.
     Router::new()
@@ -69,15 +64,16 @@ pub(super) fn router(config: &HttpConfig, hosts: VirtualHosts) -> Router {
 
 /// Token and CORS. A preflight request never carries a token; it does nothing either.
 async fn gate(State(route): State<Arc<RefreshRoute>>, request: Request, next: Next) -> Response {
-    let origin = route.cors.allowed(request.headers());
+    let settings = route.settings.current();
+    let origin = settings.cors.allowed(request.headers());
     let mut response = match *request.method() == Method::OPTIONS {
         true => next.run(request).await,
-        false if !auth::passes(route.token.as_ref(), request.headers()) => Refusal::Unauthorized.into_response(),
+        false if !auth::passes(settings.token.as_ref(), request.headers()) => Refusal::Unauthorized.into_response(),
         // A browser keeps the answer from a page of another site, but it sends the request.
         false if origin.is_none() && request.headers().contains_key(ORIGIN) => Refusal::Origin.into_response(),
         false => next.run(request).await,
     };
-    route.cors.mark(&mut response, origin);
+    settings.cors.mark(&mut response, origin);
     response
 }
 
@@ -86,8 +82,8 @@ async fn batch(State(route): State<Arc<RefreshRoute>>, request: Request) -> Resp
     if let Some(other) = route.other_method(&request, "POST") {
         return other;
     }
-    let rosters = Arc::clone(route.hosts.for_request(&request));
-    let times = Times::from_now(route.request_timeout);
+    let rosters = route.hosts.for_request(&request);
+    let times = Times::from_now(route.settings.current().request_timeout);
     let peer = body::peer(&request);
     let work = async {
         // Whoever sends slowly takes no place from others.
@@ -108,8 +104,8 @@ async fn single(
         return other;
     }
     let Ok(Path(user)) = user else { return Refusal::Path.into_response() };
-    let rosters = Arc::clone(route.hosts.for_request(&request));
-    let times = Times::from_now(route.request_timeout);
+    let rosters = route.hosts.for_request(&request);
+    let times = Times::from_now(route.settings.current().request_timeout);
     let peer = body::peer(&request);
     let work = async {
         let _place = route.places.take(rosters.domain(), peer)?;
@@ -127,13 +123,15 @@ struct Times {
     refresh: Instant,
     /// The request is answered.
     answer: Instant,
+    /// How long all of it may take.
+    timeout: Duration,
 }
 
 impl Times {
     fn from_now(timeout: Duration) -> Self {
         let now = Instant::now();
         let reserve = (timeout / 10).min(LARGEST_RESERVE);
-        Self { body: now + timeout / 2, refresh: now + timeout.saturating_sub(reserve), answer: now + timeout }
+        Self { body: now + timeout / 2, refresh: now + timeout.saturating_sub(reserve), answer: now + timeout, timeout }
     }
 }
 
@@ -143,14 +141,15 @@ impl RefreshRoute {
         if request.method() == method {
             return None;
         }
-        let preflight = (request.method() == Method::OPTIONS).then(|| self.cors.preflight(request.headers(), method));
+        let preflight = (request.method() == Method::OPTIONS)
+            .then(|| self.settings.current().cors.preflight(request.headers(), method));
         Some(preflight.flatten().unwrap_or_else(|| Refusal::Method(method).into_response()))
     }
 
     /// The answer that `work` comes to in the time that a request may take.
     async fn answer(&self, times: Times, work: impl Future<Output = Result<Reply, Refusal>>) -> Response {
         let result = match timeout_at(times.answer, work).await {
-            Err(_) => Err(Refusal::Deadline(self.request_timeout)),
+            Err(_) => Err(Refusal::Deadline(times.timeout)),
             Ok(result) => result.and_then(response),
         };
         result.unwrap_or_else(|refusal| {

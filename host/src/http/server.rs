@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::{Router, middleware};
+use futures::future::BoxFuture;
 use prometheus_client::collector::Collector;
 use rustls::ServerConfig;
 use serde_json::Value;
@@ -18,7 +19,7 @@ use super::admin::{self, Readiness};
 use super::connection::{Connections, Crowd, Listener, Service};
 use super::json::{self, ErrorBody};
 use super::request_log::{self, Quiet, Recorder};
-use super::{Apart, VirtualHosts, body, refresh_route, refusal, well_formed};
+use super::{Apart, Settings, VirtualHosts, body, refresh_route, refusal, well_formed};
 use crate::config::{AdminConfig, HttpConfig};
 use crate::descriptors::For;
 use crate::metrics::Metrics;
@@ -26,7 +27,7 @@ use crate::model::Username;
 use crate::rosters::SessionId;
 use crate::sinks::EventStream;
 use crate::sockets::{Purpose, Sockets};
-use crate::swap::Swapper;
+use crate::swap::Swappers;
 use crate::tls::{CertificateFiles, Certificates, TlsError};
 
 /// What is served.
@@ -34,7 +35,7 @@ pub struct App {
     /// The rosters.
     pub hosts: VirtualHosts,
     /// What `/plugin` shows and changes, in the order of the hosts; may be empty.
-    pub swappers: Vec<Arc<Swapper>>,
+    pub swappers: Swappers,
     /// What `/events` reads.
     pub events: Arc<EventStream>,
     /// What `/metrics` shows and every request is counted in.
@@ -49,7 +50,13 @@ pub struct App {
     pub cluster: Option<Shown>,
     /// Ends the streams of XMPP clients; `None` if there is no endpoint for them.
     pub clients: Option<EndClients>,
+    /// What `/reload` does; `None` if there is no file to read again.
+    pub reload: Option<Reload>,
 }
+
+/// Reads the configuration again, and says what has come of it: `Err` is the same for one that is refused, `None` that there is
+/// no file to read.
+pub type Reload = Arc<dyn Fn() -> BoxFuture<'static, Option<Result<Value, Value>>> + Send + Sync>;
 
 /// Says what there is to say of the attached servers, as JSON.
 pub type Shown = Arc<dyn Fn() -> Value + Send + Sync>;
@@ -103,6 +110,7 @@ pub struct Server {
     admin: Option<TcpListener>,
     http_config: HttpConfig,
     admin_config: AdminConfig,
+    settings: Arc<Settings>,
     app: App,
     /// Routes of others, on the plain and on the secure listener.
     others: (Router, Router),
@@ -145,6 +153,7 @@ impl Server {
             admin: admin_socket,
             http_config: http.clone(),
             admin_config: admin.clone(),
+            settings: Settings::new(http, admin),
             app,
             others: Default::default(),
             apart: None,
@@ -154,6 +163,11 @@ impl Server {
     /// The addresses that are listened on.
     pub fn listening(&self) -> &Listening {
         &self.listening
+    }
+
+    /// What may change while it serves.
+    pub fn settings(&self) -> &Arc<Settings> {
+        &self.settings
     }
 
     /// Serves these routes too, beside the refresh route: the first over plain HTTP, the second over HTTPS. They may upgrade
@@ -183,7 +197,18 @@ impl Server {
     /// event streams included, follows when the last of them is. Dropping this future cuts everything off: that is the
     /// caller's deadline.
     pub async fn serve(self, mut stop: watch::Receiver<bool>) {
-        let Self { plain, secure, admin: admin_socket, http_config: http, admin_config, app, others, apart, .. } = self;
+        let Self {
+            plain,
+            secure,
+            admin: admin_socket,
+            http_config: http,
+            admin_config,
+            settings,
+            app,
+            others,
+            apart,
+            ..
+        } = self;
         // Dropping a set ends its tasks.
         let mut background = JoinSet::new();
         let mut refresh_listeners = JoinSet::new();
@@ -192,7 +217,7 @@ impl Server {
         let idle = http.header_timeout;
         let refresh_stop = CancellationToken::new();
         let crowd = Crowd::new(&http, &app.metrics);
-        let refresh = refresh_route::router(&http, app.hosts.clone());
+        let refresh = refresh_route::router(&http, &settings, app.hosts.clone());
         let recorder = Recorder { metrics: Arc::clone(&app.metrics), quiet: Quiet::None };
         let mut open = |socket: TcpListener, tls: Option<TlsAcceptor>, others: Router| {
             let others = others.layer(middleware::from_fn_with_state(refusal::body as ErrorBody, json::only));
@@ -217,7 +242,7 @@ impl Server {
         if let Some(socket) = admin_socket {
             let crowd = Crowd::of_admin(&http, admin_config.max_streams, &app.metrics);
             let recorder = Recorder { metrics: Arc::clone(&app.metrics), quiet: Quiet::Looks };
-            let router: Router = admin::router(&admin_config, app, admin_stop.clone());
+            let router: Router = admin::router(&admin_config, &settings, app, admin_stop.clone());
             let router = router.layer(middleware::from_fn_with_state(json::refused as ErrorBody, json::only));
             let service = service(router, json::refused, recorder);
             let connections = Arc::new(Connections::new(service, None, idle, false, crowd));

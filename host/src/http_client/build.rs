@@ -64,7 +64,24 @@ impl HttpClient {
         Self::with_resolver(config, Arc::new(SystemResolver::new()))
     }
 
+    /// Makes a client for the place of this one: what it does is counted with what this one has done.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new).
+    pub fn replaced(&self, config: &ClientConfig) -> Result<Self, ClientBuildError> {
+        Self::build(config, Arc::new(SystemResolver::new()), Arc::clone(self.stats()))
+    }
+
     pub(super) fn with_resolver(config: &ClientConfig, resolver: Arc<dyn Resolve>) -> Result<Self, ClientBuildError> {
+        Self::build(config, resolver, Arc::default())
+    }
+
+    fn build(
+        config: &ClientConfig,
+        resolver: Arc<dyn Resolve>,
+        stats: Arc<ClientStats>,
+    ) -> Result<Self, ClientBuildError> {
         let authorization = config.auth.as_ref().map(auth::header).transpose()?;
         // A bad ca_file is reported even when nothing needs it yet.
         let tls = match &config.ca_file {
@@ -84,7 +101,6 @@ impl HttpClient {
                 .map_err(|_| ClientBuildError::Origin { origin: name, reason: "it does not fit a URL" })?;
             sites.push(site);
         }
-        let stats = Arc::new(ClientStats::default());
         let connector = Connector {
             resolver,
             policy: AddressPolicy::new(&config.allow_addresses),

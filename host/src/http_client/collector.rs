@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
@@ -14,8 +15,11 @@ use super::{ClientStats, ErrorKind};
 /// Shows the counters of the clients of all virtual hosts, each under its domain, as `client_...`.
 #[derive(Debug)]
 pub struct ClientCollector {
-    clients: Vec<(Arc<str>, Arc<ClientStats>)>,
+    clients: Clients,
 }
+
+/// The domains of virtual hosts and the counters of their clients, which come and go while the host runs.
+pub type Clients = Arc<ArcSwap<Vec<(Arc<str>, Arc<ClientStats>)>>>;
 
 /// A counter: its name, what it is, and where to read it.
 type Counter = (&'static str, &'static str, fn(&ClientStats) -> u64);
@@ -30,7 +34,7 @@ const COUNTERS: [Counter; 5] = [
 
 impl ClientCollector {
     /// For these domains and the counters of their clients.
-    pub fn new(clients: Vec<(Arc<str>, Arc<ClientStats>)>) -> Self {
+    pub fn new(clients: Clients) -> Self {
         Self { clients }
     }
 }
@@ -39,7 +43,7 @@ impl Collector for ClientCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         for (name, help, read) in COUNTERS {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-            for (domain, stats) in &self.clients {
+            for (domain, stats) in self.clients.load().iter() {
                 let labels = [("domain", &**domain)];
                 ConstCounter::new(read(stats)).encode(metric.encode_family(&labels)?)?;
             }
@@ -50,7 +54,7 @@ impl Collector for ClientCollector {
             None,
             MetricType::Counter,
         )?;
-        for (domain, stats) in &self.clients {
+        for (domain, stats) in self.clients.load().iter() {
             for kind in ErrorKind::ALL {
                 let labels = [("domain", &**domain), ("kind", kind.as_str())];
                 ConstCounter::new(stats.errors(*kind)).encode(metric.encode_family(&labels)?)?;
@@ -58,7 +62,7 @@ impl Collector for ClientCollector {
         }
         let help = "Connections to applications that are open";
         let mut metric = encoder.encode_descriptor("client_connections_open", help, None, MetricType::Gauge)?;
-        for (domain, stats) in &self.clients {
+        for (domain, stats) in self.clients.load().iter() {
             let labels = [("domain", &**domain)];
             let open = i64::try_from(stats.connections_open()).unwrap_or(i64::MAX);
             ConstGauge::new(open).encode(metric.encode_family(&labels)?)?;

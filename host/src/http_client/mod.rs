@@ -53,7 +53,7 @@ mod tests;
 pub(crate) use auth::header as authorization;
 pub use build::ClientBuildError;
 pub use client::HttpClient;
-pub use collector::ClientCollector;
+pub use collector::{ClientCollector, Clients};
 pub(crate) use error::shown;
 pub use error::{ErrorKind, SendError};
 pub use memory::Memory;

@@ -41,7 +41,8 @@ impl Rosters {
         self.with_known(user, |known| {
             let now = Instant::now();
             only_if(known, now).then(|| {
-                let joined = known.flights.join(wanted, self.flight_number(), self.times.overdue_after, now);
+                let joined =
+                    known.flights.join(wanted, self.flight_number(), self.tuning.load().times.overdue_after, now);
                 self.start(user, known, joined.then);
                 joined
             })
@@ -51,7 +52,8 @@ impl Rosters {
     /// The flight that a caller came late for has not ended in time.
     fn overdue(self: &Arc<Self>, user: &Username) -> Then {
         let then = self.with_known(user, |known| {
-            let then = known.flights.overdue(self.flight_number(), self.times.overdue_after, Instant::now());
+            let then =
+                known.flights.overdue(self.flight_number(), self.tuning.load().times.overdue_after, Instant::now());
             self.start(user, known, then);
             then
         });
@@ -81,7 +83,7 @@ impl Rosters {
             let finished = known.flights.finish(number, success, self.flight_number())?;
             let before = known.failures();
             let now = Instant::now();
-            known.updated(&outcome, &self.times, || self.jitter(&user, before), now);
+            known.updated(&outcome, &self.tuning.load().times, || self.jitter(&user, before), now);
             if let Some(next) = finished.spawn {
                 self.start(&user, known, Then::Spawn(next));
             }

@@ -21,6 +21,7 @@ mod refresh;
 mod schedule;
 mod sessions;
 mod single_flight;
+mod tuning;
 mod unconfirmed;
 mod update;
 mod upkeep;
@@ -34,9 +35,8 @@ mod user_tests;
 use std::hash::RandomState;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use arc_swap::ArcSwap;
 
 use crate::config::{LimitsConfig, StoreConfig};
 use crate::metrics::Metrics;
@@ -53,7 +53,8 @@ pub use sessions::{ATTACHED, CLIENT, CLUSTER, Found, Present, SessionId, Via};
 pub use update::Update;
 
 use schedule::Schedule;
-use user::{Times, User};
+use tuning::Tuning;
+use user::User;
 
 /// The rosters of one virtual host.
 pub struct Rosters {
@@ -66,33 +67,13 @@ pub struct Rosters {
     owners: Option<Arc<dyn Owners>>,
     /// Whoever is connected, is being asked for, or has a roster in the store.
     users: Sharded<User>,
-    times: Times,
+    tuning: ArcSwap<Tuning>,
     /// When the rosters of those who are away are dropped.
     expiries: Arc<Schedule>,
     /// When the application is asked without anybody asking for it.
     renewals: Arc<Schedule>,
     next_flight: AtomicU64,
     spread: RandomState,
-    /// One permit for every user's update that runs. The other hooks do not wait for it: an application that hangs must
-    /// not keep the refresh route from answering.
-    turns: Turns,
-    /// The same for a plugin that asks for users together: there have to be enough to gather.
-    turns_together: Turns,
-    queue_timeout: Duration,
-    max_contacts: usize,
-    max_users_per_request: usize,
-}
-
-/// How many updates run at once.
-struct Turns {
-    permits: Semaphore,
-    many: usize,
-}
-
-impl Turns {
-    fn new(many: usize) -> Self {
-        Self { permits: Semaphore::new(many), many }
-    }
 }
 
 /// What a virtual host's rosters are made of.
@@ -133,26 +114,20 @@ impl Rosters {
             metrics,
             owners,
             users: Sharded::default(),
-            times: Times {
-                grace: store.grace,
-                stale_if_error: store.stale_if_error,
-                max_age: store.max_age,
-                overdue_after: limits.overdue_after,
-                retry_first: limits.retry_first,
-                retry_longest: limits.retry_longest,
-            },
+            tuning: ArcSwap::from_pointee(Tuning::new(limits, store)),
             expiries: Arc::default(),
             renewals: Arc::default(),
             next_flight: AtomicU64::new(1),
             spread: RandomState::new(),
-            turns: Turns::new(limits.max_concurrent_calls),
-            turns_together: Turns::new(limits.max_concurrent_calls.saturating_add(2 * limits.bulk_users)),
-            queue_timeout: limits.queue_timeout,
-            max_contacts: store.max_contacts,
-            max_users_per_request: limits.max_users_per_request,
         });
-        upkeep::start(&rosters, limits.max_retries);
+        upkeep::start(&rosters);
         rosters
+    }
+
+    /// From now on these limits hold; what runs ends under those with which it began. When a user's roster expires is looked at
+    /// again when something happens to the user.
+    pub fn retune(&self, limits: &LimitsConfig, store: &StoreConfig) {
+        self.tuning.rcu(|before| Tuning::new(limits, store).after(before));
     }
 
     /// Looks at or changes what is known of `user`, and forgets it if there is nothing left to know. None if nothing is.
@@ -177,11 +152,6 @@ impl Rosters {
             }
             result
         })
-    }
-
-    /// The turns of updates by the plugin that serves now.
-    fn turns(&self) -> &Turns {
-        if self.plugin.asks_together() { &self.turns_together } else { &self.turns }
     }
 
     /// The XMPP domain.
@@ -252,10 +222,6 @@ impl Rosters {
 
     /// Waits until no update runs. The caller sets the deadline.
     pub async fn idle(&self) {
-        for turns in [&self.turns, &self.turns_together] {
-            let all = u32::try_from(turns.many).unwrap_or(u32::MAX);
-            // Every permit back means that nothing holds one; the semaphore is never closed.
-            let _ = turns.permits.acquire_many(all).await;
-        }
+        self.tuning.load_full().idle().await;
     }
 }

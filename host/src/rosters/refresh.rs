@@ -24,7 +24,7 @@ impl Rosters {
     /// Serves a refresh request with a body; see `hooks` in the WIT for the three steps. Users whose update has not ended
     /// by `deadline` count as errors (their updates go on).
     pub async fn refresh_request(self: &Arc<Self>, body: Bytes, deadline: Instant) -> Result<Reply, RequestError> {
-        let (bytes, limit) = (body.len(), self.max_users_per_request);
+        let (bytes, limit) = (body.len(), self.tuning.load().max_users_per_request);
         let users = self.plugin.changed_users(body).await;
         let names = match users.map_err(|error| RequestError::of_body(bytes, error, limit))? {
             Ok(names) => names,
@@ -153,8 +153,9 @@ impl Rosters {
             let rosters = Arc::clone(self);
             async move { (place, rosters.refresh(&user).await) }
         };
-        let mut updates =
-            stream::iter(users.iter().cloned().enumerate()).map(update).buffer_unordered(self.turns().many);
+        let mut updates = stream::iter(users.iter().cloned().enumerate())
+            .map(update)
+            .buffer_unordered(self.tuning.load().updates(self.plugin.asks_together()).many);
         let mut open: Vec<bool> = vec![true; users.len()];
         let all = async {
             while let Some((place, result)) = updates.next().await {

@@ -165,7 +165,8 @@ impl Rosters {
     /// The half of [`connect`](Self::connect) that waits for nobody: `session` is there from now on. It wants its roster with
     /// [`current`](Self::current) soon.
     pub fn arrive(self: &Arc<Self>, user: &Username, session: SessionId) -> Result<(), RosterError> {
-        let abandoned = self.with_user(user, |known| known.connect(session, &self.times, Instant::now()))?;
+        let abandoned =
+            self.with_user(user, |known| known.connect(session, &self.tuning.load().times, Instant::now()))?;
         if let Some(abandoned) = abandoned {
             self.tell_callers(abandoned, &Ok(Update::Left));
         }
@@ -199,7 +200,7 @@ impl Rosters {
 
     /// What there is when the application cannot be asked.
     fn stale(&self, user: &Username, error: RosterError) -> Result<Found, RosterError> {
-        let kept = self.store.get(user).filter(|kept| kept.age() <= self.times.stale_if_error);
+        let kept = self.store.get(user).filter(|kept| kept.age() <= self.tuning.load().times.stale_if_error);
         let Some(kept) = kept.filter(|_| matches!(error, RosterError::Call(_))) else { return Err(error) };
         let stale = Duration::from_secs(kept.age().as_secs());
         let age = humantime::format_duration(stale);

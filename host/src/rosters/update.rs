@@ -51,12 +51,15 @@ impl Update {
 }
 
 impl Rosters {
-    /// The work of flight `number`. Takes its turn, so that no more run at once than the operator allows.
+    /// The work of flight `number`. Waits for a permit, so that no more run at once than the operator allows.
     pub(super) async fn update(self: &Arc<Self>, user: &Username, number: u64) -> Outcome {
         let began = Instant::now();
-        let outcome = match tokio::time::timeout(self.queue_timeout, self.turns().permits.acquire()).await {
-            Ok(Ok(_turn)) => self.take_turn(user, number).await,
-            Ok(Err(_)) | Err(_) => Err(CallError::Busy { limit: self.queue_timeout }.into()),
+        // The same to its end, whatever limits hold by then.
+        let tuning = self.tuning.load_full();
+        let permit = tuning.updates(self.plugin.asks_together()).permits.acquire();
+        let outcome = match tokio::time::timeout(tuning.queue_timeout, permit).await {
+            Ok(Ok(_permit)) => self.with_permit(user, number).await,
+            Ok(Err(_)) | Err(_) => Err(CallError::Busy { limit: tuning.queue_timeout }.into()),
         };
         let name = match &outcome {
             Ok(update) => update.name(),
@@ -71,7 +74,7 @@ impl Rosters {
     }
 
     /// Again from the start if another flight of the user has stored a roster meanwhile: what this one compared with is gone.
-    async fn take_turn(self: &Arc<Self>, user: &Username, number: u64) -> Outcome {
+    async fn with_permit(self: &Arc<Self>, user: &Username, number: u64) -> Outcome {
         let mut attempts = ATTEMPTS;
         loop {
             let begun = self.with_known(user, |known| !known.is_away() && known.flights.begin(number, Instant::now()));
@@ -93,7 +96,7 @@ impl Rosters {
     async fn first_fetch(self: &Arc<Self>, user: &Username, number: u64) -> Outcome {
         let roster = self.plugin.fetch(user).await?;
         warn_of(&roster.warnings);
-        let contacts = Contacts::pack(&roster.contacts, self.max_contacts)?;
+        let contacts = Contacts::pack(&roster.contacts, self.tuning.load().max_contacts)?;
         let kept =
             self.keep(user, number, None, &contacts, roster.tag, |kept| EventKind::Loaded(Arc::clone(kept))).await?;
         Ok(kept.map_or(Update::Left, Update::Fetched))
@@ -115,7 +118,7 @@ impl Rosters {
         };
         let Delta { changes, tag, warnings } = delta;
         warn_of(&warnings);
-        let (contacts, changes) = known.contacts().apply(changes, self.max_contacts)?;
+        let (contacts, changes) = known.contacts().apply(changes, self.tuning.load().max_contacts)?;
         if changes.is_empty() {
             return Ok(Update::Unchanged(self.store.retag(user, known.version(), tag)?));
         }

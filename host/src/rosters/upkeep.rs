@@ -7,7 +7,6 @@
 use std::hash::BuildHasher;
 use std::sync::{Arc, Weak};
 
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::Rosters;
@@ -18,9 +17,9 @@ use crate::model::Username;
 use crate::sinks::EventKind;
 
 /// Two tasks that run for as long as `rosters` lives.
-pub(super) fn start(rosters: &Arc<Rosters>, max_retries: usize) {
+pub(super) fn start(rosters: &Arc<Rosters>) {
     tokio::spawn(expire(Arc::downgrade(rosters), Arc::clone(&rosters.expiries)));
-    tokio::spawn(renew(Arc::downgrade(rosters), Arc::clone(&rosters.renewals), Arc::new(Semaphore::new(max_retries))));
+    tokio::spawn(renew(Arc::downgrade(rosters), Arc::clone(&rosters.renewals)));
 }
 
 /// Wakes the tasks, which then find nobody left to work for.
@@ -42,12 +41,15 @@ async fn expire(weak: Weak<Rosters>, expiries: Arc<Schedule>) {
     }
 }
 
-async fn renew(weak: Weak<Rosters>, renewals: Arc<Schedule>, permits: Arc<Semaphore>) {
+async fn renew(weak: Weak<Rosters>, renewals: Arc<Schedule>) {
     loop {
         renewals.wait().await;
         loop {
+            let Some(permits) = weak.upgrade().map(|rosters| Arc::clone(&rosters.tuning.load().retries)) else {
+                return;
+            };
             // The semaphore is never closed.
-            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
+            let Ok(permit) = permits.acquire_owned().await else { return };
             let Some(rosters) = weak.upgrade() else { return };
             let Some(user) = renewals.due(Instant::now()) else { break };
             if let Some(joined) = rosters.join(&user, Wanted::Renewal, is_due) {
@@ -69,7 +71,7 @@ impl Rosters {
     /// Notes what is due about the user next; called after everything that happens to the user, under the same lock. True if
     /// there is nothing left to know.
     pub(super) fn settle(&self, name: &Username, user: &mut User) -> bool {
-        let due = user.next(|| self.store.get(name).map(|kept| kept.age()), &self.times, Instant::now());
+        let due = user.next(|| self.store.get(name).map(|kept| kept.age()), &self.tuning.load().times, Instant::now());
         if due != user.due {
             match std::mem::replace(&mut user.due, due) {
                 Some(Due::Expiry(at)) => self.expiries.remove(at, name),
@@ -93,7 +95,7 @@ impl Rosters {
     /// The roster of a user who is away is out of date: it is dropped, or, where `stale_if_error` allows, kept for the case
     /// that the application cannot be asked when the user returns. False if the user has a session (again).
     pub(super) async fn give_up(self: &Arc<Self>, user: &Username) -> bool {
-        let kept = self.store.get(user).is_some_and(|kept| kept.age() < self.times.stale_if_error);
+        let kept = self.store.get(user).is_some_and(|kept| kept.age() < self.tuning.load().times.stale_if_error);
         if !kept {
             return self.drop_roster(user, |_, _| true).await;
         }

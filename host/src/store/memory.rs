@@ -18,8 +18,8 @@ pub struct MemoryStore {
     next_version: AtomicU64,
     users: AtomicUsize,
     bytes: AtomicUsize,
-    max_users: usize,
-    max_bytes: usize,
+    max_users: AtomicUsize,
+    max_bytes: AtomicUsize,
 }
 
 impl MemoryStore {
@@ -30,18 +30,24 @@ impl MemoryStore {
             next_version: AtomicU64::new(1),
             users: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
-            max_users: config.max_users,
-            max_bytes: config.max_bytes,
+            max_users: AtomicUsize::new(config.max_users),
+            max_bytes: AtomicUsize::new(config.max_bytes),
         }
+    }
+
+    /// Other bounds from now on. What is kept stays; with less room, nothing is added until others have gone.
+    pub fn rebound(&self, config: &StoreConfig) {
+        self.max_users.store(config.max_users, Ordering::Relaxed);
+        self.max_bytes.store(config.max_bytes, Ordering::Relaxed);
     }
 
     /// Sets aside room for `users` and `bytes` more, or says which limit is in the way.
     fn reserve(&self, user: &Username, users: usize, bytes: usize) -> Result<(), StoreError> {
         let total_users = self.users.fetch_add(users, Ordering::Relaxed) + users;
         let total_bytes = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let limit = if users > 0 && total_users > self.max_users {
+        let limit = if users > 0 && total_users > self.max_users.load(Ordering::Relaxed) {
             "store.max_users"
-        } else if bytes > 0 && total_bytes > self.max_bytes {
+        } else if bytes > 0 && total_bytes > self.max_bytes.load(Ordering::Relaxed) {
             "store.max_bytes"
         } else {
             return Ok(());

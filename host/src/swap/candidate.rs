@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::receipt::{Module, Receipt, Step, millis};
 use super::shadow::Shadow;
-use super::{Swapper, rehearsal, shadow};
+use super::swapper::Configured;
+use super::{rehearsal, shadow};
+use crate::metrics::Metrics;
 use crate::plugin::{LoadError, LoadOptions, PluginBytes, Urgency, WasmPlugin, one_line};
 
 /// Imports that a receipt names.
@@ -26,14 +28,15 @@ impl From<LoadError> for Refusal {
 
 /// A module that may take over from `old`. What happens is written down in `receipt`.
 pub(super) async fn prepare(
-    swapper: &Swapper,
+    configured: &Configured,
+    metrics: &Arc<Metrics>,
     read: impl Future<Output = Result<PluginBytes, LoadError>>,
     old: &WasmPlugin,
     receipt: &mut Receipt,
 ) -> Result<(Arc<WasmPlugin>, PluginBytes), Refusal> {
     let bytes = read.await?;
     receipt.new = Some(Module::unknown(&bytes));
-    let Swapper { host, engine, client, metrics, .. } = swapper;
+    let Configured { host, engine, client } = configured;
     let options = LoadOptions { host, plugin: &bytes, client: client.clone(), metrics: Arc::clone(metrics) };
     if options.identity() == old.identity() {
         return Err(Refusal::Unchanged);

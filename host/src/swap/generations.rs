@@ -20,6 +20,12 @@ impl Generations {
         Self { latest: 1, kept: VecDeque::new(), most }
     }
 
+    /// Another number of generations that are kept. Returns those that no longer are.
+    pub(super) fn keep(&mut self, most: usize) -> VecDeque<Arc<WasmPlugin>> {
+        self.most = most;
+        self.kept.split_off(most.min(self.kept.len()))
+    }
+
     /// `new` serves in the place of `old`. A module that has served before keeps its number. Returns those that are no
     /// longer kept.
     pub(super) fn took_over(&mut self, new: &Arc<WasmPlugin>, old: Arc<WasmPlugin>) -> VecDeque<Arc<WasmPlugin>> {

@@ -11,6 +11,8 @@
 //! 3. [`probation`]: the first calls of the new module are watched. One that it fails is made again on the old module, so
 //!    that no user sees it, and when it fails too many the old module is put back.
 //!
+//! [`reconfigure`] does the same for other settings, limits or grants.
+//!
 //! A failure at any step leaves the old module serving. Each attempt leaves a [`Receipt`] ([`history`]). What asks for a
 //! swap: the file has changed ([`watch`]), SIGHUP and the admin listener.
 //!
@@ -26,16 +28,20 @@ mod last_good;
 mod normal;
 mod probation;
 mod receipt;
+mod reconfigure;
 mod rehearsal;
 mod shadow;
 mod slot;
 mod swapper;
+mod swappers;
 mod take_over;
 mod watch;
 
 pub use probation::Progress;
 pub use receipt::{Module, Outcome, Receipt, Step};
+pub use reconfigure::Reconfiguration;
 pub use rehearsal::{Rehearsed, run as rehearse};
 pub use shadow::Shadow;
 pub use slot::PluginSlot;
 pub use swapper::{Kept, Status, Swapper};
+pub use swappers::Swappers;

@@ -20,9 +20,7 @@ const FAILED: usize = 8;
 /// Holds the module that serves. A call takes it once, at its beginning, and ends on it whatever happens meanwhile.
 pub struct PluginSlot {
     active: ArcSwap<Active>,
-    config: SwapConfig,
-    /// Contacts of one roster; more cannot be.
-    max_contacts: usize,
+    rules: ArcSwap<Rules>,
     /// Told of the module that failed its probation, after the one before it was put back.
     failed: mpsc::Sender<Failed>,
 }
@@ -32,6 +30,13 @@ pub(super) struct Failed {
     pub(super) module: Arc<WasmPlugin>,
     /// Put back in its place.
     pub(super) previous: Arc<WasmPlugin>,
+}
+
+/// What a module on probation is judged by.
+struct Rules {
+    config: SwapConfig,
+    /// Contacts of one roster; more cannot be.
+    max_contacts: usize,
 }
 
 struct Active {
@@ -48,7 +53,13 @@ impl PluginSlot {
     ) -> (Self, mpsc::Receiver<Failed>) {
         let (failed, failures) = mpsc::channel(FAILED);
         let active = ArcSwap::from_pointee(Active { plugin, probation: None });
-        (Self { active, config, max_contacts, failed }, failures)
+        let rules = ArcSwap::from_pointee(Rules { config, max_contacts });
+        (Self { active, rules, failed }, failures)
+    }
+
+    /// Other rules for the modules that take over from now on.
+    pub(super) fn retune(&self, config: SwapConfig, max_contacts: usize) {
+        self.rules.rcu(|_| Rules { config: config.clone(), max_contacts });
     }
 
     /// The module that serves.
@@ -71,7 +82,7 @@ impl PluginSlot {
         // Not just stored: a probation that ends at this moment changes what the previous module is.
         let before = self.active.rcu(|active| {
             let previous = Arc::clone(&active.plugin);
-            let probation = if probation { Probation::new(previous, &self.config) } else { None };
+            let probation = if probation { Probation::new(previous, &self.rules.load().config) } else { None };
             Active { plugin: Arc::clone(plugin), probation }
         });
         Arc::clone(&before.plugin)
@@ -152,7 +163,8 @@ impl RosterPlugin for PluginSlot {
             let user = user.clone();
             Box::pin(async move { plugin.fetch(&user).await }) as BoxFuture<'static, _>
         };
-        let possible = |roster: &FetchedRoster| Contacts::pack(&roster.contacts, self.max_contacts).is_ok();
+        let most = self.rules.load().max_contacts;
+        let possible = |roster: &FetchedRoster| Contacts::pack(&roster.contacts, most).is_ok();
         self.watched(&active, probation, call, possible).await
     }
 
@@ -173,10 +185,11 @@ impl RosterPlugin for PluginSlot {
             let (user, known) = (user.clone(), Arc::clone(&known));
             Box::pin(async move { plugin.refresh(&user, known).await }) as BoxFuture<'static, _>
         };
+        let most = self.rules.load().max_contacts;
         let possible = |refreshed: &Refreshed| match refreshed {
             Refreshed::Unchanged => true,
             Refreshed::Changed(delta) => {
-                delta.changes.is_empty() || known.contacts().apply(delta.changes.clone(), self.max_contacts).is_ok()
+                delta.changes.is_empty() || known.contacts().apply(delta.changes.clone(), most).is_ok()
             }
         };
         self.watched(&active, probation, call, possible).await

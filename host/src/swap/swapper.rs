@@ -7,12 +7,13 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::warn;
 
 use super::candidate::{self, Refusal};
@@ -37,28 +38,44 @@ const ROLLED_BACK_MEANWHILE: &str =
 
 /// Swaps the plugin of one virtual host, one swap at a time.
 pub struct Swapper {
-    pub(super) host: HostConfig,
-    pub(super) engine: PluginEngine,
-    pub(super) client: HttpClient,
+    domain: String,
+    pub(super) configured: ArcSwap<Configured>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) slot: Arc<PluginSlot>,
     pub(super) generations: Mutex<Generations>,
     /// One preparation after another.
-    turn: tokio::sync::Mutex<()>,
+    turn: Arc<tokio::sync::Mutex<()>>,
     /// One module takes over after another.
-    moment: tokio::sync::Mutex<()>,
+    pub(super) moment: tokio::sync::Mutex<()>,
     /// Generations that were put back by hand, to see whether one was while a module was prepared.
     rollbacks: AtomicU64,
     /// Uploads that may be on their way or wait: each holds a whole component.
     uploads: Arc<Semaphore>,
     /// The host stops: nothing is prepared any more.
     stop: CancellationToken,
+    /// Ends the task that watches the plugin's file.
+    watching: Mutex<Option<DropGuard>>,
     history: Mutex<History>,
     ids: AtomicU64,
     /// What is kept for the next start, if anything is.
     pub(super) last_good: Option<LastGood>,
     /// The last good module was loaded and not the configured one.
     instead: Mutex<Option<Instead>>,
+}
+
+/// What modules are loaded with.
+pub(super) struct Configured {
+    pub(super) host: HostConfig,
+    pub(super) engine: PluginEngine,
+    pub(super) client: HttpClient,
+}
+
+impl Configured {
+    async fn load(&self, bytes: &PluginBytes, metrics: &Arc<Metrics>) -> Result<WasmPlugin, LoadError> {
+        let Self { host, engine, client } = self;
+        let options = LoadOptions { host, plugin: bytes, client: client.clone(), metrics: Arc::clone(metrics) };
+        WasmPlugin::load(engine, options).await
+    }
 }
 
 /// What serves, what can be put back, and what has happened.
@@ -107,21 +124,18 @@ impl Swapper {
         state: Option<&Path>,
     ) -> Result<Arc<Self>, LoadError> {
         let last_good = state.map(|folder| LastGood::new(folder, &host.domain));
-        let load = async |bytes: &PluginBytes| {
-            let options = LoadOptions { host, plugin: bytes, client: client.clone(), metrics: Arc::clone(metrics) };
-            WasmPlugin::load(engine, options).await
-        };
-        let (first, instead) = first(engine, host, last_good.as_ref(), load).await?;
+        let configured = Configured { host: host.clone(), engine: engine.clone(), client };
+        let (first, instead) = first(&configured, metrics, last_good.as_ref()).await?;
         let generations = Mutex::new(Generations::new(&first, host.swap.keep));
         let (slot, failures) = PluginSlot::new(first, host.swap.clone(), host.store.max_contacts);
         let swapper = Arc::new(Self {
-            host: host.clone(),
-            engine: engine.clone(),
-            client,
+            domain: host.domain.clone(),
+            configured: ArcSwap::from_pointee(configured),
+            watching: Mutex::default(),
             metrics: Arc::clone(metrics),
             slot: Arc::new(slot),
             generations,
-            turn: tokio::sync::Mutex::default(),
+            turn: Arc::default(),
             moment: tokio::sync::Mutex::default(),
             rollbacks: AtomicU64::new(0),
             uploads: Arc::new(Semaphore::new(MOST_UPLOADS)),
@@ -140,12 +154,18 @@ impl Swapper {
     /// Swaps by itself from now on when the plugin's file changes, if there is one and the operator wants it. Must be
     /// called within a Tokio runtime.
     pub fn watch(self: &Arc<Self>) {
-        if let Some(PluginPlace::File(path)) = self.host.plugin.clone().filter(|_| self.host.swap.watch) {
-            let instead = self.instead.lock().clone();
-            let refused = instead.and_then(|instead| instead.refused);
-            let tried = refused.map_or_else(|| self.slot.plugin().digest(), |refused| refused.digest);
-            watch::start(self, path, tried);
-        }
+        let HostConfig { plugin, swap, .. } = &self.configured().host;
+        let Some(PluginPlace::File(path)) = plugin.clone().filter(|_| swap.watch) else {
+            *self.watching.lock() = None;
+            return;
+        };
+        let instead = self.instead.lock().clone();
+        let refused = instead.and_then(|instead| instead.refused);
+        let tried = refused.map_or_else(|| self.slot.plugin().digest(), |refused| refused.digest);
+        let ended = CancellationToken::new();
+        // The one before ends.
+        *self.watching.lock() = Some(ended.clone().drop_guard());
+        watch::start(self, path, tried, ended);
     }
 
     /// The plugin that [`crate::rosters`] calls.
@@ -153,20 +173,36 @@ impl Swapper {
         &self.slot
     }
 
+    /// What modules are loaded with now.
+    pub(super) fn configured(&self) -> Arc<Configured> {
+        self.configured.load_full()
+    }
+
     /// What a plugin's requests are sent with.
-    pub fn client(&self) -> &HttpClient {
-        &self.client
+    pub fn client(&self) -> HttpClient {
+        self.configured.load().client.clone()
+    }
+
+    /// The engine that runs its plugins.
+    pub fn engine(&self) -> PluginEngine {
+        self.configured.load().engine.clone()
+    }
+
+    /// No call lasts longer.
+    pub(super) fn call_timeout(&self) -> Duration {
+        self.configured.load().host.limits.call_timeout
     }
 
     /// The virtual host.
     pub fn domain(&self) -> &str {
-        &self.host.domain
+        &self.domain
     }
 
     /// Reads what is configured again, and swaps if it is another module.
     pub async fn reload(&self) -> Receipt {
-        let longest = self.longest_plugin();
-        let read = async { self.engine.source(&self.host, Away::Fails)?.read_within(longest).await };
+        let Configured { host, engine, .. } = &*self.configured();
+        let longest = engine.compile_config().max_component;
+        let read = async { engine.source(host, Away::Fails)?.read_within(longest).await };
         self.transaction("reload", read).await
     }
 
@@ -182,7 +218,7 @@ impl Swapper {
 
     /// The longest component that is taken, bytes.
     pub fn longest_plugin(&self) -> u64 {
-        self.engine.compile_config().max_component
+        self.configured.load().engine.compile_config().max_component
     }
 
     /// Leave to send a component, for as long as what is returned lives; `None` if others are at it.
@@ -214,23 +250,11 @@ impl Swapper {
         let mut receipt = self.new_receipt(trigger, &self.slot.plugin());
         let Some(_turn) = self.turn(&mut receipt).await else { return self.remember(receipt) };
         let rollbacks = self.rollbacks.load(Ordering::SeqCst);
-        let old = self.slot.plugin();
-        receipt.old = Module::of(&old);
-        receipt.step = Step::Read;
-        let prepared = tokio::select! {
-            biased;
-            () = self.stop.cancelled() => Err(Refusal::Because(STOPPING.to_owned())),
-            prepared = candidate::prepare(self, read, &old, &mut receipt) => prepared,
-        };
-        match prepared {
+        match self.prepared(&self.configured(), read, &mut receipt).await {
             Ok((new, bytes)) => {
                 let _moment = self.moment.lock().await;
                 if self.rollbacks.load(Ordering::SeqCst) == rollbacks {
-                    take_over::take_over(self, new, true, began, &mut receipt).await;
-                    *self.instead.lock() = None;
-                    if let Some(last_good) = &self.last_good {
-                        last_good.serves(bytes);
-                    }
+                    self.takes_over(new, bytes, began, &mut receipt).await;
                 } else {
                     receipt.reason = Some(ROLLED_BACK_MEANWHILE.to_owned());
                 }
@@ -241,13 +265,44 @@ impl Swapper {
         self.remember(receipt)
     }
 
+    /// A module that may take over, loaded with `configured`.
+    pub(super) async fn prepared(
+        &self,
+        configured: &Configured,
+        read: impl Future<Output = Result<PluginBytes, LoadError>>,
+        receipt: &mut Receipt,
+    ) -> Result<(Arc<WasmPlugin>, PluginBytes), Refusal> {
+        let old = self.slot.plugin();
+        receipt.old = Module::of(&old);
+        receipt.step = Step::Read;
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Refusal::Because(STOPPING.to_owned())),
+            prepared = candidate::prepare(configured, &self.metrics, read, &old, receipt) => prepared,
+        }
+    }
+
+    pub(super) async fn takes_over(
+        &self,
+        new: Arc<WasmPlugin>,
+        bytes: PluginBytes,
+        began: Instant,
+        receipt: &mut Receipt,
+    ) {
+        take_over::take_over(self, new, true, began, receipt).await;
+        *self.instead.lock() = None;
+        if let Some(last_good) = &self.last_good {
+            last_good.serves(bytes);
+        }
+    }
+
     /// Waits until nobody else prepares a module, but not for long.
-    async fn turn(&self, receipt: &mut Receipt) -> Option<tokio::sync::MutexGuard<'_, ()>> {
-        let deadline = self.host.swap.queue_timeout;
+    pub(super) async fn turn(&self, receipt: &mut Receipt) -> Option<OwnedMutexGuard<()>> {
+        let deadline = self.configured.load().host.swap.queue_timeout;
         let turn = tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(STOPPING.to_owned()),
-            turn = tokio::time::timeout(deadline, self.turn.lock()) => turn.map_err(|_| {
+            turn = tokio::time::timeout(deadline, Arc::clone(&self.turn).lock_owned()) => turn.map_err(|_| {
                 let deadline = humantime::format_duration(deadline);
                 format!("another swap of {} has not ended within {deadline} (swap.queue_timeout); try again", self.domain())
             }),
@@ -281,7 +336,7 @@ impl Swapper {
     pub fn status(&self) -> Status {
         let (serves, probation) = (self.slot.plugin(), self.slot.probation());
         Status {
-            domain: self.host.domain.clone(),
+            domain: self.domain.clone(),
             serves: Module::of(&serves),
             stands_in: self.stands_in(),
             figures: serves.stats().figures(),
@@ -308,11 +363,11 @@ impl Swapper {
         self.remember(receipt);
     }
 
-    fn new_receipt(&self, trigger: &'static str, old: &WasmPlugin) -> Receipt {
-        Receipt::new(self.ids.fetch_add(1, Ordering::Relaxed), &self.host.domain, trigger, old)
+    pub(super) fn new_receipt(&self, trigger: &'static str, old: &WasmPlugin) -> Receipt {
+        Receipt::new(self.ids.fetch_add(1, Ordering::Relaxed), &self.domain, trigger, old)
     }
 
-    fn remember(&self, receipt: Receipt) -> Receipt {
+    pub(super) fn remember(&self, receipt: Receipt) -> Receipt {
         self.history.lock().add(&receipt, &self.metrics);
         receipt
     }
@@ -326,15 +381,15 @@ impl Kept {
 
 /// The module to begin with: the configured one, or the last good one and why.
 async fn first(
-    engine: &PluginEngine,
-    host: &HostConfig,
+    configured: &Configured,
+    metrics: &Arc<Metrics>,
     last_good: Option<&LastGood>,
-    load: impl AsyncFn(&PluginBytes) -> Result<WasmPlugin, LoadError>,
 ) -> Result<(Arc<WasmPlugin>, Option<Instead>), LoadError> {
+    let Configured { host, engine, .. } = configured;
     let source = engine.source(host, Away::Kept)?;
     let (reason, refused) = match source.read_within(engine.compile_config().max_component).await {
         Err(error) => (error, None),
-        Ok(bytes) => match load(&bytes).await {
+        Ok(bytes) => match configured.load(&bytes, metrics).await {
             Ok(plugin) => {
                 if let Some(last_good) = last_good {
                     last_good.serves(bytes);
@@ -348,7 +403,7 @@ async fn first(
     let Some(bytes) = last_good.read(format!("{} (the last good one)", source.name())).await else {
         return Err(reason);
     };
-    match load(&bytes).await {
+    match configured.load(&bytes, metrics).await {
         Ok(plugin) => Ok((Arc::new(plugin), Some(Instead { reason: Arc::new(reason), refused }))),
         // The operator has to mend what is configured, so that is what is said; this beside it.
         Err(error) => {

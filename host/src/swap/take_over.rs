@@ -33,7 +33,7 @@ pub(super) async fn take_over(
     receipt.step = Step::Drain;
     let draining = Instant::now();
     // No call lasts longer.
-    let deadline = swapper.host.limits.call_timeout + Duration::from_secs(1);
+    let deadline = swapper.call_timeout() + Duration::from_secs(1);
     match tokio::time::timeout(deadline, old.drain()).await {
         Ok(()) => receipt.drain_ms = Some(millis(draining.elapsed())),
         Err(_) => warn!(domain = swapper.domain(), running = old.running(), "the old plugin still has calls"),

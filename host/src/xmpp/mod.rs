@@ -1,49 +1,42 @@
 //! The XMPP endpoint as one sink among others.
 //!
 //! The endpoint itself is the crate `roster-xmpp`, which knows nothing of this host. Here are the two seams: [`source`] is
-//! how it asks for rosters, [`sink`] how it hears of changes; [`application`] is who may log in where that is asked over HTTP.
+//! how it asks for rosters, [`sink`] how it hears of changes; [`hosts`] has the domains, which may change while it serves;
+//! [`application`] is who may log in where that is asked over HTTP.
 //! [`certificate`] is what they are shown, [`websocket`] for those behind a proxy, [`collector`] counts. [`XmppServer`] puts them together.
 
 mod application;
 mod certificate;
 mod collector;
+mod hosts;
 mod limits;
 mod sink;
 mod source;
 mod websocket;
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
-use roster_xmpp::accounts::Accounts;
-use roster_xmpp::accounts::file::{AccountsFile, AccountsFileError};
-use roster_xmpp::accounts::fixed::FixedAccounts;
-use roster_xmpp::accounts::http::HttpAccounts;
-use roster_xmpp::accounts::table::Account;
+use roster_xmpp::accounts::file::AccountsFileError;
 use roster_xmpp::config::EndpointConfig;
-use roster_xmpp::domain::Software;
-use roster_xmpp::roster_jid::DomainName;
-use roster_xmpp::{Domain, DomainOptions, Endpoint, EndpointError, Hosted};
+use roster_xmpp::{Endpoint, EndpointError};
 use rustls::ServerConfig;
 use tokio::task::JoinSet;
 
 use crate::cluster::Cluster;
-use crate::config::{AccountsConfig, Config, HostConfig, Secret, XmppConfig};
+use crate::config::{Config, HostConfig, XmppConfig};
 use crate::descriptors::For;
 use crate::http::{Listening, ServeError};
 use crate::http_client::ClientBuildError;
 use crate::metrics::Metrics;
-use crate::model::Username;
 use crate::rosters::Rosters;
 use crate::sockets::{Purpose, Sockets};
 use crate::tls::Certificates;
 
-use application::Application;
 use certificate::Tls;
+pub(crate) use hosts::{Wanted, XmppHosts};
 pub use sink::XmppSink;
-use source::Source;
 
 /// The XMPP endpoint cannot be started. Each is one line.
 #[derive(Debug, thiserror::Error)]
@@ -114,29 +107,14 @@ impl XmppServer {
         tls: Option<Arc<ServerConfig>>,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, XmppError> {
-        let (mut hosted, mut domains) = (Vec::new(), Vec::new());
-        for (host, rosters) in config.hosts.iter().zip(rosters) {
-            let Some(accounts) = accounts_of(host, config.plugin_state.as_deref())? else { continue };
-            let unfit = |_| XmppError::Domain { domain: host.domain.clone() };
-            let name = DomainName::new(&host.domain).map_err(unfit)?;
-            let software =
-                Software { name: env!("CARGO_PKG_NAME").to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
-            let options = DomainOptions {
-                software: Some(software),
-                max_sessions_per_user: xmpp.max_sessions_per_user,
-                ..DomainOptions::new(name)
-            };
-            let source = Arc::new(Source::new(rosters));
-            let domain = match cluster {
-                None => Domain::new(options, source),
-                Some(cluster) => Domain::clustered(options, source, cluster.endpoint(rosters.domain())),
-            };
-            domains.push((Arc::clone(rosters.domain()), Arc::clone(&domain)));
-            hosted.push(Hosted { domain, accounts });
-        }
+        let state = config.plugin_state.as_deref();
+        let hosted = config.hosts.iter().zip(rosters);
+        let hosted = hosted.map(|(host, rosters)| hosts::new(host, (rosters, cluster), xmpp, state));
+        let hosted: Vec<_> = hosted.filter_map(Result::transpose).collect::<Result<_, _>>()?;
         if hosted.is_empty() {
             return Err(XmppError::NoAccounts);
         }
+        let domains = hosts::domains(&hosted);
         let names = domains.iter().map(|(domain, _)| domain.to_string()).collect();
         let tls = Tls::new(&xmpp.certificate, tls, names, metrics)?;
         let config = endpoint_config(xmpp, tls.config.is_some());
@@ -163,6 +141,11 @@ impl XmppServer {
         })
     }
 
+    /// What changes its virtual hosts while it serves.
+    pub(crate) fn hosts(&self, xmpp: &XmppConfig, config: &Config, sink: &Arc<XmppSink>) -> XmppHosts {
+        XmppHosts::new(self.endpoint.served(), sink, xmpp, config.plugin_state.as_deref())
+    }
+
     /// Where clients connect, with the port the system chose: without TLS at first, or with it.
     pub fn address(&self, tls: bool) -> Option<SocketAddr> {
         self.endpoint.listening().into_iter().find(|listening| listening.tls == tls).map(|listening| listening.address)
@@ -181,36 +164,8 @@ impl XmppServer {
 
 /// Everything short of listening, the certificate aside: can anybody log in?
 pub(crate) fn check(hosts: &[HostConfig]) -> Result<(), XmppError> {
-    let accounts: Result<Vec<_>, _> = hosts.iter().map(|host| accounts_of(host, None)).collect();
+    let accounts: Result<Vec<_>, _> = hosts.iter().map(|host| hosts::accounts_of(host, None)).collect();
     if accounts?.iter().all(Option::is_none) { Err(XmppError::NoAccounts) } else { Ok(()) }
-}
-
-/// `state`: where the host may write, if it cannot beside the accounts.
-fn accounts_of(host: &HostConfig, state: Option<&Path>) -> Result<Option<Arc<dyn Accounts>>, XmppError> {
-    Ok(match &host.accounts {
-        None => None,
-        Some(AccountsConfig::File(path)) => {
-            let opened = AccountsFile::open(path);
-            let file = opened.map_err(|source| XmppError::Accounts { domain: host.domain.clone(), source })?;
-            let file = match state {
-                Some(state) => file.or_secret_in(state.join(format!("accounts-{}.secret", host.domain))),
-                None => file,
-            };
-            Some(Arc::new(file))
-        }
-        Some(AccountsConfig::Http(http)) => {
-            let made = Application::new(http, host);
-            let application = made.map_err(|source| XmppError::Client { domain: host.domain.clone(), source })?;
-            Some(Arc::new(HttpAccounts::new(Box::new(application), http.cache)))
-        }
-        Some(AccountsConfig::Fixed(passwords)) => {
-            let account = |(user, password): &(String, Secret)| match Username::new(user) {
-                Ok(user) => Ok((user, Account::new(password.reveal()))),
-                Err(_) => Err(XmppError::Username { domain: host.domain.clone(), user: user.clone() }),
-            };
-            Some(Arc::new(FixedAccounts::new(passwords.iter().map(account).collect::<Result<_, _>>()?)))
-        }
-    })
 }
 
 fn endpoint_config(xmpp: &XmppConfig, has_certificate: bool) -> EndpointConfig {

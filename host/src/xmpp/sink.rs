@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use roster_xmpp::Domain;
 use roster_xmpp::counters::Counters;
@@ -18,7 +19,7 @@ use crate::sinks::{RosterEvent, RosterSink, Undelivered};
 /// Made before the rosters, which own their sinks, and so before the endpoint, which asks the rosters.
 #[derive(Default)]
 pub struct XmppSink {
-    domains: OnceLock<HashMap<Arc<str>, Arc<Domain>>>,
+    domains: ArcSwap<HashMap<Arc<str>, Arc<Domain>>>,
     counters: Arc<OnceLock<Arc<Counters>>>,
 }
 
@@ -31,7 +32,7 @@ impl XmppSink {
     /// Ends the streams of `user`, or the one whose session the rosters know by this name; how many those are. Each client is told
     /// why, and its session leaves by itself.
     pub(crate) fn dismiss(&self, domain: &str, user: &Username, session: Option<&SessionId>) -> usize {
-        let Some(domain) = self.domains.get().and_then(|domains| domains.get(domain)) else { return 0 };
+        let Some(domain) = self.domains.load().get(domain).cloned() else { return 0 };
         match session {
             None => domain.dismiss(user, None),
             Some(session) => match session.as_str().strip_prefix(CLIENT) {
@@ -42,9 +43,14 @@ impl XmppSink {
     }
 
     pub(super) fn serve(&self, domains: Vec<(Arc<str>, Arc<Domain>)>, counters: Arc<Counters>) {
+        self.replace(domains);
         // Set once: a host binds one endpoint.
-        let _ = self.domains.set(domains.into_iter().collect());
         let _ = self.counters.set(counters);
+    }
+
+    /// Others are served from now on.
+    pub(super) fn replace(&self, domains: Vec<(Arc<str>, Arc<Domain>)>) {
+        self.domains.store(Arc::new(domains.into_iter().collect()));
     }
 }
 
@@ -55,7 +61,8 @@ impl RosterSink for XmppSink {
     }
 
     async fn deliver(&self, event: Arc<RosterEvent>) -> Result<(), Undelivered> {
-        if let Some(domain) = self.domains.get().and_then(|domains| domains.get(&event.domain)) {
+        let domain = self.domains.load().get(&event.domain).cloned();
+        if let Some(domain) = domain {
             // Waits for nobody: a session whose queue is full is ended.
             domain.roster_event(&event).await;
         }

@@ -1,11 +1,11 @@
 //! The endpoint: listeners, domains, and its beginning and end.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use parking_lot::RwLock;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -23,7 +23,7 @@ use crate::memory::Memory;
 use crate::net::listen::{Handshakes, Places, accept};
 use crate::net::websocket::{self, Web};
 use crate::sasl::Throttle;
-use crate::session::connection::{Hosted, Shared, Tls};
+use crate::session::connection::{Domains, Hosted, Shared, Tls};
 use crate::session::expel;
 use crate::session::resume::Resumables;
 
@@ -97,15 +97,14 @@ impl Endpoint {
         domains: Vec<Hosted>,
     ) -> Result<Self, EndpointError> {
         can_serve(&config, tls.is_some(), &domains)?;
-        let first = domains.first().ok_or(EndpointError::NoDomain)?;
-        let first_domain = first.domain.name().to_owned();
+        let domains = Domains::new(domains).ok_or(EndpointError::NoDomain)?;
         // A socket that has no address any more accepts nobody either.
         let listens = |(socket, tls): (TcpListener, bool)| {
             let address = socket.local_addr().ok()?;
             Some((socket, Listening { address, tls }))
         };
         let listeners = sockets.into_iter().filter_map(listens).collect();
-        for hosted in &domains {
+        for hosted in domains.by_name.values() {
             hosted.accounts.prepare();
         }
         let counters = Arc::<Counters>::default();
@@ -113,12 +112,10 @@ impl Endpoint {
         let places = Places::new(&config.limits, Arc::clone(&counters), Arc::clone(&client_log));
         let (stop, stopped) = watch::channel(false);
         let memory = Memory::new(config.limits.memory);
-        domains.iter().for_each(|hosted| hosted.domain.use_memory(&memory));
-        let by_name = |hosted: Hosted| (hosted.domain.name().to_owned(), Arc::new(hosted));
+        domains.by_name.values().for_each(|hosted| hosted.domain.use_memory(&memory));
         let shared = Shared {
             tls: tls.map(acceptors),
-            first_domain,
-            domains: domains.into_iter().map(by_name).collect::<HashMap<_, _>>(),
+            domains: RwLock::new(domains),
             counters,
             client_log,
             handshakes: Handshakes::new(&config.limits),
@@ -135,6 +132,11 @@ impl Endpoint {
     /// Where it listens.
     pub fn listening(&self) -> Vec<Listening> {
         self.listeners.iter().map(|(_, listening)| *listening).collect()
+    }
+
+    /// What changes its domains while it serves.
+    pub fn served(&self) -> Served {
+        Served(Arc::clone(&self.shared))
     }
 
     /// What is counted.
@@ -182,6 +184,40 @@ impl Endpoint {
             warn!(left = tasks.len(), ?limit, "some XMPP clients could not be told goodbye in time");
         }
         shared.client_log.sum_up();
+    }
+}
+
+/// The domains of an endpoint that serves.
+#[derive(Clone)]
+pub struct Served(Arc<Shared>);
+
+impl Served {
+    /// The domain with this name, if it is served now.
+    pub fn hosted(&self, name: &str) -> Option<Hosted> {
+        self.0.hosted(name).map(|hosted| Hosted::clone(&hosted))
+    }
+
+    /// From now on it serves `domains`, the first of them where a client names none. The sessions of a domain that is not among
+    /// them end with `<host-gone/>`; those of one that is stay, with other accounts too.
+    ///
+    /// # Errors
+    ///
+    /// There is no domain; then nothing has changed.
+    pub fn replace(&self, domains: Vec<Hosted>) -> Result<(), EndpointError> {
+        let domains = Domains::new(domains).ok_or(EndpointError::NoDomain)?;
+        for hosted in domains.by_name.values() {
+            hosted.accounts.prepare();
+            // Of one that was served already that is what it has.
+            hosted.domain.use_memory(&self.0.memory);
+        }
+        let before = std::mem::replace(&mut *self.0.domains.write(), Arc::clone(&domains));
+        for (name, hosted) in &before.by_name {
+            let stays = domains.by_name.get(name).is_some_and(|now| Arc::ptr_eq(&now.domain, &hosted.domain));
+            if !stays {
+                hosted.domain.close();
+            }
+        }
+        Ok(())
     }
 }
 

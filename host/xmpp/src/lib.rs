@@ -34,7 +34,7 @@ pub mod stream;
 
 pub use client_log::TARGET as CLIENT_LOG_TARGET;
 pub use domain::{Domain, DomainOptions, Session};
-pub use endpoint::{Endpoint, EndpointError, Listening};
+pub use endpoint::{Endpoint, EndpointError, Listening, Served};
 pub use minidom::Element;
 pub use net::websocket::{HOST_META as HOST_META_PATH, HOST_META_JSON as HOST_META_JSON_PATH, PATH as WEBSOCKET_PATH};
 pub use outbound::Outbound;

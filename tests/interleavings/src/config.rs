@@ -1,4 +1,4 @@
-//! The keys that the rooms here look at; see `host/src/config/model.rs`.
+//! The keys that the rooms here look at; see `host/src/config/tables`.
 #![allow(missing_docs)]
 
 use std::time::Duration;

@@ -22,14 +22,16 @@ mod wire;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser as _;
-use roster_host::config::Config;
+use roster_host::config::{Config, ConfigError};
+use roster_host::reload::{Mistakes, Source};
 use roster_host::sockets::Given;
 use roster_host::{check, descriptors, logging};
 
-use arguments::{Arguments, Form, Other};
+use arguments::{Arguments, Configured, Form, Other};
 use progress::Progress;
 
 // glibc's keeps what a burst has taken. jemalloc gives what is free back after ten seconds, by a thread of its own.
@@ -76,7 +78,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         }),
         Form::Run(arguments) => {
             let given = Given::from_environment()?;
-            with_log(arguments.load()?, async |config| serve::serve(&config, given).await)
+            with_log(arguments.load()?, async |config| serve::serve(&config, given, read_again(arguments)).await)
         }
         Form::Demo(arguments) => {
             let given = Given::from_environment()?;
@@ -120,6 +122,16 @@ fn with_log(mut config: Config, work: impl AsyncFnOnce(Config) -> Result<bool, F
     // Tasks that outlived the deadline must not keep the process.
     runtime.shutdown_timeout(Duration::from_millis(100));
     Ok(if finished { ExitCode::SUCCESS } else { ExitCode::from(EXIT_UNFINISHED) })
+}
+
+/// Reads the configuration once more while the host runs; the flags win over the file as they did at the start.
+fn read_again(arguments: Configured) -> Source {
+    Arc::new(move || {
+        arguments.load().map_err(|error| match error.downcast::<ConfigError>() {
+            Ok(error) => Mistakes::from(*error),
+            Err(error) => Mistakes(vec![error.to_string()]),
+        })
+    })
 }
 
 /// The demo speaks for itself; the log only has what is wrong.

@@ -1,10 +1,13 @@
 //! The program with a configuration, and what ends any form of it.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use roster_host::config::Config;
+use roster_host::reload::Source;
 use roster_host::sockets::{Given, Purpose, Sockets};
+use roster_host::swap::Swapper;
 use roster_host::{Host, descriptors};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,7 +20,7 @@ use super::{EXIT_UNFINISHED, Failure};
 pub(super) const LOADING: &str = "loading plugins";
 
 /// Serves until a signal. True if everything that ran was finished.
-pub(super) async fn serve(config: &Config, given: Given) -> Result<bool, Failure> {
+pub(super) async fn serve(config: &Config, given: Given, source: Source) -> Result<bool, Failure> {
     let mut stop = std::pin::pin!(stop_signal()?);
     if let Some(warning) = descriptors::warning(config, descriptors::limit()) {
         tracing::warn!("{warning}");
@@ -26,7 +29,7 @@ pub(super) async fn serve(config: &Config, given: Given) -> Result<bool, Failure
         // First: if all processes of a service are told to stop, a compiler may have heard it already.
         biased;
         () = &mut stop => return Ok(true),
-        host = start(config, given) => host?,
+        host = start(config, given, source) => host?,
     };
     let listening = host.listening();
     let shown = |address: Option<SocketAddr>| address.map_or_else(|| "off".to_owned(), |address| address.to_string());
@@ -58,36 +61,52 @@ fn tell_service_manager(state: &NotifyState<'_>) {
     }
 }
 
-async fn start(config: &Config, given: Given) -> Result<Host, Failure> {
+async fn start(config: &Config, given: Given, source: Source) -> Result<Host, Failure> {
     let sockets = Sockets::open(Purpose::wanted(config), given).await?;
     let _progress = Progress::of(LOADING);
-    Ok(Host::start_on(sockets, config, Vec::new()).await?)
+    Ok(Host::start_reading(sockets, config, Vec::new(), Some(source)).await?)
 }
 
-/// SIGHUP: the sinks open their files anew, and every virtual host reads its plugin again. What comes of it is in the log and in `GET /plugin`.
+/// SIGHUP: the sinks open their files anew, the configuration is read again, and then every virtual host's plugin. What comes of it
+/// is in the log and in `GET /plugin`.
 fn reload_on_hangup(host: &Host) -> Result<(), Failure> {
     let mut hangup = signal(SignalKind::hangup())?;
-    let (swappers, sinks) = (host.swappers().to_vec(), host.sinks().to_vec());
-    // A plugin takes its time, and nobody is to wait for another's. What is asked for meanwhile is one reload more.
-    let reloads = swappers.into_iter().map(|swapper| {
-        let wanted = Arc::new(Notify::new());
-        let told = Arc::clone(&wanted);
-        tokio::spawn(async move {
-            loop {
-                told.notified().await;
-                swapper.reload().await;
-            }
-        });
-        wanted
-    });
-    let reloads: Vec<_> = reloads.collect();
+    let (reloader, sinks) = (Arc::clone(host.reloader()), host.sinks().to_vec());
     tokio::spawn(async move {
+        let mut plugins = BTreeMap::new();
         while hangup.recv().await.is_some() {
             sinks.iter().for_each(|sink| sink.reopen());
-            reloads.iter().for_each(|reload| reload.notify_one());
+            reloader.reload().await;
+            let known = std::mem::take(&mut plugins);
+            for swapper in reloader.swappers().iter() {
+                let domain = swapper.domain().to_owned();
+                let same = known.get(&domain).filter(|(one, _): &&Plugin| Arc::ptr_eq(one, &swapper)).cloned();
+                let plugin = same.unwrap_or_else(|| (Arc::clone(&swapper), reload_when_told(swapper)));
+                plugin.1.notify_one();
+                plugins.insert(domain, plugin);
+            }
         }
     });
     Ok(())
+}
+
+/// What swaps a plugin, and what tells it to read it again.
+type Plugin = (Arc<Swapper>, Arc<Notify>);
+
+/// A plugin takes its time, and nobody is to wait for another's. What is asked for meanwhile is one reload more.
+fn reload_when_told(swapper: Arc<Swapper>) -> Arc<Notify> {
+    let wanted = Arc::new(Notify::new());
+    let told = Arc::clone(&wanted);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                () = told.notified() => {}
+                () = swapper.stopped() => return,
+            }
+            swapper.reload().await;
+        }
+    });
+    wanted
 }
 
 /// Ends with the first SIGTERM or SIGINT. A second one ends the process at once.

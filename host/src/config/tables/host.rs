@@ -98,8 +98,11 @@ impl Kind for Settings {
     }
 
     fn entries(&self, key: &'static str, about: &'static str, value: &Self::Value) -> Vec<Entry> {
-        // Compared and never shown.
-        vec![Entry::Key(Key { secret: true, ..Key::new(key, "table", format!("{value:?}"), about) })]
+        let of_plugin = value
+            .iter()
+            .map(|(name, value)| Key { secret: true, ..Key::new(format!("{key}.{name}"), "setting", value, "") });
+        let table = Key::new(key, "table", "none", about);
+        std::iter::once(table).chain(of_plugin).map(Entry::Key).collect()
     }
 }
 

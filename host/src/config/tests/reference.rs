@@ -21,8 +21,8 @@ fn each_key_says_what_it_is_for() {
         page.lines().filter(|line| line.starts_with("| `")).map(|row| row.split(" | ").collect()).collect();
     assert!(rows.len() > 150, "{}", rows.len());
     for row in rows {
-        assert_eq!(row.len(), 6, "{row:?}");
-        let [_, kind, _, default, _, about] = row[..] else { panic!("{row:?}") };
+        assert_eq!(row.len(), 7, "{row:?}");
+        let [_, kind, _, default, _, _, about] = row[..] else { panic!("{row:?}") };
         assert!(!kind.is_empty() && !default.is_empty() && about.len() > 10, "{row:?}");
     }
 }

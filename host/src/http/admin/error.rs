@@ -54,6 +54,10 @@ pub(super) enum AdminError {
     Stopping,
     #[error("the swap ended in an internal error, see the log")]
     Swap,
+    #[error("this host was not started with a configuration file, so there is none to read again")]
+    NoConfiguration,
+    #[error("the reload ended in an internal error, see the log")]
+    Reload,
     #[error("the metrics could not be written")]
     Metrics,
 }
@@ -65,7 +69,8 @@ impl AdminError {
             | Self::UnknownDomain(_)
             | Self::NothingCached(_)
             | Self::NothingKnown(_)
-            | Self::NoSession(_) => StatusCode::NOT_FOUND,
+            | Self::NoSession(_)
+            | Self::NoConfiguration => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::ForeignHost(_) | Self::Origin | Self::TokenNeeded => StatusCode::FORBIDDEN,
@@ -75,7 +80,9 @@ impl AdminError {
             Self::Roster(RosterError::TooManySessions { .. }) => StatusCode::TOO_MANY_REQUESTS,
             Self::Roster(RosterError::Left) | Self::Elsewhere(_) => StatusCode::CONFLICT,
             Self::Roster(RosterError::Store(_)) => StatusCode::INSUFFICIENT_STORAGE,
-            Self::Roster(RosterError::Internal) | Self::Metrics | Self::Swap => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Roster(RosterError::Internal) | Self::Metrics | Self::Swap | Self::Reload => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
             Self::Roster(_) => StatusCode::BAD_GATEWAY,
             Self::TooManyStreams { .. } | Self::Uploads | Self::Stopping | Self::NotNow(_) => {
                 StatusCode::SERVICE_UNAVAILABLE

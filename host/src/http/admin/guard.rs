@@ -27,10 +27,12 @@ pub(super) async fn guard(State(admin): State<Arc<Admin>>, request: Request, nex
 }
 
 fn check(admin: &Admin, request: &Request) -> Result<(), AdminError> {
-    if !auth::passes(admin.token.as_ref(), request.headers()) {
+    let settings = admin.settings.current();
+    let token = settings.admin_token.as_ref();
+    if !auth::passes(token, request.headers()) {
         return Err(AdminError::Unauthorized);
     }
-    if admin.token.is_none()
+    if token.is_none()
         && let Some(host) = host_of(request)
         && !cannot_be_rebound(&host)
     {

@@ -54,7 +54,7 @@ pub(super) async fn ready(extract::State(admin): extract::State<Arc<Admin>>) -> 
     let missing = admin.readiness.0.missing.lock().clone();
     if !stopping && missing.is_empty() {
         let stand_in =
-            |swapper: &Arc<Swapper>| Some(json!({ "domain": swapper.domain(), "reason": swapper.stands_in()? }));
+            |swapper: Arc<Swapper>| Some(json!({ "domain": swapper.domain(), "reason": swapper.stands_in()? }));
         let stand_ins: Vec<_> = admin.swappers.iter().filter_map(stand_in).collect();
         // It serves, and somebody should look at it.
         let answer = match stand_ins.is_empty() {

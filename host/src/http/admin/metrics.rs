@@ -69,7 +69,7 @@ impl Gauges {
         let mut metric = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
         for rosters in self.hosts.iter() {
             let labels = [("domain", &**rosters.domain())];
-            gauge(value(rosters)).encode(metric.encode_family(&labels)?)?;
+            gauge(value(&rosters)).encode(metric.encode_family(&labels)?)?;
         }
         Ok(())
     }

@@ -29,12 +29,12 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::body::BodyMemory;
-use super::{App, EndClients, Shown, VirtualHosts, json, paths};
+use super::{App, EndClients, Reload, Settings, Shown, VirtualHosts, json, paths};
 use crate::config::{AdminConfig, Secret};
 use crate::logging;
 use crate::metrics::Metrics;
 use crate::sinks::EventStream;
-use crate::swap::Swapper;
+use crate::swap::Swappers;
 
 pub use health::Readiness;
 
@@ -44,14 +44,15 @@ use error::AdminError;
 struct Admin {
     hosts: VirtualHosts,
     events: Arc<EventStream>,
-    swappers: Vec<Arc<Swapper>>,
+    swappers: Swappers,
     readiness: Readiness,
     attached: Option<Shown>,
     cluster: Option<Shown>,
     clients: Option<EndClients>,
     metrics: Arc<Metrics>,
     registry: Registry,
-    token: Option<Secret>,
+    settings: Arc<Settings>,
+    reload: Option<Reload>,
     upload_token: Option<Secret>,
     /// One permit for every reader of events.
     streams: Arc<Semaphore>,
@@ -63,8 +64,8 @@ struct Admin {
 }
 
 /// The service of the admin listener. Event streams end with `stop`.
-pub(super) fn router(config: &AdminConfig, app: App, stop: CancellationToken) -> Router {
-    let App { hosts, swappers, events, metrics, readiness, collectors, attached, cluster, clients } = app;
+pub(super) fn router(config: &AdminConfig, settings: &Arc<Settings>, app: App, stop: CancellationToken) -> Router {
+    let App { hosts, swappers, events, metrics, readiness, collectors, attached, cluster, clients, reload } = app;
     let registry = metrics::registry(&hosts, &events, &metrics, collectors);
     let admin = Arc::new(Admin {
         hosts,
@@ -77,7 +78,8 @@ pub(super) fn router(config: &AdminConfig, app: App, stop: CancellationToken) ->
         clients,
         metrics,
         registry,
-        token: config.token.clone(),
+        settings: Arc::clone(settings),
+        reload,
         upload_token: config.upload_token.clone(),
         streams: Arc::new(Semaphore::new(config.max_streams)),
         max_streams: config.max_streams,
@@ -96,6 +98,7 @@ pub(super) fn router(config: &AdminConfig, app: App, stop: CancellationToken) ->
         .route(paths::ATTACH, get(attached_servers))
         .route(paths::CLUSTER, get(other_nodes))
         .route(paths::EVENTS, get(events::follow))
+        .route(paths::RELOAD, post(reload_configuration))
         .route(paths::PLUGIN, get(plugin::status).put(plugin::upload))
         .route(paths::PLUGIN_RELOAD, post(plugin::reload))
         .route(paths::PLUGIN_ROLLBACK, post(plugin::roll_back))
@@ -131,6 +134,15 @@ fn show_nodes(nodes: Option<&Shown>) -> Response {
     json::answer(StatusCode::OK, &nodes.map_or_else(|| json!({ "nodes": [] }), |nodes| nodes()))
 }
 
+/// `POST /reload`. What has begun ends, also if whoever asked for it goes away.
+async fn reload_configuration(State(admin): State<Arc<Admin>>) -> Result<Response, AdminError> {
+    let reload = admin.reload.as_ref().ok_or(AdminError::NoConfiguration)?;
+    match tokio::spawn(reload()).await.map_err(|_| AdminError::Reload)?.ok_or(AdminError::NoConfiguration)? {
+        Ok(report) => Ok(json::answer(StatusCode::OK, &report)),
+        Err(report) => Ok(json::answer(StatusCode::UNPROCESSABLE_ENTITY, &report)),
+    }
+}
+
 async fn index() -> Response {
     json::answer(
         StatusCode::OK,
@@ -150,6 +162,7 @@ async fn index() -> Response {
             { "path": "GET /events?domain=&user=&last_event_id=", "says": "roster changes as server-sent events" },
             { "path": "GET /attach", "says": "the servers that get their rosters here" },
             { "path": "GET /cluster", "says": "the other nodes, and how this one stands among them" },
+            { "path": "POST /reload", "says": "the configuration is read again, and taken over where that is possible" },
             { "path": "GET /plugin?domain=", "says": "which plugin serves, and what became of swaps" },
             { "path": "POST /plugin/reload?domain=", "says": "the configured plugin, read again, takes over" },
             { "path": "POST /plugin/rollback?domain=&to=", "says": "the generation before, or number `to`, takes over again" },

@@ -14,7 +14,7 @@ use super::{Admin, AdminError};
 use crate::http::body::{self, BodyLimits, BodyMemory};
 use crate::http::{auth, json};
 use crate::plugin::PluginSource;
-use crate::swap::{Outcome, Receipt, Swapper};
+use crate::swap::{Outcome, Receipt, Swapper, Swappers};
 
 /// How long a component may take to arrive, in all and between two pieces.
 const UPLOAD_TIME: Duration = Duration::from_secs(120);
@@ -25,8 +25,8 @@ fn longest(swapper: &Swapper) -> usize {
 }
 
 /// What uploads may take together.
-pub(super) fn upload_memory(swappers: &[Arc<Swapper>]) -> Arc<BodyMemory> {
-    let longest = swappers.iter().map(|swapper| longest(swapper)).max().unwrap_or_default();
+pub(super) fn upload_memory(swappers: &Swappers) -> Arc<BodyMemory> {
+    let longest = swappers.iter().map(|swapper| longest(&swapper)).max().unwrap_or_default();
     BodyMemory::new(longest.saturating_mul(2), longest)
 }
 
@@ -39,13 +39,13 @@ pub(super) struct Which {
 impl Which {
     fn swapper(&self, admin: &Admin) -> Result<Arc<Swapper>, AdminError> {
         let found = match &self.domain {
-            None => admin.swappers.first(),
+            None => admin.swappers.iter().next(),
             Some(domain) => {
                 let domain = domainpart(domain).unwrap_or_default();
                 admin.swappers.iter().find(|swapper| swapper.domain() == domain)
             }
         };
-        found.cloned().ok_or_else(|| AdminError::UnknownDomain(self.domain.clone().unwrap_or_default()))
+        found.ok_or_else(|| AdminError::UnknownDomain(self.domain.clone().unwrap_or_default()))
     }
 }
 
@@ -88,7 +88,7 @@ pub(super) async fn upload(
     Query(which): Query<Which>,
     request: Request,
 ) -> Result<Response, AdminError> {
-    match (&admin.token, &admin.upload_token) {
+    match (&admin.settings.current().admin_token, &admin.upload_token) {
         (None, None) => return Err(AdminError::TokenNeeded),
         (None, token) if !auth::passes(token.as_ref(), request.headers()) => return Err(AdminError::Unauthorized),
         _ => {}

@@ -27,7 +27,7 @@ pub(super) struct Params {
 
 impl Params {
     /// `?domain=`: the virtual host, if one is asked for.
-    pub(super) fn host<'a>(&self, admin: &'a Admin) -> Result<Option<&'a Arc<Rosters>>, AdminError> {
+    pub(super) fn host(&self, admin: &Admin) -> Result<Option<Arc<Rosters>>, AdminError> {
         let Some(domain) = &self.domain else { return Ok(None) };
         admin.hosts.by_domain(domain).map(Some).ok_or_else(|| AdminError::UnknownDomain(domain.clone()))
     }
@@ -93,7 +93,7 @@ impl FromRequestParts<Arc<Admin>> for Target {
                 user.map_err(|_| AdminError::BadRequest(text.into()))?
             }
         };
-        let rosters = Arc::clone(params.host(admin)?.unwrap_or(admin.hosts.default_host()));
+        let rosters = params.host(admin)?.unwrap_or_else(|| admin.hosts.default_host());
         Ok(Self { rosters, user: Username::new(&user)?, params })
     }
 }

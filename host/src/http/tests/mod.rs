@@ -80,7 +80,7 @@ impl Host {
         let hosts = VirtualHosts::new(rosters.clone()).unwrap();
         let app = App {
             hosts,
-            swappers: Vec::new(),
+            swappers: crate::swap::Swappers::default(),
             events,
             metrics,
             readiness: readiness.clone(),
@@ -88,6 +88,7 @@ impl Host {
             attached: None,
             cluster: None,
             clients: None,
+            reload: None,
         };
         let config = Config { http: http.clone(), admin: admin.clone(), ..Config::default() };
         let mut sockets = Sockets::open(Purpose::wanted(&config), Given::default()).await.unwrap();

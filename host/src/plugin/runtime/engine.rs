@@ -56,6 +56,7 @@ impl EngineSize {
 #[derive(Clone)]
 pub struct PluginEngine {
     engine: Engine,
+    size: EngineSize,
     ticker: Arc<Ticker>,
     compiler: Compiler,
     budget: Arc<Budget>,
@@ -74,7 +75,7 @@ impl PluginEngine {
         let budget = Budget::new(ProcessLimits::default().total_memory);
         let no_key = |error: getrandom::Error| LoadError::Engine { reason: format!("no random numbers: {error}") };
         let digest_key = DigestKey::new().map_err(no_key)?;
-        Ok(Self { engine, ticker, compiler, budget, processor: Processor::new(), digest_key, registry: None })
+        Ok(Self { engine, size, ticker, compiler, budget, processor: Processor::new(), digest_key, registry: None })
     }
 
     /// An engine with room for `hosts`, and with the limits for all plugins and for compiling that `settings` have.
@@ -85,8 +86,14 @@ impl PluginEngine {
             Some(place @ PluginPlace::Registry(_)) => Some(place),
             _ => None,
         });
-        let Some(artifact) = artifact else { return Ok(engine) };
-        let failed = |error| LoadError::Registry { plugin: artifact.to_string(), source: RegistryError::Client(error) };
+        // A virtual host whose plugin is one may come while the host runs.
+        if artifact.is_none() && settings.registry.allow_origins.is_empty() {
+            return Ok(engine);
+        }
+        let failed = |error| LoadError::Registry {
+            plugin: artifact.map_or_else(|| "oci://".to_owned(), ToString::to_string),
+            source: RegistryError::Client(error),
+        };
         Ok(Self { registry: Some(Arc::new(Registry::new(settings).map_err(failed)?)), ..engine })
     }
 
@@ -108,6 +115,20 @@ impl PluginEngine {
     #[must_use]
     pub fn with_limits(self, limits: &ProcessLimits) -> Self {
         Self { budget: Budget::new(limits.total_memory), ..self }
+    }
+
+    /// Another engine with room for `hosts`, if this one has too little for them. What instances may hold and compute, and what
+    /// compiling may cost, is the same for both together; what is compiled is not.
+    pub fn beside(&self, hosts: &[HostConfig]) -> Result<Self, LoadError> {
+        let other = Self::new(EngineSize::of(hosts))?;
+        let Self { engine, size, ticker, compiler, .. } = other;
+        let compiler = self.compiler.of(compiler);
+        Ok(Self { engine, size, ticker, compiler, ..self.clone() })
+    }
+
+    /// What it has room for.
+    pub fn size(&self) -> EngineSize {
+        self.size
     }
 
     /// What the instances of all plugins may hold together, and what those of each virtual host do hold; bytes.

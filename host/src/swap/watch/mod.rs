@@ -21,6 +21,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use self::events::{Events, News};
@@ -36,12 +37,12 @@ const MOST_REFUSED: usize = 16;
 /// How often a module is tried again when others are at work for so long that it is turned away.
 const MOST_WAITS: usize = 10;
 
-/// Swaps when `path` changes, until the swapper is dropped; not to what was `tried` already. Must be called within a Tokio runtime.
-pub(super) fn start(swapper: &Arc<Swapper>, path: PathBuf, tried: Digest) {
-    tokio::spawn(watch(Arc::downgrade(swapper), path, Tried { last: tried, refused: VecDeque::new() }));
+/// Swaps when `path` changes, until the swapper is dropped or `ended`; not to what was `tried` already. Must be called within a Tokio runtime.
+pub(super) fn start(swapper: &Arc<Swapper>, path: PathBuf, tried: Digest, ended: CancellationToken) {
+    tokio::spawn(watch(Arc::downgrade(swapper), path, Tried { last: tried, refused: VecDeque::new() }, ended));
 }
 
-async fn watch(swapper: Weak<Swapper>, path: PathBuf, mut tried: Tried) {
+async fn watch(swapper: Weak<Swapper>, path: PathBuf, mut tried: Tried, ended: CancellationToken) {
     let mut events = Events::new();
     // What the file looked like when it was read last. It may have changed since the host read it at its start.
     let mut seen = None;
@@ -51,7 +52,8 @@ async fn watch(swapper: Weak<Swapper>, path: PathBuf, mut tried: Tried) {
         events.follow(&path);
         let now = Look::at(&path);
         if now != seen {
-            let settled = settle(&mut events, &path, news.unwrap_or(News::Unheard), after_half).await;
+            let settled = settle(&mut events, &path, news.unwrap_or(News::Unheard), after_half);
+            let Some(settled) = ended.run_until_cancelled(settled).await else { return };
             let Some(swapper) = swapper.upgrade() else { return };
             let Settled { look, half } = settled;
             (seen, after_half) = (look, half);
@@ -64,7 +66,8 @@ async fn watch(swapper: Weak<Swapper>, path: PathBuf, mut tried: Tried) {
         if swapper.strong_count() == 0 {
             return;
         }
-        news = timeout(LOOK, events.next()).await.ok();
+        let Some(heard) = ended.run_until_cancelled(timeout(LOOK, events.next())).await else { return };
+        news = heard.ok();
     }
 }
 

@@ -152,6 +152,9 @@ impl Domain {
         let resource = session::resource(resource)?;
         let bare: Arc<str> = self.bare(user).into();
         let mut world = self.world.write();
+        if world.closed {
+            return Err(BindError::HostGone);
+        }
         let replaced = world.users.get(user).and_then(|entry| entry.named(&resource));
         let replaced = replaced.map(|one| Arc::clone(&one.session));
         let limit = self.options.max_sessions_per_user.max(1);
@@ -272,6 +275,15 @@ impl Domain {
         let all = world.users.get(user).into_iter().flat_map(|entry| &entry.resources);
         let meant = all.filter(|one| source_id.is_none_or(|id| one.session.source_id() == id));
         meant.map(|one| one.session.outbound.end(SessionEnd::Dismissed)).count()
+    }
+
+    /// The domain is no longer served: its sessions end, and no other can begin. Each leaves by itself.
+    pub fn close(&self) {
+        let mut world = self.world.write();
+        world.closed = true;
+        for resource in world.users.values().flat_map(|entry| &entry.resources) {
+            resource.session.outbound.end(SessionEnd::HostGone);
+        }
     }
 
     /// A roster has changed. Returns when all pushes, and the presence that follows from the change, are queued.

@@ -115,6 +115,9 @@ pub enum BindError {
     /// The resource is not a resourcepart (RFC 7622 section 3.4).
     #[error("the resource asked for is not one that an address can have")]
     InvalidResource,
+    /// The domain is no longer served.
+    #[error("the domain is no longer served here")]
+    HostGone,
     /// The user has as many sessions as the operator allows, and the clients of all are here.
     #[error("the user has {limit} sessions, and no more are allowed")]
     TooManySessions {
@@ -128,6 +131,7 @@ impl BindError {
     pub fn element(&self) -> Element {
         match self {
             Self::InvalidResource => Condition::BadRequest.element(""),
+            Self::HostGone => Condition::ItemNotFound.element(&self.to_string()),
             Self::TooManySessions { .. } => Condition::ResourceConstraint.element(&self.to_string()),
         }
     }

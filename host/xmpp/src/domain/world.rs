@@ -24,6 +24,8 @@ pub(super) struct World {
     pub(super) users: HashMap<Username, User>,
     /// The resources of other nodes, and what was seen of them here.
     pub(super) nodes: Table,
+    /// The domain is no longer served.
+    pub(super) closed: bool,
 }
 
 /// One user.

@@ -127,7 +127,8 @@ fn url(web: &Web, headers: &HeaderMap) -> String {
     let scheme = if web.encrypted { "wss" } else { "ws" };
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
     let asked = host.as_ref().and_then(|host| web.shared.hosted(host.host()));
-    let domain = asked.as_ref().map_or(&*web.shared.first_domain, |hosted| hosted.domain.name());
+    let domains = web.shared.domains();
+    let domain = asked.as_ref().map_or(&*domains.first, |hosted| hosted.domain.name());
     // Who came here directly cannot do without the port; who came through a proxy does not know it.
     let port = host.and_then(|host| host.port_u16()).filter(|port| Some(*port) == web.port);
     let port = port.map_or_else(String::new, |port| format!(":{port}"));

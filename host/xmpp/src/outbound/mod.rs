@@ -136,6 +136,8 @@ pub enum SessionEnd {
     Expelled,
     /// The operator has ended it: the stream ends with `<policy-violation/>`.
     Dismissed,
+    /// Its domain is no longer served: the stream ends with `<host-gone/>` (RFC 6120 section 4.9.3.5).
+    HostGone,
     /// It waited for its client, and has made room for a new session of its user.
     Displaced,
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use parking_lot::RwLock;
 use roster_jid::domainpart;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -29,7 +30,8 @@ use crate::sasl::Throttle;
 use crate::stream::StreamCondition;
 use crate::stream::header::Reply;
 
-/// A domain and who has an account there.
+/// A domain and who has an account there. A clone is the same.
+#[derive(Clone)]
 pub struct Hosted {
     /// The domain.
     pub domain: Arc<Domain>,
@@ -47,9 +49,7 @@ pub(crate) struct Tls {
 pub(crate) struct Shared {
     pub(crate) config: EndpointConfig,
     pub(crate) tls: Option<Tls>,
-    pub(crate) domains: HashMap<String, Arc<Hosted>>,
-    /// The one that stands for all where a client names none.
-    pub(crate) first_domain: String,
+    pub(crate) domains: RwLock<Arc<Domains>>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) client_log: Arc<ClientLog>,
     pub(crate) handshakes: Handshakes,
@@ -61,13 +61,32 @@ pub(crate) struct Shared {
     pub(crate) stop: watch::Receiver<bool>,
 }
 
+/// The domains that are served now.
+pub(crate) struct Domains {
+    /// The one that stands for all where a client names none.
+    pub(crate) first: String,
+    pub(crate) by_name: HashMap<String, Arc<Hosted>>,
+}
+
+impl Domains {
+    /// `None` if there is none.
+    pub(crate) fn new(domains: Vec<Hosted>) -> Option<Arc<Self>> {
+        let first = domains.first()?.domain.name().to_owned();
+        let by_name = domains.into_iter().map(|hosted| (hosted.domain.name().to_owned(), Arc::new(hosted))).collect();
+        Some(Arc::new(Self { first, by_name }))
+    }
+}
+
 impl Shared {
+    /// The domains that are served now.
+    pub(crate) fn domains(&self) -> Arc<Domains> {
+        Arc::clone(&self.domains.read())
+    }
+
     /// The domain a client asks for.
     pub(crate) fn hosted(&self, name: &str) -> Option<Arc<Hosted>> {
-        if let Some(hosted) = self.domains.get(name) {
-            return Some(Arc::clone(hosted));
-        }
-        self.domains.get(&*domainpart(name).ok()?).cloned()
+        let domains = self.domains.read();
+        domains.by_name.get(name).or_else(|| domains.by_name.get(&*domainpart(name).ok()?)).cloned()
     }
 
     /// Returns when the endpoint stops.
@@ -162,7 +181,7 @@ async fn say_goodbye(shared: &Shared, wire: &mut Wire, client: &Client, end: End
         shared.client_log.stream_ended(client, error);
         if !answered {
             // An error needs a stream to be in (RFC 6120 section 4.9.1.2).
-            wire.put_header(&Reply { from: &shared.first_domain, to: None, id: &stream_id(), lang: "en" });
+            wire.put_header(&Reply { from: &shared.domains().first, to: None, id: &stream_id(), lang: "en" });
         }
     }
     if answered || error.is_some() {

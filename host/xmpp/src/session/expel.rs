@@ -18,7 +18,7 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
             () = shared.stopped() => return,
             () = sleep(INTERVAL) => {}
         }
-        for hosted in shared.domains.values() {
+        for hosted in shared.domains().by_name.values() {
             look(hosted).await;
         }
     }

@@ -17,7 +17,7 @@ use super::features;
 use super::live::Live;
 use super::management::Management;
 use super::resume::node_of;
-use super::run::unknown;
+use super::run::{gone, unknown};
 use crate::client_log::{Client, Detail, What};
 use crate::domain::BindError;
 use crate::net::wire::{Received, Wire};
@@ -251,6 +251,7 @@ impl<'a> Negotiation<'a> {
             set(xml_ncname!("id"), id);
         }
         match hosted.domain.bind(user, asked.as_deref(), sender) {
+            Err(BindError::HostGone) => Err(gone().into()),
             Err(error) => {
                 if let BindError::TooManySessions { .. } = error {
                     let limit = Some("max_sessions_per_user");

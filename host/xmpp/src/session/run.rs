@@ -112,12 +112,18 @@ pub(super) fn overflow(shared: &Shared, live: &Live) -> StreamError {
     StreamCondition::PolicyViolation.because("too much is waiting to be read")
 }
 
+/// What a client is told whose domain is no longer served.
+pub(super) fn gone() -> StreamError {
+    StreamCondition::HostGone.because("this domain is no longer served here")
+}
+
 fn ended(why: SessionEnd) -> End {
     match why {
         SessionEnd::Replaced => StreamCondition::Conflict.because("another stream has bound this resource").into(),
         SessionEnd::Displaced => {
             StreamCondition::ResourceConstraint.because("the session has made room for another of the user's").into()
         }
+        SessionEnd::HostGone => gone().into(),
         SessionEnd::Expelled => StreamCondition::NotAuthorized.because("the account is gone").into(),
         SessionEnd::Dismissed => StreamCondition::PolicyViolation.because("the operator has ended the session").into(),
     }

@@ -15,6 +15,8 @@ pub enum StreamCondition {
     Conflict,
     /// The client was silent for too long.
     ConnectionTimeout,
+    /// The domain is no longer served here.
+    HostGone,
     /// The domain is not served here.
     HostUnknown,
     /// An address that is missing, or is none.
@@ -59,6 +61,7 @@ impl StreamCondition {
             Self::BadNamespacePrefix => "bad-namespace-prefix",
             Self::Conflict => "conflict",
             Self::ConnectionTimeout => "connection-timeout",
+            Self::HostGone => "host-gone",
             Self::HostUnknown => "host-unknown",
             Self::ImproperAddressing => "improper-addressing",
             Self::InternalServerError => "internal-server-error",

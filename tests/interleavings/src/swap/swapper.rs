@@ -1,7 +1,7 @@
 //! Swaps one after another, as `host/src/swap/swapper.rs` does.
 
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -13,13 +13,8 @@ use super::take_over;
 use crate::config::{LimitsConfig, SwapConfig};
 use crate::plugin::WasmPlugin;
 
-pub(super) struct Host {
-    pub(super) limits: LimitsConfig,
-}
-
 /// See the module.
 pub struct Swapper {
-    pub(super) host: Host,
     pub(super) slot: Arc<PluginSlot>,
     pub(super) generations: Mutex<Generations>,
     turn: tokio::sync::Mutex<()>,
@@ -33,7 +28,6 @@ impl Swapper {
         let generations = Mutex::new(Generations::new(&first, config.keep));
         let (slot, failures) = PluginSlot::new(first, config.clone(), 10);
         let swapper = Arc::new(Self {
-            host: Host { limits: LimitsConfig::default() },
             slot: Arc::new(slot),
             generations,
             turn: tokio::sync::Mutex::new(()),
@@ -41,6 +35,10 @@ impl Swapper {
         });
         tokio::spawn(note_failures(Arc::downgrade(&swapper), failures));
         swapper
+    }
+
+    pub(super) fn call_timeout(&self) -> Duration {
+        LimitsConfig::default().call_timeout
     }
 
     pub(super) fn domain(&self) -> &str {

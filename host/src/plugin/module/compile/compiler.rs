@@ -71,6 +71,12 @@ impl Compiler {
         Self { places: Arc::new(Semaphore::new(config.max_concurrent)), config: Arc::new(config), ..self }
     }
 
+    /// `other`, for another engine, within the limits of this one and with its folder.
+    pub(in crate::plugin) fn of(&self, other: Self) -> Self {
+        let (config, cache, places) = (Arc::clone(&self.config), self.cache.clone(), Arc::clone(&self.places));
+        Self { config, cache, places, ..other }
+    }
+
     /// The same with a folder.
     pub(in crate::plugin) fn cached(self, cache: &PluginCacheConfig) -> Self {
         let cache = Some(Arc::new(Cache::new(&cache.folder, &self.fingerprint, cache.size)));

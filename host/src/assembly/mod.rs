@@ -1,5 +1,7 @@
 //! Puts the rooms together: from a configuration to a host that serves.
 
+pub mod reload;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,18 +12,18 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
+use self::reload::{Deferred, Parts, Reloader, Running, Shown, Source};
 use crate::attach::Attach;
 use crate::cluster::{Cluster, ClusterError};
 use crate::config::{Config, HostConfig};
 use crate::http::{App, EndClients, Listening, Readiness, ServeError, Server, VirtualHosts};
-use crate::http_client::{ClientBuildError, ClientCollector, HttpClient};
+use crate::http_client::{ClientBuildError, ClientCollector, Clients, HttpClient};
 use crate::metrics::Metrics;
-use crate::plugin::{LoadError, PluginEngine, PluginMemory, RosterPlugin};
-use crate::rosters::{Parts, Rosters};
+use crate::plugin::{LoadError, PluginEngine, PluginMemory};
+use crate::rosters::Rosters;
 use crate::sinks::{EventStream, JsonLines, JsonLinesError, RosterSink};
 use crate::sockets::{Given, Purpose, Sockets, SocketsError};
-use crate::store::MemoryStore;
-use crate::swap::Swapper;
+use crate::swap::{Swapper, Swappers};
 use crate::xmpp::{XmppError, XmppServer, XmppSink};
 
 /// What is queued for the sinks may take so long to be written, if the deadline for refreshes is over.
@@ -73,14 +75,16 @@ pub enum StartError {
 pub struct Host {
     server: Server,
     xmpp: Option<XmppServer>,
+    /// As they were at the start.
     rosters: Vec<Arc<Rosters>>,
+    /// As they were at the start.
     swappers: Vec<Arc<Swapper>>,
     sinks: Vec<Arc<dyn RosterSink>>,
     metrics: Arc<Metrics>,
     /// Tasks that write what is queued and end when the sinks are closed.
     writers: Vec<JoinHandle<()>>,
     cluster: Option<Arc<Cluster>>,
-    shutdown_timeout: Duration,
+    reloader: Arc<Reloader>,
 }
 
 impl Host {
@@ -94,9 +98,19 @@ impl Host {
 
     /// The same on sockets that listen already.
     pub async fn start_on(
+        sockets: Sockets,
+        config: &Config,
+        sinks: Vec<Arc<dyn RosterSink>>,
+    ) -> Result<Self, StartError> {
+        Self::start_reading(sockets, config, sinks, None).await
+    }
+
+    /// The same with a configuration that can be read again while the host runs: see [`Reloader`].
+    pub async fn start_reading(
         mut sockets: Sockets,
         config: &Config,
         mut sinks: Vec<Arc<dyn RosterSink>>,
+        source: Option<Source>,
     ) -> Result<Self, StartError> {
         ServeError::if_open(&config.admin)?;
         let metrics = Metrics::remembering(config.admin.remembered_users);
@@ -121,54 +135,41 @@ impl Host {
         if let Some(cache) = &config.plugin_cache {
             engine = engine.with_cache(cache);
         }
-        let (mut rosters, mut swappers, mut clients) = (Vec::new(), Vec::new(), Vec::new());
-        let cluster = match &config.cluster {
-            Some(cluster) => Some(Cluster::connect(cluster).await?),
-            None => None,
+        let (cluster, incoming) = match &config.cluster {
+            Some(cluster) => {
+                Cluster::connect(cluster).await.map(|(cluster, incoming)| (Some(cluster), Some(incoming)))?
+            }
+            None => (None, None),
         };
-        let mut owned = Vec::new();
+        let parts = Parts {
+            engine,
+            metrics: Arc::clone(&metrics),
+            sinks: sinks.clone(),
+            state: config.plugin_state.clone(),
+            cluster: cluster.clone(),
+        };
+        let mut running = Vec::new();
         for (place, host) in config.hosts.iter().enumerate() {
-            let swapper = load(&engine, host, &metrics, config.plugin_state.as_deref()).await?;
-            clients.push((Arc::from(host.domain.as_str()), Arc::clone(swapper.client().stats())));
-            info!(domain = %host.domain, plugin = swapper.slot().plugin().name(), "plugin loaded");
-            let plugin = Arc::clone(swapper.slot()) as Arc<dyn RosterPlugin>;
-            let parts = |plugin, sinks, owners| Parts {
-                domain: host.domain.as_str().into(),
-                plugin,
-                store: Arc::new(MemoryStore::new(&host.store)),
-                sinks,
-                metrics: Arc::clone(&metrics),
-                owners,
-            };
-            rosters.push(match &cluster {
-                None => Rosters::new(parts(plugin, sinks.clone(), None), &host.limits, &host.store),
-                Some((cluster, _)) => {
-                    let of_owner = parts(Arc::clone(&plugin), vec![cluster.sink(place)], None);
-                    let of_owner = Rosters::new(of_owner, &host.limits, &host.store);
-                    let (source, owners) = cluster.source(place, plugin);
-                    let here = parts(source, sinks.clone(), Some(owners));
-                    let here = Rosters::new(here, &host.limits, &Cluster::store_of_copies(&host.store));
-                    owned.push((of_owner, Arc::clone(&here)));
-                    here
-                }
-            });
-            swappers.push(swapper);
+            running.push(parts.start(&parts.engine, host, place).await?);
         }
+        let rosters: Vec<_> = running.iter().map(|host| Arc::clone(&host.rosters)).collect();
+        let swappers: Vec<_> = running.iter().map(|host| Arc::clone(&host.swapper)).collect();
+        let clients = Clients::default();
         let mut collectors: Vec<Box<dyn Collector>> =
-            vec![Box::new(ClientCollector::new(clients)), Box::new(PluginMemory(engine.clone()))];
+            vec![Box::new(ClientCollector::new(Arc::clone(&clients))), Box::new(PluginMemory(parts.engine.clone()))];
         if config.xmpp.is_some() {
             collectors.push(Box::new(xmpp_sink.collector()));
         }
-        let cluster = cluster.map(|(cluster, incoming)| {
-            cluster.serve(owned, incoming);
-            cluster
-        });
+        if let Some((cluster, incoming)) = cluster.as_ref().zip(incoming) {
+            cluster.serve(running.iter().filter_map(Running::owned).collect(), incoming);
+        }
         collectors.extend(cluster.as_ref().map(|cluster| Box::new(cluster.collector()) as Box<dyn Collector>));
         collectors.extend(attach.as_ref().map(|(_, attach)| Box::new(attach.collector()) as Box<dyn Collector>));
         let hosts = VirtualHosts::new(rosters.clone()).ok_or(StartError::NoHosts)?;
+        let (swapping, reload) = (Swappers::default(), Deferred::default());
         let app = App {
-            hosts,
-            swappers: swappers.clone(),
+            hosts: hosts.clone(),
+            swappers: swapping.clone(),
             events,
             metrics: Arc::clone(&metrics),
             readiness: Readiness::default(),
@@ -176,6 +177,7 @@ impl Host {
             attached: attach.as_ref().map(|(_, attach)| attach.shown()),
             cluster: cluster.as_ref().map(Cluster::shown),
             clients: config.xmpp.is_some().then(|| end_clients(&xmpp_sink)),
+            reload: source.is_some().then(|| reload.action()),
         };
         let mut server = Server::new(&config.http, &config.admin, &mut sockets, app)?;
         if let Some((config_of, attach)) = &attach
@@ -202,18 +204,13 @@ impl Host {
                 Some(bound)
             }
         };
+        let shown = Shown { hosts, swappers: swapping, clients, settings: Arc::clone(server.settings()) };
+        let of_xmpp = config.xmpp.as_ref().zip(xmpp.as_ref());
+        let of_xmpp = of_xmpp.map(|(xmpp, server)| server.hosts(xmpp, config, &xmpp_sink));
+        let reloader = Reloader::new(source, config, parts, running, shown, of_xmpp);
+        reload.set(&reloader);
         swappers.iter().for_each(Swapper::watch);
-        Ok(Self {
-            server,
-            xmpp,
-            rosters,
-            swappers,
-            sinks,
-            metrics,
-            writers,
-            cluster,
-            shutdown_timeout: config.shutdown_timeout,
-        })
+        Ok(Self { server, xmpp, rosters, swappers, sinks, metrics, writers, cluster, reloader })
     }
 
     /// Where it listens, with the ports the system chose.
@@ -226,12 +223,17 @@ impl Host {
         self.xmpp.as_ref()
     }
 
-    /// The virtual hosts' rosters, in the configuration's order.
+    /// What reads the configuration again while the host runs.
+    pub fn reloader(&self) -> &Arc<Reloader> {
+        &self.reloader
+    }
+
+    /// The virtual hosts' rosters at the start, in the configuration's order.
     pub fn rosters(&self) -> &[Arc<Rosters>] {
         &self.rosters
     }
 
-    /// What swaps the virtual hosts' plugins, in the configuration's order.
+    /// What swaps the virtual hosts' plugins at the start, in the configuration's order.
     pub fn swappers(&self) -> &[Arc<Swapper>] {
         &self.swappers
     }
@@ -249,7 +251,7 @@ impl Host {
     /// Serves until `stop` ends, then accepts nothing new and gives what runs `shutdown_timeout` to finish. True if
     /// everything did.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> bool {
-        let Self { server, xmpp, rosters, swappers, sinks, writers, cluster, shutdown_timeout, .. } = self;
+        let Self { server, xmpp, sinks, writers, cluster, reloader, .. } = self;
         let (stop_sender, stopped) = watch::channel(false);
         let mut goodbye = stopped.clone();
         let clients = xmpp.map(|xmpp| {
@@ -263,17 +265,18 @@ impl Host {
             // Only a defect ends it before it is told to; then there is nothing left to serve.
             _ = &mut serving => return false,
         }
+        let shutdown_timeout = reloader.shutdown_timeout();
         info!(deadline = ?shutdown_timeout, "stopping: running refreshes may finish");
         stop_sender.send_replace(true);
         // A plugin that is being compiled is for nobody any more.
-        swappers.iter().for_each(|swapper| swapper.stop());
+        reloader.swappers().iter().for_each(|swapper| swapper.stop());
         let finish = async move {
             // A server task that panicked has nothing left to finish.
             let _ = serving.await;
             if let Some(clients) = clients {
                 let _ = clients.await;
             }
-            for one in &rosters {
+            for one in reloader.hosts().iter() {
                 one.idle().await;
             }
             if let Some(cluster) = &cluster {
