@@ -1,57 +1,16 @@
 //! A client from its configuration.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio_rustls::TlsConnector;
 
-use super::address::AddressPolicy;
-use super::auth;
+use super::build_error::ClientBuildError;
 use super::client::{HttpClient, Inner};
-use super::connect::Connector;
-use super::connection::HeadLimits;
-use super::pool::Pool;
-use super::resolve::{Resolve, SystemResolver};
-use super::site::Site;
+use super::connections::{AddressPolicy, Connector, Destination, HeadLimits, Pool, Resolve, SystemResolver, tls};
+use super::request::authorization;
+use super::request::site::Site;
 use super::stats::ClientStats;
-use super::tls;
 use crate::config::{ClientConfig, Origin};
-
-/// Why a client cannot be made: the operator's mistake, or the machine's. One line, no secrets.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientBuildError {
-    /// An entry of `allow_origins` cannot be the beginning of a URL.
-    #[error("allow_origins: {origin}: {reason}")]
-    Origin {
-        /// The entry.
-        origin: String,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
-    /// `ca_file` cannot be used.
-    #[error("ca_file {}: {reason}", path.display())]
-    CaFile {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// An `https` origin is allowed and the system has no certificates to trust.
-    #[error("no certificates to trust: {reason}; ca_file can name some")]
-    SystemCertificates {
-        /// What the system said.
-        reason: String,
-    },
-    /// TLS cannot be set up.
-    #[error("TLS cannot be set up: {0}")]
-    Tls(rustls::Error),
-    /// The credentials cannot be sent.
-    #[error("the credentials for the application cannot be used: {reason}")]
-    Auth {
-        /// What is wrong with them; not what they are.
-        reason: &'static str,
-    },
-}
 
 impl HttpClient {
     /// Makes a client. Reads `ca_file`, or the system's certificates if an `https` origin is allowed; opens no
@@ -82,7 +41,7 @@ impl HttpClient {
         resolver: Arc<dyn Resolve>,
         stats: Arc<ClientStats>,
     ) -> Result<Self, ClientBuildError> {
-        let authorization = config.auth.as_ref().map(auth::header).transpose()?;
+        let authorization = config.auth.as_ref().map(authorization).transpose()?;
         // A bad ca_file is reported even when nothing needs it yet.
         let tls = match &config.ca_file {
             Some(path) => Some(tls::configure(Some(path))?),
@@ -95,11 +54,10 @@ impl HttpClient {
                 continue;
             }
             let authorization = authorization.clone().filter(|_| config.auth_origins.contains(&origin));
-            let pool = Pool::new(origin.is_https(), config.max_idle_connections, config.idle_timeout);
-            let name = origin.to_string();
-            let site = Site::new(origin, authorization, pool)
-                .map_err(|_| ClientBuildError::Origin { origin: name, reason: "it does not fit a URL" })?;
-            sites.push(site);
+            let unfit = |_| ClientBuildError::Origin { origin: origin.to_string(), reason: "it does not fit a URL" };
+            let destination = Destination::new(origin.clone()).map_err(unfit)?;
+            let pool = Pool::new(destination, config.max_idle_connections, config.idle_timeout);
+            sites.push(Site::new(origin.clone(), authorization, pool).map_err(unfit)?);
         }
         let connector = Connector {
             resolver,

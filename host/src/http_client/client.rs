@@ -7,16 +7,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Request, Response, Uri};
 
-use super::connect::Connector;
-use super::error::{ErrorKind, shown};
+use super::connections::Connector;
+use super::error::{ErrorKind, SendError, shown};
 use super::exchange::Exchange;
-use super::memory::Memory;
-use super::redirect::{self, Redirect};
+use super::exchange::deadlines::{Deadlines, Limits};
+use super::exchange::memory::Memory;
+use super::exchange::timer::Timer;
 use super::request::Outgoing;
-use super::site::{self, Site};
+use super::request::redirect::{self, Redirect};
+use super::request::site::{self, Site};
 use super::stats::ClientStats;
-use super::timer::{Limits, Timer};
-use super::{Deadlines, SendError};
 use crate::config::ClientConfig;
 
 /// One pooled HTTP client with the operator's rules. Cheap to clone; clones share connections and counters.

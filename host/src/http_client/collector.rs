@@ -10,7 +10,8 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-use super::{ClientStats, ErrorKind};
+use super::error::ErrorKind;
+use super::stats::ClientStats;
 
 /// Shows the counters of the clients of all virtual hosts, each under its domain, as `client_...`.
 #[derive(Debug)]

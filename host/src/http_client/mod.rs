@@ -5,14 +5,12 @@
 //!
 //! The way of a request:
 //!
-//! 1. `client`: is the origin allowed, are the headers? The same questions again for every redirect.
-//! 2. `pool`: an idle connection to that origin, or a new one from `connect`.
-//! 3. `resolve` and `address`: a new connection goes only to addresses that passed the check. The address is
-//!    checked after the name was looked up, by the code that then connects to it, so a name that changes its
+//! 1. [`client`]: is the origin allowed? The same question again for every redirect.
+//! 2. [`request`]: what a plugin wants sent, whether it may be, and what the host adds for the site that it goes to.
+//! 3. [`connections`]: an idle one to that origin, or a new one. A new one goes only to addresses that passed the check. The
+//!    address is checked after the name was looked up, by the code that then connects to it, so a name that changes its
 //!    mind between check and use (DNS rebinding) gains nothing.
-//! 4. `exchange`: the request goes out, the head comes back, within the deadlines of `timer`; `progress` tells which phase of
-//!    a new connection did not end; `interim` bounds what comes before the response.
-//! 5. `body`: the body is collected whole, up to the cap.
+//! 4. [`exchange`]: the request goes out, the head comes back, and the body is collected whole, within deadlines and up to the cap.
 //!
 //! Why a pool of our own on top of `hyper::client::conn` and not `hyper_util`'s `legacy::Client`: a deadline for
 //! the first byte has to start when the request gets its connection, and a request that lost the race against a
@@ -25,37 +23,25 @@
 //! concurrent sends is the limit on connections. Over HTTP/2 (`https` only, by ALPN) there is one connection for
 //! every origin.
 
-mod address;
-mod auth;
-mod body;
 mod build;
+mod build_error;
 mod client;
 mod collector;
-mod connect;
-mod connection;
+mod connections;
 mod error;
 mod exchange;
-mod interim;
-mod memory;
-mod pool;
-mod progress;
-mod redirect;
 mod request;
-mod resolve;
-mod site;
 mod stats;
-mod timer;
-mod tls;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use auth::header as authorization;
-pub use build::ClientBuildError;
+pub use build_error::ClientBuildError;
 pub use client::HttpClient;
 pub use collector::{ClientCollector, Clients};
 pub(crate) use error::shown;
 pub use error::{ErrorKind, SendError};
-pub use memory::Memory;
+pub use exchange::deadlines::Deadlines;
+pub use exchange::memory::Memory;
+pub(crate) use request::authorization;
 pub use stats::ClientStats;
-pub use timer::Deadlines;

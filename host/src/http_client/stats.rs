@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::ErrorKind;
+use super::error::ErrorKind;
 
 /// Counters of one [`HttpClient`](super::HttpClient). They only grow, but for the open connections.
 #[derive(Debug, Default)]

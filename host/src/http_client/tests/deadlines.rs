@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::server::{Reply, Server};
 use super::*;
 use crate::http_client::ErrorKind;
-use crate::http_client::resolve::Resolve;
+use crate::http_client::connections::Resolve;
 
 const BEGUN: &str = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhel";
 

@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-mod auth;
 mod body;
+mod credentials;
 mod deadlines;
-mod interim;
+mod floods;
 mod pool;
 mod reach;
 mod redirects;

@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use super::server::{Reply, Server, ok};
 use super::*;
 use crate::http_client::ErrorKind;
-use crate::http_client::resolve::Resolve;
+use crate::http_client::connections::Resolve;
 
 /// Answers the first question with the first list, and so on; the last one for ever.
 struct Answers(Vec<io::Result<Vec<&'static str>>>, AtomicUsize);

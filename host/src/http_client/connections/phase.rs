@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 /// What a new connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(in crate::http_client) enum Phase {
     /// Another request opens a connection that both may share.
     Another,
     Dns,
@@ -31,14 +31,14 @@ impl fmt::Display for Phase {
 
 /// The phase that one attempt is in.
 #[derive(Debug, Default)]
-pub(super) struct Progress(AtomicU8);
+pub(in crate::http_client) struct Progress(AtomicU8);
 
 impl Progress {
     pub(super) fn enter(&self, phase: Phase) {
         self.0.store(phase as u8, Relaxed);
     }
 
-    pub(super) fn phase(&self) -> Phase {
+    pub(in crate::http_client) fn phase(&self) -> Phase {
         PHASES.get(usize::from(self.0.load(Relaxed))).copied().unwrap_or(Phase::Another)
     }
 }

@@ -1,14 +1,19 @@
 //! What a plugin wants sent, checked, and how it looks on the wire.
 
+mod credentials;
+pub(super) mod redirect;
+pub(super) mod site;
+
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, HOST};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 
-use super::connection::RequestBody;
+pub(crate) use self::credentials::authorization;
+use self::site::Site;
+use super::connections::RequestBody;
 use super::error::{ErrorKind, SendError, shown};
-use super::site::Site;
 
 /// Header fields that steer the connection and not the request: the host's business (RFC 9110 section 7.6.1,
 /// RFC 9113 section 8.2.2). `expect` would make the server wait for a body that is already on its way.

@@ -23,18 +23,18 @@ const MAX_LOOKUPS: usize = 8;
 const MAX_ADDRESSES: usize = 16;
 
 /// Looks names up. A trait so that tests can answer.
-pub(super) trait Resolve: Send + Sync + 'static {
+pub(in crate::http_client) trait Resolve: Send + Sync + 'static {
     /// All addresses of `host`, the preferred one first.
     fn resolve(&self, host: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
 }
 
 /// The system's resolver (`getaddrinfo`): hosts file, DNS, whatever the machine is set up for.
-pub(super) struct SystemResolver {
+pub(in crate::http_client) struct SystemResolver {
     slots: Arc<Semaphore>,
 }
 
 impl SystemResolver {
-    pub(super) fn new() -> Self {
+    pub(in crate::http_client) fn new() -> Self {
         Self { slots: Arc::new(Semaphore::new(MAX_LOOKUPS)) }
     }
 }

@@ -13,16 +13,16 @@ use hyper::rt::{Read, Write};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::interim::{Metered, Sent};
-use super::stats::OpenGuard;
+use super::metered::{Metered, Sent};
+use crate::http_client::stats::OpenGuard;
 
 /// How long the head of a response may be.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct HeadLimits {
+pub(in crate::http_client) struct HeadLimits {
     /// `max_response_head`.
-    pub(super) bytes: usize,
+    pub(in crate::http_client) bytes: usize,
     /// `max_response_headers`.
-    pub(super) fields: usize,
+    pub(in crate::http_client) fields: usize,
 }
 
 /// What one HTTP/1.1 connection may hold in its buffers. Also the largest piece of a body it reads at once.
@@ -31,16 +31,16 @@ const BUFFER: usize = 128 << 10;
 /// How long a silent HTTP/2 connection with requests on it is believed, and how long its answer to a ping may take.
 const PING: Duration = Duration::from_secs(10);
 
-pub(super) type RequestBody = Full<Bytes>;
+pub(in crate::http_client) type RequestBody = Full<Bytes>;
 
 /// A connection that a request has to itself (HTTP/1.1) or shares (HTTP/2).
 ///
 /// Dropped instead of given back to the pool, an HTTP/1.1 connection closes, whatever state it is in.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(in crate::http_client) struct Connection {
     pub(super) sender: Sender,
     /// It has served a request before, so the server may just have closed it.
-    pub(super) reused: bool,
+    pub(in crate::http_client) reused: bool,
 }
 
 #[derive(Debug)]
@@ -55,10 +55,10 @@ pub(super) struct SharedSender(pub(super) http2::SendRequest<RequestBody>, pub(s
 
 /// A request that got no response.
 #[derive(Debug)]
-pub(super) struct SendFailure {
+pub(in crate::http_client) struct SendFailure {
     /// Not one byte of it was written.
-    pub(super) unsent: bool,
-    pub(super) error: hyper::Error,
+    pub(in crate::http_client) unsent: bool,
+    pub(in crate::http_client) error: hyper::Error,
 }
 
 impl Connection {
@@ -98,7 +98,7 @@ impl Connection {
     }
 
     /// Is this HTTP/2?
-    pub(super) fn is_shared(&self) -> bool {
+    pub(in crate::http_client) fn is_shared(&self) -> bool {
         matches!(self.sender, Sender::Http2(_))
     }
 
@@ -114,7 +114,7 @@ impl Connection {
     }
 
     /// Could a request be sent at once?
-    pub(super) fn is_ready(&self) -> bool {
+    pub(in crate::http_client) fn is_ready(&self) -> bool {
         match &self.sender {
             Sender::Http1(sender) => sender.is_ready(),
             Sender::Http2(SharedSender(sender, ..)) => sender.is_ready(),
@@ -122,7 +122,10 @@ impl Connection {
     }
 
     /// Sends a request and waits for the head of the response.
-    pub(super) async fn send(&mut self, request: Request<RequestBody>) -> Result<Response<Incoming>, SendFailure> {
+    pub(in crate::http_client) async fn send(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, SendFailure> {
         let result = match &mut self.sender {
             Sender::Http1(sender) => sender.try_send_request(request).await,
             Sender::Http2(SharedSender(sender, _, sent)) => {

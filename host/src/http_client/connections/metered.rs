@@ -1,52 +1,20 @@
-//! What a server sends before its response, and beside it: there may be some of it, and no flood.
+//! What a server sends beside its responses over HTTP/2: there may be some of it, and no flood.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
-use http::Request;
-use hyper::ext::on_informational;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::frames::{Frames, of_server};
 
-/// Informational responses (1xx) that may come before one response.
-pub(super) const MOST_INFORMATIONAL: usize = 16;
 /// Frames of HTTP/2 without data that one connection may get: at first and at most, for each request, in each second.
 const FREE: u64 = 1024;
 const FOR_EACH_REQUEST: u64 = 32;
 const FOR_EACH_SECOND: u64 = 100;
-
-/// The informational responses to one request, of HTTP/1.1. hyper reads any number of them.
-#[derive(Default)]
-pub(super) struct Informational(Arc<Counted>);
-
-#[derive(Default)]
-struct Counted {
-    seen: AtomicUsize,
-    too_many: Notify,
-}
-
-impl Informational {
-    /// Counts what comes before the response to `request`.
-    pub(super) fn count<B>(&self, request: &mut Request<B>) {
-        let counted = Arc::clone(&self.0);
-        on_informational(request, move |_| {
-            if counted.seen.fetch_add(1, Ordering::Relaxed) >= MOST_INFORMATIONAL {
-                counted.too_many.notify_one();
-            }
-        });
-    }
-
-    /// Returns when there were too many.
-    pub(super) async fn too_many(&self) {
-        self.0.too_many.notified().await;
-    }
-}
 
 /// The requests that were sent on a connection.
 pub(super) type Sent = Arc<AtomicU64>;

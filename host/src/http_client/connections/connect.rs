@@ -16,38 +16,40 @@ use url::Host;
 
 use super::address::AddressPolicy;
 use super::connection::{Connection, HeadLimits};
-use super::error::{ErrorKind, Failure, cause, chain};
-use super::progress::{Phase, Progress};
+use super::destination::Destination;
+use super::phase::{Phase, Progress};
 use super::resolve::{CheckedAddresses, LookupError, Resolve, look_up};
-use super::site::Site;
-use super::stats::ClientStats;
-use super::timer::CONNECT_KEY;
 use super::tls;
 use crate::descriptors::For;
+use crate::http_client::error::{ErrorKind, Failure, cause, chain};
+use crate::http_client::stats::ClientStats;
+
+/// The key of the deadline for a new connection.
+pub(in crate::http_client) const CONNECT_KEY: &str = "client.connect_timeout";
 
 /// A silent peer is probed after this long, then every [`KEEPALIVE_INTERVAL`].
 const KEEPALIVE: Duration = Duration::from_secs(30);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Opens connections to the address of a [`Site`].
-pub(super) struct Connector {
-    pub(super) resolver: Arc<dyn Resolve>,
-    pub(super) policy: AddressPolicy,
-    pub(super) tls: Option<TlsConnector>,
+/// Opens connections to a [`Destination`].
+pub(in crate::http_client) struct Connector {
+    pub(in crate::http_client) resolver: Arc<dyn Resolve>,
+    pub(in crate::http_client) policy: AddressPolicy,
+    pub(in crate::http_client) tls: Option<TlsConnector>,
     /// Divided among the addresses of a name, so that one that never answers leaves time for the others.
-    pub(super) timeout: Duration,
-    pub(super) limits: HeadLimits,
-    pub(super) stats: Arc<ClientStats>,
+    pub(in crate::http_client) timeout: Duration,
+    pub(in crate::http_client) limits: HeadLimits,
+    pub(in crate::http_client) stats: Arc<ClientStats>,
 }
 
 impl Connector {
     /// A new connection, ready for requests. The caller keeps the deadline.
-    pub(super) async fn connect(&self, site: &Site, progress: &Progress) -> Result<Connection, Failure> {
+    pub(super) async fn connect(&self, destination: &Destination, progress: &Progress) -> Result<Connection, Failure> {
         if !For::Application.has_room() {
             return Err(Failure::new(ErrorKind::Connect, "cannot connect: too many files and connections are open"));
         }
         let literal = |address| self.policy.check(address).map_err(|reason| refused(address, reason));
-        let addresses = match site.origin.host() {
+        let addresses = match destination.origin.host() {
             // The TCP connector does not ask for the addresses of an address.
             Host::Ipv4(address) => literal(IpAddr::V4(*address)).map(|()| CheckedAddresses::default())?,
             Host::Ipv6(address) => literal(IpAddr::V6(*address)).map(|()| CheckedAddresses::default())?,
@@ -57,10 +59,11 @@ impl Connector {
             }
         };
         progress.enter(Phase::Tcp);
-        let tcp = self.tcp(addresses).oneshot(site.base.clone()).await.map_err(|error| self.no_connection(&error))?;
-        let made = if site.origin.is_https() {
+        let tcp =
+            self.tcp(addresses).oneshot(destination.tcp.clone()).await.map_err(|error| self.no_connection(&error))?;
+        let made = if destination.origin.is_https() {
             progress.enter(Phase::Tls);
-            let tls = self.handshake(site, tcp.into_inner()).await?;
+            let tls = self.handshake(destination, tcp.into_inner()).await?;
             progress.enter(Phase::Http);
             let http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
             let open = Arc::clone(&self.stats).opened();
@@ -85,9 +88,9 @@ impl Connector {
         tcp
     }
 
-    async fn handshake(&self, site: &Site, tcp: TcpStream) -> Result<TlsStream<TcpStream>, Failure> {
-        // Without a configuration no https origin is allowed, and without an allowed origin there is no site.
-        let (Some(connector), Some(name)) = (&self.tls, server_name(site.origin.host())) else {
+    async fn handshake(&self, destination: &Destination, tcp: TcpStream) -> Result<TlsStream<TcpStream>, Failure> {
+        // Without a configuration no https origin is allowed, and without an allowed origin there is no destination.
+        let (Some(connector), Some(name)) = (&self.tls, server_name(destination.origin.host())) else {
             return Err(Failure::new(ErrorKind::Tls, "TLS failed: not a name TLS can check"));
         };
         connector.connect(name, tcp).await.map_err(|error| tls::explain(&error))

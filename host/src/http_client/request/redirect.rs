@@ -6,7 +6,7 @@ use url::Url;
 
 /// What a response says about going elsewhere.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Redirect {
+pub(in crate::http_client) enum Redirect {
     /// Nothing: this is the answer.
     None,
     /// There.
@@ -21,7 +21,7 @@ pub(super) enum Redirect {
 ///
 /// 300 and 304 are answers and not redirects. A user name in `Location` is left out: credentials come from the
 /// operator.
-pub(super) fn of<B>(response: &Response<B>, uri: &Uri) -> Redirect {
+pub(in crate::http_client) fn of<B>(response: &Response<B>, uri: &Uri) -> Redirect {
     if !matches!(
         response.status(),
         StatusCode::MOVED_PERMANENTLY

@@ -1,31 +1,35 @@
 //! One request and its response, at one origin.
 
+mod body;
+pub(super) mod deadlines;
+mod head;
+mod informational;
+pub(super) mod memory;
+pub(super) mod timer;
+
 use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_ENCODING, HeaderMap, HeaderName, TRANSFER_ENCODING};
-use http::{Method, Response, StatusCode};
+use http::header::{CONNECTION, TRANSFER_ENCODING};
+use http::{Response, StatusCode};
 use hyper::body::Incoming;
 
-use super::body::{BodyFailure, collect};
-use super::connect::Connector;
-use super::connection::{Connection, HeadLimits, SendFailure};
+use self::body::{BodyFailure, collect};
+use self::deadlines::Limits;
+use self::head::{check_head, head_failure};
+use self::informational::{Informational, MOST_INFORMATIONAL};
+use self::memory::Memory;
+use self::timer::{Late, Timer};
+use super::connections::{Connection, Connector, Progress, SendFailure};
 use super::error::{ErrorKind, Failure, SendError, cause, chain};
-use super::interim::{Informational, MOST_INFORMATIONAL};
-use super::memory::Memory;
-use super::progress::Progress;
 use super::request::Outgoing;
-use super::site::Site;
+use super::request::site::Site;
 use super::stats::ClientStats;
-use super::timer::{Late, Limits, Timer};
-use super::tls;
 
 /// The body of a redirect is read, so that its connection can be kept, if it is not longer and comes at once.
 const REDIRECT_BODY: usize = 16 << 10;
 const REDIRECT_TIME: Duration = Duration::from_millis(100);
-/// Of a header, in an error.
-const LONGEST_SHOWN: usize = 200;
 
 /// What an exchange needs besides the request and its site.
 pub(super) struct Exchange<'a> {
@@ -54,7 +58,7 @@ impl Exchange<'_> {
                 self.stats.retry();
             }
             let progress = Progress::default();
-            let acquiring = site.pool.acquire(self.connector, site, fresh, &progress);
+            let acquiring = site.pool.acquire(self.connector, fresh, &progress);
             let mut connection = match self.timer.within(Some(self.limits.connect.after), acquiring).await {
                 Ok(Ok(connection)) => connection,
                 Ok(Err(failure)) => return Err(failure.of(&outgoing.uri)),
@@ -211,62 +215,6 @@ fn release(site: &Site, outgoing: &Outgoing, connection: Connection) {
 
 fn may_repeat(failure: &SendFailure, outgoing: &Outgoing) -> bool {
     failure.unsent || (outgoing.is_safe() && !failure.error.is_parse() && !failure.error.is_user())
-}
-
-fn check_head(response: &Response<Incoming>, outgoing: &Outgoing, limits: HeadLimits) -> Result<(), Failure> {
-    let headers = response.headers();
-    if headers.len() > limits.fields {
-        return Err(long_head(limits));
-    }
-    if response.status().is_informational() {
-        let detail = format!("status {} is no answer to this request", response.status().as_u16());
-        return Err(Failure::new(ErrorKind::Protocol, detail));
-    }
-    // Then the body is not what it would be, whatever the status says.
-    if let Some(codings) = other_than("chunked", headers, TRANSFER_ENCODING) {
-        let detail = format!("the response has Transfer-Encoding: {codings}; only \"chunked\" is understood");
-        return Err(Failure::new(ErrorKind::Encoded, detail));
-    }
-    // Who asked for a coding can read it, and the status of a failure says more than its body.
-    let meant = response.status().is_success() && outgoing.method != Method::HEAD && outgoing.wants_it_plain();
-    if meant && let Some(codings) = other_than("identity", headers, CONTENT_ENCODING) {
-        let detail = format!("the response has Content-Encoding: {codings}, which was not asked for; send it as it is");
-        return Err(Failure::new(ErrorKind::Encoded, detail));
-    }
-    Ok(())
-}
-
-/// The values of a header that lists codings, if there is another one than `plain` in it.
-fn other_than(plain: &str, headers: &HeaderMap, name: HeaderName) -> Option<String> {
-    let values: Vec<_> = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
-    let all_plain = |value: &str| {
-        value.split(',').map(str::trim).all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case(plain))
-    };
-    (!values.iter().all(|value| all_plain(value))).then(|| values.join(", ").chars().take(LONGEST_SHOWN).collect())
-}
-
-fn long_head(HeadLimits { bytes, fields }: HeadLimits) -> Failure {
-    let detail = format!(
-        "the response head has more than {bytes} bytes (client.max_response_head) or {fields} headers \
-         (client.max_response_headers)"
-    );
-    Failure::new(ErrorKind::HeadTooLarge, detail)
-}
-
-fn head_failure(error: &hyper::Error, limits: HeadLimits) -> Failure {
-    if error.is_parse_too_large() {
-        return long_head(limits);
-    }
-    if error.is_parse() || error.is_user() {
-        return Failure::new(ErrorKind::Protocol, format!("the response is not valid HTTP: {}", chain(error)));
-    }
-    // A server may refuse the handshake after the client thought it done (TLS 1.3).
-    if let Some(io) = cause::<io::Error>(error)
-        && cause::<rustls::Error>(io).is_some()
-    {
-        return tls::explain(io);
-    }
-    Failure::new(ErrorKind::Reset, format!("the connection was lost before the response: {}", chain(error)))
 }
 
 fn body_failure(error: &hyper::Error, received: usize) -> Failure {

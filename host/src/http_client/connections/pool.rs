@@ -13,12 +13,13 @@ use tokio::time::Instant;
 
 use super::connect::Connector;
 use super::connection::{Connection, RequestBody, Sender, SharedSender};
-use super::error::{ErrorKind, Failure};
-use super::progress::Progress;
-use super::site::Site;
+use super::destination::Destination;
+use super::phase::Progress;
+use crate::http_client::error::{ErrorKind, Failure};
 
 /// See the module's documentation.
-pub(super) struct Pool {
+pub(in crate::http_client) struct Pool {
+    destination: Destination,
     kept: Mutex<Kept>,
     /// Held while dialing, unless the origin is known to speak HTTP/1.1: when the first of many requests gets an
     /// HTTP/2 connection, the others share it instead of dialing too.
@@ -52,22 +53,23 @@ struct Shared {
 }
 
 impl Pool {
-    /// `https`: the protocol is negotiated. Otherwise it is HTTP/1.1.
-    pub(super) fn new(https: bool, max_idle: usize, idle_timeout: Duration) -> Self {
+    pub(in crate::http_client) fn new(destination: Destination, max_idle: usize, idle_timeout: Duration) -> Self {
+        // Negotiated with TLS.
+        let protocol = if destination.origin.is_https() { UNKNOWN } else { HTTP1 };
         Self {
+            destination,
             kept: Mutex::default(),
             dialing: tokio::sync::Mutex::default(),
-            protocol: AtomicU8::new(if https { UNKNOWN } else { HTTP1 }),
+            protocol: AtomicU8::new(protocol),
             max_idle,
             idle_timeout,
         }
     }
 
     /// A connection that was ready for a request a moment ago. `fresh`: none that was idle.
-    pub(super) async fn acquire(
+    pub(in crate::http_client) async fn acquire(
         &self,
         connector: &Connector,
-        site: &Site,
         fresh: bool,
         progress: &Progress,
     ) -> Result<Connection, Failure> {
@@ -77,26 +79,26 @@ impl Pool {
             }
         }
         // Boxed: seldom needed and large, it should not make every request's future large.
-        Box::pin(self.dial(connector, site, progress)).await
+        Box::pin(self.dial(connector, progress)).await
     }
 
-    async fn dial(&self, connector: &Connector, site: &Site, progress: &Progress) -> Result<Connection, Failure> {
-        let mut turn = None;
+    async fn dial(&self, connector: &Connector, progress: &Progress) -> Result<Connection, Failure> {
+        let mut dialing = None;
         if self.protocol.load(Relaxed) != HTTP1 {
-            turn = Some(self.dialing.lock().await);
+            dialing = Some(self.dialing.lock().await);
             if let Some(connection) = self.take_shared() {
                 return Ok(connection);
             }
             if self.protocol.load(Relaxed) == HTTP1 {
-                turn = None;
+                dialing = None;
             }
         }
-        let mut connection = connector.connect(site, progress).await?;
+        let mut connection = connector.connect(&self.destination, progress).await?;
         if let Sender::Http2(sender) = &connection.sender {
             self.share(sender.clone());
         }
         self.protocol.store(if connection.is_shared() { HTTP2 } else { HTTP1 }, Relaxed);
-        drop(turn);
+        drop(dialing);
         // HTTP/1.1: the driver task has to run once.
         if connection.ready().await {
             return Ok(connection);
@@ -139,7 +141,7 @@ impl Pool {
     }
 
     /// Gives back a connection whose last exchange is over.
-    pub(super) fn release(self: &Arc<Self>, connection: Connection) {
+    pub(in crate::http_client) fn release(self: &Arc<Self>, connection: Connection) {
         let mut kept = self.kept.lock();
         match connection.sender {
             Sender::Http1(sender) => {
@@ -158,7 +160,7 @@ impl Pool {
     }
 
     /// Keeps `connection` from being shared any further: something is wrong with it.
-    pub(super) fn retire(&self, connection: &Connection) {
+    pub(in crate::http_client) fn retire(&self, connection: &Connection) {
         if let Sender::Http2(bad) = &connection.sender {
             let mut kept = self.kept.lock();
             if kept.shared.as_ref().is_some_and(|shared| Arc::ptr_eq(&shared.sender.1, &bad.1)) {

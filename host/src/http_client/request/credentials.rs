@@ -3,11 +3,11 @@
 use base64::prelude::{BASE64_STANDARD, Engine};
 use http::HeaderValue;
 
-use super::ClientBuildError;
 use crate::config::ClientAuth;
+use crate::http_client::build_error::ClientBuildError;
 
 /// The value of `Authorization`. Marked sensitive: shown in no `Debug`, never put into an HPACK table.
-pub(crate) fn header(auth: &ClientAuth) -> Result<HeaderValue, ClientBuildError> {
+pub(crate) fn authorization(auth: &ClientAuth) -> Result<HeaderValue, ClientBuildError> {
     let text = match auth {
         ClientAuth::Basic { username, password } => basic(username, password.reveal())?,
         ClientAuth::Bearer(token) => bearer(token.reveal())?,
@@ -61,7 +61,7 @@ mod tests {
             (basic_auth("a", "b:c"), "Basic YTpiOmM="),
             (ClientAuth::Bearer(Secret::new("mF_9.B5f-4.1JqM=")), "Bearer mF_9.B5f-4.1JqM="),
         ] {
-            let value = header(&auth).unwrap();
+            let value = authorization(&auth).unwrap();
             assert_eq!(value.to_str().unwrap(), expected);
             assert_eq!(format!("{value:?}"), "Sensitive");
         }
@@ -76,7 +76,7 @@ mod tests {
             ClientAuth::Bearer(Secret::new("hüsh")),
             ClientAuth::Bearer(Secret::new("")),
         ] {
-            let error = header(&auth).unwrap_err();
+            let error = authorization(&auth).unwrap_err();
             let shown = format!("{error} {error:?}");
             assert!(!shown.contains("hush") && !shown.contains("hüsh"), "{shown}");
         }

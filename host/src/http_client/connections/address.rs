@@ -19,12 +19,12 @@ const METADATA_V6: [(Ipv6Addr, u32); 2] =
 
 /// The operator's exceptions (`allow_addresses`) over the list of refused addresses.
 #[derive(Clone, Debug)]
-pub(super) struct AddressPolicy {
+pub(in crate::http_client) struct AddressPolicy {
     allow: Box<[IpNet]>,
 }
 
 impl AddressPolicy {
-    pub(super) fn new(allow: &[IpNet]) -> Self {
+    pub(in crate::http_client) fn new(allow: &[IpNet]) -> Self {
         Self { allow: allow.into() }
     }
 

@@ -9,8 +9,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::{AlertDescription, CertificateError, RootCertStore};
 
-use super::ClientBuildError;
-use super::error::{ErrorKind, Failure, cause};
+use crate::http_client::build_error::ClientBuildError;
+use crate::http_client::error::{ErrorKind, Failure, cause};
 use crate::model::read_file;
 
 /// Names of a certificate for others that an error shows.
@@ -22,7 +22,7 @@ const LONGEST_FILE: u64 = 4 << 20;
 ///
 /// Reading the system's certificates takes some milliseconds and some hundred kB: call it only when an `https`
 /// origin is allowed.
-pub(super) fn configure(ca_file: Option<&Path>) -> Result<rustls::ClientConfig, ClientBuildError> {
+pub(in crate::http_client) fn configure(ca_file: Option<&Path>) -> Result<rustls::ClientConfig, ClientBuildError> {
     let roots = match ca_file {
         Some(path) => from_file(path)?,
         None => from_system()?,
@@ -38,7 +38,7 @@ pub(super) fn configure(ca_file: Option<&Path>) -> Result<rustls::ClientConfig, 
 }
 
 /// The certificates in a PEM file. Every one has to be usable: the operator chose them.
-pub(super) fn from_file(path: &Path) -> Result<RootCertStore, ClientBuildError> {
+fn from_file(path: &Path) -> Result<RootCertStore, ClientBuildError> {
     let fail = |reason: String| ClientBuildError::CaFile { path: path.to_owned(), reason };
     let mut roots = RootCertStore::empty();
     let content = read_file(path, LONGEST_FILE).map_err(|error| fail(error.to_string()))?;
@@ -65,7 +65,7 @@ fn from_system() -> Result<RootCertStore, ClientBuildError> {
 }
 
 /// Puts the reason of a failed handshake into words an operator can act on.
-pub(super) fn explain(error: &io::Error) -> Failure {
+pub(in crate::http_client) fn explain(error: &io::Error) -> Failure {
     use rustls::Error;
     let other = |what: &str| Failure::new(ErrorKind::Tls, format!("TLS failed: {what}"));
     match cause::<Error>(error) {

@@ -1,76 +1,14 @@
-//! Deadlines: one timer for all phases of an exchange.
+//! One timer for the deadlines of all phases of an exchange.
 //!
 //! A phase that is ready at once touches no timer at all. A phase whose deadline is later than the armed one
 //! leaves the timer as it is; should it fire early, it is armed again. So an ordinary exchange registers one timer.
 
-use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
-
-use crate::config::ClientConfig;
-
-/// The deadlines a plugin asked for. The operator's are upper bounds; `None` asks for nothing shorter.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Deadlines {
-    /// DNS, TCP and TLS together.
-    pub connect: Option<Duration>,
-    /// From the request sent to the head of the response.
-    pub first_byte: Option<Duration>,
-    /// Between two pieces of the body. The operator has no such setting: `total_timeout` is the bound.
-    pub between_bytes: Option<Duration>,
-}
-
-/// How long something may take, and who says so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Limit {
-    pub(super) after: Duration,
-    whose: &'static str,
-}
-
-impl Limit {
-    /// The shorter one of what the plugin asks for and the operator allows under `key`.
-    fn shorter(asked: Option<Duration>, most: Duration, key: &'static str) -> Self {
-        match asked.filter(|asked| *asked < most) {
-            Some(after) => Self { after, whose: "the plugin's own limit" },
-            None => Self { after: most, whose: key },
-        }
-    }
-}
-
-/// As it is said in an error.
-impl fmt::Display for Limit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} ({})", self.after, self.whose)
-    }
-}
-
-/// The deadlines of one `send`: the plugin's and the operator's, the shorter of each.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    pub(super) connect: Limit,
-    pub(super) first_byte: Limit,
-    pub(super) between_bytes: Option<Limit>,
-    pub(super) total: Limit,
-}
-
-impl Limits {
-    pub(super) fn new(asked: Deadlines, config: &ClientConfig) -> Self {
-        let between_bytes = asked.between_bytes.filter(|asked| *asked < config.total_timeout);
-        Self {
-            connect: Limit::shorter(asked.connect, config.connect_timeout, CONNECT_KEY),
-            first_byte: Limit::shorter(asked.first_byte, config.first_byte_timeout, "client.first_byte_timeout"),
-            between_bytes: between_bytes.map(|asked| Limit::shorter(Some(asked), config.total_timeout, "")),
-            total: Limit::shorter(None, config.total_timeout, "client.total_timeout"),
-        }
-    }
-}
-
-/// The key of the deadline for a new connection.
-pub(super) const CONNECT_KEY: &str = "client.connect_timeout";
 
 /// A deadline has passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +20,7 @@ pub(super) enum Late {
 }
 
 /// See the module's documentation. The owner pins an `Option<Sleep>` on its stack.
-pub(super) struct Timer<'a> {
+pub(in crate::http_client) struct Timer<'a> {
     sleep: Pin<&'a mut Option<Sleep>>,
     armed: Option<Instant>,
     total: Instant,
@@ -90,7 +28,7 @@ pub(super) struct Timer<'a> {
 
 impl<'a> Timer<'a> {
     /// Starts the deadline of the whole exchange.
-    pub(super) fn start(sleep: Pin<&'a mut Option<Sleep>>, total: Duration) -> Self {
+    pub(in crate::http_client) fn start(sleep: Pin<&'a mut Option<Sleep>>, total: Duration) -> Self {
         Self { sleep, armed: None, total: after(total) }
     }
 
@@ -157,26 +95,6 @@ mod tests {
         assert_eq!(timer.within(None, pending::<()>()).await, Err(Late::Total));
         assert_eq!(start.elapsed().as_secs(), 10);
         assert_eq!(timer.within(Some(60 * SECOND), pending::<()>()).await, Err(Late::Total));
-    }
-
-    #[test]
-    fn the_operators_deadlines_are_upper_bounds() {
-        let config = ClientConfig::default();
-        let asked = Deadlines {
-            connect: Some(SECOND),
-            first_byte: Some(Duration::from_secs(600)),
-            between_bytes: Some(Duration::from_secs(600)),
-        };
-        let limits = Limits::new(asked, &config);
-        assert_eq!(
-            (limits.connect, limits.first_byte, limits.between_bytes, limits.total),
-            (
-                Limit { after: SECOND, whose: "the plugin's own limit" },
-                Limit { after: config.first_byte_timeout, whose: "client.first_byte_timeout" },
-                None,
-                Limit { after: config.total_timeout, whose: "client.total_timeout" }
-            )
-        );
     }
 
     #[tokio::test(start_paused = true)]
