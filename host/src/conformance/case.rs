@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use crate::model::{Change, Contact, Subscription};
 
+/// The web application's origin, in all cases.
+const APP: &str = "http://app.example.org";
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
@@ -17,6 +20,20 @@ pub(super) struct File {
     pub(super) _about: String,
     pub(super) settings: BTreeMap<String, String>,
     pub(super) cases: Vec<Case>,
+}
+
+impl File {
+    /// The settings of a case, or those that the file's cases begin with.
+    pub(super) fn settings(&self, case: Option<&Case>) -> BTreeMap<String, String> {
+        let mut settings = self.settings.clone();
+        for (key, value) in case.into_iter().flat_map(|case| &case.settings) {
+            match value {
+                Some(value) => settings.insert(key.clone(), value.clone()),
+                None => settings.remove(key),
+            };
+        }
+        settings.into_iter().map(|(key, value)| (key, value.replace("{app}", APP))).collect()
+    }
 }
 
 #[derive(Debug, Deserialize)]

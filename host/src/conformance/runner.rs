@@ -18,8 +18,7 @@ use crate::plugin::{
     RosterPlugin, WasmPlugin,
 };
 
-/// The web application's origin and the domain, in all cases.
-const APP: &str = "http://app.example.org";
+/// The domain, in all cases.
 const DOMAIN: &str = "example.com";
 /// Contacts of a roster at most.
 const MOST_CONTACTS: usize = 100_000;
@@ -78,7 +77,7 @@ pub async fn detect(
     for protocol in Suite::protocols() {
         let suite = Suite::built_in(protocol).map_err(|error: SuiteError| internal(&error))?;
         let Some((_, file)) = suite.as_ref().and_then(|suite| suite.files.first()) else { continue };
-        if stage.plugin(settings(file, None))?.check_settings().await.is_ok() {
+        if stage.plugin(file.settings(None))?.check_settings().await.is_ok() {
             return Ok(Some(protocol));
         }
     }
@@ -134,20 +133,9 @@ impl<'a> Stage<'a> {
     }
 
     async fn case(&mut self, file: &File, case: &Case) -> Result<Compared, LoadError> {
-        let plugin = self.plugin(settings(file, Some(case)))?;
+        let plugin = self.plugin(file.settings(Some(case)))?;
         Ok(steps(&plugin, case).await)
     }
-}
-
-pub(super) fn settings(file: &File, case: Option<&Case>) -> BTreeMap<String, String> {
-    let mut settings = file.settings.clone();
-    for (key, value) in case.into_iter().flat_map(|case| &case.settings) {
-        match value {
-            Some(value) => settings.insert(key.clone(), value.clone()),
-            None => settings.remove(key),
-        };
-    }
-    settings.into_iter().map(|(key, value)| (key, value.replace("{app}", APP))).collect()
 }
 
 async fn steps(plugin: &WasmPlugin, case: &Case) -> Compared {

@@ -113,7 +113,7 @@ impl Suite {
 
     /// The settings of the first file, for a web application that is not there.
     pub fn settings(&self) -> BTreeMap<String, String> {
-        self.files.first().map(|(_, file)| super::runner::settings(file, None)).unwrap_or_default()
+        self.files.first().map(|(_, file)| file.settings(None)).unwrap_or_default()
     }
 
     /// What the files say they are about.
