@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::Rosters;
-use super::sessions::Present;
+use super::user::sessions::Present;
 use crate::model::{Snapshot, Username};
 
 /// A user with a session.

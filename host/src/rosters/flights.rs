@@ -1,4 +1,4 @@
-//! Runs what [`single_flight`](super::single_flight) decides: one task for each flight, so that a caller that gives up (its
+//! Runs what [`single_flight`](super::user::single_flight) decides: one task for each flight, so that a caller that gives up (its
 //! connection closed, say) takes nothing away from the others.
 
 use std::panic::AssertUnwindSafe;
@@ -9,14 +9,15 @@ use futures::FutureExt;
 use tokio::time::Instant;
 use tracing::{Instrument, debug, error, error_span, info, warn};
 
-use super::single_flight::{Finished, Joined, Then, Wanted};
-use super::user::{Outcome, User};
+use super::user::User;
+use super::user::single_flight::{Finished, Joined, Then, Wanted};
+use super::user::update_result::UpdateResult;
 use super::{RosterError, Rosters, Update};
 use crate::model::Username;
 
 impl Rosters {
     /// Brings the roster of `user`, who must be connected, up to date, and says how that went. None if the user is away.
-    pub(super) async fn ask(self: &Arc<Self>, user: &Username, wanted: Wanted) -> Option<Outcome> {
+    pub(super) async fn ask(self: &Arc<Self>, user: &Username, wanted: Wanted) -> Option<UpdateResult> {
         let mut joined = self.join(user, wanted, |known, _| !known.is_away())?;
         loop {
             let ended = match joined.then {
@@ -37,13 +38,13 @@ impl Rosters {
         user: &Username,
         wanted: Wanted,
         only_if: impl FnOnce(&User, Instant) -> bool,
-    ) -> Option<Joined<Outcome>> {
+    ) -> Option<Joined<UpdateResult>> {
         self.with_known(user, |known| {
             let now = Instant::now();
             only_if(known, now).then(|| {
                 let joined =
                     known.flights.join(wanted, self.flight_number(), self.tuning.load().times.overdue_after, now);
-                self.start(user, known, joined.then);
+                self.spawn(user, known, joined.then);
                 joined
             })
         })?
@@ -54,7 +55,7 @@ impl Rosters {
         let then = self.with_known(user, |known| {
             let then =
                 known.flights.overdue(self.flight_number(), self.tuning.load().times.overdue_after, Instant::now());
-            self.start(user, known, then);
+            self.spawn(user, known, then);
             then
         });
         // Without a user all waiters have been told.
@@ -65,15 +66,15 @@ impl Rosters {
         self.next_flight.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn start(self: &Arc<Self>, user: &Username, known: &mut User, then: Then) {
+    fn spawn(self: &Arc<Self>, user: &Username, known: &mut User, then: Then) {
         let Then::Spawn(number) = then else { return };
         // Of the highest level, so that every line says whose roster it is about, whatever is logged.
         let span = error_span!("update", domain = %self.domain, %user);
-        let task = tokio::spawn(Arc::clone(self).fly(user.clone(), number).instrument(span));
-        known.flights.started(number, task.abort_handle());
+        let task = tokio::spawn(Arc::clone(self).run(user.clone(), number).instrument(span));
+        known.flights.spawned(number, task.abort_handle());
     }
 
-    async fn fly(self: Arc<Self>, user: Username, number: u64) {
+    async fn run(self: Arc<Self>, user: Username, number: u64) {
         let outcome = AssertUnwindSafe(self.update(&user, number)).catch_unwind().await.unwrap_or_else(|_| {
             error!("updating the roster panicked; this is a defect of the host");
             Err(RosterError::Internal)
@@ -85,7 +86,7 @@ impl Rosters {
             let now = Instant::now();
             known.updated(&outcome, &self.tuning.load().times, || self.jitter(&user, before), now);
             if let Some(next) = finished.spawn {
-                self.start(&user, known, Then::Spawn(next));
+                self.spawn(&user, known, Then::Spawn(next));
             }
             Some((finished, before))
         });
@@ -96,7 +97,7 @@ impl Rosters {
     }
 
     /// Tells those who waited, and ends the flights that nobody waits for.
-    pub(super) fn tell_callers(&self, finished: Finished<Outcome>, outcome: &Outcome) {
+    pub(super) fn tell_callers(&self, finished: Finished<UpdateResult>, outcome: &UpdateResult) {
         for waiter in finished.answered {
             // Whoever no longer waits needs no answer.
             let _ = waiter.send(outcome.clone());
@@ -106,7 +107,7 @@ impl Rosters {
 }
 
 /// One line for each failure that somebody asked for, and one for the end of several; `failures`: how many there were before.
-fn log(outcome: &Outcome, failures: u32, asked: bool) {
+fn log(outcome: &UpdateResult, failures: u32, asked: bool) {
     match outcome {
         Err(error) if failures == 0 || asked => {
             warn!(%error, "the roster could not be updated; what is cached stays, and the application is asked again");

@@ -3,7 +3,7 @@
 //! The promises, and where they are kept:
 //!
 //! - any number of callers costs one fetch per user at a time, and each is answered by one that began after it asked; a
-//!   fetch that hangs holds up nobody who comes later: [`single_flight`], run by [`flights`];
+//!   fetch that hangs holds up nobody who comes later: [`single_flight`](user::single_flight), run by [`flights`];
 //! - per user, versions only grow and an older answer never replaces a newer one: a flight that succeeds ends the older
 //!   ones, and the store compares versions ([`update`]);
 //! - a failed fetch never touches the roster that is kept ([`update`]);
@@ -13,24 +13,18 @@
 //! - at each connect after the grace time the application is asked; what is kept is served only if it cannot be ([`user`]);
 //! - while a session lacks its roster, or has an old one, the application is asked again ([`upkeep`]).
 
+mod connect;
 mod directory;
 mod error;
 mod flights;
 mod owners;
 mod refresh;
 mod schedule;
-mod sessions;
-mod single_flight;
 mod tuning;
 mod unconfirmed;
 mod update;
 mod upkeep;
 mod user;
-
-#[cfg(test)]
-mod single_flight_tests;
-#[cfg(test)]
-mod user_tests;
 
 use std::hash::RandomState;
 use std::sync::Arc;
@@ -46,11 +40,12 @@ use crate::sharded::Sharded;
 use crate::sinks::RosterSink;
 use crate::store::{RosterStore, StoreUsage};
 
+pub use connect::Found;
 pub use directory::{Known, Online};
 pub use error::{RequestError, RosterError};
 pub use owners::{NotNow, Owners, Spread};
-pub use sessions::{ATTACHED, CLIENT, CLUSTER, Found, Present, SessionId, Via};
-pub use update::Update;
+pub use user::sessions::{ATTACHED, CLIENT, CLUSTER, Present, SessionId, Via};
+pub use user::update_result::Update;
 
 use schedule::Schedule;
 use tuning::Tuning;

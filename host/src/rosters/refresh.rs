@@ -10,7 +10,7 @@ use futures::stream;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::single_flight::Wanted;
+use super::user::single_flight::Wanted;
 use super::{NotNow, RequestError, RosterError, Rosters, Spread, Update, unconfirmed};
 use crate::model::Username;
 use crate::plugin::{BadRequest, Outcome, Reply};
@@ -149,17 +149,17 @@ impl Rosters {
     /// Refreshes `users`, as many at once as may run; returns those that failed or were not done by `deadline`.
     async fn refresh_all(self: &Arc<Self>, users: &[Username], deadline: Instant) -> Vec<Username> {
         // Owned in each step: over borrowed users the compiler cannot tell that this future is `Send`.
-        let update = |(place, user): (usize, Username)| {
+        let update = |(index, user): (usize, Username)| {
             let rosters = Arc::clone(self);
-            async move { (place, rosters.refresh(&user).await) }
+            async move { (index, rosters.refresh(&user).await) }
         };
         let mut updates = stream::iter(users.iter().cloned().enumerate())
             .map(update)
             .buffer_unordered(self.tuning.load().updates(self.plugin.asks_together()).many);
         let mut open: Vec<bool> = vec![true; users.len()];
         let all = async {
-            while let Some((place, result)) = updates.next().await {
-                if let Some(open) = open.get_mut(place) {
+            while let Some((index, result)) = updates.next().await {
+                if let Some(open) = open.get_mut(index) {
                     *open = result.is_err();
                 }
             }
@@ -192,8 +192,8 @@ impl fmt::Display for List<'_> {
         if self.0.is_empty() {
             return f.write_str("nobody");
         }
-        for (place, user) in self.0.iter().take(MOST_NAMED).enumerate() {
-            write!(f, "{}{user}", if place == 0 { "" } else { ", " })?;
+        for (index, user) in self.0.iter().take(MOST_NAMED).enumerate() {
+            write!(f, "{}{user}", if index == 0 { "" } else { ", " })?;
         }
         match self.0.len().saturating_sub(MOST_NAMED) {
             0 => Ok(()),

@@ -6,7 +6,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::user::Outcome;
+use super::user::update_result::{Update, UpdateResult};
 use super::{RosterError, Rosters};
 use crate::model::{Change, Contacts, Snapshot, Tag, Username};
 use crate::plugin::{CallError, Delta, Refreshed};
@@ -18,41 +18,9 @@ const MAKE_ROOM_ATTEMPTS: usize = 100;
 /// Times that one flight asks, should others store a roster meanwhile.
 const ATTEMPTS: usize = 3;
 
-/// What an update did.
-#[derive(Clone, Debug)]
-pub enum Update {
-    /// The roster was fetched.
-    Fetched(Arc<Snapshot>),
-    /// The application has the roster that is kept.
-    Unchanged(Arc<Snapshot>),
-    /// The application has another, which is kept now.
-    Changed(Arc<Snapshot>),
-    /// The user left meanwhile; nothing was kept.
-    Left,
-}
-
-impl Update {
-    /// The roster after the update.
-    pub fn into_snapshot(self) -> Option<Arc<Snapshot>> {
-        match self {
-            Self::Fetched(snapshot) | Self::Unchanged(snapshot) | Self::Changed(snapshot) => Some(snapshot),
-            Self::Left => None,
-        }
-    }
-
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Fetched(_) => "fetched",
-            Self::Unchanged(_) => "unchanged",
-            Self::Changed(_) => "changed",
-            Self::Left => "left",
-        }
-    }
-}
-
 impl Rosters {
     /// The work of flight `number`. Waits for a permit, so that no more run at once than the operator allows.
-    pub(super) async fn update(self: &Arc<Self>, user: &Username, number: u64) -> Outcome {
+    pub(super) async fn update(self: &Arc<Self>, user: &Username, number: u64) -> UpdateResult {
         let began = Instant::now();
         // The same to its end, whatever limits hold by then.
         let tuning = self.tuning.load_full();
@@ -74,7 +42,7 @@ impl Rosters {
     }
 
     /// Again from the start if another flight of the user has stored a roster meanwhile: what this one compared with is gone.
-    async fn with_permit(self: &Arc<Self>, user: &Username, number: u64) -> Outcome {
+    async fn with_permit(self: &Arc<Self>, user: &Username, number: u64) -> UpdateResult {
         let mut attempts = ATTEMPTS;
         loop {
             let begun = self.with_known(user, |known| !known.is_away() && known.flights.begin(number, Instant::now()));
@@ -93,7 +61,7 @@ impl Rosters {
         }
     }
 
-    async fn first_fetch(self: &Arc<Self>, user: &Username, number: u64) -> Outcome {
+    async fn first_fetch(self: &Arc<Self>, user: &Username, number: u64) -> UpdateResult {
         let roster = self.plugin.fetch(user).await?;
         warn_of(&roster.warnings);
         let contacts = Contacts::pack(&roster.contacts, self.tuning.load().max_contacts)?;
@@ -102,7 +70,7 @@ impl Rosters {
         Ok(kept.map_or(Update::Left, Update::Fetched))
     }
 
-    async fn compare(self: &Arc<Self>, user: &Username, number: u64, known: Arc<Snapshot>) -> Outcome {
+    async fn compare(self: &Arc<Self>, user: &Username, number: u64, known: Arc<Snapshot>) -> UpdateResult {
         let delta = match self.plugin.refresh(user, Arc::clone(&known)).await? {
             Refreshed::Unchanged => {
                 let found = self.store.get(user).map(|kept| kept.version());
@@ -146,7 +114,7 @@ impl Rosters {
         let mut attempts = MAKE_ROOM_ATTEMPTS;
         loop {
             let Some(commit) = self.commit(user) else { return Ok(None) };
-            let turn = commit.turn().await;
+            let guard = commit.lock().await;
             // Under the user's lock: a roster stored after its owner has left would never be dropped.
             let stored = self.with_known(user, |known| {
                 (!known.is_away() && known.flights.commit(number))
@@ -159,9 +127,9 @@ impl Rosters {
                     self.tell(user, event(&snapshot)).await;
                     return Ok(Some(snapshot));
                 }
-                // Only once the turn is given back: others wait for theirs to make room for somebody.
+                // Only without the lock: others wait for it to make room for somebody.
                 Some(Err(StoreError::Full { .. })) if attempts > 0 => {
-                    drop(turn);
+                    drop(guard);
                     drop(commit);
                     if !self.drop_first_to_expire().await {
                         attempts = 0;
@@ -204,7 +172,7 @@ pub(super) struct Commit<'a> {
 
 impl Commit<'_> {
     /// Waits for whoever stores or drops the roster now.
-    pub(super) async fn turn(&self) -> MutexGuard<'_, ()> {
+    pub(super) async fn lock(&self) -> MutexGuard<'_, ()> {
         self.lock.lock().await
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::Rosters;
 use super::schedule::Schedule;
-use super::single_flight::Wanted;
+use super::user::single_flight::Wanted;
 use super::user::{Due, User};
 use crate::model::Username;
 use crate::sinks::EventKind;
@@ -118,7 +118,7 @@ impl Rosters {
         only_if: impl FnOnce(&User, Instant) -> bool + Send,
     ) -> bool {
         let Some(commit) = self.commit(user) else { return true };
-        let _turn = commit.turn().await;
+        let _guard = commit.lock().await;
         // Under the user's lock, so that a user who connects meanwhile either keeps the roster or fetches a new one.
         let dropped = self.with_known(user, |known| {
             if !known.is_away() {

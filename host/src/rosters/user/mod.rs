@@ -23,39 +23,46 @@
 //! Where the roster is, the store knows; a user is never forgotten while it keeps one. Everything else is here, so that no
 //! second place can say otherwise.
 
+pub(super) mod sessions;
+pub(super) mod single_flight;
+pub(super) mod update_result;
+
+#[cfg(test)]
+mod single_flight_tests;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::sessions::{SessionId, Sessions};
-use super::single_flight::{Finished, SingleFlight};
-use super::{RosterError, Update};
-
-/// How an update ended, for everybody who waited for it.
-pub(super) type Outcome = Result<Update, RosterError>;
+use self::sessions::{SessionId, Sessions};
+use self::single_flight::{Finished, SingleFlight};
+use self::update_result::{Update, UpdateResult};
+use super::error::RosterError;
 
 /// The times that decide.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Times {
+pub(in crate::rosters) struct Times {
     /// `store.grace`
-    pub(super) grace: Duration,
+    pub(in crate::rosters) grace: Duration,
     /// `store.stale_if_error`
-    pub(super) stale_if_error: Duration,
+    pub(in crate::rosters) stale_if_error: Duration,
     /// `store.max_age`
-    pub(super) max_age: Option<Duration>,
+    pub(in crate::rosters) max_age: Option<Duration>,
     /// `limits.overdue_after`
-    pub(super) overdue_after: Duration,
+    pub(in crate::rosters) overdue_after: Duration,
     /// `limits.retry_first`
-    pub(super) retry_first: Duration,
+    pub(in crate::rosters) retry_first: Duration,
     /// `limits.retry_longest`
-    pub(super) retry_longest: Duration,
+    pub(in crate::rosters) retry_longest: Duration,
 }
 
 /// What is to be done by itself about a user, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Due {
+pub(in crate::rosters) enum Due {
     /// The roster of who is away is dropped.
     Expiry(Instant),
     /// The application is asked for the roster of who is here.
@@ -64,13 +71,13 @@ pub(super) enum Due {
 
 /// What is known of one user beside the roster.
 #[derive(Default)]
-pub(super) struct User {
-    pub(super) sessions: Sessions,
-    pub(super) flights: SingleFlight<Outcome>,
+pub(in crate::rosters) struct User {
+    pub(in crate::rosters) sessions: Sessions,
+    pub(in crate::rosters) flights: SingleFlight<UpdateResult>,
     /// Where [`super::schedule`] has the user.
-    pub(super) due: Option<Due>,
+    pub(in crate::rosters) due: Option<Due>,
     /// Held while the roster is stored or dropped and the sinks are told, so that they hear of it in order.
-    pub(super) commit: Arc<Mutex<()>>,
+    pub(in crate::rosters) commit: Arc<Mutex<()>>,
     /// When the last session left; None while there is one.
     left: Option<Instant>,
     /// What is kept is not the application's roster, or may not be: it is asked before that is served.
@@ -83,19 +90,19 @@ pub(super) struct User {
 
 impl User {
     /// A session has connected.
-    pub(super) fn connect(
+    pub(in crate::rosters) fn connect(
         &mut self,
         session: SessionId,
         times: &Times,
         now: Instant,
-    ) -> Result<Option<Finished<Outcome>>, RosterError> {
+    ) -> Result<Option<Finished<UpdateResult>>, RosterError> {
         self.sessions.add(session)?;
         let returned_late = self.left.take().is_some_and(|left| now.duration_since(left) >= times.grace);
         Ok(returned_late.then(|| self.outdate()))
     }
 
     /// Sessions have left, and `self.sessions` is what remains.
-    pub(super) fn left(&mut self, now: Instant) {
+    pub(in crate::rosters) fn left(&mut self, now: Instant) {
         if self.sessions.is_empty() {
             self.left = Some(now);
             self.retry = None;
@@ -104,28 +111,34 @@ impl User {
     }
 
     /// The roster has changed, or may have: neither what is kept nor what is under way is to be believed.
-    pub(super) fn outdate(&mut self) -> Finished<Outcome> {
+    pub(in crate::rosters) fn outdate(&mut self) -> Finished<UpdateResult> {
         self.old = true;
         self.flights.abandon()
     }
 
     /// Must the application be asked before the roster that is kept is served?
-    pub(super) fn is_old(&self) -> bool {
+    pub(in crate::rosters) fn is_old(&self) -> bool {
         self.old
     }
 
     /// Nobody of the user's sessions is here.
-    pub(super) fn is_away(&self) -> bool {
+    pub(in crate::rosters) fn is_away(&self) -> bool {
         self.sessions.is_empty()
     }
 
     /// The latest updates failed, this many.
-    pub(super) fn failures(&self) -> u32 {
+    pub(in crate::rosters) fn failures(&self) -> u32 {
         self.failures
     }
 
     /// An update has ended whose answer is wanted.
-    pub(super) fn updated(&mut self, outcome: &Outcome, times: &Times, jitter: impl FnOnce() -> f64, now: Instant) {
+    pub(in crate::rosters) fn updated(
+        &mut self,
+        outcome: &UpdateResult,
+        times: &Times,
+        jitter: impl FnOnce() -> f64,
+        now: Instant,
+    ) {
         match outcome {
             Ok(Update::Left) => {}
             Ok(_) => (self.old, self.failures, self.retry) = (false, 0, None),
@@ -140,7 +153,12 @@ impl User {
     }
 
     /// What is to be done next by itself. `age`: how long ago the application confirmed the roster in the store.
-    pub(super) fn next(&self, age: impl FnOnce() -> Option<Duration>, times: &Times, now: Instant) -> Option<Due> {
+    pub(in crate::rosters) fn next(
+        &self,
+        age: impl FnOnce() -> Option<Duration>,
+        times: &Times,
+        now: Instant,
+    ) -> Option<Due> {
         match self.left {
             Some(left) => {
                 let stale = now.checked_add(times.stale_if_error.saturating_sub(age()?));
@@ -157,7 +175,7 @@ impl User {
     }
 
     /// Nothing is left to know of the user, whose next due is `due`.
-    pub(super) fn is_forgotten(&self) -> bool {
+    pub(in crate::rosters) fn is_forgotten(&self) -> bool {
         self.sessions.is_empty() && self.due.is_none() && self.flights.is_idle() && Arc::strong_count(&self.commit) == 1
     }
 }

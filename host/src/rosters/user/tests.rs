@@ -5,8 +5,7 @@ use proptest::prelude::*;
 use tokio::time::Instant;
 
 use super::sessions::SessionId;
-use super::user::{Due, Times, User};
-use super::{RosterError, Update};
+use super::{Due, RosterError, Times, Update, User};
 use crate::model::{Contacts, Snapshot};
 
 fn secs(seconds: u64) -> Duration {

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::single_flight::{Finished, SingleFlight, Then, Wanted};
 
-const PATIENCE: Duration = Duration::from_secs(1);
+const OVERDUE_AFTER: Duration = Duration::from_secs(1);
 
 /// One user's flights with a clock and numbers of their own. Flights end with their number.
 struct Bench {
@@ -28,13 +28,13 @@ impl Bench {
     }
 
     fn join(&mut self, wanted: Wanted) -> (Receiver<u64>, Then) {
-        let joined = self.flights.join(wanted, self.next, PATIENCE, self.now);
+        let joined = self.flights.join(wanted, self.next, OVERDUE_AFTER, self.now);
         self.note(if let Then::Spawn(number) = joined.then { Some(number) } else { None });
         (joined.receiver, joined.then)
     }
 
     fn overdue(&mut self) -> Then {
-        let then = self.flights.overdue(self.next, PATIENCE, self.now);
+        let then = self.flights.overdue(self.next, OVERDUE_AFTER, self.now);
         self.note(if let Then::Spawn(number) = then { Some(number) } else { None });
         then
     }
@@ -185,7 +185,7 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         any::<bool>().prop_map(Event::Join),
         (0..4_usize).prop_map(Event::Begin),
-        (0..4_usize, any::<bool>()).prop_map(|(place, success)| Event::Finish(place, success)),
+        (0..4_usize, any::<bool>()).prop_map(|(index, success)| Event::Finish(index, success)),
         Just(Event::Overdue),
         (0..3000_u64).prop_map(Event::After),
     ]
@@ -216,14 +216,14 @@ proptest! {
                     let (receiver, _) = bench.join(if new { Wanted::New } else { Wanted::Any });
                     waiting.push((receiver, too_old));
                 }
-                Event::Begin(place) => {
-                    if let Some(number) = bench.running.get(place).copied() {
+                Event::Begin(index) => {
+                    if let Some(number) = bench.running.get(index).copied() {
                         bench.begin(number);
                         begun.push(number);
                     }
                 }
-                Event::Finish(place, success) => {
-                    if let Some(number) = bench.running.get(place).copied() {
+                Event::Finish(index, success) => {
+                    if let Some(number) = bench.running.get(index).copied() {
                         if success {
                             succeeded.push(number);
                         }

@@ -21,7 +21,7 @@ const MAX_FLIGHTS: usize = 4;
 
 /// Which flight will do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(in crate::rosters) enum Wanted {
     /// Any: the caller wants a roster at all.
     Any,
     /// One whose request begins after now: the caller knows of a change.
@@ -31,7 +31,7 @@ pub(super) enum Wanted {
 }
 
 /// The flights of one user, and who waits for them. `T` is how a flight ends.
-pub(super) struct SingleFlight<T> {
+pub(in crate::rosters) struct SingleFlight<T> {
     /// The oldest first; numbers grow.
     flights: Vec<Flight>,
     waiters: Vec<Waiter<T>>,
@@ -58,14 +58,14 @@ struct Waiter<T> {
 }
 
 /// What a caller got.
-pub(super) struct Joined<T> {
-    pub(super) receiver: oneshot::Receiver<T>,
-    pub(super) then: Then,
+pub(in crate::rosters) struct Joined<T> {
+    pub(in crate::rosters) receiver: oneshot::Receiver<T>,
+    pub(in crate::rosters) then: Then,
 }
 
 /// What is to be done by who asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Then {
+pub(in crate::rosters) enum Then {
     /// Start the flight with this number.
     Spawn(u64),
     /// Ask again with [`SingleFlight::overdue`] if no answer is there by then.
@@ -75,15 +75,15 @@ pub(super) enum Then {
 }
 
 /// How a flight's end goes on.
-pub(super) struct Finished<T> {
+pub(in crate::rosters) struct Finished<T> {
     /// Who is to be told of it.
-    pub(super) answered: Vec<oneshot::Sender<T>>,
+    pub(in crate::rosters) answered: Vec<oneshot::Sender<T>>,
     /// Any of them has asked, and is not the host itself.
-    pub(super) asked: bool,
+    pub(in crate::rosters) asked: bool,
     /// Older flights, whose answers nobody wants any more.
-    pub(super) ended: Vec<AbortHandle>,
+    pub(in crate::rosters) ended: Vec<AbortHandle>,
     /// The flight to start next.
-    pub(super) spawn: Option<u64>,
+    pub(in crate::rosters) spawn: Option<u64>,
 }
 
 impl<T> Default for SingleFlight<T> {
@@ -94,12 +94,18 @@ impl<T> Default for SingleFlight<T> {
 
 impl<T> SingleFlight<T> {
     /// Nothing is under way.
-    pub(super) fn is_idle(&self) -> bool {
+    pub(in crate::rosters) fn is_idle(&self) -> bool {
         self.flights.is_empty()
     }
 
     /// Waits for a flight. `number` is for the one that may have to start, greater than any before.
-    pub(super) fn join(&mut self, wanted: Wanted, number: u64, patience: Duration, now: Instant) -> Joined<T> {
+    pub(in crate::rosters) fn join(
+        &mut self,
+        wanted: Wanted,
+        number: u64,
+        overdue_after: Duration,
+        now: Instant,
+    ) -> Joined<T> {
         let (sender, receiver) = oneshot::channel();
         let newest = self.flights.last().map(|newest| (newest.number, newest.began));
         let (from, with, late) = match (newest, wanted) {
@@ -113,23 +119,23 @@ impl<T> SingleFlight<T> {
         let then = match newest {
             None => self.add(number),
             Some((_, None)) => Then::Wait,
-            Some((_, Some(_))) => self.overdue(number, patience, now),
+            Some((_, Some(_))) => self.overdue(number, overdue_after, now),
         };
         Joined { receiver, then }
     }
 
     /// Starts a flight for those who came late, if the newest is overdue.
-    pub(super) fn overdue(&mut self, number: u64, patience: Duration, now: Instant) -> Then {
+    pub(in crate::rosters) fn overdue(&mut self, number: u64, overdue_after: Duration, now: Instant) -> Then {
         let Some(began) = self.flights.last().and_then(|newest| newest.began) else { return Then::Wait };
         if !self.waiters.iter().any(|waiter| waiter.late) {
             return Then::Wait;
         }
         let doubled = 1 << (self.flights.len() - 1);
-        match began.checked_add(patience.saturating_mul(doubled)) {
+        match began.checked_add(overdue_after.saturating_mul(doubled)) {
             Some(at) if at > now => Then::Until(at),
             Some(_) if self.flights.len() < MAX_FLIGHTS => self.add(number),
             // No more at once; one of them ends soon.
-            Some(_) => now.checked_add(patience).map_or(Then::Wait, Then::Until),
+            Some(_) => now.checked_add(overdue_after).map_or(Then::Wait, Then::Until),
             None => Then::Wait,
         }
     }
@@ -145,19 +151,19 @@ impl<T> SingleFlight<T> {
     }
 
     /// The task of flight `number`, through which it can be ended.
-    pub(super) fn started(&mut self, number: u64, task: AbortHandle) {
+    pub(in crate::rosters) fn spawned(&mut self, number: u64, task: AbortHandle) {
         if let Some(flight) = self.find(number) {
             flight.task = Some(task);
         }
     }
 
     /// Flight `number` sends its request now. False: nobody wants it any more.
-    pub(super) fn begin(&mut self, number: u64, now: Instant) -> bool {
+    pub(in crate::rosters) fn begin(&mut self, number: u64, now: Instant) -> bool {
         self.find(number).map(|flight| flight.began = Some(now)).is_some()
     }
 
     /// Flight `number` is about to store what it brings. False: its answer is out of date.
-    pub(super) fn commit(&mut self, number: u64) -> bool {
+    pub(in crate::rosters) fn commit(&mut self, number: u64) -> bool {
         self.find(number).map(|flight| flight.task = None).is_some()
     }
 
@@ -166,13 +172,13 @@ impl<T> SingleFlight<T> {
     }
 
     /// Flight `number` has ended. `next` is for the flight that may have to start. None: nobody wanted it any more.
-    pub(super) fn finish(&mut self, number: u64, success: bool, next: u64) -> Option<Finished<T>> {
-        let place = self.flights.iter().position(|flight| flight.number == number)?;
-        let newest = place + 1 == self.flights.len();
+    pub(in crate::rosters) fn finish(&mut self, number: u64, success: bool, next: u64) -> Option<Finished<T>> {
+        let index = self.flights.iter().position(|flight| flight.number == number)?;
+        let newest = index + 1 == self.flights.len();
         let ended = if success {
-            self.flights.drain(..=place).filter(|flight| flight.number != number).filter_map(|old| old.task).collect()
+            self.flights.drain(..=index).filter(|flight| flight.number != number).filter_map(|old| old.task).collect()
         } else {
-            self.flights.remove(place);
+            self.flights.remove(index);
             Vec::new()
         };
         let content = |waiter: &mut Waiter<T>| {
@@ -190,7 +196,7 @@ impl<T> SingleFlight<T> {
     }
 
     /// What the flights under way bring is out of date. Those who waited are to be told, and ask again if they like.
-    pub(super) fn abandon(&mut self) -> Finished<T> {
+    pub(in crate::rosters) fn abandon(&mut self) -> Finished<T> {
         let ended = std::mem::take(&mut self.flights).into_iter().filter_map(|flight| flight.task).collect();
         let answered = std::mem::take(&mut self.waiters).into_iter().map(|waiter| waiter.sender).collect();
         Finished { answered, asked: true, ended, spawn: None }
