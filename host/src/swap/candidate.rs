@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use super::configured::Configured;
 use super::receipt::{Module, Receipt, Step, millis};
-use super::shadow::Shadow;
-use super::swapper::Configured;
-use super::{rehearsal, shadow};
+use super::trial::shadow::Shadow;
+use super::trial::{rehearsal, shadow};
 use crate::metrics::Metrics;
 use crate::plugin::{LoadError, LoadOptions, PluginBytes, Urgency, WasmPlugin, one_line};
 

@@ -9,18 +9,18 @@
 //! it was written, by this user.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tracing::{info, warn};
 
-use super::{Module, Swapper};
+use super::receipt::Module;
 use crate::metrics::Figures;
 use crate::plugin::{Digest, LoadError, PluginBytes, private_file};
 
 /// How often the module that serves is looked at.
-const LOOK: Duration = Duration::from_secs(1);
+pub(super) const LOOK: Duration = Duration::from_secs(1);
 /// Calls that have to come out well, the check of the settings among them.
 const WELL: u64 = 3;
 /// Of so many calls one may fail by the module's own fault.
@@ -79,7 +79,7 @@ impl LastGood {
 
     /// The module with this digest has served well: it is kept from now on. Without its bytes, which are remembered of the
     /// latest only, nothing changes.
-    async fn keep(&self, digest: Digest) {
+    pub(super) async fn keep(&self, digest: Digest) {
         if *self.kept.lock() == Some(digest) {
             return;
         }
@@ -107,23 +107,10 @@ impl LastGood {
 }
 
 /// What it has done is what a host can go on with.
-fn serves_well(figures: &Figures) -> bool {
+pub(super) fn serves_well(figures: &Figures) -> bool {
     let faults = figures.traps + figures.timeouts + figures.broken_rules + figures.malformed;
     let well = figures.calls.saturating_sub(faults + figures.application_errors);
     well >= WELL && well >= figures.application_errors && faults * PER_FAULT <= figures.calls
-}
-
-/// Keeps what serves well, until the swapper is dropped.
-pub(super) async fn watch(swapper: Weak<Swapper>) {
-    loop {
-        tokio::time::sleep(LOOK).await;
-        let Some(swapper) = swapper.upgrade() else { return };
-        let Some(last_good) = &swapper.last_good else { return };
-        let serves = swapper.slot().plugin();
-        if !swapper.slot().on_probation() && serves_well(&serves.stats().figures()) {
-            last_good.keep(serves.digest()).await;
-        }
-    }
 }
 
 /// Why the configured module does not serve, although the host does.

@@ -4,11 +4,11 @@
 //!
 //! 1. [`candidate`]: everything that can fail, before anything is changed. Read the module and compare its digest, and that
 //!    of its settings, limits and grants; compile it, away from the threads that serve; check its hooks and its imports; let
-//!    it check its settings; [`rehearsal`]: every hook once, against canned answers; [`shadow`]:
-//!    the latest real calls once more, compared by what they mean ([`normal`]).
-//! 2. [`take_over`]: calls that begin go to the new module ([`slot`]), those that have begun end on the old one, which is
-//!    drained and kept ([`generations`]).
-//! 3. [`probation`]: the first calls of the new module are watched. One that it fails is made again on the old module, so
+//!    it check its settings; [`rehearsal`](trial::rehearsal): every hook once, against canned answers; [`shadow`](trial::shadow):
+//!    the latest real calls once more, compared by what they mean.
+//! 2. [`serving`]: calls that begin go to the new module, those that have begun end on the old one, which is
+//!    drained and kept.
+//! 3. The first calls of the new module are watched. One that it fails is made again on the old module, so
 //!    that no user sees it, and when it fails too many the old module is put back.
 //!
 //! [`reconfigure`] does the same for other settings, limits or grants.
@@ -22,26 +22,24 @@
 //! a plugin keeps no state.
 
 mod candidate;
-mod generations;
+mod configured;
 mod history;
 mod last_good;
-mod normal;
-mod probation;
 mod receipt;
 mod reconfigure;
-mod rehearsal;
-mod shadow;
-mod slot;
+mod serving;
+mod status;
 mod swapper;
 mod swappers;
-mod take_over;
+mod trial;
 mod watch;
 
-pub use probation::Progress;
 pub use receipt::{Module, Outcome, Receipt, Step};
 pub use reconfigure::Reconfiguration;
-pub use rehearsal::{Rehearsed, run as rehearse};
-pub use shadow::Shadow;
-pub use slot::PluginSlot;
-pub use swapper::{Kept, Status, Swapper};
+pub use serving::probation::Progress;
+pub use serving::slot::PluginSlot;
+pub use status::{Kept, Status};
+pub use swapper::Swapper;
 pub use swappers::Swappers;
+pub use trial::rehearsal::{Rehearsed, run as rehearse};
+pub use trial::shadow::Shadow;

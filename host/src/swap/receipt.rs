@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use super::rehearsal::Rehearsed;
-use super::shadow::Shadow;
+use super::trial::rehearsal::Rehearsed;
+use super::trial::shadow::Shadow;
 use crate::metrics::Figures;
 use crate::plugin::{CodeFrom, CompileError, Digest, LoadError, PluginBytes, WasmPlugin};
 

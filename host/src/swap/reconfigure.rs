@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use tokio::sync::OwnedMutexGuard;
 
-use super::Swapper;
 use super::candidate::Refusal;
+use super::configured::Configured;
 use super::receipt::Receipt;
-use super::swapper::Configured;
+use super::swapper::Swapper;
 use crate::config::HostConfig;
 use crate::http_client::HttpClient;
 use crate::plugin::{Away, PluginBytes, PluginEngine, WasmPlugin};

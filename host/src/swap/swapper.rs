@@ -11,23 +11,23 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use serde::Serialize;
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::warn;
 
-use super::candidate::{self, Refusal};
-use super::generations::Generations;
+use super::candidate::{Refusal, prepare};
+use super::configured::Configured;
 use super::history::History;
-use super::last_good::{self, Instead, LastGood};
-use super::probation::Progress;
+use super::last_good::{Instead, LOOK, LastGood, serves_well};
 use super::receipt::{Module, Outcome, Receipt, Step};
-use super::slot::{Failed, PluginSlot};
-use super::{take_over, watch};
-use crate::config::{HostConfig, PluginPlace};
+use super::serving::generations::Generations;
+use super::serving::slot::{Failed, PluginSlot};
+use super::serving::take_over::{drain, take_over};
+use super::status::{Kept, Status};
+use crate::config::HostConfig;
 use crate::http_client::HttpClient;
-use crate::metrics::{Figures, Metrics};
-use crate::plugin::{Away, LoadError, LoadOptions, PluginBytes, PluginEngine, PluginSource, WasmPlugin};
+use crate::metrics::Metrics;
+use crate::plugin::{Away, LoadError, PluginBytes, PluginEngine, PluginSource, WasmPlugin};
 
 /// Uploads for one virtual host at once, waiting ones included.
 const MOST_UPLOADS: usize = 2;
@@ -54,63 +54,13 @@ pub struct Swapper {
     /// The host stops: nothing is prepared any more.
     stop: CancellationToken,
     /// Ends the task that watches the plugin's file.
-    watching: Mutex<Option<DropGuard>>,
+    pub(super) watching: Mutex<Option<DropGuard>>,
     history: Mutex<History>,
     ids: AtomicU64,
     /// What is kept for the next start, if anything is.
     pub(super) last_good: Option<LastGood>,
     /// The last good module was loaded and not the configured one.
-    instead: Mutex<Option<Instead>>,
-}
-
-/// What modules are loaded with.
-pub(super) struct Configured {
-    pub(super) host: HostConfig,
-    pub(super) engine: PluginEngine,
-    pub(super) client: HttpClient,
-}
-
-impl Configured {
-    async fn load(&self, bytes: &PluginBytes, metrics: &Arc<Metrics>) -> Result<WasmPlugin, LoadError> {
-        let Self { host, engine, client } = self;
-        let options = LoadOptions { host, plugin: bytes, client: client.clone(), metrics: Arc::clone(metrics) };
-        WasmPlugin::load(engine, options).await
-    }
-}
-
-/// What serves, what can be put back, and what has happened.
-#[derive(Clone, Debug, Serialize)]
-pub struct Status {
-    /// The virtual host.
-    pub domain: String,
-    /// The module that serves.
-    pub serves: Module,
-    /// Why the configured module does not serve: it was refused at the start, and this is the last good one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stands_in: Option<String>,
-    /// What it has done since it took over.
-    pub figures: Figures,
-    /// Its calls that are remembered, to be made again in the module after it.
-    pub recorded: usize,
-    /// It has just taken over.
-    pub on_probation: bool,
-    /// How far it is with that.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub probation: Option<Progress>,
-    /// Generations that a rollback can put back, the latest first.
-    pub kept: Vec<Kept>,
-    /// The latest first.
-    pub history: Vec<Receipt>,
-}
-
-/// A generation that can be put back.
-#[derive(Clone, Debug, Serialize)]
-pub struct Kept {
-    /// What it is.
-    #[serde(flatten)]
-    pub module: Module,
-    /// What it did while it served.
-    pub figures: Figures,
+    pub(super) instead: Mutex<Option<Instead>>,
 }
 
 impl Swapper {
@@ -146,26 +96,9 @@ impl Swapper {
             instead: Mutex::new(instead),
         });
         swapper.note_instead();
-        tokio::spawn(last_good::watch(Arc::downgrade(&swapper)));
+        tokio::spawn(keep_last_good(Arc::downgrade(&swapper)));
         tokio::spawn(note_failures(Arc::downgrade(&swapper), failures));
         Ok(swapper)
-    }
-
-    /// Swaps by itself from now on when the plugin's file changes, if there is one and the operator wants it. Must be
-    /// called within a Tokio runtime.
-    pub fn watch(self: &Arc<Self>) {
-        let HostConfig { plugin, swap, .. } = &self.configured().host;
-        let Some(PluginPlace::File(path)) = plugin.clone().filter(|_| swap.watch) else {
-            *self.watching.lock() = None;
-            return;
-        };
-        let instead = self.instead.lock().clone();
-        let refused = instead.and_then(|instead| instead.refused);
-        let tried = refused.map_or_else(|| self.slot.plugin().digest(), |refused| refused.digest);
-        let ended = CancellationToken::new();
-        // The one before ends.
-        *self.watching.lock() = Some(ended.clone().drop_guard());
-        watch::start(self, path, tried, ended);
     }
 
     /// The plugin that [`crate::rosters`] calls.
@@ -189,7 +122,7 @@ impl Swapper {
     }
 
     /// No call lasts longer.
-    pub(super) fn call_timeout(&self) -> Duration {
+    fn call_timeout(&self) -> Duration {
         self.configured.load().host.limits.call_timeout
     }
 
@@ -278,7 +211,7 @@ impl Swapper {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(Refusal::Because(STOPPING.to_owned())),
-            prepared = candidate::prepare(configured, &self.metrics, read, &old, receipt) => prepared,
+            prepared = prepare(configured, &self.metrics, read, &old, receipt) => prepared,
         }
     }
 
@@ -289,11 +222,17 @@ impl Swapper {
         began: Instant,
         receipt: &mut Receipt,
     ) {
-        take_over::take_over(self, new, true, began, receipt).await;
+        self.replace(new, true, began, receipt).await;
         *self.instead.lock() = None;
         if let Some(last_good) = &self.last_good {
             last_good.serves(bytes);
         }
+    }
+
+    /// `new` serves, and the module before ends its calls.
+    async fn replace(&self, new: Arc<WasmPlugin>, probation: bool, began: Instant, receipt: &mut Receipt) {
+        let old = take_over(&self.slot, &self.generations, new, probation, began, receipt);
+        drain(&old, &self.domain, self.call_timeout(), receipt).await;
     }
 
     /// Waits until nobody else prepares a module, but not for long.
@@ -322,7 +261,7 @@ impl Swapper {
             Ok(new) => {
                 self.rollbacks.fetch_add(1, Ordering::SeqCst);
                 receipt.new = Some(Module::of(&new));
-                take_over::take_over(self, new, false, began, &mut receipt).await;
+                self.replace(new, false, began, &mut receipt).await;
             }
             Err(reason) => {
                 receipt.step = Step::Swap;
@@ -370,12 +309,6 @@ impl Swapper {
     pub(super) fn remember(&self, receipt: Receipt) -> Receipt {
         self.history.lock().add(&receipt, &self.metrics);
         receipt
-    }
-}
-
-impl Kept {
-    fn of(plugin: &WasmPlugin) -> Self {
-        Self { module: Module::of(plugin), figures: plugin.stats().figures() }
     }
 }
 
@@ -427,5 +360,18 @@ async fn note_failures(swapper: Weak<Swapper>, mut failures: mpsc::Receiver<Fail
         receipt.figures = Some(module.stats().figures());
         receipt.reason = Some(format!("{} failed too many of its first calls", module.name()));
         swapper.remember(receipt);
+    }
+}
+
+/// Keeps what serves well, until the swapper is dropped.
+async fn keep_last_good(swapper: Weak<Swapper>) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let Some(swapper) = swapper.upgrade() else { return };
+        let Some(last_good) = &swapper.last_good else { return };
+        let serves = swapper.slot().plugin();
+        if !swapper.slot().on_probation() && serves_well(&serves.stats().figures()) {
+            last_good.keep(serves.digest()).await;
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The latest real calls of a module: what each hook was given, what the application answered it, and what came of it.
 //!
-//! A module that is to take over is run on them (`swap/shadow`). Each module has its own recorder, so that what it
+//! A module that is to take over is run on them (`swap/trial/shadow`). Each module has its own recorder, so that what it
 //! is compared with is what that module said; it is emptied when the module no longer serves.
 //!
 //! Recording must not be felt. The first calls of each hook are recorded, and from then on one in [`GAP`]; all others

@@ -26,8 +26,9 @@ use tracing::{debug, info, warn};
 
 use self::events::{Events, News};
 use self::settle::{Settled, settle};
-use super::Swapper;
 use super::receipt::Outcome;
+use super::swapper::Swapper;
+use crate::config::{HostConfig, PluginPlace};
 use crate::plugin::{Digest, PluginSource};
 
 /// How often the file is looked at without news.
@@ -37,11 +38,27 @@ const MOST_REFUSED: usize = 16;
 /// How often a module is tried again when others are at work for so long that it is turned away.
 const MOST_WAITS: usize = 10;
 
-/// Swaps when `path` changes, until the swapper is dropped or `ended`; not to what was `tried` already. Must be called within a Tokio runtime.
-pub(super) fn start(swapper: &Arc<Swapper>, path: PathBuf, tried: Digest, ended: CancellationToken) {
-    tokio::spawn(watch(Arc::downgrade(swapper), path, Tried { last: tried, refused: VecDeque::new() }, ended));
+impl Swapper {
+    /// Swaps by itself from now on when the plugin's file changes, if there is one and the operator wants it. Must be
+    /// called within a Tokio runtime.
+    pub fn watch(self: &Arc<Self>) {
+        let HostConfig { plugin, swap, .. } = &self.configured().host;
+        let Some(PluginPlace::File(path)) = plugin.clone().filter(|_| swap.watch) else {
+            *self.watching.lock() = None;
+            return;
+        };
+        let instead = self.instead.lock().clone();
+        let refused = instead.and_then(|instead| instead.refused);
+        let tried = refused.map_or_else(|| self.slot.plugin().digest(), |refused| refused.digest);
+        let ended = CancellationToken::new();
+        // The one before ends.
+        *self.watching.lock() = Some(ended.clone().drop_guard());
+        let tried = Tried { last: tried, refused: VecDeque::new() };
+        tokio::spawn(watch(Arc::downgrade(self), path, tried, ended));
+    }
 }
 
+/// Swaps when `path` changes, until the swapper is dropped or `ended`; not to what was `tried` already.
 async fn watch(swapper: Weak<Swapper>, path: PathBuf, mut tried: Tried, ended: CancellationToken) {
     let mut events = Events::new();
     // What the file looked like when it was read last. It may have changed since the host read it at its start.

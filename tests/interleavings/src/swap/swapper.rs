@@ -1,22 +1,22 @@
 //! Swaps one after another, as `host/src/swap/swapper.rs` does.
 
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use super::generations::Generations;
 use super::receipt::{Module, Outcome, Receipt, Step};
-use super::slot::{Failed, PluginSlot};
-use super::take_over;
+use super::serving::generations::Generations;
+use super::serving::slot::{Failed, PluginSlot};
+use super::serving::take_over::{drain, take_over};
 use crate::config::{LimitsConfig, SwapConfig};
 use crate::plugin::WasmPlugin;
 
 /// See the module.
 pub struct Swapper {
-    pub(super) slot: Arc<PluginSlot>,
-    pub(super) generations: Mutex<Generations>,
+    slot: Arc<PluginSlot>,
+    generations: Mutex<Generations>,
     turn: tokio::sync::Mutex<()>,
     /// Modules that failed their probation, in the order in which they were noted.
     failed: Mutex<Vec<Arc<WasmPlugin>>>,
@@ -35,14 +35,6 @@ impl Swapper {
         });
         tokio::spawn(note_failures(Arc::downgrade(&swapper), failures));
         swapper
-    }
-
-    pub(super) fn call_timeout(&self) -> Duration {
-        LimitsConfig::default().call_timeout
-    }
-
-    pub(super) fn domain(&self) -> &str {
-        "example.com"
     }
 
     /// What calls go through.
@@ -86,7 +78,8 @@ impl Swapper {
             old,
             new: None,
         };
-        take_over::take_over(self, new, probation, Instant::now(), &mut receipt).await;
+        let old = take_over(&self.slot, &self.generations, new, probation, Instant::now(), &mut receipt);
+        drain(&old, "example.com", LimitsConfig::default().call_timeout, &mut receipt).await;
     }
 }
 

@@ -9,7 +9,7 @@ use crate::config::SwapConfig;
 use crate::plugin::{CallError, FetchError, WasmPlugin};
 
 /// Watches a module's first calls.
-pub(super) struct Probation {
+pub(in crate::swap) struct Probation {
     previous: Arc<WasmPlugin>,
     /// Calls after which it is over.
     most_calls: u32,
@@ -21,7 +21,7 @@ pub(super) struct Probation {
 
 /// What a call means for the module.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(in crate::swap) enum Verdict {
     /// Nothing yet.
     Goes,
     /// This was the last call of the probation.
@@ -33,7 +33,7 @@ pub(super) enum Verdict {
 /// May the module be at fault for this error? What came in may be just as well: a body that no module can read within the
 /// limits, an answer that none can use. So the module before it makes the call again, and only if that one does better is it the
 /// module's fault.
-pub(super) fn is_doubtful(error: &CallError) -> bool {
+pub(in crate::swap) fn is_doubtful(error: &CallError) -> bool {
     match error {
         CallError::Fetch(failure) => match failure.error {
             FetchError::Malformed(_) | FetchError::Status(_) | FetchError::Misconfigured(_) | FetchError::TooLarge => {
@@ -62,7 +62,7 @@ pub struct Progress {
 
 impl Probation {
     /// `None`: the operator wants none.
-    pub(super) fn new(previous: Arc<WasmPlugin>, config: &SwapConfig) -> Option<Self> {
+    pub(in crate::swap) fn new(previous: Arc<WasmPlugin>, config: &SwapConfig) -> Option<Self> {
         (config.probation_calls > 0).then(|| Self {
             previous,
             most_calls: config.probation_calls,
@@ -73,12 +73,12 @@ impl Probation {
     }
 
     /// The module that stands in.
-    pub(super) fn previous(&self) -> &Arc<WasmPlugin> {
+    pub(in crate::swap) fn previous(&self) -> &Arc<WasmPlugin> {
         &self.previous
     }
 
     /// How far it is.
-    pub(super) fn progress(&self) -> Progress {
+    pub(in crate::swap) fn progress(&self) -> Progress {
         Progress {
             calls: self.calls.load(Ordering::Relaxed).min(self.most_calls),
             most_calls: self.most_calls,
@@ -88,7 +88,7 @@ impl Probation {
     }
 
     /// Takes note of a call. Each verdict other than [`Verdict::Goes`] is given once.
-    pub(super) fn judge(&self, failed: bool) -> Verdict {
+    pub(in crate::swap) fn judge(&self, failed: bool) -> Verdict {
         if failed && self.failures.fetch_add(1, Ordering::Relaxed) == self.most_failures {
             return Verdict::Failed;
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::plugin::WasmPlugin;
 
 /// Numbers the generations of one virtual host, from 1, and keeps the latest.
-pub(super) struct Generations {
+pub(in crate::swap) struct Generations {
     latest: u64,
     /// Those before the one that serves, the latest first.
     kept: VecDeque<Arc<WasmPlugin>>,
@@ -15,20 +15,24 @@ pub(super) struct Generations {
 
 impl Generations {
     /// `first` serves; up to `most` will be kept beside the one that serves.
-    pub(super) fn new(first: &WasmPlugin, most: usize) -> Self {
+    pub(in crate::swap) fn new(first: &WasmPlugin, most: usize) -> Self {
         first.stats().serve_as(1);
         Self { latest: 1, kept: VecDeque::new(), most }
     }
 
     /// Another number of generations that are kept. Returns those that no longer are.
-    pub(super) fn keep(&mut self, most: usize) -> VecDeque<Arc<WasmPlugin>> {
+    pub(in crate::swap) fn keep(&mut self, most: usize) -> VecDeque<Arc<WasmPlugin>> {
         self.most = most;
         self.kept.split_off(most.min(self.kept.len()))
     }
 
     /// `new` serves in the place of `old`. A module that has served before keeps its number. Returns those that are no
     /// longer kept.
-    pub(super) fn took_over(&mut self, new: &Arc<WasmPlugin>, old: Arc<WasmPlugin>) -> VecDeque<Arc<WasmPlugin>> {
+    pub(in crate::swap) fn took_over(
+        &mut self,
+        new: &Arc<WasmPlugin>,
+        old: Arc<WasmPlugin>,
+    ) -> VecDeque<Arc<WasmPlugin>> {
         if new.stats().number() == 0 {
             self.latest += 1;
             new.stats().serve_as(self.latest);
@@ -43,12 +47,12 @@ impl Generations {
 
     /// The module before one that failed its probation was put back, and `serves` serves now: seldom another, which has taken over
     /// since. The module that failed is not offered again.
-    pub(super) fn put_back(&mut self, serves: &Arc<WasmPlugin>) {
+    pub(in crate::swap) fn put_back(&mut self, serves: &Arc<WasmPlugin>) {
         self.kept.retain(|kept| !Arc::ptr_eq(kept, serves));
     }
 
     /// The generation before the one that serves, or the one with this number.
-    pub(super) fn find(&self, number: Option<u64>) -> Result<Arc<WasmPlugin>, String> {
+    pub(in crate::swap) fn find(&self, number: Option<u64>) -> Result<Arc<WasmPlugin>, String> {
         let found = match number {
             None => self.kept.front(),
             Some(number) => self.kept.iter().find(|kept| kept.stats().number() == number),
@@ -65,7 +69,7 @@ impl Generations {
     }
 
     /// Those kept, the latest first.
-    pub(super) fn kept(&self) -> impl Iterator<Item = &Arc<WasmPlugin>> {
+    pub(in crate::swap) fn kept(&self) -> impl Iterator<Item = &Arc<WasmPlugin>> {
         self.kept.iter()
     }
 }

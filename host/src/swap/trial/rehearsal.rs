@@ -95,12 +95,12 @@ async fn perform(stage: &WasmPlugin, hook: &str, user: &Username, max_contacts: 
                 Outcome::Single(true),
                 Outcome::Refused(BadRequest { message: "rehearsal".to_owned() }),
             ] {
-                let answer = strict(stage.summary(outcome).await)?;
-                if !(200..600).contains(&answer.status) {
-                    return Err(format!("status {} is no answer", answer.status));
+                let reply = strict(stage.summary(outcome).await)?;
+                if !(200..600).contains(&reply.status) {
+                    return Err(format!("{} is not the status of a response", reply.status));
                 }
             }
-            Ok("4 answers".to_owned())
+            Ok("4 replies".to_owned())
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a hook said, reduced to what it means, so that two modules can be compared.
+//! What a hook returned in canonical form, so that two modules can be compared by what it means.
 //!
 //! The order of contacts, changes, groups and users means nothing; nor do tags, warnings, and the wording of errors. A
 //! change that changes nothing is none.
@@ -12,7 +12,7 @@ use crate::plugin::{BadRequest, CallError, FetchError, FetchedRoster, Refreshed,
 
 /// See the module.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Normal {
+pub(super) enum Canonical {
     /// The contacts by JID.
     Roster(BTreeMap<String, Contact>),
     /// The changes by JID; `None`: removed.
@@ -27,18 +27,18 @@ pub(super) enum Normal {
     },
     /// The kind of error.
     Error(&'static str),
-    /// A roster that cannot be.
-    Impossible(String),
+    /// A result that the host would not take.
+    Invalid(String),
 }
 
-/// An answer's body: JSON has no order of members.
+/// A reply's body: JSON has no order of members.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Body {
     Json(Value),
     Other(Vec<u8>),
 }
 
-impl Normal {
+impl Canonical {
     /// What `fetch` said.
     pub(super) fn roster(said: &Result<FetchedRoster, FetchError>, max_contacts: usize) -> Self {
         let roster = match said {
@@ -46,7 +46,7 @@ impl Normal {
             Err(error) => return Self::error(error),
         };
         if let Err(wrong) = Contacts::pack(&roster.contacts, max_contacts) {
-            return Self::Impossible(wrong.to_string());
+            return Self::Invalid(wrong.to_string());
         }
         Self::Roster(roster.contacts.iter().map(|contact| (contact.jid.clone(), sorted(contact.clone()))).collect())
     }
@@ -60,7 +60,7 @@ impl Normal {
         };
         match known.contacts().apply(changes, max_contacts) {
             Ok((_, changes)) => Self::Changes(changes.into_iter().map(change).collect()),
-            Err(wrong) => Self::Impossible(wrong.to_string()),
+            Err(wrong) => Self::Invalid(wrong.to_string()),
         }
     }
 
@@ -74,9 +74,9 @@ impl Normal {
     }
 
     /// What `summary` said.
-    pub(super) fn answer(said: &Reply) -> Self {
+    pub(super) fn reply(said: &Reply) -> Self {
         if !(200..600).contains(&said.status) {
-            return Self::Impossible(format!("status {} is no answer", said.status));
+            return Self::Invalid(format!("{} is not the status of a response", said.status));
         }
         let body = serde_json::from_slice(&said.body).map_or_else(|_| Body::Other(said.body.clone()), Body::Json);
         Self::Reply { status: said.status, content_type: said.content_type.clone(), body }
@@ -87,7 +87,7 @@ impl Normal {
     }
 
     /// In what it differs from `then`, in one line.
-    pub(super) fn against(&self, then: &Self) -> String {
+    pub(super) fn difference_from(&self, then: &Self) -> String {
         let (what, was) = (self.shown(), then.shown());
         if what != was {
             return format!("{what}; was {was}");
@@ -107,10 +107,10 @@ impl Normal {
             Self::Users(users) => format!("{} users", users.len()),
             Self::BadRequest => "a bad request".to_owned(),
             Self::Reply { status, content_type, .. } => {
-                format!("an answer of status {status} and type {content_type}")
+                format!("a reply of status {status} and type {content_type}")
             }
             Self::Error(kind) => format!("the error {kind}"),
-            Self::Impossible(why) => format!("what cannot be ({why})"),
+            Self::Invalid(why) => format!("an invalid result ({why})"),
         }
     }
 }
@@ -150,9 +150,9 @@ mod tests {
         }
     }
 
-    fn roster(contacts: &[Contact]) -> Normal {
+    fn roster(contacts: &[Contact]) -> Canonical {
         let roster = FetchedRoster { contacts: contacts.to_vec(), tag: None, warnings: Vec::new() };
-        Normal::roster(&Ok(roster), 10)
+        Canonical::roster(&Ok(roster), 10)
     }
 
     #[test]
@@ -163,13 +163,13 @@ mod tests {
         for (now, says) in [
             (roster(std::slice::from_ref(&a)), "1 contacts; was 2 contacts"),
             (roster(&[a.clone(), contact("b@x", "Bob", &[])]), "2 contacts, but b@x is another"),
-            (Normal::roster(&Err(FetchError::Malformed("why".into())), 10), "the error malformed; was 2 contacts"),
+            (Canonical::roster(&Err(FetchError::Malformed("why".into())), 10), "the error malformed; was 2 contacts"),
         ] {
             assert_ne!(now, then);
-            assert_eq!(now.against(&then), says);
+            assert_eq!(now.difference_from(&then), says);
         }
-        assert!(matches!(roster(&[a.clone(), a]), Normal::Impossible(_)));
-        let error = |why: &str| Normal::roster(&Err(FetchError::Malformed(why.into())), 10);
+        assert!(matches!(roster(&[a.clone(), a]), Canonical::Invalid(_)));
+        let error = |why: &str| Canonical::roster(&Err(FetchError::Malformed(why.into())), 10);
         assert_eq!(error("this"), error("that"));
     }
 
@@ -179,25 +179,25 @@ mod tests {
         let known = Snapshot::new(1, None, known);
         let changed = |changes: Vec<Change>, tag: Option<&[u8]>| {
             let delta = Delta { changes, tag: tag.map(|tag| tag.to_vec().into()), warnings: Vec::new() };
-            Normal::refreshed(&Ok(Refreshed::Changed(delta)), &known, 10)
+            Canonical::refreshed(&Ok(Refreshed::Changed(delta)), &known, 10)
         };
-        let unchanged = Normal::refreshed(&Ok(Refreshed::Unchanged), &known, 10);
+        let unchanged = Canonical::refreshed(&Ok(Refreshed::Unchanged), &known, 10);
         assert_eq!(changed(Vec::new(), Some(b"new")), unchanged);
         assert_eq!(changed(vec![Change::Put(contact("a@x", "A", &[]))], None), unchanged);
         let (put, remove) = (Change::Put(contact("b@x", "B", &[])), Change::Remove("a@x".into()));
         assert_eq!(changed(vec![put.clone(), remove.clone()], None), changed(vec![remove, put], None));
         assert_eq!(changed(vec![Change::Remove("c@x".into())], None), unchanged);
         let twice = Change::Put(contact("b@x", "B", &[]));
-        assert!(matches!(changed(vec![twice.clone(), twice], None), Normal::Impossible(_)));
+        assert!(matches!(changed(vec![twice.clone(), twice], None), Canonical::Invalid(_)));
     }
 
     #[test]
-    fn answers_in_json_are_compared_as_json() {
-        let answer = |body: &str| {
-            Normal::answer(&Reply { status: 200, content_type: "application/json".into(), body: body.into() })
+    fn replies_in_json_are_compared_as_json() {
+        let reply = |body: &str| {
+            Canonical::reply(&Reply { status: 200, content_type: "application/json".into(), body: body.into() })
         };
-        assert_eq!(answer(r#"{"a":1,"b":2}"#), answer(r#"{ "b": 2, "a": 1 }"#));
-        assert_ne!(answer(r#"{"a":1}"#), answer(r#"{"a":2}"#));
-        assert_ne!(answer("a"), answer("b"));
+        assert_eq!(reply(r#"{"a":1,"b":2}"#), reply(r#"{ "b": 2, "a": 1 }"#));
+        assert_ne!(reply(r#"{"a":1}"#), reply(r#"{"a":2}"#));
+        assert_ne!(reply("a"), reply("b"));
     }
 }

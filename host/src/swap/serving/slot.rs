@@ -26,10 +26,10 @@ pub struct PluginSlot {
 }
 
 /// A module that failed its probation.
-pub(super) struct Failed {
-    pub(super) module: Arc<WasmPlugin>,
+pub(in crate::swap) struct Failed {
+    pub(in crate::swap) module: Arc<WasmPlugin>,
     /// Put back in its place.
-    pub(super) previous: Arc<WasmPlugin>,
+    pub(in crate::swap) previous: Arc<WasmPlugin>,
 }
 
 /// What a module on probation is judged by.
@@ -46,7 +46,7 @@ struct Active {
 
 impl PluginSlot {
     /// `plugin` serves. Modules that fail their probation are sent to the receiver.
-    pub(super) fn new(
+    pub(in crate::swap) fn new(
         plugin: Arc<WasmPlugin>,
         config: SwapConfig,
         max_contacts: usize,
@@ -58,7 +58,7 @@ impl PluginSlot {
     }
 
     /// Other rules for the modules that take over from now on.
-    pub(super) fn retune(&self, config: SwapConfig, max_contacts: usize) {
+    pub(in crate::swap) fn retune(&self, config: SwapConfig, max_contacts: usize) {
         self.rules.rcu(|_| Rules { config: config.clone(), max_contacts });
     }
 
@@ -73,12 +73,12 @@ impl PluginSlot {
     }
 
     /// How far the module that serves is with its probation, if it is new.
-    pub(super) fn probation(&self) -> Option<Progress> {
+    pub(in crate::swap) fn probation(&self) -> Option<Progress> {
         self.active.load().probation.as_ref().map(Probation::progress)
     }
 
     /// From now on calls go to `plugin`; returns the module before it. With `probation`, that one stands in for it.
-    pub(super) fn replace(&self, plugin: &Arc<WasmPlugin>, probation: bool) -> Arc<WasmPlugin> {
+    pub(in crate::swap) fn replace(&self, plugin: &Arc<WasmPlugin>, probation: bool) -> Arc<WasmPlugin> {
         // Not just stored: a probation that ends at this moment changes what the previous module is.
         let before = self.active.rcu(|active| {
             let previous = Arc::clone(&active.plugin);

@@ -1,7 +1,7 @@
 //! The latest real calls once more, in the module that is to take over: does it do what the one that serves did?
 //!
 //! Nothing is sent (the application's answers are those recorded) and nothing comes of it. A module that fails such a call
-//! (a trap, a limit, a roster that cannot be) is refused: it would fail the same call again when it serves. One that does
+//! (a trap, a limit, an invalid roster) is refused: it would fail the same call again when it serves. One that does
 //! something else is only counted, because doing something else is what most new modules are for; `swap.refuse_different`
 //! is for operators whose modules must not.
 //!
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::normal::Normal;
+use super::canonical::Canonical;
 use crate::plugin::{Call, CallError, Network, RecordedCall, Replay, Replayed, RosterPlugin, WasmPlugin};
 
 /// No further call begins after so long: a swap does not wait for a slow module.
@@ -46,7 +46,7 @@ enum Verdict {
 }
 
 /// Makes the recorded calls of `old` again in `new`.
-pub(super) async fn run(new: &WasmPlugin, old: &WasmPlugin, max_contacts: usize) -> Shadow {
+pub(in crate::swap) async fn run(new: &WasmPlugin, old: &WasmPlugin, max_contacts: usize) -> Shadow {
     let calls = old.recorded();
     let mut shadow = Shadow::default();
     if calls.is_empty() {
@@ -92,21 +92,21 @@ async fn perform(
     replay.begin(call, with_tag);
     let (then, now) = match &call.call {
         Call::Fetch { user, said } => (
-            Normal::roster(said, max_contacts),
-            told(stage.fetch(user).await, |said| Normal::roster(said, max_contacts)),
+            Canonical::roster(said, max_contacts),
+            canonical_result(stage.fetch(user).await, |said| Canonical::roster(said, max_contacts)),
         ),
         Call::Refresh { user, known, said } => {
-            let normal = |said: &Result<_, _>| Normal::refreshed(said, known, max_contacts);
-            let lent = stage.adopted(known, old, with_tag);
-            (normal(said), told(stage.refresh(user, lent).await, normal))
+            let canonical = |said: &Result<_, _>| Canonical::refreshed(said, known, max_contacts);
+            let known = stage.adopted(known, old, with_tag);
+            (canonical(said), canonical_result(stage.refresh(user, known).await, canonical))
         }
         Call::ChangedUsers { body, said } => {
             let now = stage.changed_users(body.clone()).await;
-            (Normal::users(said), now.map(|said| Normal::users(&said)).map_err(|error| error.to_string()))
+            (Canonical::users(said), now.map(|said| Canonical::users(&said)).map_err(|error| error.to_string()))
         }
         Call::Summary { outcome, said } => {
             let now = stage.summary(outcome.clone()).await;
-            (Normal::answer(said), now.map(|said| Normal::answer(&said)).map_err(|error| error.to_string()))
+            (Canonical::reply(said), now.map(|said| Canonical::reply(&said)).map_err(|error| error.to_string()))
         }
     };
     let asked = replay.end();
@@ -114,21 +114,21 @@ async fn perform(
         // What it does without an answer is no test of it.
         (Replayed::Others(asked), _) => Verdict::Different(asked),
         (_, Err(failure)) => Verdict::Failed(failure),
-        (_, Ok(Normal::Impossible(why))) => Verdict::Failed(why),
+        (_, Ok(Canonical::Invalid(why))) => Verdict::Failed(why),
         (Replayed::Fewer(missing), Ok(_)) => Verdict::Different(missing),
         (Replayed::Same, Ok(now)) if now == then => Verdict::Same,
-        (Replayed::Same, Ok(now)) => Verdict::Different(now.against(&then)),
+        (Replayed::Same, Ok(now)) => Verdict::Different(now.difference_from(&then)),
     }
 }
 
 /// What the module said; the error is that it said nothing.
-fn told<T>(
+fn canonical_result<T>(
     result: Result<T, CallError>,
-    normal: impl FnOnce(&Result<T, crate::plugin::FetchError>) -> Normal,
-) -> Result<Normal, String> {
+    canonical: impl FnOnce(&Result<T, crate::plugin::FetchError>) -> Canonical,
+) -> Result<Canonical, String> {
     match result {
-        Ok(value) => Ok(normal(&Ok(value))),
-        Err(CallError::Fetch(failure)) => Ok(normal(&Err(failure.error))),
+        Ok(value) => Ok(canonical(&Ok(value))),
+        Err(CallError::Fetch(failure)) => Ok(canonical(&Err(failure.error))),
         Err(error) => Err(error.to_string()),
     }
 }
