@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::program::{Ended, PATIENCE, run_with_input};
-use super::setup::{Setup, one_host};
-use super::stream::Stream;
+use crate::support::program::{Ended, PATIENCE, run_with_input};
+use crate::support::setup::{Setup, one_host};
+use crate::support::stream::Stream;
 
 const PASSWORD: &str = "t0adStool password, with a space";
 

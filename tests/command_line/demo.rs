@@ -6,8 +6,8 @@ use std::time::Instant;
 use roster_host::plugin::BUILT_IN;
 use serde_json::json;
 
-use super::client::{Response, request};
-use super::program::{PATIENCE, Program, run};
+use crate::support::client::{Response, request};
+use crate::support::program::{PATIENCE, Program, run};
 
 pub(crate) const ANY_PORTS: [&str; 10] = [
     "--http-listen",

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::client::{Response, request};
-use super::demo::{ANY_PORTS, address, started};
-use super::program::{Output, PATIENCE, Program};
+use crate::demo::{ANY_PORTS, address, started};
+use crate::support::client::{Response, request};
+use crate::support::program::{Output, PATIENCE, Program};
 
 fn page_of(greeting: &str) -> SocketAddr {
     let first = greeting.lines().next().unwrap();

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use super::client::exchange;
-use super::program::PATIENCE;
-use super::setup::{Setup, one_host};
+use crate::support::client::exchange;
+use crate::support::program::PATIENCE;
+use crate::support::setup::{Setup, one_host};
 
 /// The files of [`write_certificate`].
 pub(crate) const TLS_TABLE: &str = "[http.tls]\ncertificate = 'chain.pem'\nkey = 'key.pem'\n";

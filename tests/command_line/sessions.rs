@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::client::request;
-use super::program::{PATIENCE, run_with_input};
-use super::setup::{Setup, one_host};
-use super::stream::Stream;
-use super::web_app::WebApp;
+use crate::support::client::request;
+use crate::support::program::{PATIENCE, run_with_input};
+use crate::support::setup::{Setup, one_host};
+use crate::support::stream::Stream;
+use crate::support::web_app::WebApp;
 
 const TOP: &str = "[xmpp]\nlisten = '127.0.0.1:0'\ntls_listen = 'off'\nrequire_encryption = false\n\
                    allow_unencrypted_plain_auth = true\n";

@@ -1,6 +1,7 @@
 //! What the log says of clients: one line for each event, whoever it is and however it came.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, clippy::indexing_slicing)]
 
+#[path = "wire/support/mod.rs"]
 mod support;
 
 use std::io;

@@ -2,6 +2,7 @@
 //! true, and an innocent client is served meanwhile. Run with `--nocapture` for the figures.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, clippy::indexing_slicing, clippy::print_stdout)]
 
+#[path = "wire/support/mod.rs"]
 mod support;
 
 use std::time::Duration;

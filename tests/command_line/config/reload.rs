@@ -1,0 +1,53 @@
+//! SIGHUP: the configuration is read again.
+
+use std::fs;
+
+use crate::support::client::{connect, refresh, request};
+use crate::support::setup::{Setup, one_host};
+use crate::support::web_app::WebApp;
+
+#[test]
+fn sighup_takes_over_what_it_can_says_what_it_cannot_and_refuses_a_file_with_mistakes() {
+    let (old, new) = (WebApp::start(), WebApp::start());
+    old.set("john", "marie@example.com");
+    new.set("john", "aaron@example.com");
+    let setup = Setup::new(&old, "", "");
+    let host = setup.start(&[]);
+    let listening = host.listening();
+    let (http, admin) = (listening.http.unwrap(), listening.admin.unwrap());
+    connect(admin, "john");
+    let times = |log: &str, what: &str| log.matches(what).count();
+    let hangup = |text: &str, number: usize| {
+        fs::write(setup.config(), text).unwrap();
+        host.signal("HUP");
+        let read = |log: &str| (times(log, "the configuration was read again") == number).then_some(());
+        host.stderr.wait("the configuration is read again", read);
+    };
+
+    // The ports of the flags are those of the flags still.
+    let hosts = one_host(&new.roster_url());
+    hangup(&format!("http.lisen = 'off'\nadmin.max_streams = 0\n{hosts}"), 1);
+    let log = host.stderr.text();
+    for mistake in ["roster-host.toml:1: http.lisen: unknown key", "roster-host.toml:2: admin.max_streams: 0: expected"]
+    {
+        assert_eq!(times(&log, mistake), 1, "{mistake}: {log}");
+    }
+    assert_eq!(refresh(http, &["john"]).status, 200);
+    assert_eq!((old.requests("john").len(), new.requests("john").len()), (2, 0));
+
+    hangup(&format!("log.filter = 'debug'\nadmin.max_streams = 1\nhttp.token = 'hush'\n{hosts}key = 'hush'\n"), 2);
+    let log = host.stderr.text();
+    for line in [
+        "key=\"http.token\" old=\"none\" new=\"(not shown)\"",
+        "key=\"admin.max_streams\" old=\"32\" new=\"1\"",
+        "needs a restart",
+    ] {
+        assert!(log.contains(line), "{line}: {log}");
+    }
+    assert!(!log.contains("hush"), "{log}");
+    assert_eq!(refresh(http, &["john"]).status, 401);
+    let asked = request(http, "POST", "/roster_admin/refresh", &["Authorization: Bearer hush"], "[\"john\"]");
+    assert_eq!((asked.status, new.requests("john").len()), (200, 1), "{}", asked.body);
+    host.stderr.wait("what log.filter lets pass now", |log| log.contains("DEBUG").then_some(()));
+    assert_eq!(host.stop().code, Some(0));
+}
