@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use roster_host::Host;
-use roster_host::config::{Config, HostConfig};
+use roster_host::config::{Config, HostConfig, PluginCacheConfig};
 use roster_host::reload::{Mistakes, Source};
 use roster_host::rosters::Rosters;
 use roster_host::sinks::{RosterEvent, RosterSink, Undelivered};
@@ -88,6 +88,11 @@ impl Events {
     }
 }
 
+/// Where compiled plugins are kept, beside the tests' executables: compiling one takes most of a second.
+fn compiled() -> PluginCacheConfig {
+    PluginCacheConfig::new(std::env::current_exe().unwrap().with_file_name("compiled-plugins"))
+}
+
 /// A configuration for `app` with the plugin that is built in, and short deadlines.
 pub fn config(app: &WebApp) -> Config {
     let mut host = HostConfig::for_application(DOMAIN, &app.roster_url()).unwrap();
@@ -98,7 +103,7 @@ pub fn config(app: &WebApp) -> Config {
     host.limits.call_timeout = Duration::from_millis(3000);
     // What the host does by itself would be among what a test counts.
     (host.limits.retry_first, host.limits.retry_longest) = (HOUR, HOUR);
-    let mut config = Config { hosts: vec![host], ..Config::default() };
+    let mut config = Config { hosts: vec![host], plugin_cache: Some(compiled()), ..Config::default() };
     let any = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
     (config.http.listen, config.admin.listen) = (any, any);
     config.shutdown_timeout = Duration::from_secs(5);

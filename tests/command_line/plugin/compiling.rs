@@ -207,7 +207,7 @@ fn the_host_stops_in_the_middle_of_a_compilation() {
 #[test]
 fn the_host_stops_while_it_compiles_at_the_start() {
     let app = WebApp::start();
-    let setup = Setup::new(&app, "compile.memory = '4GiB'", "");
+    let setup = Setup::new(&app, "plugin_cache = 'cache'\ncompile.memory = '4GiB'", "");
     let text = fs::read_to_string(setup.config()).unwrap();
     fs::write(setup.config(), text.replace("[host.settings]", "plugin = 'slow.wasm'\n[host.settings]")).unwrap();
     fs::write(setup.path("slow.wasm"), shapes::locals_and_loops(49_000, 1000)).unwrap();

@@ -36,11 +36,21 @@ impl Setup {
 
     /// Starts the program with the configuration, on ports that the system picks.
     pub(crate) fn start(&self, more: &[&str]) -> Program {
+        self.share_compiled_plugins();
         Program::start(with_config(
             &self.config(),
             &["--http-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"],
             more,
         ))
+    }
+
+    /// What one test has had compiled is there for the next, unless the configuration says something else about it.
+    fn share_compiled_plugins(&self) {
+        let text = fs::read_to_string(self.config()).unwrap();
+        if !text.contains("plugin_cache") {
+            let folder = concat!(env!("CARGO_TARGET_TMPDIR"), "/compiled-plugins");
+            fs::write(self.config(), format!("plugin_cache = '{folder}'\n{text}")).unwrap();
+        }
     }
 
     /// The same by somebody who has left this file open.
