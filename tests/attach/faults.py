@@ -7,14 +7,14 @@ Each check has a stage of its own: one host, a proxy before it, one or more serv
 import asyncio
 import os
 import time
-import urllib.request
 
 from checker import check_order, check_rosters, roster
 from client import PATIENCE, Client, Refused
 from server import free_ports
 from proxy import Proxy
 from scenario import ANSWER, PASSWORD, Place, expect
-from world import OPENER, Host
+from web import ask
+from world import Host
 
 TOKEN = "only-for-tests"
 PATIENT = '\nack_timeout = "20s"'  # On a busy machine a server may take its time; what is late is not what is looked for.
@@ -335,10 +335,10 @@ async def swap_with_a_crowd(stage):
     async def swap():
         for note in (b"one", b"two"):
             await asyncio.sleep(0.5)
-            request = urllib.request.Request(f"http://127.0.0.1:{stage.host.ports['admin']}/plugin", component + b"\x00\x05\x04" + note + b"!",
-                                             method="PUT", headers={"Authorization": "Bearer operator", "Content-Type": "application/wasm"})
-            answer = await asyncio.to_thread(lambda: OPENER.open(request, timeout=PATIENCE))
-            expect("the answer to the swap", 200, answer.status)
+            headers = {"Authorization": "Bearer operator", "Content-Type": "application/wasm"}
+            status, _, _ = await asyncio.to_thread(ask, "PUT", f"http://127.0.0.1:{stage.host.ports['admin']}/plugin",
+                                                   component + b"\x00\x05\x04" + note + b"!", headers)
+            expect("the answer to the swap", 200, status)
 
     swapping = asyncio.create_task(swap() if component else asyncio.sleep(0))
     took = []

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 
-from application import FIRST
+from fixture import FIRST
 from scenario import PASSWORD
 
 CLIENTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "clients")

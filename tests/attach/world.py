@@ -1,18 +1,14 @@
-"""What stands behind an attached server: the web application, which a check can make slow or fail, and the host."""
+"""The host behind an attached server, and its application."""
 
 import json
 import os
 import sys
-import threading
-import time
-import urllib.error
-import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(os.path.join(HERE, "..", "clients"))
 sys.path.append(os.path.join(HERE, ".."))
-from application import Application  # noqa: E402: beside this folder
-from running import PATIENCE, Program  # noqa: E402
+from running import PATIENCE, Program  # noqa: E402: beside this folder
+from web import Application, ask  # noqa: E402
 
 CONFIG = """\
 plugin_cache = "cache"
@@ -49,46 +45,11 @@ domain = "{domain}"
 http_roster_url = "{application}/contacts/%s"
 """
 
-OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
 def call(method, url, body=None, token=None, domain=None):
     """Status and decoded body."""
-    request = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), method=method)
-    if domain:
-        request.add_header("Host", domain)
-    if token:
-        request.add_header("Authorization", f"Bearer {token}")
-    try:
-        with OPENER.open(request, timeout=PATIENCE) as answer:
-            return answer.status, json.loads(answer.read() or b"null")
-    except urllib.error.HTTPError as error:
-        return error.code, json.loads(error.read() or b"null")
-
-
-class Contacts(Application):
-    """The application. `delay`, in seconds, and `down` are for all users, or for those of a set."""
-
-    def __init__(self):
-        super().__init__()
-        self.contacts = {}
-        self.server.handle_error = lambda *_: None  # A host that is killed does not wait for its answers.
-        self.delay, self.slow, self.down = 0, None, False
-        self.lock, self.requests = threading.Lock(), []
-
-    def asked(self, user):
-        with self.lock:
-            self.requests.append(user)
-        if self.delay and (self.slow is None or user in self.slow):
-            time.sleep(self.delay)
-        return not (self.down is True or self.down and user in self.down)
-
-    def say(self, rosters):
-        for user, contacts in rosters.items():
-            self.contacts[user] = json.dumps(contacts).encode()
-
-    def said(self, user):
-        return json.loads(self.contacts.get(user, b"{}"))
+    headers = ({"Host": domain} if domain else {}) | ({"Authorization": f"Bearer {token}"} if token else {})
+    status, _, text = ask(method, url, body, headers)
+    return status, json.loads(text or "null")
 
 
 class Host:
@@ -96,7 +57,7 @@ class Host:
 
     def __init__(self, program, folder, nodes, ports, settings=""):
         """`nodes`: {name: (domain, token)}. `ports`: three that are free."""
-        self.path, self.folder, self.application = os.path.abspath(program), folder, Contacts()
+        self.path, self.folder, self.application = os.path.abspath(program), folder, Application()
         self.ports = dict(zip(("http", "admin", "attach"), ports))
         domains = sorted({domain for domain, _ in nodes.values()})
         with open(os.path.join(folder, "roster-host.toml"), "w") as config:

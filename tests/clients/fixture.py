@@ -5,10 +5,14 @@ import secrets
 import subprocess
 import sys
 
-from application import Application
-
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from running import PATIENCE, Program  # noqa: E402: beside this folder
+from web import Application  # noqa: E402
+
+FIRST = {
+    "john": {"marie@localhost": {"name": "Marie", "groups": ["Friends"]}},
+    "marie": {"john@localhost": {"name": "John"}},
+}
 
 CONFIG = """\
 plugin_cache = "cache"
@@ -74,7 +78,7 @@ class Running:
     """The host and its application. `setup` is what a client is told."""
 
     def __init__(self, program, folder, passwords):
-        self.application = Application()
+        self.application = Application(FIRST)
         with open(os.path.join(folder, "roster-host.toml"), "w") as config:
             config.write(CONFIG.format(application=self.application.address))
         try:

@@ -11,7 +11,7 @@ import time
 import pexpect
 import pyte
 
-from application import FIRST
+from fixture import FIRST
 from scenario import PATIENCE, expect, read_setup, refresh
 
 SETUP = read_setup()

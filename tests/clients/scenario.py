@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import os
 import sys
 import time
-import urllib.request
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from web import ask  # noqa: E402: beside this folder
 
 PATIENCE = 30  # seconds, for anything to happen on a busy machine
 
@@ -21,12 +24,9 @@ def expect(what, expected, found):
 
 def refresh(setup, user, contacts):
     """The application's contacts of `user` change, and it tells the host, which has told the clients when it answers."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    change = urllib.request.Request(f"{setup['application']}/contacts/{user}", json.dumps(contacts).encode(), method="PUT")
-    opener.open(change, timeout=PATIENCE).close()
-    with opener.open(setup["refresh"], json.dumps([user]).encode(), timeout=PATIENCE) as answer:
-        told = json.load(answer)
-    expect("the answer to the refresh", {"status": "ok", "message": "roster update complete", "updated": 1, "errors": 0}, told)
+    expect("the answer to the change", 204, ask("PUT", f"{setup['application']}/contacts/{user}", contacts)[0])
+    _, _, told = ask("POST", setup["refresh"], [user])
+    expect("the answer to the refresh", {"status": "ok", "message": "roster update complete", "updated": 1, "errors": 0}, json.loads(told))
 
 
 class Seen:

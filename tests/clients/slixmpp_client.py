@@ -8,7 +8,7 @@ from pathlib import Path
 
 import slixmpp
 
-from application import FIRST
+from fixture import FIRST
 from scenario import PATIENCE, Seen, expect, read_setup, refresh
 
 logging.disable()  # A certificate that is refused is what is asked for here.

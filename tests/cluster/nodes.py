@@ -7,13 +7,11 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(os.path.join(HERE, "..", "attach"))
 from server import PATIENCE, Server  # noqa: E402: beside this folder
-
-OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+from web import ask  # noqa: E402
 
 NATS = """\
 server_name: "{name}"
@@ -121,9 +119,10 @@ class Process(Server):
         raise RuntimeError(f"{self.name}: {what}: not seen\n{self.output()[-3000:]}")
 
     def get(self, port, path, timeout=2):
-        request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers={"Authorization": "Bearer operator"})
-        with OPENER.open(request, timeout=timeout) as answer:
-            return json.loads(answer.read() or b"null")
+        status, _, text = ask("GET", f"http://127.0.0.1:{port}{path}", headers={"Authorization": "Bearer operator"}, timeout=timeout)
+        if status != 200:
+            raise OSError(f"{self.name}: {path}: {status} {text}")
+        return json.loads(text or "null")
 
 
 class NatsServer(Process):
@@ -172,8 +171,7 @@ class Host(Process):
 
     def is_up(self):
         try:
-            with OPENER.open(f"http://127.0.0.1:{self.admin}/readyz", timeout=1) as answer:
-                return answer.status == 200
+            return ask("GET", f"http://127.0.0.1:{self.admin}/readyz", timeout=1)[0] == 200
         except OSError:
             return False
 

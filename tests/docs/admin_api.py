@@ -12,7 +12,7 @@ import yaml
 from openapi_spec_validator import validate
 
 import commands
-from common import DOCS, ROOT, expect, lonely_node, request, run, until
+from common import DOCS, ROOT, ask, expect, lonely_node, run, until
 from session import Session
 
 FILE = os.path.join(DOCS, "admin-api.yaml")
@@ -34,7 +34,7 @@ def check(program):
             session.close()
         node = lonely_node(program, folder)
         try:
-            _, _, body = request("GET", f"http://127.0.0.1:{node.ports['admin']}/cluster")
+            _, _, body = ask("GET", f"http://127.0.0.1:{node.ports['admin']}/cluster")
             holds(spec, spec["components"]["schemas"]["Cluster"], json.loads(body), "GET /cluster of a node")
             expect(json.loads(body)["node"] == "a", f"/cluster says {body}")
         finally:
@@ -91,7 +91,7 @@ def examples(spec):
 
 def routes(spec, session):
     """`GET /` has every route; with what parameters it takes."""
-    status, _, body = request("GET", address(session) + "/")
+    status, _, body = ask("GET", address(session) + "/")
     expect(status == 200, body)
     served = {}
     for route in json.loads(body)["routes"]:
@@ -181,7 +181,7 @@ def answers(spec, session):
         if path == "/events":
             stream(spec, operation, session, url)
             continue
-        status, headers, body = request(method, address(session) + url)
+        status, headers, body = ask(method, address(session) + url)
         expect(status == expected, f"{method} {url} is answered {status}, not {expected}: {body[:300]}")
         answer = operation["responses"].get(str(status), operation["responses"].get("default"))
         content = resolved(spec, answer).get("content", {})
@@ -198,7 +198,7 @@ def stream(spec, operation, session, url):
     since = len(session.output)
     session.type(f"curl -N http://127.0.0.1:5282{url}")
     until("what was missed", lambda: "event: missed" in session.output[since:])
-    request("PUT", f"http://127.0.0.1:{session.port('demo')}/names/marie/Mary")
+    ask("PUT", f"http://127.0.0.1:{session.port('demo')}/names/marie/Mary")
     until("a change", lambda: re.search(r"^data: .*changed.*\n", session.output[since:], re.M))
     events = re.findall(r"^data: (\{.*\})$", session.output[since:], re.M)
     for event in events:

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 
-from common import DOCS, HERE, VENV, Fault, accepts, end, expect, free_port, request, start, start_host, until
+from common import DOCS, HERE, VENV, Fault, accepts, ask, end, expect, free_port, start, start_host, until
 from snippets import blocks
 
 FOLDER = os.path.join(DOCS, "application")
@@ -68,7 +68,7 @@ def try_bulk(block, folder):
     application = start(command, folder, subprocess.DEVNULL, variables)
     try:
         until(f"{block.place} listens", lambda: application.poll() is None and accepts(port))
-        status, _, answer = request("POST", f"http://127.0.0.1:{port}/contacts", '{"john": null, "marie": "\\"1\\"", "7": "\\"0\\""}',
+        status, _, answer = ask("POST", f"http://127.0.0.1:{port}/contacts", '{"john": null, "marie": "\\"1\\"", "7": "\\"0\\""}',
                                     {"Content-Type": "application/json"})
         new = ['"1"', {"marie@example.com": {}}]
         expect(status == 200 and json.loads(answer) == {"john": new, "marie": None, "7": new}, f"{block.place}: {status} {answer}")
@@ -115,28 +115,28 @@ def contacts(answer):
 
 def bytes_read(admin):
     """Of all bodies that the application has sent the host."""
-    _, _, metrics = request("GET", f"{admin}/metrics")
+    _, _, metrics = ask("GET", f"{admin}/metrics")
     return next(line.rpartition(" ")[2] for line in metrics.splitlines() if line.startswith("roster_host_client_response_bytes_total"))
 
 
 def follow(application, http, admin):
-    status, _, answer = request("PUT", f"{admin}/sessions/john")
+    status, _, answer = ask("PUT", f"{admin}/sessions/john")
     expect(status == 200 and contacts(answer) == {"marie@example.com": "Marie"}, f"john's first roster: {status} {answer}")
 
-    status, _, answer = request("PUT", f"{application}/friends/john/aaron")
+    status, _, answer = ask("PUT", f"{application}/friends/john/aaron")
     expect(status == 204, f"a change at the application: {status} {answer}")
     # The application has posted before it answered, so the host knows.
-    _, _, answer = request("GET", f"{admin}/rosters/john")
+    _, _, answer = ask("GET", f"{admin}/rosters/john")
     expect("aaron@example.com" in contacts(answer), f"john after the change: {answer}")
 
-    _, headers, _ = request("GET", f"{application}/contacts/john")
+    _, headers, _ = ask("GET", f"{application}/contacts/john")
     expect(headers["ETag"], "no ETag")
-    status, _, _ = request("GET", f"{application}/contacts/john", headers={"If-None-Match": headers["ETag"]})
+    status, _, _ = ask("GET", f"{application}/contacts/john", headers={"If-None-Match": headers["ETag"]})
     expect(status == 304, f"answered {status} to If-None-Match")
     before = bytes_read(admin)
-    status, _, answer = request("POST", f"{http}/roster_admin/refresh", '["john"]')
+    status, _, answer = ask("POST", f"{http}/roster_admin/refresh", '["john"]')
     expect(status == 200 and json.loads(answer)["updated"] == 1, f"a refresh without a change: {status} {answer}")
     expect(bytes_read(admin) == before, "the host was not answered 304 in a refresh without a change")
 
-    status, _, answer = request("PUT", f"{admin}/sessions/z%C3%B3e")
+    status, _, answer = ask("PUT", f"{admin}/sessions/z%C3%B3e")
     expect(status == 200 and contacts(answer) == {}, f"somebody without contacts: {status} {answer}")

@@ -1,15 +1,12 @@
 """The commands that the pages show, typed one after the other, answer what the pages say. A page whose commands nothing types is a
 fault, and so is a command here that is on no page."""
 
-import http.server
-import json
 import os
 import re
 import shutil
 import tempfile
-import threading
 
-from common import ROOT, Fault, expect, until
+from common import ROOT, Application, Fault, expect, until
 from session import Session, commands, link_target
 from snippets import blocks
 
@@ -127,28 +124,6 @@ def smallest():
     return next(block.text for block in blocks() if block.page == "README.md" and block.language == "toml")
 
 
-class Application(http.server.ThreadingHTTPServer):
-    """Answers with what `contacts` has."""
-
-    def __init__(self, port, contacts):
-        self.contacts = contacts
-        super().__init__(("127.0.0.1", port), Answers)
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-
-class Answers(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        body = json.dumps(self.server.contacts.get(self.path.rpartition("/")[2], {})).encode()
-        self.send_response_only(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-
 def with_demo(session):
     configure(session, smallest())
     start_demo(session)
@@ -170,16 +145,16 @@ def with_plugins(session):
 
 def with_application(session):
     configure(session, smallest() + f'\n[host.client]\nbearer_token = "{SECRET}"\n')
-    Application(session.port("application"), {
+    Application({
         "john": {"marie@example.com": {"name": "Marie", "groups": ["Friends"]}, "michael@example.com": {"name": 7}},
-    })
+    }, session.port("application"))
 
 
 def with_node(session):
     """A host with the node of the page, and its application, which `rename` changes."""
-    session.application = Application(session.port("application"), {
+    session.application = Application({
         "john": {"marie@localhost": {"name": "Marie", "groups": ["Work"]}}, "marie": {},
-    })
+    }, session.port("application"))
     configure(session, smallest().replace("example.com", "localhost") + f"""
 [attach]
 listen = "127.0.0.1:{session.port("attach")}"
@@ -192,7 +167,7 @@ token = "{SECRET}"
 
 
 def rename(session):
-    session.application.contacts["john"]["marie@localhost"]["name"] = "Marie 2"
+    session.application.say({"john": {"marie@localhost": {"name": "Marie 2", "groups": ["Work"]}}})
 
 
 # What happens before some of them.

@@ -7,8 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -16,11 +14,10 @@ DOCS = os.path.join(ROOT, "docs")
 sys.path.append(os.path.dirname(HERE))
 
 from running import PATIENCE, Program  # noqa: E402
+from web import Application, ask  # noqa: E402, F401: also for the checks
 
 VENV = os.path.join(HERE, ".venv", "bin")
 DEBIAN = os.path.join(HERE, ".debian")
-# A proxy has no way to what listens here.
-PLAIN = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Fault(Exception):
@@ -54,16 +51,6 @@ def free_port():
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return one.getsockname()[1]
-
-
-def request(method, url, body=None, headers=()):
-    """Status, headers and body; also of an answer that is an error."""
-    asked = urllib.request.Request(url, body.encode() if body is not None else None, dict(headers), method=method)
-    try:
-        with PLAIN.open(asked, timeout=PATIENCE) as answer:
-            return answer.status, answer.headers, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.headers, error.read().decode()
 
 
 def until(what, attempt):

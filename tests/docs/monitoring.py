@@ -11,8 +11,7 @@ import urllib.parse
 
 import yaml
 
-from commands import Application
-from common import ROOT, end, expect, free_port, lonely_node, request, run, start, start_host, tool, until
+from common import ROOT, Application, ask, end, expect, free_port, lonely_node, run, start, start_host, tool, until
 from snippets import files
 
 FOLDER = os.path.join(ROOT, "packaging", "monitoring")
@@ -43,8 +42,7 @@ def check(program):
             host.stop()
             if node:
                 node.stop()
-            application.shutdown()
-            application.server_close()
+            application.close()
     print(f"  {len(alerts)} alerts, {len(shown)} expressions of the dashboard", flush=True)
 
 
@@ -61,8 +59,7 @@ def dashboard():
 def busy_host(program, folder):
     """With every listener, after something of each kind has happened."""
     files(program, folder)
-    port = free_port()
-    application = Application(port, {"john": {"marie@example.com": {}}})
+    application = Application({"john": {"marie@example.com": {}}})
     host = start_host(program, folder, f"""
 [http]
 listen = "127.0.0.1:0"
@@ -87,7 +84,7 @@ domain = "example.com"
 domain = "example.com"
 accounts = "accounts.txt"
 [host.settings]
-http_roster_url = "http://127.0.0.1:{port}/contacts/%s"
+http_roster_url = "{application.address}/contacts/%s"
 [[host]]
 domain = "example.org"
 [host.settings]
@@ -99,15 +96,15 @@ http_roster_url = "http://127.0.0.1:{free_port()}/contacts/%s"
 
 def work(host):
     admin, http = (f"http://127.0.0.1:{host.ports[name]}" for name in ("admin", "http"))
-    request("PUT", f"{admin}/sessions/john")
-    request("PUT", f"{admin}/sessions/john?domain=example.org")
-    request("POST", f"{http}/roster_admin/refresh", '["john"]', {"Host": "example.com"})
-    request("POST", f"{admin}/plugin/reload")
+    ask("PUT", f"{admin}/sessions/john")
+    ask("PUT", f"{admin}/sessions/john?domain=example.org")
+    ask("POST", f"{http}/roster_admin/refresh", '["john"]', {"Host": "example.com"})
+    ask("POST", f"{admin}/plugin/reload")
 
 
 def metrics(host):
     """The names of all series of the host."""
-    _, _, page = request("GET", f"http://127.0.0.1:{host.ports['admin']}/metrics")
+    _, _, page = ask("GET", f"http://127.0.0.1:{host.ports['admin']}/metrics")
     return {re.match(r"[a-z_0-9]+", line)[0] for line in page.splitlines() if not line.startswith("#")} | {
         # Families without a series yet.
         f"{name}{'_total' if kind == 'counter' else ''}" for name, kind in re.findall(r"^# TYPE (\S+) (counter|gauge)$", page, re.M)}
@@ -151,7 +148,7 @@ def panels(hosts, folder, shown, alerts):
 
 
 def query(port, expression):
-    _, _, answer = request("GET", f"http://127.0.0.1:{port}/api/v1/query?" + urllib.parse.urlencode({"query": expression}))
+    _, _, answer = ask("GET", f"http://127.0.0.1:{port}/api/v1/query?" + urllib.parse.urlencode({"query": expression}))
     answer = json.loads(answer) if answer.startswith("{") else {"status": "not up"}
     expect(answer["status"] in ("success", "not up"), f"{expression}: {answer}")
     return answer.get("data", {}).get("result")

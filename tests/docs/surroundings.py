@@ -11,8 +11,7 @@ import tempfile
 
 import yaml
 
-from commands import Application
-from common import ROOT, accepts, end, expect, free_port, request, run, start, start_host, tool, until
+from common import ROOT, Application, accepts, ask, end, expect, free_port, run, start, start_host, tool, until
 from snippets import files
 
 PACKAGING = os.path.join(ROOT, "packaging")
@@ -34,8 +33,7 @@ def read(*path):
 
 def host_of(program, folder, settings):
     """A host for the domain of the examples, whose application knows john."""
-    port = free_port()
-    application = Application(port, {"john": {"marie@example.com": {"name": "Marie"}}})
+    application = Application({"john": {"marie@example.com": {"name": "Marie"}}})
     host = start_host(program, folder, settings + f"""
 [admin]
 listen = "127.0.0.1:0"
@@ -43,7 +41,7 @@ listen = "127.0.0.1:0"
 domain = "example.com"
 accounts = "accounts.txt"
 [host.settings]
-http_roster_url = "http://127.0.0.1:{port}/contacts/%s"
+http_roster_url = "{application.address}/contacts/%s"
 """)
     return host, application
 
@@ -68,7 +66,7 @@ def proxies(program, folder):
                 end(process)
     finally:
         host.stop()
-        application.shutdown()
+        application.close()
 
 
 def nginx(folder, port, http):
@@ -168,7 +166,7 @@ def compose(program, folder):
         run(ask)
     finally:
         host.stop()
-        application.shutdown()
+        application.close()
     expect(subprocess.run(ask, capture_output=True, timeout=60).returncode != 0, "the health check finds a host that has ended healthy")
 
 
@@ -200,14 +198,14 @@ def logrotate(program, folder):
         file.write(read("logrotate", "roster-host").replace("/var/log/roster-host/events.jsonl", log))
     os.chmod(path, 0o644)
     try:
-        request("PUT", f"{admin}/sessions/john")
+        ask("PUT", f"{admin}/sessions/john")
         until("an event", lambda: os.path.getsize(log))
         run([tool("logrotate"), "--force", "--state", os.path.join(folder, "state"), path])
         expect(os.path.exists(f"{log}.1") and not os.path.exists(log), f"logrotate left {glob.glob(folder + '/events*')}")
-        application.contacts["john"] = {}
-        request("POST", f"{admin}/rosters/refresh")
+        application.say({"john": {}})
+        ask("POST", f"{admin}/rosters/refresh")
         until("an event in the new file", lambda: os.path.exists(log) and '"changed"' in open(log).read())
         expect('"loaded"' in open(f"{log}.1").read(), "the old file has lost the event before")
     finally:
         host.stop()
-        application.shutdown()
+        application.close()
