@@ -144,12 +144,16 @@ class Client:
         self.send(opened)
         features = "{http://etherx.jabber.org/streams}features"
         await self.wait("features", self.find(features))
-        secret = base64.b64encode(f"\0{self.user}\0{self.password}".encode()).decode()
-        self.send(f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{secret}</auth>")
+        await self.log_in_with_password()
         await self.wait("success", self.find("{urn:ietf:params:xml:ns:xmpp-sasl}success"))
         self.open_parser()
         self.send(opened)
         await self.wait("features", self.find(features))
+
+    async def log_in_with_password(self):
+        """Up to the server's last word."""
+        secret = base64.b64encode(f"\0{self.user}\0{self.password}".encode()).decode()
+        self.send(f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{secret}</auth>")
 
     async def ask(self, kind, body, to=None):
         self.number += 1
