@@ -20,7 +20,7 @@ use tracing::{info, warn};
 use super::node::{Node, news_or};
 use super::refusal::Refusal;
 use super::ring::BadAck;
-use super::routes::{ItsNode, Serving};
+use super::serving::{RequestingNode, Serving};
 use super::state::Step;
 use super::write;
 use crate::http::body;
@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// `GET .../events`
 pub(super) async fn follow(
     State(serving): State<Arc<Serving>>,
-    ItsNode(node): ItsNode,
+    RequestingNode(node): RequestingNode,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
 ) -> Response {
@@ -121,7 +121,7 @@ struct Ack {
 /// `POST .../ack`
 pub(super) async fn ack(
     State(serving): State<Arc<Serving>>,
-    ItsNode(node): ItsNode,
+    RequestingNode(node): RequestingNode,
     request: Request,
 ) -> Result<StatusCode, Refusal> {
     let body = body::read(request, &serving.small_body, Instant::now() + PATIENCE).await?;

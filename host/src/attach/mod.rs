@@ -17,6 +17,7 @@ mod node;
 mod refusal;
 mod ring;
 mod routes;
+mod serving;
 mod state;
 mod status;
 mod sync;

@@ -1,44 +1,28 @@
 //! What is served to nodes, and who may ask.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use axum::extract::{ConnectInfo, FromRequestParts, Path, Request, State};
+use axum::Router;
+use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
-use axum::{Router, http::request::Parts};
 use http::{StatusCode, Uri};
-use parking_lot::Mutex;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::node::Node;
 use super::refusal::Refusal;
+use super::serving::{RequestingNode, Serving};
 use super::{API, Attach, events, sync, users};
 use crate::config::{AttachConfig, HttpConfig};
 use crate::http::body::{BodyLimits, BodyMemory};
 use crate::http::{auth, json, paths};
 
-/// How often the same complaint is made.
-const REMINDER: Duration = Duration::from_secs(60);
-/// Complaints of different addresses that are told apart.
-const MOST_COMPLAINTS: usize = 64;
 /// The longest text of others in the log.
 const LONGEST_SHOWN: usize = 64;
-
-/// What every request needs.
-pub(super) struct Serving {
-    attach: Arc<Attach>,
-    pub(super) sync_body: BodyLimits,
-    pub(super) small_body: BodyLimits,
-    /// Ends the event streams.
-    pub(super) stop: CancellationToken,
-    complaints: Mutex<HashMap<String, Instant>>,
-}
 
 /// The service of the listener.
 pub(super) fn router(config: &AttachConfig, http: &HttpConfig, attach: Arc<Attach>, stop: CancellationToken) -> Router {
@@ -48,13 +32,8 @@ pub(super) fn router(config: &AttachConfig, http: &HttpConfig, attach: Arc<Attac
         setting: "attach.max_body",
         memory: BodyMemory::new(most, size),
     };
-    let serving = Arc::new(Serving {
-        attach,
-        sync_body: limits(config.max_body, config.max_body.saturating_mul(2)),
-        small_body: limits(4 << 10, 4 << 20),
-        stop,
-        complaints: Mutex::default(),
-    });
+    let sync_body = limits(config.max_body, config.max_body.saturating_mul(2));
+    let serving = Arc::new(Serving::new(attach, sync_body, limits(4 << 10, 4 << 20), stop));
     let nodes = Router::new()
         .route(paths::NODE, get(hello))
         .route(paths::NODE_SYNC, post(sync::sync))
@@ -95,7 +74,7 @@ async fn gate(State(serving): State<Arc<Serving>>, mut request: Request, next: N
         });
         return Refusal::Unauthorized.into_response();
     }
-    let node = ItsNode(Arc::clone(node));
+    let node = RequestingNode(Arc::clone(node));
     request.extensions_mut().insert(node);
     next.run(request).await
 }
@@ -110,48 +89,8 @@ async fn unknown() -> Refusal {
     Refusal::NotFound
 }
 
-impl Serving {
-    /// Says something about `address` and `what`, once a minute.
-    fn complain(&self, address: &str, what: &str, say: impl FnOnce()) {
-        let mut told = self.complaints.lock();
-        told.retain(|_, at| at.elapsed() < REMINDER);
-        let about = format!("{address} {what}");
-        if !told.contains_key(&about) && told.len() < MOST_COMPLAINTS {
-            told.insert(about, Instant::now());
-            drop(told);
-            say();
-        }
-    }
-}
-
-/// The node that asks, whose token has been seen.
-#[derive(Clone)]
-pub(super) struct ItsNode(pub(super) Arc<Node>);
-
-impl FromRequestParts<Arc<Serving>> for ItsNode {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<Serving>) -> Result<Self, Refusal> {
-        parts.extensions.get::<Self>().cloned().ok_or(Refusal::Unauthorized)
-    }
-}
-
-/// The user in the path, percent-decoded once.
-pub(super) struct ItsUser(pub(super) crate::model::Username);
-
-impl FromRequestParts<Arc<Serving>> for ItsUser {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, serving: &Arc<Serving>) -> Result<Self, Refusal> {
-        let path: Result<Path<(String, String)>, _> = Path::from_request_parts(parts, serving).await;
-        let text = "the username in the path is not UTF-8 once percent-decoded";
-        let Path((_, user)) = path.map_err(|_| Refusal::BadRequest(text.into()))?;
-        Ok(Self(crate::model::Username::new(&user)?))
-    }
-}
-
 /// `GET /attach/v1/{node}`
-async fn hello(ItsNode(node): ItsNode) -> Response {
+async fn hello(RequestingNode(node): RequestingNode) -> Response {
     json::answer(
         StatusCode::OK,
         &json!({

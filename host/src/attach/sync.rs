@@ -25,7 +25,7 @@ use tracing::info;
 
 use super::node::{Arrival, Node};
 use super::refusal::Refusal;
-use super::routes::{ItsNode, Serving};
+use super::serving::{RequestingNode, Serving};
 use super::write::{Failed, Roster, json as written};
 use crate::http::{body, json};
 use crate::model::Username;
@@ -51,7 +51,7 @@ struct Named {
 /// `POST .../sync`
 pub(super) async fn sync(
     State(serving): State<Arc<Serving>>,
-    ItsNode(node): ItsNode,
+    RequestingNode(node): RequestingNode,
     request: Request,
 ) -> Result<Response, Refusal> {
     // Before the list is read: whoever comes meanwhile is not on it.

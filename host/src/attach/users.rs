@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tokio::time::timeout;
 
 use super::refusal::Refusal;
-use super::routes::{ItsNode, ItsUser};
+use super::serving::{RequestedUser, RequestingNode};
 use super::write::Roster;
 use crate::http::{LONGEST_FETCH, json};
 use crate::model::Username;
@@ -23,8 +23,8 @@ const ROSTER_SEQ: HeaderName = HeaderName::from_static("roster-seq");
 /// `PUT .../users/{user}`: the first resource has come. On an error of the application the user stays, and the roster comes as
 /// an event.
 pub(super) async fn arrive(
-    ItsNode(node): ItsNode,
-    ItsUser(user): ItsUser,
+    RequestingNode(node): RequestingNode,
+    RequestedUser(user): RequestedUser,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let arrival = node.arrive(&user).map_err(|error| Refusal::of_arrival(error, node.max_users))?;
@@ -35,7 +35,7 @@ pub(super) async fn arrive(
 }
 
 /// `DELETE .../users/{user}`: the last resource has left.
-pub(super) async fn leave(ItsNode(node): ItsNode, ItsUser(user): ItsUser) -> StatusCode {
+pub(super) async fn leave(RequestingNode(node): RequestingNode, RequestedUser(user): RequestedUser) -> StatusCode {
     node.leave(&user);
     StatusCode::NO_CONTENT
 }
@@ -48,8 +48,8 @@ pub(super) struct Params {
 
 /// `GET .../rosters/{user}`: without a session; with `?fetch=1` from the application if it is not in memory.
 pub(super) async fn roster(
-    ItsNode(node): ItsNode,
-    ItsUser(user): ItsUser,
+    RequestingNode(node): RequestingNode,
+    RequestedUser(user): RequestedUser,
     Query(params): Query<Params>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {

@@ -12,7 +12,8 @@ use tracing::debug;
 
 use super::Cluster;
 use super::link::message::Body;
-use super::view::{Member, NodeName, View};
+use super::member::{Member, NodeName};
+use super::view::View;
 
 /// Messages that wait to be sent, each a megabyte at most. What is too much is lost, and the endpoints find out.
 pub(super) const WAITING: usize = 16_384;

@@ -16,7 +16,7 @@ use tracing::{debug, warn};
 
 use super::link::CallFailed;
 use super::link::message::{Applied, Content, Held as Named, Left, OneContact, Reply, Request, Told};
-use super::view::Member;
+use super::member::Member;
 use super::{Cluster, Served};
 use crate::model::{Change, Contact, ContactRef, Contacts, Snapshot, Username};
 use crate::plugin::{

@@ -12,10 +12,11 @@ use tracing::{debug, info, warn};
 
 use super::engine::EngineError;
 use super::link::message::{Body, Message, PROTOCOL, Refused, Request};
+use super::member::Member;
 use super::membership::{Step, VIEW, beat_key};
 use super::owner::deliver;
 use super::owner::registry::Whose;
-use super::view::{Member, View};
+use super::view::View;
 use super::{Cluster, Incoming};
 
 /// Users named in one message.

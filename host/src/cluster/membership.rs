@@ -15,7 +15,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::link::message::PROTOCOL;
-use super::view::{Listed, Member, NodeName, View};
+use super::member::{Member, NodeName};
+use super::view::{Listed, View};
 
 /// See the module.
 pub(super) struct Membership {

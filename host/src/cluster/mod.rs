@@ -19,6 +19,7 @@ mod engine;
 mod holder;
 mod keep;
 mod link;
+mod member;
 mod membership;
 mod owner;
 mod spread;
@@ -49,13 +50,14 @@ use engine::Engine;
 use holder::{Holder, Source};
 use link::message::{Refused, Reply, Request};
 use link::{CallFailed, Link};
+use member::Member;
 use membership::Membership;
 use owner::registry::Registry;
-use view::{Member, View};
+use view::View;
 
 pub use engine::nats::ClusterError;
+pub use member::NodeName;
 pub use status::{ClusterStatus, NodeStatus};
-pub use view::NodeName;
 
 /// This node among the others.
 pub struct Cluster {

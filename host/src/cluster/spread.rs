@@ -11,7 +11,8 @@ use tracing::{debug, warn};
 
 use super::holder::Source;
 use super::link::message::{Reply, Request};
-use super::view::{Member, View};
+use super::member::Member;
+use super::view::View;
 use crate::model::Username;
 use crate::rosters::{NotNow, Owners, Spread};
 

@@ -8,7 +8,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::Problem;
 use super::files::why_not;
-use super::place::{At, Offsets};
+use super::lines::Offsets;
+use super::place::At;
 use super::report::Report;
 use super::{Config, ConfigError, table};
 

@@ -15,6 +15,7 @@ mod error;
 mod files;
 mod kind;
 mod kind_secret;
+mod lines;
 mod load;
 mod origin;
 mod place;

@@ -8,20 +8,6 @@ use toml::de::{DeTable, DeValue};
 use super::error::Problem;
 use super::report::Report;
 
-/// The lines of a text, found by byte offset.
-pub(super) struct Offsets(Vec<usize>);
-
-impl Offsets {
-    pub(super) fn new(text: &str) -> Self {
-        Self(text.bytes().enumerate().filter_map(|(at, byte)| (byte == b'\n').then_some(at)).collect())
-    }
-
-    /// The line of a byte offset, counted from 1.
-    pub(super) fn line(&self, offset: usize) -> usize {
-        1 + self.0.partition_point(|newline| *newline < offset)
-    }
-}
-
 /// A table, a key or an element of the file, also one that could be there and is not.
 #[derive(Clone)]
 pub(super) struct At<'f> {

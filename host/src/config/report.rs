@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use super::error::Problem;
-use super::place::Offsets;
+use super::lines::Offsets;
 
 /// More faults than this are not shown: a file that is no configuration at all would fill the terminal.
 const MAX_PROBLEMS: usize = 50;

@@ -7,6 +7,7 @@
 //! In a browser it is a [`page`]: who is whose friend ([`people`]), what happens ([`stage`]), two clients, and the plugin.
 //! Whatever is clicked there goes over HTTP ([`host_link`]), and can be done with curl just as well.
 
+mod app_state;
 mod bundled;
 mod certificate;
 mod host_link;

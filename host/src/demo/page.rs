@@ -17,8 +17,8 @@ use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 
+use super::app_state::{AppState, unknown_plugin};
 use super::host_link::problem;
-use super::web_app::{AppState, unknown_plugin};
 use super::{CONNECTED, DOMAIN, PASSWORD, bundled};
 use crate::http::page::{PageFile, answer};
 use crate::http::sse;

@@ -12,13 +12,12 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use axum::{Json, Router};
-use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 
-use super::bundled::{self, Bundled};
-use super::host_link::{HostAddresses, HostLink, problem};
-use super::people::People;
+use super::app_state::{AppState, unknown_plugin};
+use super::bundled;
+use super::host_link::{HostAddresses, problem};
 use super::stage::Stage;
 use super::{DOMAIN, page, pages};
 use crate::http::same_origin::{cannot_be_rebound, is_foreign};
@@ -44,27 +43,13 @@ pub struct WebApp {
     state: Arc<AppState>,
 }
 
-/// What its routes share.
-pub(super) struct AppState {
-    pub(super) people: Mutex<People>,
-    pub(super) link: HostLink,
-    pub(super) stage: Arc<Stage>,
-    /// The part of the API that is out of order, and until when.
-    outage: Mutex<Option<(&'static Bundled, Instant)>>,
-}
-
 impl WebApp {
     /// Listens on `address`; `stage` hears what it does.
     pub async fn bind(address: SocketAddr, stage: &Arc<Stage>) -> Result<Self, DemoError> {
         let bound = TcpListener::bind(address).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
         let (address, listener) = bound.map_err(|source| DemoError { address, source })?;
         let address = reachable(address);
-        let state = AppState {
-            people: Mutex::new(People::sample()),
-            link: HostLink::new(Arc::clone(stage)),
-            stage: Arc::clone(stage),
-            outage: Mutex::new(None),
-        };
+        let state = AppState::new(stage);
         Ok(Self { listener, address, state: Arc::new(state) })
     }
 
@@ -176,12 +161,6 @@ async fn end_outage(State(app): State<Arc<AppState>>, Path(plugin): Path<String>
     StatusCode::NO_CONTENT.into_response()
 }
 
-/// There is no plugin of this name among those that the demo brings along.
-pub(super) fn unknown_plugin(name: &str) -> Response {
-    let names: Vec<&str> = bundled::all().map(|bundled| bundled.name).collect();
-    problem(StatusCode::NOT_FOUND, &format!("{name:?} is none of the demo's plugins: {}", names.join(", ")))
-}
-
 async fn out_of_order(State(app): State<Arc<AppState>>, request: Request, next: Next) -> Response {
     match app.outage() {
         Some(bundled) if request.uri().path().starts_with(bundled.api) => {
@@ -203,21 +182,4 @@ async fn own_pages_only(request: Request, next: Next) -> Response {
         );
     }
     next.run(request).await
-}
-
-impl AppState {
-    /// Says whose contacts have changed, and passes on the host's answer.
-    async fn tell(&self, users: &[String]) -> Response {
-        self.stage.people_changed();
-        self.link.tell(users, false).await
-    }
-
-    /// The part of the API that is out of order now.
-    pub(super) fn outage(&self) -> Option<&'static Bundled> {
-        let mut outage = self.outage.lock();
-        if outage.is_some_and(|(_, until)| until <= Instant::now()) {
-            *outage = None;
-        }
-        outage.map(|(bundled, _)| bundled)
-    }
 }

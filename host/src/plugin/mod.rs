@@ -27,11 +27,13 @@ pub use api::{
 };
 pub use exchange::network::{Network, Outbound};
 pub use module::builtin::BUILT_IN;
-pub use module::compile::{COMPILER_COMMAND, CodeFrom, CompileError, CompiledPlugin, CompilerTask, Urgency};
+pub use module::compile::{COMPILER_COMMAND, CodeFrom, CompiledPlugin, CompilerTask, Urgency};
+pub use module::compile_error::CompileError;
+pub use module::digest::Digest;
 pub use module::error::LoadError;
 pub(crate) use module::private_file;
 pub use module::registry::{Away, Registry, RegistryError};
-pub use module::source::{Digest, LONGEST_PLUGIN, PluginBytes, PluginSource};
+pub use module::source::{LONGEST_PLUGIN, PluginBytes, PluginSource};
 pub(crate) use recording::recorder::{Call, RecordedCall};
 pub(crate) use recording::{Replay, Replayed};
 pub use runtime::collector::PluginMemory;

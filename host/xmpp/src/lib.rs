@@ -40,4 +40,4 @@ pub use net::websocket::{HOST_META as HOST_META_PATH, HOST_META_JSON as HOST_MET
 pub use outbound::Outbound;
 pub use roster_jid;
 pub use rosters::{RosterSource, RosterUnavailable};
-pub use session::connection::Hosted;
+pub use session::shared::Hosted;

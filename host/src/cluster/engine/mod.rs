@@ -6,7 +6,7 @@ pub(in crate::cluster) mod nats;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::cluster::view::NodeName;
+use crate::cluster::member::NodeName;
 
 /// Everything ends within a deadline of the engine's own, well below `cluster.node_timeout`.
 #[async_trait]

@@ -19,7 +19,7 @@ use tracing::{info, warn};
 
 use crate::cluster::Incoming;
 use crate::cluster::engine::{Engine, EngineError, Entry};
-use crate::cluster::view::NodeName;
+use crate::cluster::member::NodeName;
 use crate::config::{ClusterConfig, NatsCredentials};
 
 /// How long a start waits for NATS. Without it the host serves alone, and joins later.

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cluster::view::Member;
+use crate::cluster::member::Member;
 use crate::model::{Change, Contact, Contacts, Subscription};
 use crate::plugin::FetchError;
 

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
 use crate::cluster::engine::{Engine, EngineError};
-use crate::cluster::view::{Member, NodeName};
+use crate::cluster::member::{Member, NodeName};
 use message::{Body, Message, PROTOCOL, Refused, Reply, Request};
 use pieces::{Pieces, cut};
 

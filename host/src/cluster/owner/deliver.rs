@@ -9,8 +9,8 @@ use tracing::debug;
 
 use crate::cluster::Cluster;
 use crate::cluster::link::message::{Applied, Content, OneChange, Reply, Request, Told, whole};
+use crate::cluster::member::Member;
 use crate::cluster::owner::registry::{Pending, Whose};
-use crate::cluster::view::Member;
 use crate::sinks::{EventKind, RosterEvent, RosterSink, Undelivered};
 
 /// Rosters in one message.

@@ -15,7 +15,8 @@ use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
 use crate::cluster::link::message::{Held, Left, Refused, Reply, Request, whole};
-use crate::cluster::view::{Member, View};
+use crate::cluster::member::Member;
+use crate::cluster::view::View;
 use crate::cluster::{Cluster, Served, State};
 use crate::model::Username;
 use crate::plugin::CallError;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use crate::cluster::view::{Member, View};
+use crate::cluster::member::Member;
+use crate::cluster::view::View;
 use crate::model::{Change, Username};
 
 /// A user of one of the virtual hosts, by its place in the configuration.

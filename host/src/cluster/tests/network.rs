@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::cluster::engine::{Engine, EngineError, Entry};
-use crate::cluster::view::NodeName;
+use crate::cluster::member::NodeName;
 
 /// Numbers from a seed: splitmix64.
 pub(super) struct Random(u64);

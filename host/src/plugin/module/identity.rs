@@ -1,6 +1,6 @@
 //! What makes two loaded plugins the same: the code, and everything it is given.
 
-use super::source::Digest;
+use super::digest::Digest;
 use crate::config::{ClientAuth, ClientConfig, HostConfig};
 
 /// The digest of a component's own digest, its settings, its limits and what it is granted.

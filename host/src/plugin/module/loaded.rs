@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use super::compile::{Code, CompiledPlugin};
+use super::digest::Digest;
 use super::error::LoadError;
-use super::source::{Digest, PluginBytes};
+use super::source::PluginBytes;
 use super::type_check;
 use crate::config::{HostConfig, LimitsConfig};
 use crate::plugin::runtime::engine::PluginEngine;

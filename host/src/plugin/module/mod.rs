@@ -3,6 +3,8 @@
 
 pub(in crate::plugin) mod builtin;
 pub(in crate::plugin) mod compile;
+pub(in crate::plugin) mod compile_error;
+pub(in crate::plugin) mod digest;
 pub(in crate::plugin) mod error;
 pub(in crate::plugin) mod identity;
 pub(in crate::plugin) mod loaded;

@@ -1,8 +1,6 @@
 //! Calls of a component: the engine, its instances, and what they may take of memory and time.
 
 pub(in crate::plugin) mod budget;
-#[cfg(test)]
-mod budget_tests;
 pub(in crate::plugin) mod call;
 pub(in crate::plugin) mod collector;
 pub(in crate::plugin) mod cpu;
@@ -12,10 +10,11 @@ pub(in crate::plugin) mod needed;
 pub(in crate::plugin) mod pool;
 pub(in crate::plugin) mod processor;
 pub(in crate::plugin) mod state;
+mod waiting;
 
 use std::hash::RandomState;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -115,7 +114,8 @@ impl Runtime {
     fn with(common: Common, size: Size, network: Network, counters: Arc<Counters>) -> Self {
         let pool = Pool::new(size.instances);
         // Its instances may be dropped when there is no room.
-        common.account.watch(&pool);
+        let idle: Weak<Pool> = Arc::downgrade(&pool);
+        common.account.watch(idle);
         Self {
             common,
             pool,

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::budget::Idle;
 use super::instance::Instance;
 
 /// An instance not used for so long is given up.
@@ -72,24 +73,28 @@ impl Pool {
         self.idle.lock().len()
     }
 
-    /// Since when nobody has used the one that was used longest ago.
-    pub(super) fn idle_since(&self) -> Option<Instant> {
-        self.idle.lock().iter().map(|(_, instance)| instance.idle_since).min()
-    }
-
-    /// The one that was used longest ago.
-    pub(super) fn take_oldest(&self) -> Option<Instance> {
-        let mut idle = self.idle.lock();
-        let oldest = idle.iter().enumerate().min_by_key(|(_, (_, instance))| instance.idle_since);
-        let at = oldest.map(|(at, _)| at)?;
-        Some(idle.remove(at).1)
-    }
-
     fn drop_idle_since(&self, then: Instant) {
         let gone: Vec<_> = {
             let mut idle = self.idle.lock();
             let old = idle.iter().take_while(|(_, instance)| instance.idle_since < then).count();
             idle.drain(..old).collect()
+        };
+        // Dropped without the lock: unmapping memory takes a while.
+        drop(gone);
+    }
+}
+
+impl Idle for Pool {
+    fn idle_since(&self) -> Option<Instant> {
+        self.idle.lock().iter().map(|(_, instance)| instance.idle_since).min()
+    }
+
+    fn drop_oldest(&self) {
+        let gone = {
+            let mut idle = self.idle.lock();
+            let oldest = idle.iter().enumerate().min_by_key(|(_, (_, instance))| instance.idle_since);
+            let at = oldest.map(|(at, _)| at);
+            at.map(|at| idle.remove(at))
         };
         // Dropped without the lock: unmapping memory takes a while.
         drop(gone);

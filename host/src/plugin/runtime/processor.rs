@@ -20,7 +20,7 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::budget::Waiting;
+use super::waiting::Waiting;
 
 /// A host may compute for half of one thread's time without turns, ...
 const COST: u64 = 2;

@@ -9,8 +9,6 @@ use base64::engine::general_purpose::STANDARD;
 use ring::{digest, hmac, pbkdf2, rand};
 use subtle::ConstantTimeEq;
 
-use super::decoy::SALT;
-
 /// How often the password is hashed for new credentials. RFC 7677 asks for 4,096 at least; 10,000 of SHA-256 take about 3 ms
 /// here, and as long on the client.
 pub const ITERATIONS: NonZeroU32 = match NonZeroU32::new(10_000) {
@@ -19,6 +17,8 @@ pub const ITERATIONS: NonZeroU32 = match NonZeroU32::new(10_000) {
 };
 /// More would let whoever writes the file stall clients.
 const MOST_ITERATIONS: u32 = 1_000_000;
+/// Bytes of a new salt.
+pub(super) const SALT: usize = 16;
 
 /// The hash function of a SCRAM mechanism.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -11,11 +11,9 @@ use std::num::NonZeroU32;
 
 use ring::hmac;
 
-use super::credentials::{ITERATIONS, ScramCredentials, ScramHash};
+use super::credentials::{ITERATIONS, SALT, ScramCredentials, ScramHash};
 use super::table::Account;
 
-/// Bytes of a new salt.
-pub(super) const SALT: usize = 16;
 /// The most frequent looks are enough.
 const MOST_LOOKS: usize = 16;
 /// The strongest first.

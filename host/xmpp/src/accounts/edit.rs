@@ -7,7 +7,7 @@ use std::path::Path;
 
 use roster_model::Username;
 
-use super::file::{AccountsFileError, LONGEST_FILE, parse, read};
+use super::file_text::{AccountsFileError, LONGEST_FILE, parse, read};
 use super::replace::Locked;
 use super::table::{self, Account, Table};
 

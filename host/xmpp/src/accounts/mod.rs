@@ -13,6 +13,7 @@ pub mod credentials;
 pub mod decoy;
 mod edit;
 pub mod file;
+mod file_text;
 pub mod fixed;
 mod hashing;
 pub mod http;

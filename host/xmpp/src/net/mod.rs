@@ -1,14 +1,14 @@
 //! Connections.
 //!
-//! - [`listen`]: accepting them, within bounds
+//! - [`places`]: how many there may be
 //! - [`transport`]: TCP, TLS and WebSocket as one
 //! - [`wire`]: a stream on one
 //! - [`rate`]: how much it may send; [`metered`]: the same below a WebSocket
 //! - [`websocket`]: WebSocket (RFC 7395) and how clients find it (XEP-0156)
 //! - [`violation`]: what a client must not send over it
 
-pub(crate) mod listen;
 pub(crate) mod metered;
+pub(crate) mod places;
 pub(crate) mod rate;
 pub(crate) mod transport;
 mod violation;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tracing::info;
 
-use super::connection::{Hosted, Shared};
+use super::shared::{Hosted, Shared};
 
 /// From the removal of an account to the end of its sessions, at most.
 const INTERVAL: Duration = Duration::from_secs(5);

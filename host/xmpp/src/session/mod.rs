@@ -1,14 +1,17 @@
 //! One client's stream from its first byte to its last.
 //!
+//! - [`accept`]: its connection comes in
 //! - [`connection`]: the course of it: log in, run, say goodbye
 //! - [`negotiate`]: headers, TLS, login, binding (RFC 6120 sections 4 to 7)
 //! - [`features`]: what is offered when
 //! - [`live`]: a bound session, which may outlive its connection
 //! - [`run`]: stanzas both ways
 //! - [`management`]: counting and acknowledging them (XEP-0198)
+//! - [`shared`]: what all of an endpoint have in common
 //! - [`resume`]: sessions whose client may come back
 //! - [`expel`]: sessions whose account is gone
 
+pub(crate) mod accept;
 pub(crate) mod connection;
 pub(crate) mod expel;
 mod features;
@@ -17,6 +20,7 @@ mod management;
 mod negotiate;
 pub(crate) mod resume;
 mod run;
+pub(crate) mod shared;
 
 use crate::stream::StreamError;
 

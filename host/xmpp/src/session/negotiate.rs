@@ -12,12 +12,12 @@ use roster_model::Username;
 use rxml::{Namespace, xml_ncname};
 
 use super::End;
-use super::connection::{Hosted, Shared, stream_id};
 use super::features;
 use super::live::Live;
 use super::management::Management;
 use super::resume::node_of;
 use super::run::{gone, unknown};
+use super::shared::{Hosted, Shared, stream_id};
 use crate::client_log::{Client, Detail, What};
 use crate::domain::BindError;
 use crate::net::wire::{Received, Wire};

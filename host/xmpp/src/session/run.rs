@@ -6,10 +6,10 @@ use rxml::{Namespace, xml_ncname};
 use tokio::time::{Instant, sleep_until};
 
 use super::End;
-use super::connection::Shared;
 use super::live::Live;
 use super::management::Management;
 use super::resume::HandOver;
+use super::shared::Shared;
 use crate::net::wire::{Received, Wire};
 use crate::outbound::{Event, SessionEnd, Stanza};
 use crate::stream::{StreamCondition, StreamError, StreamEvent, ns};

@@ -6,9 +6,9 @@ use minidom::Element;
 use rxml::Namespace;
 
 use super::error::{StreamCondition, StreamError};
+use super::framing::Framing;
 use super::names::{Declarations, OpenTag};
 use super::ns;
-use super::parser::Framing;
 use super::writer::escape_attribute;
 
 /// What a client's header says.

@@ -10,12 +10,14 @@
 
 pub mod cost;
 pub mod error;
-pub mod header;
+pub mod framing;
+mod header;
 mod names;
 pub mod ns;
 pub mod parser;
 pub mod writer;
 
 pub use error::{StreamCondition, StreamError};
+pub use framing::Framing;
 pub use header::Header;
-pub use parser::{Framing, StanzaLimits, StreamEvent, StreamParser};
+pub use parser::{StanzaLimits, StreamEvent, StreamParser};

@@ -10,6 +10,7 @@ use rxml::{Error as XmlError, Parse, RawEvent, RawParser, RawQName, WithOptions}
 
 use super::cost::Cost;
 use super::error::{StreamCondition, StreamError};
+use super::framing::Framing;
 use super::names::{Declarations, OpenTag};
 use super::{header::Header, ns};
 
@@ -36,15 +37,6 @@ pub enum StreamEvent {
     Element(Element),
     /// The stream's end.
     Close,
-}
-
-/// How a stream is put on the transport.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Framing {
-    /// One long document (RFC 6120).
-    Document,
-    /// One element per message (RFC 7395): `<open/>`, stanzas, `<close/>`.
-    Messages,
 }
 
 /// Reads one stream, over all of its restarts.

@@ -14,10 +14,10 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
 
-use super::error::CompileError;
 use super::task::{CompilerTask, PANICKED, Verdict};
 use super::{Urgency, file_name};
 use crate::config::CompileConfig;
+use crate::plugin::module::compile_error::CompileError;
 use crate::plugin::module::private_file::{self, Image};
 use crate::plugin::module::source::PluginBytes;
 use crate::plugin::sanitize;

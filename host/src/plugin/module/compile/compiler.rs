@@ -13,11 +13,12 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::cache::Cache;
-use super::error::CompileError;
 use super::fingerprint::fingerprint;
 use super::{Code, CodeFrom, CompiledPlugin, Urgency, child, in_process, trusted};
 use crate::config::{CompileConfig, PluginCacheConfig};
-use crate::plugin::module::source::{Digest, PluginBytes};
+use crate::plugin::module::compile_error::CompileError;
+use crate::plugin::module::digest::Digest;
+use crate::plugin::module::source::PluginBytes;
 use crate::plugin::{LoadError, sanitize};
 
 /// How a component begins (binary format of the component model, version 13, layer 1).

@@ -3,8 +3,8 @@
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::error::CompileError;
 use super::{Urgency, priority};
+use crate::plugin::module::compile_error::CompileError;
 use crate::plugin::module::source::PluginBytes;
 use crate::plugin::sanitize;
 

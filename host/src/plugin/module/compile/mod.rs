@@ -17,7 +17,6 @@
 mod cache;
 mod child;
 mod compiler;
-mod error;
 mod fingerprint;
 mod in_process;
 mod priority;
@@ -36,7 +35,6 @@ use wasmtime::component::Component;
 use self::fingerprint::{file_name, fingerprint};
 
 pub(in crate::plugin) use self::compiler::Compiler;
-pub use self::error::CompileError;
 pub use self::task::{COMPILER_COMMAND, CompilerTask};
 
 /// Who waits for the code.

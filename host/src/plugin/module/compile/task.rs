@@ -17,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use wasmtime::Engine;
 
 use super::{Urgency, file_name, fingerprint, priority};
-use crate::plugin::module::source::Digest;
+use crate::plugin::module::digest::Digest;
 use crate::plugin::runtime::engine;
 use crate::plugin::{private_file, sanitize};
 

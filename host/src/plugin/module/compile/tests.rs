@@ -10,8 +10,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::config::{CompileConfig, PluginCacheConfig};
+use crate::plugin::module::digest::Digest;
 use crate::plugin::module::private_file::{self, Durable};
-use crate::plugin::module::source::{Digest, PluginBytes};
+use crate::plugin::module::source::PluginBytes;
 
 /// The smallest component there is, with a custom section so that there are several.
 fn component(stamp: u8) -> PluginBytes {

@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 use url::Url;
 
+use super::request::get;
 use super::{Registry, RegistryError};
 use crate::config::Artifact;
 use crate::http_client::HttpClient;
@@ -76,7 +77,7 @@ async fn token<'r>(
 ) -> Result<Access<'r>, RegistryError> {
     url.query_pairs_mut().extend_pairs(service.map(|service| ("service", service))).append_pair("scope", scope);
     let client = registry.known.as_ref().unwrap_or(&registry.anonymous);
-    let answer = super::pull::get(client, url.as_str(), &HeaderMap::new()).await?;
+    let answer = get(client, url.as_str(), &HeaderMap::new()).await?;
     let status = answer.status();
     if !status.is_success() {
         return Err(match status.is_server_error() {

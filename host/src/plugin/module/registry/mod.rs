@@ -11,6 +11,7 @@ mod error;
 mod kept;
 mod manifest;
 mod pull;
+mod request;
 #[cfg(test)]
 mod tests;
 

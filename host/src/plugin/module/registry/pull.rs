@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::ACCEPT;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::challenge::Access;
+use super::request::get;
 use super::{Registry, RegistryError, manifest};
 use crate::config::{Artifact, Origin};
-use crate::http_client::{Deadlines, HttpClient};
 use crate::plugin::Digest;
 
 /// What was had.
@@ -58,14 +58,6 @@ pub(super) async fn pull(
     .map_err(|stopped| RegistryError::NotAPlugin(stopped.to_string()))?;
     same("the component", &found, layer.digest().as_ref())?;
     Ok(Pulled { manifest: digest, component })
-}
-
-pub(super) async fn get(client: &HttpClient, url: &str, headers: &HeaderMap) -> Result<Response<Bytes>, RegistryError> {
-    let mut request = Request::new(Bytes::new());
-    let bad = |_| RegistryError::NotAPlugin("the registry names a URL that cannot be asked for".into());
-    *request.uri_mut() = url.parse().map_err(bad)?;
-    *request.headers_mut() = headers.clone();
-    Ok(client.send(request, Deadlines::default()).await?)
 }
 
 fn body(answer: Response<Bytes>, what: &'static str) -> Result<Bytes, RegistryError> {

@@ -8,6 +8,9 @@
 //! which may have half of a share. Idle instances count, and are the
 //! first to go when there is no room. All generations of a plugin are one host's.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -16,11 +19,20 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::timeout_at;
 
-use super::pool::Pool;
+use super::waiting::Waiting;
 use crate::http_client::Memory;
 
 /// What an instance takes beside its linear memory: stack, tables, handles.
 pub(super) const INSTANCE: usize = 128 << 10;
+
+/// Instances that nobody uses now.
+pub(in crate::plugin) trait Idle: Send + Sync {
+    /// Since when nobody has used the one that has been idle for longest; `None`: there is none.
+    fn idle_since(&self) -> Option<Instant>;
+
+    /// Drops that one.
+    fn drop_oldest(&self);
+}
 
 /// See the module.
 pub(super) struct Budget {
@@ -42,7 +54,7 @@ struct Holding {
     held: usize,
     /// Of that, bodies of responses.
     bodies: usize,
-    pools: Vec<Weak<Pool>>,
+    idle: Vec<Weak<dyn Idle>>,
 }
 
 impl Ledger {
@@ -84,7 +96,7 @@ impl Budget {
         let mut ledger = self.ledger.lock();
         let found = ledger.accounts.iter().position(|holding| holding.domain == *domain);
         let at = found.unwrap_or_else(|| {
-            ledger.accounts.push(Holding { domain: Arc::clone(domain), held: 0, bodies: 0, pools: Vec::new() });
+            ledger.accounts.push(Holding { domain: Arc::clone(domain), held: 0, bodies: 0, idle: Vec::new() });
             ledger.accounts.len() - 1
         });
         Arc::new(Account { budget: Arc::clone(self), at })
@@ -103,17 +115,17 @@ impl Budget {
     /// Drops the instance that nobody has used for longest, of those whose memory the account at `at` could have: its own, and
     /// those of hosts that hold more than their share. False: there is none.
     fn drop_idle(&self, at: usize) -> bool {
-        let pools: Vec<Arc<Pool>> = {
+        let idle: Vec<Arc<dyn Idle>> = {
             let ledger = self.ledger.lock();
             let (share, _) = ledger.division(self.limit);
             let wanted = |(n, holding): &(usize, &Holding)| *n == at || holding.held > share;
             let holdings = ledger.accounts.iter().enumerate().filter(wanted);
-            holdings.flat_map(|(_, holding)| holding.pools.iter().filter_map(Weak::upgrade)).collect()
+            holdings.flat_map(|(_, holding)| holding.idle.iter().filter_map(Weak::upgrade)).collect()
         };
-        let oldest = pools.iter().filter_map(|pool| Some((pool.idle_since()?, pool))).min_by_key(|(since, _)| *since);
+        let oldest = idle.iter().filter_map(|idle| Some((idle.idle_since()?, idle))).min_by_key(|(since, _)| *since);
         // Another thread may have taken it meanwhile; then there may be more.
-        oldest.is_some_and(|(_, pool)| {
-            drop(pool.take_oldest());
+        oldest.is_some_and(|(_, idle)| {
+            idle.drop_oldest();
             true
         })
     }
@@ -126,11 +138,11 @@ pub(in crate::plugin) struct Account {
 }
 
 impl Account {
-    /// The instances of `pool` may be dropped when there is no room.
-    pub(in crate::plugin) fn watch(&self, pool: &Arc<Pool>) {
+    /// What is idle there may be dropped when there is no room.
+    pub(in crate::plugin) fn watch(&self, idle: Weak<dyn Idle>) {
         if let Some(holding) = self.budget.ledger.lock().accounts.get_mut(self.at) {
-            holding.pools.retain(|pool| pool.strong_count() > 0);
-            holding.pools.push(Arc::downgrade(pool));
+            holding.idle.retain(|idle| idle.strong_count() > 0);
+            holding.idle.push(idle);
         }
     }
 
@@ -204,22 +216,6 @@ impl Account {
         if self.budget.waiting.load(Ordering::SeqCst) > 0 {
             self.budget.freed.notify_waiters();
         }
-    }
-}
-
-/// Somebody waits, and is counted meanwhile.
-pub(super) struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    pub(in crate::plugin) fn begin(waiting: &'a AtomicUsize) -> Self {
-        waiting.fetch_add(1, Ordering::SeqCst);
-        Self(waiting)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::budget::*;
+use super::*;
 
 fn accounts(limit: usize, hosts: usize) -> (Arc<Budget>, Vec<Arc<Account>>) {
     let budget = Budget::new(limit);
