@@ -19,13 +19,13 @@ use crate::accounts::decoy::Decoys;
 use crate::client_log::ClientLog;
 use crate::config::EndpointConfig;
 use crate::counters::Counters;
+use crate::listen::tcp::accept;
+use crate::listen::websocket::{self, Web};
 use crate::memory::Memory;
-use crate::net::listen::{Handshakes, Places, accept};
-use crate::net::websocket::{self, Web};
+use crate::net::places::{Handshakes, Places};
 use crate::sasl::Throttle;
-use crate::session::connection::{Domains, Hosted, Shared, Tls};
 use crate::session::expel;
-use crate::session::resume::Resumables;
+use crate::session::shared::{Domains, Hosted, Shared, Tls};
 
 /// The endpoint cannot begin.
 #[derive(Debug, thiserror::Error)]
@@ -120,7 +120,7 @@ impl Endpoint {
             client_log,
             handshakes: Handshakes::new(&config.limits),
             throttle: Arc::new(Throttle::new(&config.login, &config.timeouts)),
-            resumables: Arc::<Resumables>::default(),
+            resumables: Arc::default(),
             decoys: Arc::new(Decoys::new(&random::<32>())),
             memory,
             stop: stopped,

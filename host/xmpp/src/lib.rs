@@ -8,7 +8,7 @@
 //! The map, from the socket inwards:
 //!
 //! - [`endpoint`]: listeners, and the whole's beginning and end; [`config`] and [`counters`] for it
-//! - `net`: connections: TCP, TLS, WebSocket; [`peers`]: how much one at the other end may have, for other listeners too
+//! - `listen`: connections come in; `net`: what they are: TCP, TLS, WebSocket; [`peers`]: how much one at the other end may have, for other listeners too
 //! - [`stream`]: bytes to elements and back
 //! - `session`: one client's stream, from its first byte to its last
 //! - [`sasl`]: logging in; [`accounts`]: who may
@@ -23,6 +23,7 @@ pub mod config;
 pub mod counters;
 pub mod domain;
 pub mod endpoint;
+mod listen;
 pub mod memory;
 mod net;
 pub mod outbound;
@@ -35,8 +36,10 @@ pub mod stream;
 pub use client_log::TARGET as CLIENT_LOG_TARGET;
 pub use domain::{Domain, DomainOptions, Session};
 pub use endpoint::{Endpoint, EndpointError, Listening, Served};
+pub use listen::websocket::{
+    HOST_META as HOST_META_PATH, HOST_META_JSON as HOST_META_JSON_PATH, PATH as WEBSOCKET_PATH,
+};
 pub use minidom::Element;
-pub use net::websocket::{HOST_META as HOST_META_PATH, HOST_META_JSON as HOST_META_JSON_PATH, PATH as WEBSOCKET_PATH};
 pub use outbound::Outbound;
 pub use roster_jid;
 pub use rosters::{RosterSource, RosterUnavailable};

@@ -4,14 +4,13 @@
 //! can be added while the server runs; a file that cannot be read any more leaves the accounts as they were.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use roster_model::{Username, read_text_file};
+use roster_model::Username;
 use tracing::{info, warn};
 
 use super::credentials::{ScramCredentials, ScramHash, random};
@@ -19,7 +18,7 @@ use super::decoy::Decoys;
 pub use super::edit::{add, import, list, load, remove, set_disabled, set_password};
 pub use super::file_text::AccountsFileError;
 use super::file_text::{parse, read};
-use super::table::{self, InvalidLine, Table};
+use super::table::Table;
 use super::{Accounts, AccountsUnavailable, Stored, Verdict, hashing, secret};
 
 /// What tells one state of a file from another.

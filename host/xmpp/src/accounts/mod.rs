@@ -2,6 +2,7 @@
 //!
 //! - [`credentials`]: what is stored instead of a password
 //! - [`file`](mod@file): a file of them
+//! - `file_text`: its text, and what can be wrong with it
 //! - `edit`: what changes such a file; `replace`: how it does so in one step
 //! - [`fixed`]: accounts that are given
 //! - [`decoy`]: what those are asked to prove who have none; `secret`: what it depends on

@@ -1,4 +1,4 @@
-//! Accepting connections.
+//! Accepting connections over TCP.
 
 use std::io;
 use std::sync::Arc;
@@ -9,12 +9,12 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use super::connection::serve;
-use super::shared::Shared;
 use crate::client_log::Client;
 use crate::net::places::{Place, Places};
 use crate::net::transport::Transport;
 use crate::net::wire::Wire;
+use crate::session::connection::serve;
+use crate::session::shared::Shared;
 
 /// How long accepting rests when the system has no file descriptors or memory left.
 const REST: Duration = Duration::from_millis(100);

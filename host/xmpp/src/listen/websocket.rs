@@ -20,12 +20,13 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
-use super::listen::Places;
-use super::metered::Metered;
-use super::transport::{FRAME, Transport};
-use super::wire::Wire;
 use crate::client_log::Client;
-use crate::session::connection::{Shared, serve};
+use crate::net::metered::Metered;
+use crate::net::places::Places;
+use crate::net::transport::{FRAME, Transport};
+use crate::net::wire::Wire;
+use crate::session::connection::serve;
+use crate::session::shared::Shared;
 use crate::stream::writer::escape_attribute;
 
 /// Where clients connect.

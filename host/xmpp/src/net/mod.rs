@@ -4,7 +4,6 @@
 //! - [`transport`]: TCP, TLS and WebSocket as one
 //! - [`wire`]: a stream on one
 //! - [`rate`]: how much it may send; [`metered`]: the same below a WebSocket
-//! - [`websocket`]: WebSocket (RFC 7395) and how clients find it (XEP-0156)
 //! - [`violation`]: what a client must not send over it
 
 pub(crate) mod metered;
@@ -12,5 +11,4 @@ pub(crate) mod places;
 pub(crate) mod rate;
 pub(crate) mod transport;
 mod violation;
-pub(crate) mod websocket;
 pub(crate) mod wire;

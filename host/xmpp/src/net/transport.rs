@@ -27,7 +27,7 @@ use crate::stream::Framing;
 pub(crate) type WebSocket = WebSocketStream<Metered<TokioIo<Upgraded>>>;
 
 /// The longest frame written to a WebSocket, bytes. A longer message, such as a large roster, goes in several.
-pub(super) const FRAME: usize = 256 * 1024;
+pub(crate) const FRAME: usize = 256 * 1024;
 
 /// Bytes read at once. On the stack: a connection that is waited for holds no buffer.
 const READ: usize = 4096;

@@ -26,7 +26,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, mut wire: Box<Wire>, mut client: 
             return say_goodbye(&shared, &mut wire, &client, end, true).await;
         }
     };
-    if matches!(end, End::Lost) && live.place.is_some() {
+    if matches!(end, End::Lost) && live.registration.is_some() {
         drop(wire);
         drop(place);
         return wait(&shared, &client, live).await;
@@ -75,7 +75,7 @@ async fn wait(shared: &Shared, client: &Client, mut live: Box<Live>) {
     }
 }
 
-async fn hand_over(request: super::resume::HandOver, live: Box<Live>) {
+async fn hand_over(request: super::resume::HandOver<Live>, live: Box<Live>) {
     // Who asked may be gone already.
     if let Err(live) = request.send(live) {
         live.finish().await;

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
 use super::management::Management;
-use super::resume::{HandOver, Place};
+use super::resume::{HandOver, Registration};
 use crate::config::EndpointConfig;
 use crate::counters::Counters;
 use crate::domain::{Domain, Session};
@@ -20,7 +20,7 @@ pub(crate) struct Live {
     pub(super) user: Username,
     pub(super) outgoing: Outgoing,
     pub(super) management: Option<Management>,
-    pub(super) place: Option<Place>,
+    pub(super) registration: Option<Registration<Self>>,
     /// Default language of what the client sends.
     pub(super) lang: Option<String>,
     counters: Arc<Counters>,
@@ -30,7 +30,7 @@ pub(crate) struct Live {
 /// What becomes of a session whose client is away.
 pub(super) enum Waited {
     /// Its client is back, on another connection.
-    Resumed(HandOver),
+    Resumed(HandOver<Live>),
     /// More came for it than may wait.
     Overflow,
     /// Nobody came, or it was ended from outside.
@@ -48,7 +48,7 @@ impl Live {
     ) -> Self {
         counters.sessions.increase();
         counters.sessions_total.increase();
-        Self { domain, session, user, outgoing, management: None, place: None, lang, counters, finished: false }
+        Self { domain, session, user, outgoing, management: None, registration: None, lang, counters, finished: false }
     }
 
     /// The address of the session, as text.
@@ -63,14 +63,14 @@ impl Live {
 
     /// Waits for the client to come back.
     pub(super) async fn hibernate(&mut self, config: &EndpointConfig, stop: impl Future<Output = ()>) -> Waited {
-        let Some(place) = &mut self.place else { return Waited::Over };
+        let Some(registration) = &mut self.registration else { return Waited::Over };
         let until = Instant::now() + config.resumption.window;
         self.counters.sessions_hibernating.increase();
         self.outgoing.set_asleep(true);
         self.domain.sleep(&self.session);
         debug!(session = self.session.jid(), "the connection is lost; waiting for the client to come back");
         let waited = tokio::select! {
-            request = place.request() => Waited::Resumed(request),
+            request = registration.request() => Waited::Resumed(request),
             () = self.outgoing.overflow() => Waited::Overflow,
             _ = self.outgoing.ended() => Waited::Over,
             () = sleep_until(until) => Waited::Over,
@@ -85,7 +85,7 @@ impl Live {
     /// The end: whoever saw the session is told, and then the senders of what never arrived.
     pub(super) async fn finish(mut self) {
         self.finished = true;
-        self.place = None;
+        self.registration = None;
         self.domain.leave(&self.session).await;
         // From now on nobody finds the session; what was queued before is here.
         self.outgoing.close();

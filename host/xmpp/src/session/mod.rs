@@ -1,6 +1,5 @@
 //! One client's stream from its first byte to its last.
 //!
-//! - [`accept`]: its connection comes in
 //! - [`connection`]: the course of it: log in, run, say goodbye
 //! - [`negotiate`]: headers, TLS, login, binding (RFC 6120 sections 4 to 7)
 //! - [`features`]: what is offered when
@@ -11,7 +10,6 @@
 //! - [`resume`]: sessions whose client may come back
 //! - [`expel`]: sessions whose account is gone
 
-pub(crate) mod accept;
 pub(crate) mod connection;
 pub(crate) mod expel;
 mod features;

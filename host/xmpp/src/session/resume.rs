@@ -16,7 +16,6 @@ use roster_model::Username;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::live::Live;
 use crate::accounts::credentials::random;
 use crate::domain::Domain;
 
@@ -32,26 +31,31 @@ pub(crate) fn node_of(id: &str) -> Option<&str> {
 }
 
 /// A request to the owner of a session.
-pub(crate) type HandOver = oneshot::Sender<Box<Live>>;
+pub(crate) type HandOver<S> = oneshot::Sender<Box<S>>;
 
-/// All resumable sessions of an endpoint.
-#[derive(Default)]
-pub(crate) struct Resumables {
-    sessions: Mutex<HashMap<String, Entry>>,
+/// All resumable sessions of an endpoint. `S` is a session.
+pub(crate) struct Resumables<S> {
+    sessions: Mutex<HashMap<String, Entry<S>>>,
     hibernating: AtomicUsize,
 }
 
-struct Entry {
-    domain: String,
-    user: Username,
-    owner: mpsc::Sender<HandOver>,
+impl<S> Default for Resumables<S> {
+    fn default() -> Self {
+        Self { sessions: Mutex::default(), hibernating: AtomicUsize::new(0) }
+    }
 }
 
-/// A session's place among them, for as long as it lives.
-pub(crate) struct Place {
+struct Entry<S> {
+    domain: String,
+    user: Username,
+    owner: mpsc::Sender<HandOver<S>>,
+}
+
+/// That a session is among them, for as long as this lives.
+pub(crate) struct Registration<S> {
     id: String,
-    requests: mpsc::Receiver<HandOver>,
-    all: Arc<Resumables>,
+    requests: mpsc::Receiver<HandOver<S>>,
+    all: Arc<Resumables<S>>,
 }
 
 /// A session that waits for its client.
@@ -63,10 +67,9 @@ impl Drop for Hibernating<'_> {
     }
 }
 
-impl Resumables {
-    /// A place for a session of `user`, under an id nobody can guess.
-    /// Of a cluster, the id says at which node it is.
-    pub(crate) fn register(self: &Arc<Self>, domain: &Domain, user: &Username) -> Place {
+impl<S> Resumables<S> {
+    /// Registers a session of `user` under an id nobody can guess. Of a cluster, the id says at which node it is.
+    pub(crate) fn register(self: &Arc<Self>, domain: &Domain, user: &Username) -> Registration<S> {
         let mut id = URL_SAFE_NO_PAD.encode(random::<18>());
         if let Some(node) = domain.node() {
             id.push(NODE);
@@ -75,11 +78,11 @@ impl Resumables {
         let domain = domain.name();
         let (owner, requests) = mpsc::channel(1);
         self.sessions.lock().insert(id.clone(), Entry { domain: domain.to_owned(), user: user.clone(), owner });
-        Place { id, requests, all: Arc::clone(self) }
+        Registration { id, requests, all: Arc::clone(self) }
     }
 
     /// The session with that id, if it is one of this user's and its owner lets it go.
-    pub(crate) async fn take(&self, id: &str, domain: &str, user: &Username) -> Option<Box<Live>> {
+    pub(crate) async fn take(&self, id: &str, domain: &str, user: &Username) -> Option<Box<S>> {
         let owner = {
             let sessions = self.sessions.lock();
             let entry = sessions.get(id)?;
@@ -104,14 +107,14 @@ impl Resumables {
     }
 }
 
-impl Place {
+impl<S> Registration<S> {
     /// Under which the client can resume.
     pub(crate) fn id(&self) -> &str {
         &self.id
     }
 
     /// Somebody wants the session.
-    pub(crate) async fn request(&mut self) -> HandOver {
+    pub(crate) async fn request(&mut self) -> HandOver<S> {
         match self.requests.recv().await {
             Some(request) => request,
             // The other end is in the table as long as this one lives.
@@ -120,7 +123,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl<S> Drop for Registration<S> {
     fn drop(&mut self) {
         self.all.sessions.lock().remove(&self.id);
     }

@@ -22,7 +22,7 @@ pub(super) enum Ran {
     /// The session ends, or waits for its client.
     Ended(End),
     /// Its client is back, on another connection.
-    Taken(HandOver),
+    Taken(HandOver<Live>),
 }
 
 /// Runs `live` on `wire`.
@@ -46,7 +46,7 @@ pub(super) async fn run(shared: &Shared, wire: &mut Wire, live: &mut Live) -> Ra
         let unacknowledged = until(asked_at.map(|at| at + timeouts.ping));
         tokio::select! {
             () = shared.stopped() => return Ran::Ended(StreamCondition::SystemShutdown.into()),
-            request = requested(live.place.as_mut()) => return Ran::Taken(request),
+            request = requested(live.registration.as_mut()) => return Ran::Taken(request),
             received = wire.next() => {
                 let handled = match received {
                     Received::Event(event) => handle(shared, wire, live, event).await,
@@ -90,15 +90,15 @@ pub(super) async fn run(shared: &Shared, wire: &mut Wire, live: &mut Live) -> Ra
                 flushed = wire.flush() => if flushed.is_err() { return Ran::Ended(End::Lost) },
                 () = live.outgoing.overflow() => return Ran::Ended(overflow(shared, live).into()),
                 _ = live.outgoing.ended() => return Ran::Ended(End::Lost),
-                request = requested(live.place.as_mut()) => return Ran::Taken(request),
+                request = requested(live.registration.as_mut()) => return Ran::Taken(request),
             }
         }
     }
 }
 
-async fn requested(place: Option<&mut super::resume::Place>) -> HandOver {
-    match place {
-        Some(place) => place.request().await,
+async fn requested(registration: Option<&mut super::resume::Registration<Live>>) -> HandOver<Live> {
+    match registration {
+        Some(registration) => registration.request().await,
         None => std::future::pending().await,
     }
 }
@@ -251,8 +251,9 @@ fn manage(shared: &Shared, wire: &mut Wire, live: &mut Live, element: &Element) 
         ("enable", None) => {
             let window = shared.config.resumption.window;
             let resume = matches!(element.attr("resume"), Some("true" | "1")) && !window.is_zero();
-            live.place = resume.then(|| shared.resumables.register(&live.domain, &live.user));
-            let resumption = live.place.as_ref().map(|place| (place.id(), window.as_secs().max(1)));
+            live.registration = resume.then(|| shared.resumables.register(&live.domain, &live.user));
+            let resumption =
+                live.registration.as_ref().map(|registration| (registration.id(), window.as_secs().max(1)));
             wire.put(&Management::enabled(resumption, live.domain.address()));
             live.management = Some(Management::default());
         }

@@ -10,6 +10,7 @@ use roster_jid::domainpart;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
+use super::live::Live;
 use super::resume::Resumables;
 use crate::accounts::Accounts;
 use crate::accounts::credentials::random;
@@ -46,7 +47,7 @@ pub(crate) struct Shared {
     pub(crate) client_log: Arc<ClientLog>,
     pub(crate) handshakes: Handshakes,
     pub(crate) throttle: Arc<Throttle>,
-    pub(crate) resumables: Arc<Resumables>,
+    pub(crate) resumables: Arc<Resumables<Live>>,
     /// Makes up credentials of those who do not exist, where the accounts do not.
     pub(crate) decoys: Arc<Decoys>,
     pub(crate) memory: Arc<Memory>,

@@ -3,6 +3,7 @@
 //! - [`parser`]: bytes to headers and elements, within limits
 //! - [`names`]: namespaces, for the parser
 //! - [`cost`]: what a stanza takes in memory, and when it is written again
+//! - [`framing`](Framing): a document, or messages
 //! - [`header`]: what both headers say
 //! - [`writer`]: elements to text
 //! - [`error`]: what ends a stream
@@ -10,8 +11,8 @@
 
 pub mod cost;
 pub mod error;
-pub mod framing;
-mod header;
+mod framing;
+pub mod header;
 mod names;
 pub mod ns;
 pub mod parser;
