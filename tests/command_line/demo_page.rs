@@ -154,11 +154,11 @@ fn the_pages_buttons_swap_the_plugin_break_it_and_put_it_back() {
     assert_eq!(get(page, "/v1/users/john/contacts").status, 500);
     assert_eq!(get(page, "/contacts/john").status, 200);
     assert_eq!(press("/demo/plugin/swap?to=paged-roster")["outcome"], "swapped");
-    let probation = get(page, "/demo/plugin").json()["probation"].clone();
-    assert_eq!((&probation["failures"], &probation["most_failures"]), (&json!(0), &json!(3)), "{probation}");
+    let canary = get(page, "/demo/plugin").json()["canary"].clone();
+    assert_eq!((&canary["failures"], &canary["most_failures"]), (&json!(0), &json!(3)), "{canary}");
     (0..2).for_each(|_| refresh());
     let status = get(page, "/demo/plugin").json();
-    assert_eq!((&status["serves"]["generation"], &status["on_probation"]), (&json!(1), &json!(false)), "{status}");
+    assert_eq!((&status["serves"]["generation"], &status["is_canary"]), (&json!(1), &json!(false)), "{status}");
     assert_eq!(status["history"][0]["outcome"], "rolled-back", "{status}");
     assert_eq!(request(page, "DELETE", "/outages/paged-roster", &[], "").status, 204);
     assert_eq!(get(page, "/v1/users/john/contacts").status, 200);

@@ -41,7 +41,7 @@ pub const CONNECTED: [&str; 2] = ["john", "marie"];
 pub const PASSWORD: &str = "demo";
 
 /// Calls that a new plugin is watched for.
-const PROBATION_CALLS: u32 = 40;
+const CANARY_CALLS: u32 = 40;
 
 /// The endpoint for XMPP clients, on this machine only: with a certificate that nobody vouches for, and therefore for
 /// clients without TLS too.
@@ -65,7 +65,7 @@ pub fn configure(config: &mut Config, web_app: SocketAddr, plugin: Option<PathBu
     let passwords = CONNECTED.iter().map(|name| ((*name).to_owned(), Secret::new(PASSWORD)));
     host.accounts = Some(AccountsConfig::Fixed(passwords.collect()));
     // So few that one can watch a new plugin pass.
-    host.swap.probation_calls = PROBATION_CALLS;
+    host.swap.canary_calls = CANARY_CALLS;
     config.hosts = vec![host];
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! none at all) does the host start with this one, and it says so until the configured module is good again. An uploaded
 //! module is no exception: a restart loads the configured file.
 //!
-//! A module has served well when its probation is over, calls have come out well, and few have not. A module is written once,
+//! A module has served well when it is no canary any more, calls have come out well, and few have not. A module is written once,
 //! whole or not at all, and takes the place of the one before: one file for each virtual host. It is read only if it is as
 //! it was written, by this user.
 

@@ -36,7 +36,7 @@ mod watch;
 
 pub use receipt::{Module, Outcome, Receipt, Step};
 pub use reconfigure::Reconfiguration;
-pub use serving::probation::Progress;
+pub use serving::canary::Progress;
 pub use serving::slot::PluginSlot;
 pub use status::{Kept, Status};
 pub use swapper::Swapper;

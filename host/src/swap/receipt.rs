@@ -16,7 +16,7 @@ pub struct Receipt {
     pub id: u64,
     /// The virtual host.
     pub domain: String,
-    /// What asked for it: `watch`, `reload`, `upload`, `rollback`, `probation`; `start` if it was refused then.
+    /// What asked for it: `watch`, `reload`, `upload`, `rollback`, `canary`; `start` if it was refused then.
     pub trigger: &'static str,
     /// When it began, seconds since 1970.
     pub at: u64,
@@ -56,7 +56,7 @@ pub struct Receipt {
     /// How long these took to end, milliseconds; absent if they had not at the deadline.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drain_ms: Option<u64>,
-    /// What a module that failed its probation had done until then.
+    /// What a module that failed as a canary had done until then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub figures: Option<Figures>,
 }
@@ -113,7 +113,7 @@ pub enum Outcome {
     Unchanged,
     /// The old module still serves.
     Refused,
-    /// The new module failed its probation, and the one before it serves again.
+    /// The new module failed as a canary, and the one before it serves again.
     RolledBack,
 }
 
@@ -150,7 +150,7 @@ pub enum Step {
     /// Waiting for the old module's calls.
     Drain,
     /// Watching the new module's first calls.
-    Probation,
+    Canary,
 }
 
 impl Step {
@@ -179,7 +179,7 @@ impl Step {
             Self::Rehearse => "rehearse",
             Self::Swap => "swap",
             Self::Drain => "drain",
-            Self::Probation => "probation",
+            Self::Canary => "canary",
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::receipt::{Module, Receipt};
-use super::serving::probation::Progress;
+use super::serving::canary::Progress;
 use crate::metrics::Figures;
 use crate::plugin::WasmPlugin;
 
@@ -22,10 +22,10 @@ pub struct Status {
     /// Its calls that are remembered, to be made again in the module after it.
     pub recorded: usize,
     /// It has just taken over.
-    pub on_probation: bool,
+    pub is_canary: bool,
     /// How far it is with that.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub probation: Option<Progress>,
+    pub canary: Option<Progress>,
     /// Generations that a rollback can put back, the latest first.
     pub kept: Vec<Kept>,
     /// The latest first.

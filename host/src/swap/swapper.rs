@@ -230,8 +230,8 @@ impl Swapper {
     }
 
     /// `new` serves, and the module before ends its calls.
-    async fn replace(&self, new: Arc<WasmPlugin>, probation: bool, began: Instant, receipt: &mut Receipt) {
-        let old = take_over(&self.slot, &self.generations, new, probation, began, receipt);
+    async fn replace(&self, new: Arc<WasmPlugin>, canary: bool, began: Instant, receipt: &mut Receipt) {
+        let old = take_over(&self.slot, &self.generations, new, canary, began, receipt);
         drain(&old, &self.domain, self.call_timeout(), receipt).await;
     }
 
@@ -273,15 +273,15 @@ impl Swapper {
 
     /// What serves and what has happened.
     pub fn status(&self) -> Status {
-        let (serves, probation) = (self.slot.plugin(), self.slot.probation());
+        let (serves, canary) = (self.slot.plugin(), self.slot.canary());
         Status {
             domain: self.domain.clone(),
             serves: Module::of(&serves),
             stands_in: self.stands_in(),
             figures: serves.stats().figures(),
             recorded: serves.recorded().len(),
-            on_probation: probation.is_some(),
-            probation,
+            is_canary: canary.is_some(),
+            canary,
             kept: self.generations.lock().kept().map(|plugin| Kept::of(plugin)).collect(),
             history: self.history.lock().all(),
         }
@@ -346,15 +346,15 @@ async fn first(
     }
 }
 
-/// Writes a receipt for every module that failed its probation. Ends with the swapper.
+/// Writes a receipt for every module that failed as a canary. Ends with the swapper.
 async fn note_failures(swapper: Weak<Swapper>, mut failures: mpsc::Receiver<Failed>) {
     while let Some(Failed { module, previous }) = failures.recv().await {
         let Some(swapper) = swapper.upgrade() else { return };
         let mut generations = swapper.generations.lock();
         generations.put_back(&swapper.slot.plugin());
         drop(generations);
-        let mut receipt = swapper.new_receipt("probation", &module);
-        receipt.step = Step::Probation;
+        let mut receipt = swapper.new_receipt("canary", &module);
+        receipt.step = Step::Canary;
         receipt.outcome = Outcome::RolledBack;
         receipt.new = Some(Module::of(&previous));
         receipt.figures = Some(module.stats().figures());
@@ -370,7 +370,7 @@ async fn keep_last_good(swapper: Weak<Swapper>) {
         let Some(swapper) = swapper.upgrade() else { return };
         let Some(last_good) = &swapper.last_good else { return };
         let serves = swapper.slot().plugin();
-        if !swapper.slot().on_probation() && serves_well(&serves.stats().figures()) {
+        if !swapper.slot().is_canary() && serves_well(&serves.stats().figures()) {
             last_good.keep(serves.digest()).await;
         }
     }

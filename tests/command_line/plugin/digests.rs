@@ -42,7 +42,7 @@ fn every_digest_that_is_shown_is_what_sha256sum_says_of_the_file() {
     let url = app.roster_url();
     let setup = Setup::with(&format!(
         "plugin_cache = 'cache'\nplugin_state = 'state'\nadmin.token = 'hunter2'\n[[host]]\ndomain = 'example.com'\n\
-         plugin = 'my.wasm'\n[host.settings]\nhttp_roster_url = '{url}'\n[host.swap]\nprobation_calls = 2\n",
+         plugin = 'my.wasm'\n[host.settings]\nhttp_roster_url = '{url}'\n[host.swap]\ncanary_calls = 2\n",
     ));
     let (mine, other) = (setup.path("my.wasm"), setup.path("other.wasm"));
     fs::write(&mine, BUILT_IN).unwrap();

@@ -25,7 +25,7 @@ fn put(folder: &Path, bytes: &[u8]) {
 fn setup(app: &WebApp, top: &str) -> Setup {
     let setup = Setup::with(&format!(
         "{top}\nplugin_cache = 'cache'\n[[host]]\ndomain = 'example.com'\nplugin = 'my.wasm'\n[host.settings]\n\
-         http_roster_url = '{}'\n[host.swap]\nprobation_calls = 2\n",
+         http_roster_url = '{}'\n[host.swap]\ncanary_calls = 2\n",
         app.roster_url()
     ));
     app.set("john", "marie@example.com");

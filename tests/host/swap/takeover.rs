@@ -95,7 +95,7 @@ async fn a_bad_module_is_refused_with_the_step_and_the_reason_and_the_old_one_se
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_that_fails_real_calls_is_rolled_back_and_no_call_is_lost() {
-    let file = PluginFile::new("probation");
+    let file = PluginFile::new("canary");
     // With recorded calls it would not get as far as this.
     let (_app, host) = host(&file, |config| config.hosts[0].swap.shadow_calls = 0).await;
     host.connect("then-trap").await;
@@ -115,7 +115,7 @@ async fn a_module_that_fails_real_calls_is_rolled_back_and_no_call_is_lost() {
     .await;
     let response = host.refresh(&["then-trap", "john"]).await;
     assert_eq!(response.json()["updated"], json!(2));
-    until("there is a receipt", || async { host.swapper.status().history[0].trigger == "probation" }).await;
+    until("there is a receipt", || async { host.swapper.status().history[0].trigger == "canary" }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -60,6 +60,6 @@ impl Default for StoreConfig {
 #[derive(Clone, Debug)]
 pub struct SwapConfig {
     pub keep: usize,
-    pub probation_calls: u32,
-    pub probation_failures: u32,
+    pub canary_calls: u32,
+    pub canary_failures: u32,
 }

@@ -14,8 +14,8 @@ use tokio::task::yield_now;
 
 const KEEP: usize = 2;
 
-fn swapper(probation_calls: u32) -> Arc<Swapper> {
-    let config = SwapConfig { keep: KEEP, probation_calls, probation_failures: 1 };
+fn swapper(canary_calls: u32) -> Arc<Swapper> {
+    let config = SwapConfig { keep: KEEP, canary_calls, canary_failures: 1 };
     Swapper::new(WasmPlugin::new("first", 0), &config)
 }
 
@@ -27,7 +27,7 @@ async fn call(swapper: &Swapper) -> Result<String, CallError> {
     Ok(roster.contacts[0].name.clone().unwrap())
 }
 
-/// Calls that begin after a module has failed its probation do not run on it. None fails, unless all modules are bad.
+/// Calls that begin after a module has failed as a canary do not run on it. None fails, unless all modules are bad.
 fn caller(swapper: &Arc<Swapper>, all_are_bad: bool) -> JoinHandle<()> {
     let swapper = Arc::clone(swapper);
     spawn(async move {
@@ -56,7 +56,7 @@ fn all_is_in_order(swapper: &Swapper) {
 }
 
 #[test]
-fn a_module_that_fails_its_probation_is_put_away_once_and_no_user_sees_it_fail() {
+fn a_module_that_fails_as_a_canary_is_put_away_once_and_no_user_sees_it_fail() {
     check(400, || {
         block_on(async {
             let swapper = swapper(100);
@@ -66,7 +66,7 @@ fn a_module_that_fails_its_probation_is_put_away_once_and_no_user_sees_it_fail()
             for caller in callers {
                 caller.await.unwrap();
             }
-            while swapper.slot().on_probation() {
+            while swapper.slot().is_canary() {
                 call(&swapper).await.unwrap();
             }
             while swapper.failed().is_empty() {

@@ -92,8 +92,8 @@ table! {
         /// Refuse a module that does other than the one that serves in one of them. Otherwise the receipt counts them.
         refuse_different: bool = false, flag();
         /// The first calls of a new generation that are watched, and made again on the one before if they fail. 0: none.
-        probation_calls: u32 = 200, count(0..=1_000_000, "calls");
+        canary_calls: u32 = 200, count(0..=1_000_000, "calls");
         /// With one more of them failed the generation before is put back.
-        probation_failures: u32 = 3, count(0..=1_000_000, "calls");
+        canary_failures: u32 = 3, count(0..=1_000_000, "calls");
     }
 }

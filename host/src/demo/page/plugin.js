@@ -34,18 +34,18 @@ async function look() {
     const changed = JSON.stringify(found) !== JSON.stringify(status);
     status = found;
     if (changed) show();
-    if (status.on_probation) ask("POST", "/demo/refresh?canary=true", about.clients);
+    if (status.is_canary) ask("POST", "/demo/refresh?canary=true", about.clients);
     else if (mend && !busy) {
       // The API is in order again as soon as nobody needs it broken.
       ask("DELETE", `/outages/${mend}`);
       mend = null;
     }
   }
-  setTimeout(look, status?.on_probation ? LOOK_OFTEN : LOOK);
+  setTimeout(look, status?.is_canary ? LOOK_OFTEN : LOOK);
 }
 
 function show() {
-  const { serves, figures, probation } = status;
+  const { serves, figures, canary } = status;
   const rows = [
     ["generation", serves.generation],
     ["SHA-256", short(serves.digest)],
@@ -57,16 +57,16 @@ function show() {
     el("h3", { textContent: "Serves now" }),
     el("p", { className: "big", textContent: nameOf(serves), id: "serves" }),
     el("dl", {}, ...rows.flatMap(([of, is]) => [el("dt", { textContent: of }), el("dd", { textContent: is })])),
-    canary(probation),
+    canaryProgress(canary),
   );
   showActions();
   const receipts = status.history.slice(0, SHOWN).map(receipt);
   part("receipts").replaceChildren(...(receipts.length ? receipts : [el("li", { className: "receipt" }, el("p", { textContent: "Nothing has been swapped yet." }))]));
 }
 
-function canary(probation) {
-  if (!probation) return el("p", { className: "canary", textContent: "Settled: its first calls are behind it." });
-  const { calls, most_calls, failures, most_failures } = probation;
+function canaryProgress(canary) {
+  if (!canary) return el("p", { className: "canary", textContent: "Settled: its first calls are behind it." });
+  const { calls, most_calls, failures, most_failures } = canary;
   return el(
     "div",
     { className: "canary" },

@@ -38,14 +38,14 @@ impl Generations {
             new.stats().serve_as(self.latest);
         }
         self.kept.retain(|kept| !Arc::ptr_eq(kept, new) && !Arc::ptr_eq(kept, &old));
-        // The same if it was put back by its probation at this moment.
+        // The same if it was put back as a failed canary at this moment.
         if !Arc::ptr_eq(new, &old) {
             self.kept.push_front(old);
         }
         self.kept.split_off(self.most.min(self.kept.len()))
     }
 
-    /// The module before one that failed its probation was put back, and `serves` serves now: seldom another, which has taken over
+    /// The module before one that failed as a canary was put back, and `serves` serves now: seldom another, which has taken over
     /// since. The module that failed is not offered again.
     pub(in crate::swap) fn put_back(&mut self, serves: &Arc<WasmPlugin>) {
         self.kept.retain(|kept| !Arc::ptr_eq(kept, serves));

@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use super::probation::{Probation, Progress, Verdict, is_doubtful};
+use super::canary::{Canary, Progress, Verdict, is_doubtful};
 use crate::config::SwapConfig;
 use crate::model::{Contacts, Snapshot, Username};
 use crate::plugin::{BadRequest, CallError, FetchedRoster, Outcome, Refreshed, Reply, RosterPlugin, WasmPlugin};
@@ -21,18 +21,18 @@ const FAILED: usize = 8;
 pub struct PluginSlot {
     active: ArcSwap<Active>,
     rules: ArcSwap<Rules>,
-    /// Told of the module that failed its probation, after the one before it was put back.
+    /// Told of the module that failed as a canary, after the one before it was put back.
     failed: mpsc::Sender<Failed>,
 }
 
-/// A module that failed its probation.
+/// A module that failed as a canary.
 pub(in crate::swap) struct Failed {
     pub(in crate::swap) module: Arc<WasmPlugin>,
     /// Put back in its place.
     pub(in crate::swap) previous: Arc<WasmPlugin>,
 }
 
-/// What a module on probation is judged by.
+/// What a canary is judged by.
 struct Rules {
     config: SwapConfig,
     /// Contacts of one roster; more cannot be.
@@ -41,18 +41,18 @@ struct Rules {
 
 struct Active {
     plugin: Arc<WasmPlugin>,
-    probation: Option<Probation>,
+    canary: Option<Canary>,
 }
 
 impl PluginSlot {
-    /// `plugin` serves. Modules that fail their probation are sent to the receiver.
+    /// `plugin` serves. Modules that fail as canaries are sent to the receiver.
     pub(in crate::swap) fn new(
         plugin: Arc<WasmPlugin>,
         config: SwapConfig,
         max_contacts: usize,
     ) -> (Self, mpsc::Receiver<Failed>) {
         let (failed, failures) = mpsc::channel(FAILED);
-        let active = ArcSwap::from_pointee(Active { plugin, probation: None });
+        let active = ArcSwap::from_pointee(Active { plugin, canary: None });
         let rules = ArcSwap::from_pointee(Rules { config, max_contacts });
         (Self { active, rules, failed }, failures)
     }
@@ -68,22 +68,22 @@ impl PluginSlot {
     }
 
     /// True while the module that serves is new.
-    pub fn on_probation(&self) -> bool {
-        self.active.load().probation.is_some()
+    pub fn is_canary(&self) -> bool {
+        self.active.load().canary.is_some()
     }
 
-    /// How far the module that serves is with its probation, if it is new.
-    pub(in crate::swap) fn probation(&self) -> Option<Progress> {
-        self.active.load().probation.as_ref().map(Probation::progress)
+    /// How far the module that serves is, if it is a canary.
+    pub(in crate::swap) fn canary(&self) -> Option<Progress> {
+        self.active.load().canary.as_ref().map(Canary::progress)
     }
 
-    /// From now on calls go to `plugin`; returns the module before it. With `probation`, that one stands in for it.
-    pub(in crate::swap) fn replace(&self, plugin: &Arc<WasmPlugin>, probation: bool) -> Arc<WasmPlugin> {
-        // Not just stored: a probation that ends at this moment changes what the previous module is.
+    /// From now on calls go to `plugin`; returns the module before it. With `canary`, that one stands in for it.
+    pub(in crate::swap) fn replace(&self, plugin: &Arc<WasmPlugin>, canary: bool) -> Arc<WasmPlugin> {
+        // Not just stored: a canary whose watch ends at this moment changes what the previous module is.
         let before = self.active.rcu(|active| {
             let previous = Arc::clone(&active.plugin);
-            let probation = if probation { Probation::new(previous, &self.rules.load().config) } else { None };
-            Active { plugin: Arc::clone(plugin), probation }
+            let canary = if canary { Canary::new(previous, &self.rules.load().config) } else { None };
+            Active { plugin: Arc::clone(plugin), canary }
         });
         Arc::clone(&before.plugin)
     }
@@ -92,7 +92,7 @@ impl PluginSlot {
     async fn watched<T>(
         &self,
         active: &Arc<Active>,
-        probation: &Probation,
+        canary: &Canary,
         call: impl Fn(Arc<WasmPlugin>) -> BoxFuture<'static, Result<T, CallError>> + Send + Sync,
         possible: impl Fn(&T) -> bool + Send + Sync,
     ) -> Result<T, CallError>
@@ -106,16 +106,16 @@ impl PluginSlot {
         let module = &active.plugin;
         let result = call(Arc::clone(module)).await;
         if !doubtful(&result) {
-            self.note(active, probation, false);
+            self.note(active, canary, false);
             return result;
         }
         if result.is_ok() {
             module.stats().malformed();
         }
-        let again = call(Arc::clone(probation.previous())).await;
+        let again = call(Arc::clone(canary.previous())).await;
         // If that one fails too, or could not try, the reason may be what came in: nothing is held against the module.
         let better = again.is_ok() && !doubtful(&again);
-        self.note(active, probation, better);
+        self.note(active, canary, better);
         if !better {
             return result;
         }
@@ -124,20 +124,20 @@ impl PluginSlot {
         again
     }
 
-    fn note(&self, active: &Arc<Active>, probation: &Probation, failed: bool) {
+    fn note(&self, active: &Arc<Active>, canary: &Canary, failed: bool) {
         let settled = |plugin: &Arc<WasmPlugin>| {
-            let settled = Arc::new(Active { plugin: Arc::clone(plugin), probation: None });
+            let settled = Arc::new(Active { plugin: Arc::clone(plugin), canary: None });
             // Unless something else serves by now.
             let found = self.active.compare_and_swap(active, settled);
             Arc::ptr_eq(&found, active)
         };
-        match probation.judge(failed) {
+        match canary.judge(failed) {
             Verdict::Goes => {}
             Verdict::Passed => {
                 settled(&active.plugin);
             }
             Verdict::Failed => {
-                let previous = probation.previous();
+                let previous = canary.previous();
                 if settled(previous) {
                     previous.open();
                     let failed = Failed { module: Arc::clone(&active.plugin), previous: Arc::clone(previous) };
@@ -158,29 +158,29 @@ impl RosterPlugin for PluginSlot {
 
     async fn fetch(&self, user: &Username) -> Result<FetchedRoster, CallError> {
         let active = self.active.load_full();
-        let Some(probation) = &active.probation else { return active.plugin.fetch(user).await };
+        let Some(canary) = &active.canary else { return active.plugin.fetch(user).await };
         let call = |plugin: Arc<WasmPlugin>| {
             let user = user.clone();
             Box::pin(async move { plugin.fetch(&user).await }) as BoxFuture<'static, _>
         };
         let most = self.rules.load().max_contacts;
         let possible = |roster: &FetchedRoster| Contacts::pack(&roster.contacts, most).is_ok();
-        self.watched(&active, probation, call, possible).await
+        self.watched(&active, canary, call, possible).await
     }
 
     async fn changed_users(&self, body: Bytes) -> Result<Result<Vec<String>, BadRequest>, CallError> {
         let active = self.active.load_full();
-        let Some(probation) = &active.probation else { return active.plugin.changed_users(body).await };
+        let Some(canary) = &active.canary else { return active.plugin.changed_users(body).await };
         let call = |plugin: Arc<WasmPlugin>| {
             let body = body.clone();
             Box::pin(async move { plugin.changed_users(body).await }) as BoxFuture<'static, _>
         };
-        self.watched(&active, probation, call, Result::is_ok).await
+        self.watched(&active, canary, call, Result::is_ok).await
     }
 
     async fn refresh(&self, user: &Username, known: Arc<Snapshot>) -> Result<Refreshed, CallError> {
         let active = self.active.load_full();
-        let Some(probation) = &active.probation else { return active.plugin.refresh(user, known).await };
+        let Some(canary) = &active.canary else { return active.plugin.refresh(user, known).await };
         let call = |plugin: Arc<WasmPlugin>| {
             let (user, known) = (user.clone(), Arc::clone(&known));
             Box::pin(async move { plugin.refresh(&user, known).await }) as BoxFuture<'static, _>
@@ -192,16 +192,16 @@ impl RosterPlugin for PluginSlot {
                 delta.changes.is_empty() || known.contacts().apply(delta.changes.clone(), most).is_ok()
             }
         };
-        self.watched(&active, probation, call, possible).await
+        self.watched(&active, canary, call, possible).await
     }
 
     async fn summary(&self, outcome: Outcome) -> Result<Reply, CallError> {
         let active = self.active.load_full();
-        let Some(probation) = &active.probation else { return active.plugin.summary(outcome).await };
+        let Some(canary) = &active.canary else { return active.plugin.summary(outcome).await };
         let call = |plugin: Arc<WasmPlugin>| {
             let outcome = outcome.clone();
             Box::pin(async move { plugin.summary(outcome).await }) as BoxFuture<'static, _>
         };
-        self.watched(&active, probation, call, |_| true).await
+        self.watched(&active, canary, call, |_| true).await
     }
 }

@@ -16,17 +16,17 @@ pub(in crate::swap) fn take_over(
     slot: &PluginSlot,
     generations: &Mutex<Generations>,
     new: Arc<WasmPlugin>,
-    probation: bool,
+    canary: bool,
     began: Instant,
     receipt: &mut Receipt,
 ) -> Arc<WasmPlugin> {
     receipt.step = Step::Swap;
     new.open();
-    let old = slot.replace(&new, probation);
+    let old = slot.replace(&new, canary);
     receipt.took_over_ms = Some(millis(began.elapsed()));
     receipt.in_flight = Some(old.running());
     receipt.outcome = Outcome::Swapped;
-    // Seldom another than at the beginning: one whose probation ended meanwhile.
+    // Seldom another than at the beginning: a canary that failed meanwhile.
     receipt.old = Module::of(&old);
     let forgotten = generations.lock().took_over(&new, Arc::clone(&old));
     receipt.new = Some(Module::of(&new));

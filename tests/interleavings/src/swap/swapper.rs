@@ -18,7 +18,7 @@ pub struct Swapper {
     slot: Arc<PluginSlot>,
     generations: Mutex<Generations>,
     turn: tokio::sync::Mutex<()>,
-    /// Modules that failed their probation, in the order in which they were noted.
+    /// Modules that failed as canaries, in the order in which they were noted.
     failed: Mutex<Vec<Arc<WasmPlugin>>>,
 }
 
@@ -42,7 +42,7 @@ impl Swapper {
         &self.slot
     }
 
-    /// Those that failed their probation.
+    /// Those that failed as canaries.
     pub fn failed(&self) -> Vec<Arc<WasmPlugin>> {
         self.failed.lock().clone()
     }
@@ -67,7 +67,7 @@ impl Swapper {
         Some((old, found))
     }
 
-    async fn take_over(&self, new: Arc<WasmPlugin>, probation: bool) {
+    async fn take_over(&self, new: Arc<WasmPlugin>, canary: bool) {
         let old = Module::of(&self.slot.plugin());
         let mut receipt = Receipt {
             step: Step::Swap,
@@ -78,7 +78,7 @@ impl Swapper {
             old,
             new: None,
         };
-        let old = take_over(&self.slot, &self.generations, new, probation, Instant::now(), &mut receipt);
+        let old = take_over(&self.slot, &self.generations, new, canary, Instant::now(), &mut receipt);
         drain(&old, "example.com", LimitsConfig::default().call_timeout, &mut receipt).await;
     }
 }

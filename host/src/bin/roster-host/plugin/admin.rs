@@ -30,7 +30,7 @@ pub(crate) struct SwapArguments {
     /// after another. If one refuses the plugin or takes it back, it is taken back at all.
     #[arg(long, value_name = "URL", value_delimiter = ',')]
     all_nodes: Vec<String>,
-    /// How long the canary is watched; less if its probation is over sooner.
+    /// How long the canary is watched; less if its calls are over sooner.
     #[arg(long, value_name = "DURATION", default_value = "30s", requires = "all_nodes")]
     watch: humantime::Duration,
 }

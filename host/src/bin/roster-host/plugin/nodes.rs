@@ -55,7 +55,7 @@ async fn stays(node: &Arguments, digest: &str, watch: Duration) -> Result<bool, 
         if text(&status, "/serves/digest") != digest {
             return Ok(false);
         }
-        let watched = status.pointer("/on_probation").and_then(Value::as_bool).unwrap_or_default();
+        let watched = status.pointer("/is_canary").and_then(Value::as_bool).unwrap_or_default();
         if !watched || Instant::now() >= until {
             return Ok(true);
         }

@@ -54,8 +54,8 @@ pub(super) fn receipt(receipt: &Value) -> String {
 /// What serves, what can be put back, and the latest receipts in a line each.
 pub(super) fn status(status: &Value) -> String {
     let mut text = format!("{}\n", word(status, "domain"));
-    let probation = if status["on_probation"] == true { ", on probation" } else { "" };
-    let _ = writeln!(text, "  serves     {}{probation}", module(&status["serves"]).unwrap_or_default());
+    let canary = if status["is_canary"] == true { ", a canary" } else { "" };
+    let _ = writeln!(text, "  serves     {}{canary}", module(&status["serves"]).unwrap_or_default());
     if let Some(reason) = status["stands_in"].as_str() {
         let _ = writeln!(text, "  INSTEAD    the last good plugin stands in: {reason}");
     }

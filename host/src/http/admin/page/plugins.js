@@ -7,7 +7,7 @@ const SHOWN = 10;
 
 export async function showPlugin() {
   const status = await call("GET", address("plugin", { domain: domain() }));
-  const { serves, figures, stands_in: standsIn, probation, kept, history } = status;
+  const { serves, figures, stands_in: standsIn, canary, kept, history } = status;
   const facts = [
     ["generation", serves.generation],
     ["SHA-256", el("code", { textContent: short(serves.digest) })],
@@ -16,9 +16,9 @@ export async function showPlugin() {
     ["99 of 100", figures.p99_seconds === null ? "—" : `within ${duration(Math.round(figures.p99_seconds * 1e6))}`],
   ];
   const focused = part("plugin").contains(document.activeElement) ? document.activeElement.dataset.id : null;
-  const canary = probation && [
-    el("label", { htmlFor: "canary", className: "plain", textContent: `New: ${probation.calls} of ${probation.most_calls} calls watched, ${probation.failures} failed (${probation.most_failures} may)` }),
-    el("progress", { id: "canary", max: probation.most_calls, value: probation.calls }),
+  const watched = canary && [
+    el("label", { htmlFor: "canary", className: "plain", textContent: `New: ${canary.calls} of ${canary.most_calls} calls watched, ${canary.failures} failed (${canary.most_failures} may)` }),
+    el("progress", { id: "canary", max: canary.most_calls, value: canary.calls }),
   ];
   const generations = kept.map((one) => [
     { num: one.generation },
@@ -32,7 +32,7 @@ export async function showPlugin() {
     el("p", { className: "big", textContent: serves.name }),
     standsIn ? el("p", { className: "bad", textContent: `The last good plugin stands in: ${standsIn}` }) : "",
     el("dl", { className: "facts" }, ...facts.flatMap(([of, is]) => [el("dt", { textContent: of }), el("dd", {}, is)])),
-    ...(canary ?? []),
+    ...(watched ?? []),
     table("Kept ready", [{ num: "generation" }, "Plugin", "SHA-256", { num: "calls" }, { num: "" }], generations, "No generation before this one."),
     el("h3", { textContent: "Receipts of swaps" }),
     receipts.length ? el("ol", { className: "lines" }, ...receipts) : el("p", { className: "plain", textContent: "Nothing has been swapped since the start." }),

@@ -9,7 +9,7 @@ use crate::config::SwapConfig;
 use crate::plugin::{CallError, FetchError, WasmPlugin};
 
 /// Watches a module's first calls.
-pub(in crate::swap) struct Probation {
+pub(in crate::swap) struct Canary {
     previous: Arc<WasmPlugin>,
     /// Calls after which it is over.
     most_calls: u32,
@@ -24,7 +24,7 @@ pub(in crate::swap) struct Probation {
 pub(in crate::swap) enum Verdict {
     /// Nothing yet.
     Goes,
-    /// This was the last call of the probation.
+    /// This was the last call that is watched.
     Passed,
     /// This was one failure too many.
     Failed,
@@ -47,26 +47,26 @@ pub(in crate::swap) fn is_doubtful(error: &CallError) -> bool {
     }
 }
 
-/// How far a module on probation is.
+/// How far a canary is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Progress {
     /// Calls it has served, those that were made again included.
     pub calls: u32,
-    /// After so many it is over (`swap.probation_calls`).
+    /// After so many it is over (`swap.canary_calls`).
     pub most_calls: u32,
     /// Calls that it failed and the module before it did not.
     pub failures: u32,
-    /// With one more, the module before it is put back (`swap.probation_failures`).
+    /// With one more, the module before it is put back (`swap.canary_failures`).
     pub most_failures: u32,
 }
 
-impl Probation {
+impl Canary {
     /// `None`: the operator wants none.
     pub(in crate::swap) fn new(previous: Arc<WasmPlugin>, config: &SwapConfig) -> Option<Self> {
-        (config.probation_calls > 0).then(|| Self {
+        (config.canary_calls > 0).then(|| Self {
             previous,
-            most_calls: config.probation_calls,
-            most_failures: config.probation_failures,
+            most_calls: config.canary_calls,
+            most_failures: config.canary_failures,
             calls: AtomicU32::new(0),
             failures: AtomicU32::new(0),
         })
