@@ -1,16 +1,19 @@
 """A real ejabberd on loopback: its own spool and configuration, ports the system picks, as the current user."""
 
+import functools
 import glob
 import json
 import os
 import re
 import shutil
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
 
 from server import HERE, PATIENCE, Server, free_ports
+from web import OPENER
 
 MODULE = os.path.join(HERE, "..", "..", "attach", "ejabberd")
 
@@ -76,6 +79,18 @@ def newest(*patterns):
     return found[-1] if found else None
 
 
+@functools.cache
+def built(ejabberd, libraries):
+    """The module as the documented command builds and installs it, away from the tree. Once: it takes seconds of Erlang's compiler."""
+    folder = tempfile.TemporaryDirectory()
+    source, modules = (os.path.join(folder.name, name) for name in ("source", "modules"))
+    shutil.copytree(MODULE, source, ignore=shutil.ignore_patterns("ebin"))
+    owner = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
+    subprocess.run(["make", "-s", "-C", source, "check", "install", f"EJABBERD={ejabberd}", f"LIBS={libraries}",
+                    f"MODULES={modules}", f"OWNER={owner}"], check=True, stdout=subprocess.DEVNULL)
+    return folder
+
+
 class Ejabberd(Server):
     """One process of a server. `attached`: for each domain (url, node, token)."""
 
@@ -100,9 +115,9 @@ class Ejabberd(Server):
         # With XEP-0388, of which 23.01 knows nothing, @xmpp/client 0.14 enables XEP-0198 a second time and then forgets the session.
         self.resumes = os.path.basename(self.ejabberd).startswith("ejabberd-23.")
         self.libraries = os.path.join(root, "usr/lib/erlang/lib") if root else ""
-        for name in ("spool", "conf", "modules"):
+        for name in ("spool", "conf"):
             os.makedirs(os.path.join(folder, name), exist_ok=True)
-        self.build()
+        shutil.copytree(os.path.join(built(self.ejabberd, self.libraries).name, "modules"), os.path.join(folder, "modules"), dirs_exist_ok=True)
         with open(os.path.join(folder, "both.pem"), "w") as both:
             for name in ("key.pem", "chain.pem"):
                 with open(os.path.join(folder, name)) as part:
@@ -118,14 +133,6 @@ class Ejabberd(Server):
                         for domain, (url, node, token) in attached.items())
         with open(self.config, "w") as config:
             config.write(self.settings + ("append_host_config:\n" + hosts if hosts else ""))
-
-    def build(self):
-        """With the documented command, away from the tree."""
-        source = os.path.join(self.folder, "module")
-        shutil.copytree(MODULE, source, ignore=shutil.ignore_patterns("ebin"), dirs_exist_ok=True)
-        owner = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
-        subprocess.run(["make", "-s", "-C", source, "check", "install", f"EJABBERD={self.ejabberd}", f"LIBS={self.libraries}",
-                        f"MODULES={self.folder}/modules", f"OWNER={owner}"], check=True, stdout=subprocess.DEVNULL)
 
     def start(self):
         # Somebody else on this machine may have the port for a moment since it was picked, or since the last stop.
@@ -169,8 +176,7 @@ class Ejabberd(Server):
     def call(self, command, **arguments):
         """A command of ejabberdctl, over HTTP."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.api}/api/{command}", json.dumps(arguments).encode())
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(request, timeout=PATIENCE) as answer:
+        with OPENER.open(request, timeout=PATIENCE) as answer:
             return json.load(answer)
 
     def shell(self, *words):
