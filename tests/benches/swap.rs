@@ -71,7 +71,7 @@ impl Bench {
         let swapper = Swapper::start(&engine, host, client, &metrics, None).await.unwrap();
         let parts = Parts {
             domain: host.domain.as_str().into(),
-            plugin: Arc::clone(swapper.slot()) as Arc<dyn RosterPlugin>,
+            plugin: Arc::clone(swapper.serving()) as Arc<dyn RosterPlugin>,
             store: Arc::new(MemoryStore::new(&StoreConfig::default())),
             sinks: Vec::new(),
             metrics,
@@ -116,7 +116,7 @@ impl Bench {
     /// From now to the moment at which another module serves.
     async fn taken_over(&self, before: &str) -> Duration {
         let began = Instant::now();
-        while self.swapper.slot().plugin().digest().to_string() == before {
+        while self.swapper.serving().plugin().digest().to_string() == before {
             assert!(began.elapsed() < Duration::from_secs(60), "it never takes over");
             tokio::time::sleep(Duration::from_micros(200)).await;
         }
@@ -188,7 +188,7 @@ async fn file_to_call(bench: &Bench, folder: &Folder, stamp: &mut u32) {
     let mut compiled = Vec::new();
     let mut cached = Vec::new();
     for _ in 0..10 {
-        let before = bench.swapper.slot().plugin().digest().to_string();
+        let before = bench.swapper.serving().plugin().digest().to_string();
         *stamp += 1;
         folder.put(*stamp);
         compiled.push(bench.taken_over(&before).await);
@@ -196,7 +196,7 @@ async fn file_to_call(bench: &Bench, folder: &Folder, stamp: &mut u32) {
     }
     // Older than what is kept, so that the code comes from the cache and not from memory.
     for back in (4..10).rev() {
-        let before = bench.swapper.slot().plugin().digest().to_string();
+        let before = bench.swapper.serving().plugin().digest().to_string();
         folder.put(*stamp - back);
         cached.push(bench.taken_over(&before).await);
         tokio::time::sleep(Duration::from_millis(300)).await;

@@ -149,8 +149,8 @@ impl Host {
             cluster: cluster.clone(),
         };
         let mut running = Vec::new();
-        for (place, host) in config.hosts.iter().enumerate() {
-            running.push(parts.start(&parts.engine, host, place).await?);
+        for (index, host) in config.hosts.iter().enumerate() {
+            running.push(parts.start(&parts.engine, host, index).await?);
         }
         let rosters: Vec<_> = running.iter().map(|host| Arc::clone(&host.rosters)).collect();
         let swappers: Vec<_> = running.iter().map(|host| Arc::clone(&host.swapper)).collect();

@@ -39,5 +39,5 @@ pub async fn load_plugin(
     metrics: &Arc<Metrics>,
 ) -> Result<(Arc<WasmPlugin>, HttpClient), StartError> {
     let swapper = load(engine, host, metrics, None).await?;
-    Ok((swapper.slot().plugin(), swapper.client().clone()))
+    Ok((swapper.serving().plugin(), swapper.client().clone()))
 }

@@ -196,7 +196,7 @@ impl Holder {
 /// here.
 pub(super) struct Source {
     pub(super) cluster: Arc<Cluster>,
-    pub(super) place: usize,
+    pub(super) index: usize,
     pub(super) plugin: Arc<dyn RosterPlugin>,
 }
 
@@ -211,7 +211,7 @@ enum NoRoster {
 impl Source {
     fn host(&self) -> Result<&Served, CallError> {
         let stopping = || CallError::Node { reason: "this node starts or stops".to_owned() };
-        self.cluster.host(self.place).ok_or_else(stopping)
+        self.cluster.host(self.index).ok_or_else(stopping)
     }
 
     /// The roster as its owner has it; none, if that has the content version `have`. Waits for an owner, but not for ever.
@@ -365,8 +365,8 @@ impl Cluster {
                 Note::TooEarly => applied.whole.push(name),
             }
         }
-        for (place, users) in by_host {
-            let Some((host, here)) = self.host(place).and_then(|host| Some((host, host.here.upgrade()?))) else {
+        for (index, users) in by_host {
+            let Some((host, here)) = self.host(index).and_then(|host| Some((host, host.here.upgrade()?))) else {
                 continue;
             };
             let names: Vec<Username> = users.iter().map(|(user, _)| user.clone()).collect();
@@ -392,8 +392,8 @@ impl Cluster {
     }
 
     /// The last session of `user` at this node has left.
-    pub(super) fn user_left(self: &Arc<Self>, place: usize, user: &Username) {
-        let Some(host) = self.host(place) else { return };
+    pub(super) fn user_left(self: &Arc<Self>, index: usize, user: &Username) {
+        let Some(host) = self.host(index) else { return };
         let Some((owner, number)) = host.holder.left(user) else { return };
         let left = Left { domain: host.domain.to_string(), user: user.as_str().to_owned(), number };
         let cluster = Arc::clone(self);

@@ -171,8 +171,8 @@ impl Cluster {
             host.holder.entered(|user| view.owner(&host.domain, user).cloned());
         }
         let before = Some(before).filter(|before| *before > 0);
-        for ((place, user), member) in let_go {
-            if let Some(host) = self.host(place) {
+        for ((index, user), member) in let_go {
+            if let Some(host) = self.host(index) {
                 host.owned.disconnect(&user, &super::owner::session(&member));
             }
         }
@@ -256,7 +256,7 @@ impl Cluster {
         while let Some(part) = parts.next() {
             self.say(view, member, (part.to_vec(), last && parts.peek().is_none(), before)).await?;
             for held in part {
-                if let Some(host) = self.place(&held.domain).and_then(|place| self.host(place)) {
+                if let Some(host) = self.index_of(&held.domain).and_then(|index| self.host(index)) {
                     host.holder.registered(&held.user, member, held.number);
                 }
             }

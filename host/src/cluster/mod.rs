@@ -150,18 +150,18 @@ impl Cluster {
         })
     }
 
-    /// The sink of the rosters that this node owns of the virtual host in `place`.
-    pub(crate) fn sink(self: &Arc<Self>, place: usize) -> Arc<dyn RosterSink> {
-        Arc::new(owner::deliver::Tell { cluster: Arc::downgrade(self), place })
+    /// The sink of the rosters that this node owns of the virtual host with this `index`.
+    pub(crate) fn sink(self: &Arc<Self>, index: usize) -> Arc<dyn RosterSink> {
+        Arc::new(owner::deliver::Tell { cluster: Arc::downgrade(self), index })
     }
 
     /// Where the rosters of that virtual host come from, and who brings them up to date.
     pub(crate) fn source(
         self: &Arc<Self>,
-        place: usize,
+        index: usize,
         plugin: Arc<dyn RosterPlugin>,
     ) -> (Arc<dyn RosterPlugin>, Arc<dyn Owners>) {
-        let source = Arc::new(Source { cluster: Arc::clone(self), place, plugin });
+        let source = Arc::new(Source { cluster: Arc::clone(self), index, plugin });
         (Arc::clone(&source) as Arc<dyn RosterPlugin>, source)
     }
 
@@ -191,11 +191,11 @@ impl Cluster {
         self.served.get().map_or(&[], Vec::as_slice)
     }
 
-    fn host(&self, place: usize) -> Option<&Served> {
-        self.hosts().get(place)
+    fn host(&self, index: usize) -> Option<&Served> {
+        self.hosts().get(index)
     }
 
-    fn place(&self, domain: &str) -> Option<usize> {
+    fn index_of(&self, domain: &str) -> Option<usize> {
         self.hosts().iter().position(|one| *one.domain == *domain)
     }
 

@@ -25,7 +25,7 @@ const AGAIN: Duration = Duration::from_millis(30);
 impl Owners for Source {
     async fn refresh(&self, users: Vec<Username>, deadline: Instant) -> Result<Spread, NotNow> {
         let cut_off = || NotNow { reason: "it is cut off from the other nodes".to_owned() };
-        let Some(host) = self.cluster.host(self.place) else { return Err(cut_off()) };
+        let Some(host) = self.cluster.host(self.index) else { return Err(cut_off()) };
         if !self.cluster.is_live() {
             self.cluster.counts.refused.fetch_add(1, Ordering::Relaxed);
             return Err(cut_off());
@@ -71,7 +71,7 @@ impl Owners for Source {
     }
 
     fn left(&self, user: &Username) {
-        self.cluster.user_left(self.place, user);
+        self.cluster.user_left(self.index, user);
     }
 }
 

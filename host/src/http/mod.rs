@@ -26,7 +26,7 @@ mod fault;
 pub(crate) mod json;
 pub(crate) mod page;
 pub(crate) mod paths;
-mod places;
+mod permits;
 mod refresh_route;
 mod refusal;
 mod request_log;

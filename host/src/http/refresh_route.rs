@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{error, warn};
 
 use super::body::{self, BodyLimits, BodyMemory};
-use super::places::Places;
+use super::permits::RequestPermits;
 use super::refusal::Refusal;
 use super::{Settings, VirtualHosts, auth, paths};
 use crate::config::HttpConfig;
@@ -37,13 +37,13 @@ struct RefreshRoute {
     settings: Arc<Settings>,
     body: BodyLimits,
     /// One permit for every request that is worked on.
-    places: Places,
+    permits: RequestPermits,
 }
 
 /// The service of the refresh listeners, but for the log and the counts of its requests.
 pub(super) fn router(config: &HttpConfig, settings: &Arc<Settings>, hosts: VirtualHosts) -> Router {
     let route = Arc::new(RefreshRoute {
-        places: Places::new(config.max_requests),
+        permits: RequestPermits::new(config.max_requests),
         hosts,
         settings: Arc::clone(settings),
         body: BodyLimits {
@@ -86,9 +86,9 @@ async fn batch(State(route): State<Arc<RefreshRoute>>, request: Request) -> Resp
     let times = Times::from_now(route.settings.current().request_timeout);
     let peer = body::peer(&request);
     let work = async {
-        // Whoever sends slowly takes no place from others.
+        // Whoever sends slowly takes no permit from others.
         let body = body::read(request, &route.body, times.body).await?;
-        let _place = route.places.take(rosters.domain(), peer)?;
+        let _permit = route.permits.take(rosters.domain(), peer)?;
         Ok(rosters.refresh_request(body.bytes.clone(), times.refresh).await?)
     };
     route.answer(times, work).await
@@ -108,7 +108,7 @@ async fn single(
     let times = Times::from_now(route.settings.current().request_timeout);
     let peer = body::peer(&request);
     let work = async {
-        let _place = route.places.take(rosters.domain(), peer)?;
+        let _permit = route.permits.take(rosters.domain(), peer)?;
         Ok(rosters.refresh_request_for(&user, times.refresh).await?)
     };
     route.answer(times, work).await

@@ -145,7 +145,7 @@ impl Metrics {
         registry.register("updates", help, self.updates.clone());
         registry.register_with_unit(
             "update",
-            "Time of a roster update, waiting for its turn included",
+            "Time of a roster update, waiting for a permit included",
             Unit::Seconds,
             self.update_seconds.clone(),
         );

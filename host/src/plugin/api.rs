@@ -263,7 +263,7 @@ pub enum CallError {
     /// Too many calls are running and waiting.
     #[error("no call of the plugin ended within {limit:?}; too many are running (limits.max_concurrent_calls)")]
     Busy {
-        /// How long this call waited for its turn.
+        /// How long this call waited for a permit.
         limit: Duration,
     },
 }

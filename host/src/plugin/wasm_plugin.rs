@@ -158,7 +158,7 @@ impl WasmPlugin {
     pub async fn drain(&self) {
         self.calls.runtime.pool.close();
         self.recorder.clear();
-        // Looked at now and then instead of taking all slots: whoever waited for those would hold up calls that come
+        // Looked at now and then instead of taking all permits: whoever waited for those would hold up calls that come
         // later, after a rollback.
         while self.running() > 0 {
             tokio::time::sleep(DRAIN_STEP).await;

@@ -37,7 +37,7 @@ mod watch;
 pub use receipt::{Module, Outcome, Receipt, Step};
 pub use reconfigure::Reconfiguration;
 pub use serving::canary::Progress;
-pub use serving::slot::PluginSlot;
+pub use serving::serving_plugin::ServingPlugin;
 pub use status::{Kept, Status};
 pub use swapper::Swapper;
 pub use swappers::Swappers;

@@ -23,7 +23,7 @@ impl Swapper {
         client: HttpClient,
     ) -> Result<Reconfiguration, Receipt> {
         let began = Instant::now();
-        let mut receipt = self.new_receipt("configuration", &self.slot.plugin());
+        let mut receipt = self.new_receipt("configuration", &self.serving.plugin());
         let Some(turn) = self.turn(&mut receipt).await else { return Err(self.remember(receipt)) };
         let configured = Configured { host: host.clone(), engine, client };
         let longest = configured.engine.compile_config().max_component;
@@ -60,7 +60,7 @@ impl Reconfiguration {
             let before = &swapper.configured.load().host;
             (&before.plugin, before.swap.watch) != (plugin, swap.watch)
         };
-        swapper.slot.retune(swap.clone(), store.max_contacts);
+        swapper.serving.retune(swap.clone(), store.max_contacts);
         let forgotten = swapper.generations.lock().keep(swap.keep);
         // What they hold takes a while to give back, so not under the lock.
         drop(forgotten);

@@ -21,7 +21,7 @@ use super::history::History;
 use super::last_good::{Instead, LOOK, LastGood, serves_well};
 use super::receipt::{Module, Outcome, Receipt, Step};
 use super::serving::generations::Generations;
-use super::serving::slot::{Failed, PluginSlot};
+use super::serving::serving_plugin::{Failed, ServingPlugin};
 use super::serving::take_over::{drain, take_over};
 use super::status::{Kept, Status};
 use crate::config::HostConfig;
@@ -41,7 +41,7 @@ pub struct Swapper {
     domain: String,
     pub(super) configured: ArcSwap<Configured>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) slot: Arc<PluginSlot>,
+    pub(super) serving: Arc<ServingPlugin>,
     pub(super) generations: Mutex<Generations>,
     /// One preparation after another.
     turn: Arc<tokio::sync::Mutex<()>>,
@@ -64,7 +64,7 @@ pub struct Swapper {
 }
 
 impl Swapper {
-    /// Loads the plugin that is configured; it serves through [`Swapper::slot`]. If it cannot be loaded, the one that
+    /// Loads the plugin that is configured; it serves through [`Swapper::serving`]. If it cannot be loaded, the one that
     /// served well last stands in, provided that it is in the folder `state`. Must be called within a Tokio runtime.
     pub async fn start(
         engine: &PluginEngine,
@@ -77,13 +77,13 @@ impl Swapper {
         let configured = Configured { host: host.clone(), engine: engine.clone(), client };
         let (first, instead) = first(&configured, metrics, last_good.as_ref()).await?;
         let generations = Mutex::new(Generations::new(&first, host.swap.keep));
-        let (slot, failures) = PluginSlot::new(first, host.swap.clone(), host.store.max_contacts);
+        let (serving, failures) = ServingPlugin::new(first, host.swap.clone(), host.store.max_contacts);
         let swapper = Arc::new(Self {
             domain: host.domain.clone(),
             configured: ArcSwap::from_pointee(configured),
             watching: Mutex::default(),
             metrics: Arc::clone(metrics),
-            slot: Arc::new(slot),
+            serving: Arc::new(serving),
             generations,
             turn: Arc::default(),
             moment: tokio::sync::Mutex::default(),
@@ -102,8 +102,8 @@ impl Swapper {
     }
 
     /// The plugin that [`crate::rosters`] calls.
-    pub fn slot(&self) -> &Arc<PluginSlot> {
-        &self.slot
+    pub fn serving(&self) -> &Arc<ServingPlugin> {
+        &self.serving
     }
 
     /// What modules are loaded with now.
@@ -155,7 +155,7 @@ impl Swapper {
     }
 
     /// Leave to send a component, for as long as what is returned lives; `None` if others are at it.
-    pub fn upload_place(&self) -> Option<OwnedSemaphorePermit> {
+    pub fn upload_permit(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.uploads).try_acquire_owned().ok()
     }
 
@@ -180,7 +180,7 @@ impl Swapper {
         read: impl Future<Output = Result<PluginBytes, LoadError>>,
     ) -> Receipt {
         let began = Instant::now();
-        let mut receipt = self.new_receipt(trigger, &self.slot.plugin());
+        let mut receipt = self.new_receipt(trigger, &self.serving.plugin());
         let Some(_turn) = self.turn(&mut receipt).await else { return self.remember(receipt) };
         let rollbacks = self.rollbacks.load(Ordering::SeqCst);
         match self.prepared(&self.configured(), read, &mut receipt).await {
@@ -205,7 +205,7 @@ impl Swapper {
         read: impl Future<Output = Result<PluginBytes, LoadError>>,
         receipt: &mut Receipt,
     ) -> Result<(Arc<WasmPlugin>, PluginBytes), Refusal> {
-        let old = self.slot.plugin();
+        let old = self.serving.plugin();
         receipt.old = Module::of(&old);
         receipt.step = Step::Read;
         tokio::select! {
@@ -231,7 +231,7 @@ impl Swapper {
 
     /// `new` serves, and the module before ends its calls.
     async fn replace(&self, new: Arc<WasmPlugin>, canary: bool, began: Instant, receipt: &mut Receipt) {
-        let old = take_over(&self.slot, &self.generations, new, canary, began, receipt);
+        let old = take_over(&self.serving, &self.generations, new, canary, began, receipt);
         drain(&old, &self.domain, self.call_timeout(), receipt).await;
     }
 
@@ -254,7 +254,7 @@ impl Swapper {
     pub async fn roll_back(&self, to: Option<u64>) -> Receipt {
         let began = Instant::now();
         let _moment = self.moment.lock().await;
-        let old = self.slot.plugin();
+        let old = self.serving.plugin();
         let mut receipt = self.new_receipt("rollback", &old);
         let found = self.generations.lock().find(to);
         match found {
@@ -273,7 +273,7 @@ impl Swapper {
 
     /// What serves and what has happened.
     pub fn status(&self) -> Status {
-        let (serves, canary) = (self.slot.plugin(), self.slot.canary());
+        let (serves, canary) = (self.serving.plugin(), self.serving.canary());
         Status {
             domain: self.domain.clone(),
             serves: Module::of(&serves),
@@ -295,7 +295,7 @@ impl Swapper {
     /// A module that was refused at the start leaves a receipt like any other.
     fn note_instead(&self) {
         let Some(Instead { reason, refused }) = self.instead.lock().clone() else { return };
-        let mut receipt = self.new_receipt("start", &self.slot.plugin());
+        let mut receipt = self.new_receipt("start", &self.serving.plugin());
         receipt.step = Step::of(&reason);
         receipt.new = refused;
         receipt.reason = Some(format!("{reason}; the plugin that served well last stands in"));
@@ -351,7 +351,7 @@ async fn note_failures(swapper: Weak<Swapper>, mut failures: mpsc::Receiver<Fail
     while let Some(Failed { module, previous }) = failures.recv().await {
         let Some(swapper) = swapper.upgrade() else { return };
         let mut generations = swapper.generations.lock();
-        generations.put_back(&swapper.slot.plugin());
+        generations.put_back(&swapper.serving.plugin());
         drop(generations);
         let mut receipt = swapper.new_receipt("canary", &module);
         receipt.step = Step::Canary;
@@ -369,8 +369,8 @@ async fn keep_last_good(swapper: Weak<Swapper>) {
         tokio::time::sleep(LOOK).await;
         let Some(swapper) = swapper.upgrade() else { return };
         let Some(last_good) = &swapper.last_good else { return };
-        let serves = swapper.slot().plugin();
-        if !swapper.slot().is_canary() && serves_well(&serves.stats().figures()) {
+        let serves = swapper.serving().plugin();
+        if !swapper.serving().is_canary() && serves_well(&serves.stats().figures()) {
             last_good.keep(serves.digest()).await;
         }
     }

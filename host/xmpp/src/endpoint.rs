@@ -22,7 +22,7 @@ use crate::counters::Counters;
 use crate::listen::tcp::accept;
 use crate::listen::websocket::{self, Web};
 use crate::memory::Memory;
-use crate::net::places::{Handshakes, Places};
+use crate::net::admission::{Admission, Handshakes};
 use crate::sasl::Throttle;
 use crate::session::expel;
 use crate::session::shared::{Domains, Hosted, Shared, Tls};
@@ -64,7 +64,7 @@ pub struct Listening {
 pub struct Endpoint {
     shared: Arc<Shared>,
     listeners: Vec<(TcpListener, Listening)>,
-    places: Arc<Places>,
+    admission: Arc<Admission>,
     tasks: TaskTracker,
     stop: watch::Sender<bool>,
 }
@@ -109,7 +109,7 @@ impl Endpoint {
         }
         let counters = Arc::<Counters>::default();
         let client_log = Arc::new(ClientLog::new(&config.limits));
-        let places = Places::new(&config.limits, Arc::clone(&counters), Arc::clone(&client_log));
+        let admission = Admission::new(&config.limits, Arc::clone(&counters), Arc::clone(&client_log));
         let (stop, stopped) = watch::channel(false);
         let memory = Memory::new(config.limits.memory);
         domains.by_name.values().for_each(|hosted| hosted.domain.use_memory(&memory));
@@ -126,7 +126,13 @@ impl Endpoint {
             stop: stopped,
             config,
         };
-        Ok(Self { shared: Arc::new(shared), listeners, places: Arc::new(places), tasks: TaskTracker::new(), stop })
+        Ok(Self {
+            shared: Arc::new(shared),
+            listeners,
+            admission: Arc::new(admission),
+            tasks: TaskTracker::new(),
+            stop,
+        })
     }
 
     /// Where it listens.
@@ -157,7 +163,7 @@ impl Endpoint {
     pub fn websocket(&self, encrypted: bool, port: Option<u16>) -> Router {
         websocket::router(Web {
             shared: Arc::clone(&self.shared),
-            places: Arc::clone(&self.places),
+            admission: Arc::clone(&self.admission),
             tasks: self.tasks.clone(),
             encrypted,
             port,
@@ -167,11 +173,11 @@ impl Endpoint {
     /// Serves until `stop` returns. Then every stream ends with `<system-shutdown/>`, within
     /// [`crate::config::Timeouts::shutdown`].
     pub async fn serve(self, stop: impl Future<Output = ()>) {
-        let Self { shared, listeners, places, tasks, stop: stopping } = self;
+        let Self { shared, listeners, admission, tasks, stop: stopping } = self;
         for (listener, listening) in listeners {
             info!(address = %listening.address, tls = listening.tls, "listening for XMPP clients");
-            let (shared, places) = (Arc::clone(&shared), Arc::clone(&places));
-            tasks.spawn(accept(shared, listener, listening.tls, places, tasks.clone()));
+            let (shared, admission) = (Arc::clone(&shared), Arc::clone(&admission));
+            tasks.spawn(accept(shared, listener, listening.tls, admission, tasks.clone()));
         }
         tasks.spawn(expel::watch(Arc::clone(&shared)));
         let log = Arc::clone(&shared);

@@ -2,7 +2,7 @@
 //! and `tokio` in the place of the real ones, so that the order in which threads and tasks take their steps is chosen at
 //! random and can be chosen again.
 //!
-//! [`rosters`], [`store`] and `sharded` are whole; of [`swap`] the slot, the canary, the generations and the moment of taking
+//! [`rosters`], [`store`] and `sharded` are whole; of [`swap`] the plugin that serves, the canary, the generations and the moment of taking
 //! over. What stands around them (configuration, metrics, sinks, a plugin) is made up here, and as small as it can be.
 //! Standard atomics are not shuttle's: an operation of one is never in the middle of another step.
 

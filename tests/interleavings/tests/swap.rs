@@ -22,8 +22,8 @@ fn swapper(canary_calls: u32) -> Arc<Swapper> {
 /// A call; the module that it ran on.
 async fn call(swapper: &Swapper) -> Result<String, CallError> {
     let john = Username::new("john").unwrap();
-    let roster = swapper.slot().fetch(&john).await?;
-    swapper.slot().changed_users(Bytes::new()).await?.unwrap();
+    let roster = swapper.serving().fetch(&john).await?;
+    swapper.serving().changed_users(Bytes::new()).await?.unwrap();
     Ok(roster.contacts[0].name.clone().unwrap())
 }
 
@@ -43,7 +43,7 @@ fn caller(swapper: &Arc<Swapper>, all_are_bad: bool) -> JoinHandle<()> {
 
 /// What is kept is in order: not what serves, not twice, not more than is wanted.
 fn all_is_in_order(swapper: &Swapper) {
-    let (serves, kept) = (swapper.slot().plugin(), swapper.kept());
+    let (serves, kept) = (swapper.serving().plugin(), swapper.kept());
     assert!(kept.len() <= KEEP);
     assert!(kept.iter().all(|kept| !Arc::ptr_eq(kept, &serves)), "{} serves and is kept", serves.name());
     for (place, one) in kept.iter().enumerate() {
@@ -66,14 +66,14 @@ fn a_module_that_fails_as_a_canary_is_put_away_once_and_no_user_sees_it_fail() {
             for caller in callers {
                 caller.await.unwrap();
             }
-            while swapper.slot().is_canary() {
+            while swapper.serving().is_canary() {
                 call(&swapper).await.unwrap();
             }
             while swapper.failed().is_empty() {
                 yield_now().await;
             }
             assert_eq!(swapper.failed().len(), 1, "it is put away once");
-            assert_eq!((swapper.slot().plugin().name(), call(&swapper).await.as_deref()), ("first", Ok("first")));
+            assert_eq!((swapper.serving().plugin().name(), call(&swapper).await.as_deref()), ("first", Ok("first")));
             all_is_in_order(&swapper);
         });
     });
@@ -98,7 +98,7 @@ fn a_generation_is_not_lost_when_another_takes_over_while_it_is_put_back() {
             let kept = swapper.kept();
             let names: Vec<_> = kept.iter().map(|kept| kept.name()).collect();
             let expected: &[&str] = if swapper.failed().is_empty() { &["bad", "first"] } else { &["first"] };
-            assert_eq!((swapper.slot().plugin().name(), &names[..]), ("good", expected));
+            assert_eq!((swapper.serving().plugin().name(), &names[..]), ("good", expected));
         });
     });
 }

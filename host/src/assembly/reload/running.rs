@@ -60,16 +60,16 @@ impl Running {
 
 impl Parts {
     /// Loads the plugin of a virtual host; nobody is connected yet. Its plugin's file is not watched yet.
-    /// `place`: among the virtual hosts, which are the same in the same order at all nodes of a cluster.
+    /// `index`: among the virtual hosts, which are the same in the same order at all nodes of a cluster.
     pub(crate) async fn start(
         &self,
         engine: &PluginEngine,
         host: &HostConfig,
-        place: usize,
+        index: usize,
     ) -> Result<Running, StartError> {
         let swapper = load(engine, host, &self.metrics, self.state.as_deref()).await?;
-        info!(domain = %host.domain, plugin = swapper.slot().plugin().name(), "plugin loaded");
-        let plugin = Arc::clone(swapper.slot()) as Arc<dyn RosterPlugin>;
+        info!(domain = %host.domain, plugin = swapper.serving().plugin().name(), "plugin loaded");
+        let plugin = Arc::clone(swapper.serving()) as Arc<dyn RosterPlugin>;
         let new_store = || Arc::new(MemoryStore::new(&host.store));
         let parts = |plugin, store: &Arc<MemoryStore>, sinks, owners| rosters::Parts {
             domain: host.domain.as_str().into(),
@@ -84,9 +84,9 @@ impl Parts {
             None => (Rosters::new(parts(plugin, &store, self.sinks.clone(), None), &host.limits, &host.store), None),
             Some(cluster) => {
                 let of_owner = new_store();
-                let owned = parts(Arc::clone(&plugin), &of_owner, vec![cluster.sink(place)], None);
+                let owned = parts(Arc::clone(&plugin), &of_owner, vec![cluster.sink(index)], None);
                 let owned = Rosters::new(owned, &host.limits, &host.store);
-                let (source, owners) = cluster.source(place, plugin);
+                let (source, owners) = cluster.source(index, plugin);
                 let here = parts(source, &store, self.sinks.clone(), Some(owners));
                 let here = Rosters::new(here, &host.limits, &Cluster::store_of_copies(&host.store));
                 (here, Some((owned, of_owner)))

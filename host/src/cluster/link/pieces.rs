@@ -10,7 +10,7 @@ const PIECE: usize = 512 << 10;
 const MOST_KEPT: usize = 256 << 20;
 /// What a piece begins with. JSON does not.
 const MARK: u8 = 1;
-/// Mark, sender, number of the message, place, and how many there are.
+/// Mark, sender, number of the message, index, and how many there are.
 const HEAD: usize = 1 + 8 + 8 + 4 + 4;
 
 /// `message` in as many pieces as it needs; `sender` and `number` tell it from all others.
@@ -19,12 +19,12 @@ pub(in crate::cluster) fn cut(message: Bytes, sender: u64, number: u64) -> Vec<B
         return vec![message];
     }
     let count = message.len().div_ceil(PIECE);
-    let pieces = message.chunks(PIECE).enumerate().map(|(place, piece)| {
+    let pieces = message.chunks(PIECE).enumerate().map(|(index, piece)| {
         let mut all = BytesMut::with_capacity(HEAD + piece.len());
         all.put_u8(MARK);
         all.put_u64_le(sender);
         all.put_u64_le(number);
-        all.put_u32_le(u32::try_from(place).unwrap_or(u32::MAX));
+        all.put_u32_le(u32::try_from(index).unwrap_or(u32::MAX));
         all.put_u32_le(u32::try_from(count).unwrap_or(u32::MAX));
         all.put_slice(piece);
         all.freeze()
@@ -60,8 +60,8 @@ impl Pieces {
             Some(u64::from_le_bytes(bytes))
         };
         let key = (number(1, 8)?, number(9, 8)?);
-        let (place, count) = (u32::try_from(number(17, 4)?).ok()?, u32::try_from(number(21, 4)?).ok()?);
-        if place >= count || count as usize > MOST_KEPT / PIECE {
+        let (index, count) = (u32::try_from(number(17, 4)?).ok()?, u32::try_from(number(21, 4)?).ok()?);
+        if index >= count || count as usize > MOST_KEPT / PIECE {
             return None;
         }
         self.came += 1;
@@ -71,7 +71,7 @@ impl Pieces {
         if open.count != count {
             return None;
         }
-        if open.pieces.insert(place, piece).is_none() {
+        if open.pieces.insert(index, piece).is_none() {
             self.bytes += length;
         }
         if open.pieces.len() == count as usize {

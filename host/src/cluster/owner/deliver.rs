@@ -25,7 +25,7 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_m
 /// The sink of the rosters that this node owns.
 pub(in crate::cluster) struct Tell {
     pub(in crate::cluster) cluster: Weak<Cluster>,
-    pub(in crate::cluster) place: usize,
+    pub(in crate::cluster) index: usize,
 }
 
 #[async_trait]
@@ -36,7 +36,7 @@ impl RosterSink for Tell {
 
     async fn deliver(&self, event: Arc<RosterEvent>) -> Result<(), Undelivered> {
         let Some(cluster) = self.cluster.upgrade() else { return Err(Undelivered::Closed) };
-        let whose = (self.place, event.user.clone());
+        let whose = (self.index, event.user.clone());
         match &event.kind {
             EventKind::Loaded(snapshot) => {
                 let version = snapshot.content_version();
@@ -168,7 +168,7 @@ impl Cluster {
             } else {
                 state.registry.told(&whose, member, Some(version));
                 for running in state.refreshes.values_mut() {
-                    if running.place == whose.0 && running.users.contains(&whose.1) {
+                    if running.index == whose.0 && running.users.contains(&whose.1) {
                         running.unconfirmed.extend(applied.unconfirmed.iter().cloned());
                     }
                 }

@@ -30,7 +30,7 @@ const WAY_BACK: Duration = Duration::from_millis(50);
 
 /// A refresh that runs here.
 pub(in crate::cluster) struct Running {
-    pub(in crate::cluster) place: usize,
+    pub(in crate::cluster) index: usize,
     pub(in crate::cluster) users: HashSet<Username>,
     /// Who has not said that clients were told.
     pub(in crate::cluster) unconfirmed: BTreeSet<String>,
@@ -178,12 +178,12 @@ impl Cluster {
     }
 
     /// Whoever has another roster of one of `users` than this owner is told.
-    fn tell_differing<'a>(&self, place: usize, users: impl Iterator<Item = &'a Username>) {
-        let Some(host) = self.host(place) else { return };
+    fn tell_differing<'a>(&self, index: usize, users: impl Iterator<Item = &'a Username>) {
+        let Some(host) = self.host(index) else { return };
         let mut state = self.state.lock();
         for user in users {
             if let Some(version) = host.owned.version_of(user) {
-                state.registry.changed(&(place, user.clone()), version, None);
+                state.registry.changed(&(index, user.clone()), version, None);
             }
         }
     }
@@ -240,8 +240,8 @@ impl Cluster {
         names: Vec<String>,
         deadline: Instant,
     ) -> Result<Reply, Refused> {
-        let place = self.place(domain);
-        let Some((place, host)) = place.and_then(|place| Some((place, self.host(place)?))) else {
+        let index = self.index_of(domain);
+        let Some((index, host)) = index.and_then(|index| Some((index, self.host(index)?))) else {
             return Ok(Reply::Refreshed { failed: names, unconfirmed: Vec::new() });
         };
         let known: Vec<Username> = {
@@ -250,10 +250,10 @@ impl Cluster {
             let user = |name: &String| Username::new(name).ok();
             names.iter().filter_map(user).filter(|user| host.owned.is_known(user)).collect()
         };
-        let running = Refreshing::begin(self, place, &known);
+        let running = Refreshing::begin(self, index, &known);
         let (failed, _) = host.owned.refresh_and_tell(&known, deadline).await;
-        self.tell_differing(place, known.iter());
-        let untold = self.all_told(number, place, known.iter().cloned().collect(), deadline).await;
+        self.tell_differing(index, known.iter());
+        let untold = self.all_told(number, index, known.iter().cloned().collect(), deadline).await;
         let unconfirmed = running.end();
         self.state.lock().check_owner(from, number)?;
         let failed: HashSet<Username> = failed.into_iter().chain(untold).collect();
@@ -265,14 +265,14 @@ impl Cluster {
     async fn all_told(
         &self,
         number: u64,
-        place: usize,
+        index: usize,
         users: HashSet<Username>,
         deadline: Instant,
     ) -> HashSet<Username> {
         let mut news = self.news.subscribe();
         loop {
             news.borrow_and_update();
-            let (untold, nodes) = self.state.lock().registry.untold(place, &users);
+            let (untold, nodes) = self.state.lock().registry.untold(index, &users);
             if untold.is_empty() || *self.views.borrow() != number {
                 return untold;
             }
@@ -288,8 +288,8 @@ impl Cluster {
 
     /// Who is meant, and where the rosters are.
     pub(in crate::cluster) fn whose(&self, domain: &str, user: &str) -> Option<(Whose, &Served)> {
-        let place = self.place(domain)?;
-        Some(((place, Username::new(user).ok()?), self.host(place)?))
+        let index = self.index_of(domain)?;
+        Some(((index, Username::new(user).ok()?), self.host(index)?))
     }
 }
 
@@ -300,10 +300,10 @@ struct Refreshing<'a> {
 }
 
 impl<'a> Refreshing<'a> {
-    fn begin(cluster: &'a Cluster, place: usize, users: &[Username]) -> Self {
+    fn begin(cluster: &'a Cluster, index: usize, users: &[Username]) -> Self {
         let id = cluster.number();
         let users = users.iter().cloned().collect();
-        let running = Running { place, users, unconfirmed: BTreeSet::new() };
+        let running = Running { index, users, unconfirmed: BTreeSet::new() };
         cluster.state.lock().refreshes.insert(id, running);
         Self { cluster, id }
     }

@@ -9,7 +9,7 @@ use crate::cluster::member::Member;
 use crate::cluster::view::View;
 use crate::model::{Change, Username};
 
-/// A user of one of the virtual hosts, by its place in the configuration.
+/// A user of one of the virtual hosts, by its position in the configuration.
 pub(in crate::cluster) type Whose = (usize, Username);
 
 /// See the module.

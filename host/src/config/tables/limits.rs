@@ -19,7 +19,7 @@ table! {
         /// Wall clock of one call, all requests for a roster and waiting for the application included; best longer than
         /// `client.total_timeout`.
         call_timeout: Duration = secs(20), wait();
-        /// How long a user's update waits for its turn when `max_concurrent_calls` run already, before it counts as an error.
+        /// How long a user's update waits for a permit when `max_concurrent_calls` run already, before it counts as an error.
         queue_timeout: Duration = secs(20), wait();
         /// An update that has not ended so long after its request began no longer holds up whoever asks later: they get a request of
         /// their own. Each request of the same user that is still open doubles it.

@@ -44,7 +44,7 @@ pub(super) async fn follow(
 ) -> Result<Response, AdminError> {
     let filter =
         Filter { domain: params.host(&admin)?.map(|rosters| Arc::clone(rosters.domain())), user: params.user()? };
-    let Ok(place) = Arc::clone(&admin.streams).try_acquire_owned() else {
+    let Ok(permit) = Arc::clone(&admin.streams).try_acquire_owned() else {
         return Err(AdminError::TooManyStreams { limit: admin.max_streams });
     };
     let reader = admin.events.subscribe(last_id(&headers, &params).as_deref());
@@ -54,7 +54,7 @@ pub(super) async fn follow(
     let events = stream::unfold(following, |mut following| async { Some((following.next().await?, following)) });
     let events =
         stream::iter([hello.into()]).chain(events).take_until(admin.stop.clone().cancelled_owned()).map(move |piece| {
-            let _held = &place;
+            let _held = &permit;
             Ok::<Bytes, Infallible>(piece)
         });
     Ok(sse::answer(Body::from_stream(events)))

@@ -95,7 +95,7 @@ pub(super) async fn upload(
     }
     let swapper = which.swapper(&admin)?;
     // Before the body is read, so that those who wait hold no memory.
-    let place = swapper.upload_place().ok_or(AdminError::Uploads)?;
+    let permit = swapper.upload_permit().ok_or(AdminError::Uploads)?;
     let limits = BodyLimits {
         size: longest(&swapper),
         pause: UPLOAD_PAUSE,
@@ -109,7 +109,7 @@ pub(super) async fn upload(
     let source = PluginSource::Bytes { name: "(uploaded)".to_owned(), bytes: body.bytes[..].into() };
     drop(body);
     detached(async move {
-        let _place = place;
+        let _permit = permit;
         swapper.swap("upload", source).await
     })
     .await

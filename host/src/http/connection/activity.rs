@@ -8,12 +8,12 @@ use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use parking_lot::Mutex;
-use roster_xmpp::peers::{Place, Share};
+use roster_xmpp::peers::{Permit, Share};
 use tokio::sync::watch;
 
 /// The requests of one connection. While there is none, or the rest of each is still to come, its client is waited for.
 pub(super) struct Activity {
-    place: Place,
+    permit: Permit,
     counts: Mutex<Counts>,
     open: watch::Sender<usize>,
 }
@@ -22,13 +22,13 @@ pub(super) struct Activity {
 struct Counts {
     /// Requests that are not answered.
     open: usize,
-    /// Bodies that have not arrived, and requests whose turn has not come.
+    /// Bodies that have not arrived, and requests that have to wait.
     receiving: usize,
 }
 
 impl Activity {
-    pub(super) fn new(place: Place) -> Arc<Self> {
-        Arc::new(Self { place, counts: Mutex::default(), open: watch::Sender::new(0) })
+    pub(super) fn new(permit: Permit) -> Arc<Self> {
+        Arc::new(Self { permit, counts: Mutex::default(), open: watch::Sender::new(0) })
     }
 
     /// How many requests are not answered.
@@ -36,9 +36,9 @@ impl Activity {
         self.open.subscribe()
     }
 
-    /// Returns when another connection has taken the place of this one.
+    /// Returns when another connection has taken the permit of this one.
     pub(super) async fn lost(&self) {
-        self.place.lost().await;
+        self.permit.lost().await;
     }
 
     /// A request.
@@ -47,7 +47,7 @@ impl Activity {
         Exchange { activity: Arc::clone(self), _share: share }
     }
 
-    /// The body of a request that has not arrived, or a request whose turn has not come.
+    /// The body of a request that has not arrived, or a request that has to wait.
     pub(super) fn receive(self: &Arc<Self>) -> Receiving {
         self.change(|counts| counts.receiving += 1);
         Receiving(Arc::clone(self))
@@ -58,9 +58,9 @@ impl Activity {
         let before = counts.open;
         change(&mut counts);
         if counts.receiving >= counts.open {
-            self.place.waits();
+            self.permit.waits();
         } else {
-            self.place.works();
+            self.permit.works();
         }
         if counts.open != before {
             self.open.send_replace(counts.open);
@@ -80,7 +80,7 @@ impl Drop for Exchange {
     }
 }
 
-/// The body of a request, until all of it has arrived or nobody wants it. Or its turn, until it has come.
+/// The body of a request, until all of it has arrived or nobody wants it. Or a request that has to wait, until it need not.
 pub(super) struct Receiving(Arc<Activity>);
 
 impl Receiving {

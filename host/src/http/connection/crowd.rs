@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use roster_xmpp::peers::{Place, Places, Rates, Shares};
+use roster_xmpp::peers::{Permit, Permits, Rates, Shares};
 use tracing::warn;
 
 use crate::config::HttpConfig;
 use crate::descriptors::ADMIN_CONNECTIONS;
 use crate::metrics::Metrics;
 
-/// A handshake that takes longer makes room for others when all places are taken.
+/// A handshake that takes longer makes room for others when as many as may run.
 const LONG_HANDSHAKE: Duration = Duration::from_secs(2);
 /// How often the same refusal is told.
 const REMINDER: Duration = Duration::from_secs(60);
@@ -44,11 +44,11 @@ impl Limit {
 
 /// See the module.
 pub(in crate::http) struct Crowd {
-    pub(super) places: Arc<Places>,
+    pub(super) permits: Arc<Permits>,
     pub(super) connections: Rates,
     pub(super) handshakes: Rates,
     /// TLS handshakes that are under way.
-    pub(super) shaking: Arc<Places>,
+    pub(super) handshaking: Arc<Permits>,
     /// Requests that have begun and are not answered.
     pub(super) requests: Arc<Shares>,
     pub(super) most_requests: usize,
@@ -64,12 +64,12 @@ impl Crowd {
     pub(in crate::http) fn new(config: &HttpConfig, metrics: &Arc<Metrics>) -> Arc<Self> {
         // Shown from the start.
         Limit::ALL.iter().for_each(|limit| metrics.connections_refused(limit.key(), 0));
-        let shaking = config.max_handshakes.max(1);
+        let handshaking = config.max_handshakes.max(1);
         Arc::new(Self {
-            places: Places::new(config.max_connections, config.max_connections_per_address, Duration::ZERO),
+            permits: Permits::new(config.max_connections, config.max_connections_per_address, Duration::ZERO),
             connections: Rates::new(config.connections_per_second, config.max_connections_per_address),
             handshakes: Rates::new(config.handshakes_per_second, 0),
-            shaking: Places::new(shaking, shaking.div_ceil(4), LONG_HANDSHAKE),
+            handshaking: Permits::new(handshaking, handshaking.div_ceil(4), LONG_HANDSHAKE),
             requests: Shares::new(config.max_requests_per_address),
             most_requests: config.max_requests_per_address,
             requests_per_second: Rates::new(config.requests_per_second, 0),
@@ -99,20 +99,20 @@ impl Crowd {
         )
     }
 
-    /// A place for a connection of `peer`, as soon as there is one; `None` if it is refused.
-    pub(super) async fn admit(&self, peer: SocketAddr) -> Option<Place> {
+    /// A permit for a connection of `peer`, as soon as there is one; `None` if it is refused.
+    pub(super) async fn admit(&self, peer: SocketAddr) -> Option<Permit> {
         if !self.connections.take(peer.ip(), 1) {
             self.refused(peer, Limit::ConnectionRate);
             return None;
         }
-        let place = self.places.take_in_share(peer.ip()).await;
-        if place.is_none() {
+        let permit = self.permits.take_in_share(peer.ip()).await;
+        if permit.is_none() {
             self.refused(peer, Limit::Connections);
         }
-        place
+        permit
     }
 
-    /// A request of `peer` waits for its turn.
+    /// A request of `peer` has to wait.
     pub(super) fn delayed(&self, peer: SocketAddr) {
         self.metrics.request_delayed();
         let mut told = self.told_of_delay.lock();

@@ -33,7 +33,7 @@ pub(in crate::http) struct Listener {
 impl Listener {
     /// Accepts until `stop`, then waits for the connections to end. Dropping this future cuts them off.
     ///
-    /// When all places or nearly all descriptors are taken, a connection whose client is waited for makes room. If there is none,
+    /// When all permits or nearly all descriptors are taken, a connection whose client is waited for makes room. If there is none,
     /// one more is accepted and waits, unread; the others wait in the system's queue.
     pub(in crate::http) async fn run(self, stop: CancellationToken) {
         let mut open = JoinSet::new();
@@ -55,16 +55,16 @@ impl Listener {
                 },
             };
             // Who has been accepted is served, unless that would have to wait.
-            let place = tokio::select! {
+            let permit = tokio::select! {
                 biased;
-                place = self.connections.crowd.admit(peer) => match place {
-                    Some(place) => place,
+                permit = self.connections.crowd.admit(peer) => match permit {
+                    Some(permit) => permit,
                     None => continue,
                 },
                 () = stop.cancelled() => break,
             };
             // Not it, when others have to make room for it.
-            place.works();
+            permit.works();
             let stream = tokio::select! {
                 biased;
                 stream = self.with_room(stream, peer) => match stream {
@@ -74,9 +74,9 @@ impl Listener {
                 },
                 () = stop.cancelled() => break,
             };
-            place.waits();
+            permit.waits();
             let (connections, stop) = (Arc::clone(&self.connections), stop.clone());
-            open.spawn(connections.serve(stream, peer, place, stop));
+            open.spawn(connections.serve(stream, peer, permit, stop));
         }
         drop(self.socket);
         while open.join_next().await.is_some() {}
@@ -87,7 +87,7 @@ impl Listener {
         let Some(wants) = self.wants.filter(|wants| !wants.may_keep(&stream)) else { return Ok(stream) };
         let stream = stream.into_std()?;
         loop {
-            let room = self.connections.crowd.places.end_one(peer.ip());
+            let room = self.connections.crowd.permits.end_one(peer.ip());
             tokio::time::sleep(if room { BREATH } else { PAUSE }).await;
             // The lowest that is free. There may be none at all.
             match stream.try_clone() {

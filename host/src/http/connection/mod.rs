@@ -4,7 +4,7 @@
 //! head, the pause between two requests and a write that makes no progress each have a limit here; bodies have theirs in
 //! [`super::body`], answers in the routes. Nor does it take more than its share:
 //!
-//! - [`listener`]: accepts connections, as many as there are places for
+//! - [`listener`]: accepts connections, as many as may be open
 //! - [`crowd`]: what all of them may have, and each address
 //! - [`activity`]: whether a connection works or waits; one that waits makes room for others
 //! - [`patient`], [`metered`], [`wire`]: what is between TCP and hyper, from below
@@ -37,7 +37,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use roster_xmpp::peers::Place;
+use roster_xmpp::peers::Permit;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -141,13 +141,13 @@ impl Connections {
         Self { silence: Some(silence), ..self }
     }
 
-    /// Serves one connection until it ends, or loses its place, or, once `stop` says so, until its running requests are
+    /// Serves one connection until it ends, or loses its permit, or, once `stop` says so, until its running requests are
     /// answered.
     pub(super) async fn serve(
         self: Arc<Self>,
         stream: TcpStream,
         peer: SocketAddr,
-        place: Place,
+        permit: Permit,
         stop: CancellationToken,
     ) {
         if let Err(error) = stream.set_nodelay(true) {
@@ -158,7 +158,7 @@ impl Connections {
         {
             debug!(%peer, %error, "TCP_USER_TIMEOUT cannot be set");
         }
-        let activity = Activity::new(place);
+        let activity = Activity::new(permit);
         let Some(tls) = &self.tls else {
             return self.converse(Patient::new(stream), peer, &activity, stop).await;
         };
@@ -175,7 +175,7 @@ impl Connections {
     }
 
     /// `None` if there is to be no TLS. Nothing is read of a client that began too many handshakes, and one that says nothing
-    /// takes no place from others.
+    /// takes no permit from others.
     async fn shake_hands(
         &self,
         tls: &TlsAcceptor,
@@ -191,10 +191,10 @@ impl Connections {
             self.unreadable.answer_without_tls(stream, peer).await;
             return Ok(None);
         }
-        let place = self.crowd.shaking.take(peer.ip()).await;
+        let permit = self.crowd.handshaking.take(peer.ip()).await;
         tokio::select! {
             shaken = tls.accept(Patient::new(stream)) => shaken.map(Some),
-            () = place.lost() => Err(io::Error::other("it took long, and others waited (http.max_handshakes)")),
+            () = permit.lost() => Err(io::Error::other("it took long, and others waited (http.max_handshakes)")),
         }
     }
 
@@ -207,16 +207,16 @@ impl Connections {
         let (mut watched, mut begun) = (activity.open(), activity.open());
         let pace = Pace::new(peer, Arc::clone(&self.crowd));
         let service = service_fn(|request: Request<Incoming>| {
-            let turn = pace.next();
+            let delay = pace.next();
             let share = self.crowd.requests.take(peer.ip());
             let too_many = share.is_none().then_some(Fault::TooManyRequests(self.crowd.most_requests));
             // Of HTTP/1 only one is there at a time. Of HTTP/2 nothing more is read, but what has been read must not pile up.
-            let turn = turn.map(|turn| turn.filter(|_| share.is_some() || request.version() < Version::HTTP_2));
+            let delay = delay.map(|delay| delay.filter(|_| share.is_some() || request.version() < Version::HTTP_2));
             let exchange = activity.begin(share);
             let router = self.router.clone();
             let receiving = (!request.body().is_end_stream()).then(|| activity.receive());
             let waits = || receiving.is_none().then(|| activity.receive());
-            let delay = turn.map(|turn| turn.map(|turn| (turn, waits())));
+            let delay = delay.map(|delay| delay.map(|delay| (delay, waits())));
             let overhead = Arc::clone(&self.crowd.overhead);
             let mut request = request.map(|body| Body::new(Received::new(body, receiving, peer.ip(), overhead)));
             request.extensions_mut().insert(ConnectInfo(peer));
@@ -225,8 +225,8 @@ impl Connections {
                 request.extensions_mut().insert(too_many);
             }
             async move {
-                if let Some((turn, _waits)) = delay? {
-                    turn.come().await;
+                if let Some((delay, _waits)) = delay? {
+                    delay.over().await;
                 }
                 let answer = router.oneshot(request).await.map(bodiless);
                 match answer {

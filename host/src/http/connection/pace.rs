@@ -20,13 +20,13 @@ pub(super) struct Pace {
     peer: SocketAddr,
     crowd: Arc<Crowd>,
     begun: AtomicU64,
-    /// Whose turn is last; nothing is read before.
+    /// When the last request may be looked at; nothing is read before.
     last: Mutex<Option<Instant>>,
     over: AtomicBool,
 }
 
-/// When a request is looked at that has to wait.
-pub(super) struct Turn(Instant);
+/// How long a request has to wait before it is looked at.
+pub(super) struct Delay(Instant);
 
 /// What waits of the address is too much.
 #[derive(Debug, thiserror::Error)]
@@ -49,9 +49,9 @@ impl Pace {
     /// # Errors
     ///
     /// There are too many: the connection ends.
-    pub(super) fn next(&self) -> Result<Option<Turn>, Over> {
+    pub(super) fn next(&self) -> Result<Option<Delay>, Over> {
         self.begun.fetch_add(1, Ordering::Relaxed);
-        let Some(wait) = self.crowd.requests_per_second.turn(self.peer.ip()) else {
+        let Some(wait) = self.crowd.requests_per_second.reserve(self.peer.ip()) else {
             if !self.over.swap(true, Ordering::Relaxed) {
                 self.crowd.refused(self.peer, Limit::RequestRate);
             }
@@ -63,13 +63,13 @@ impl Pace {
         self.crowd.delayed(self.peer);
         let at = Instant::now() + wait;
         *self.last.lock() = Some(at);
-        Ok(Some(Turn(at)))
+        Ok(Some(Delay(at)))
     }
 }
 
-impl Turn {
-    /// Returns when it has come.
-    pub(super) async fn come(self) {
+impl Delay {
+    /// Returns when that is over.
+    pub(super) async fn over(self) {
         sleep_until(self.0).await;
     }
 }
@@ -85,7 +85,7 @@ impl Paced {
         Self { pace, rest: None }
     }
 
-    /// Ready when all requests so far have had their turn; an error if the connection ends.
+    /// Ready when no request so far has to wait any more; an error if the connection ends.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             if self.pace.over.load(Ordering::Relaxed) {

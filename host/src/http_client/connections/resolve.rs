@@ -30,23 +30,23 @@ pub(in crate::http_client) trait Resolve: Send + Sync + 'static {
 
 /// The system's resolver (`getaddrinfo`): hosts file, DNS, whatever the machine is set up for.
 pub(in crate::http_client) struct SystemResolver {
-    slots: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 impl SystemResolver {
     pub(in crate::http_client) fn new() -> Self {
-        Self { slots: Arc::new(Semaphore::new(MAX_LOOKUPS)) }
+        Self { permits: Arc::new(Semaphore::new(MAX_LOOKUPS)) }
     }
 }
 
 impl Resolve for SystemResolver {
     fn resolve(&self, host: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
-        let slots = Arc::clone(&self.slots);
+        let permits = Arc::clone(&self.permits);
         async move {
-            let slot = slots.acquire_owned().await.map_err(io::Error::other)?;
+            let permit = permits.acquire_owned().await.map_err(io::Error::other)?;
             let lookup = tokio::task::spawn_blocking(move || {
                 // Held by the thread, not by the waiting request, which may be gone before the answer.
-                let _slot = slot;
+                let _permit = permit;
                 Ok((host.as_str(), 0).to_socket_addrs()?.map(|address| address.ip()).collect())
             });
             lookup.await.map_err(io::Error::other)?

@@ -81,8 +81,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn each_phase_has_its_deadline_and_the_total_stands_above() {
-        let sleep_slot = pin!(None);
-        let mut timer = Timer::start(sleep_slot, 10 * SECOND);
+        let storage = pin!(None);
+        let mut timer = Timer::start(storage, 10 * SECOND);
         let start = Instant::now();
         assert_eq!(timer.within(Some(Duration::ZERO), ready(1)).await, Ok(1));
         // Early phases arm the timer; later ones with a later deadline outlive it.
@@ -99,8 +99,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_limit_beyond_the_clock_is_no_limit() {
-        let slot = pin!(None);
-        let mut timer = Timer::start(slot, Duration::MAX);
+        let storage = pin!(None);
+        let mut timer = Timer::start(storage, Duration::MAX);
         assert_eq!(timer.within(Some(Duration::MAX), sleep(SECOND)).await, Ok(()));
     }
 }

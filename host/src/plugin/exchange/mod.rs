@@ -129,7 +129,7 @@ impl Calls {
         self.counted(about.within(about.hook), |deadline| self.exchange(context, given, deadline)).await
     }
 
-    /// One exchange, within a call that has its turn and its deadline. `given`: the first response, if it has come.
+    /// One exchange, within a call that has its permit and its deadline. `given`: the first response, if it has come.
     async fn exchange(&self, context: &Context<'_>, given: Option<Passed>, deadline: Instant) -> Said<Found> {
         let until =
             Until { at: deadline.checked_sub(LAST_MOMENT).unwrap_or(deadline), limit: self.module.limits.call_timeout };

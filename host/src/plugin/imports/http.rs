@@ -28,13 +28,13 @@ pub(in crate::plugin) struct Outgoing {
     requests: Option<Requests>,
     fetched_before: usize,
     refused: bool,
-    turns: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 impl Outgoing {
     pub(in crate::plugin) fn new(network: Network) -> Self {
-        let turns = Arc::new(Semaphore::new(AT_ONCE));
-        Self { network: Arc::new(network), requests: None, fetched_before: 0, refused: false, turns }
+        let permits = Arc::new(Semaphore::new(AT_ONCE));
+        Self { network: Arc::new(network), requests: None, fetched_before: 0, refused: false, permits }
     }
 
     /// A call begins, for the exchange with these requests or for none.
@@ -66,7 +66,7 @@ impl WasiHttpHooks for Outgoing {
             self.refused = true;
             return Box::new(async { Err(Error::HttpRequestDenied) });
         };
-        let (network, turns) = (Arc::clone(&self.network), Arc::clone(&self.turns));
+        let (network, permits) = (Arc::clone(&self.network), Arc::clone(&self.permits));
         let RequestOptions { connect_timeout, first_byte_timeout, between_bytes_timeout } = options.unwrap_or_default();
         let deadlines = Deadlines {
             connect: connect_timeout,
@@ -75,7 +75,7 @@ impl WasiHttpHooks for Outgoing {
         };
         Box::new(async move {
             // The semaphore is never closed.
-            let _turn = turns.acquire().await;
+            let _permit = permits.acquire().await;
             let (head, body) = request.into_parts();
             let request = Request::from_parts(head, collect(body).await?);
             let response = requests.send(&network, request, deadlines, None).await.map_err(|error| code(&error))?;

@@ -1,4 +1,4 @@
-//! One call of a plugin: its turn, its deadline, an instance within the limits, and what is counted of it.
+//! One call of a plugin: its permit, its deadline, an instance within the limits, and what is counted of it.
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ impl Calls {
         self.counted(about, |_| self.on_instance(about, call)).await
     }
 
-    /// Gives the work of one call its turn, its deadline, which it is told, and its place in the metrics. It returns a result and
+    /// Gives the work of one call its permit, its deadline, which it is told, and counts it in the metrics. It returns a result and
     /// when the plugin returned it.
     pub(in crate::plugin) async fn counted<R, F: Future<Output = Result<(R, Instant), CallError>>>(
         &self,
@@ -78,11 +78,11 @@ impl Calls {
         about: About<'_>,
         work: impl FnOnce(Instant) -> F,
     ) -> Result<(R, Instant), CallError> {
-        let (_slot, began) = match self.runtime.slots.try_acquire() {
-            Ok(slot) => (slot, about.began),
+        let (_permit, began) = match self.runtime.permits.try_acquire() {
+            Ok(permit) => (permit, about.began),
             Err(_) => {
-                match tokio::time::timeout(self.module.limits.queue_timeout, self.runtime.slots.acquire()).await {
-                    Ok(Ok(slot)) => (slot, Instant::now()),
+                match tokio::time::timeout(self.module.limits.queue_timeout, self.runtime.permits.acquire()).await {
+                    Ok(Ok(permit)) => (permit, Instant::now()),
                     _ => return Err(CallError::Busy { limit: self.module.limits.queue_timeout }),
                 }
             }
@@ -131,8 +131,8 @@ impl Calls {
     async fn instance(&self, about: About<'_>) -> Result<Instance, CallError> {
         let hook = about.hook;
         // Not later than the call's own deadline, and told apart from it.
-        let patience = self.module.limits.queue_timeout.min(self.module.limits.call_timeout);
-        let deadline = about.began.checked_add(patience).unwrap_or(about.began);
+        let wait = self.module.limits.queue_timeout.min(self.module.limits.call_timeout);
+        let deadline = about.began.checked_add(wait).unwrap_or(about.began);
         for _ in 0..ATTEMPTS {
             let needed = || self.runtime.common.needed.by(hook);
             let found = self.runtime.common.account.wait(deadline, || {

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use futures::future::BoxFuture;
 use rustix::time::{ClockId, clock_gettime};
 
-use super::processor::{Share, Turn, nanos};
+use super::processor::{ComputePermit, Share, nanos};
 
 /// The time one call has computed. Clones are one meter.
 #[derive(Clone)]
@@ -38,8 +38,8 @@ struct Inner {
     interrupted: AtomicBool,
     /// The current stretch is.
     by_thread: AtomicBool,
-    /// The next stretch needs a turn.
-    needs_turn: AtomicBool,
+    /// The next stretch needs a permit.
+    needs_permit: AtomicBool,
 }
 
 const IDLE: u64 = u64::MAX;
@@ -55,7 +55,7 @@ impl CpuMeter {
             most: nanos(limit) / 2,
             interrupted: AtomicBool::new(false),
             by_thread: AtomicBool::new(false),
-            needs_turn: AtomicBool::new(false),
+            needs_permit: AtomicBool::new(false),
         };
         Self(Arc::new(inner))
     }
@@ -65,13 +65,13 @@ impl CpuMeter {
         self.0.before.store(0, Ordering::Relaxed);
         self.0.began.store(IDLE, Ordering::Relaxed);
         self.0.interrupted.store(false, Ordering::Relaxed);
-        self.0.needs_turn.store(false, Ordering::Relaxed);
+        self.0.needs_permit.store(false, Ordering::Relaxed);
     }
 
     /// The engine's clock has interrupted the call: it has had its moment.
     pub(in crate::plugin) fn interrupt(&self) {
         self.0.interrupted.store(true, Ordering::Relaxed);
-        self.0.needs_turn.store(true, Ordering::Relaxed);
+        self.0.needs_permit.store(true, Ordering::Relaxed);
     }
 
     /// Computed by this call so far.
@@ -120,12 +120,12 @@ impl CpuMeter {
         self.0.ended.store(self.now(), Ordering::Relaxed);
     }
 
-    fn needs_turn(&self) -> bool {
-        self.0.needs_turn.load(Ordering::Relaxed)
+    fn needs_permit(&self) -> bool {
+        self.0.needs_permit.load(Ordering::Relaxed)
     }
 
-    fn takes_turn(&self) -> bool {
-        self.needs_turn() && self.0.needs_turn.swap(false, Ordering::Relaxed)
+    fn takes_permit(&self) -> bool {
+        self.needs_permit() && self.0.needs_permit.swap(false, Ordering::Relaxed)
     }
 }
 
@@ -136,16 +136,16 @@ fn thread_time() -> u64 {
     seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
 }
 
-/// A future whose polls are charged to a meter, and wait for their turn when the call has computed for long.
+/// A future whose polls are charged to a meter, and wait for a permit when the call has computed for long.
 pub(super) struct Metered<'a, T> {
     call: BoxFuture<'a, T>,
     meter: CpuMeter,
     share: Arc<Share>,
     /// The call has computed.
     begun: bool,
-    waiting: Option<BoxFuture<'static, Turn>>,
-    /// The turn of the moment before, if the call has only let others run.
-    kept: Option<Turn>,
+    waiting: Option<BoxFuture<'static, ComputePermit>>,
+    /// The permit of the moment before, if the call has only let others run.
+    kept: Option<ComputePermit>,
 }
 
 impl<'a, T> Metered<'a, T> {
@@ -159,24 +159,24 @@ impl<T> Future for Metered<'_, T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         let this = &mut *self;
-        let mut turn = this.kept.take();
-        if this.waiting.is_none() && (this.meter.takes_turn() || (!this.begun && this.share.is_exhausted())) {
+        let mut permit = this.kept.take();
+        if this.waiting.is_none() && (this.meter.takes_permit() || (!this.begun && this.share.is_exhausted())) {
             let used = this.meter.used();
-            turn = turn.filter(|_| this.share.may_keep(used));
-            this.waiting = turn.is_none().then(|| this.share.turn(used));
+            permit = permit.filter(|_| this.share.may_keep(used));
+            this.waiting = permit.is_none().then(|| this.share.permit(used));
         }
         if let Some(waiting) = &mut this.waiting {
-            turn = Some(ready!(waiting.as_mut().poll(context)));
+            permit = Some(ready!(waiting.as_mut().poll(context)));
         }
         (this.waiting, this.begun) = (None, true);
         let before = this.meter.used();
         this.meter.begin();
         let result = this.call.as_mut().poll(context);
         this.meter.end();
-        if turn.is_none() {
+        if permit.is_none() {
             this.share.charge(this.meter.used().saturating_sub(before));
         }
-        this.kept = turn.filter(|_| result.is_pending() && this.meter.needs_turn());
+        this.kept = permit.filter(|_| result.is_pending() && this.meter.needs_permit());
         result
     }
 }
@@ -225,13 +225,13 @@ mod tests {
             compute(Duration::from_millis(20));
         };
         // All turns there are, for a while.
-        let mut turns = vec![share.turn(Duration::ZERO).await];
-        while let Some(turn) = share.turn(Duration::ZERO).now_or_never() {
-            turns.push(turn);
+        let mut turns = vec![share.permit(Duration::ZERO).await];
+        while let Some(permit) = share.permit(Duration::ZERO).now_or_never() {
+            turns.push(permit);
         }
         let metered = tokio::spawn(Metered::new(call.boxed(), meter.clone(), share));
         tokio::time::sleep(Duration::from_millis(200)).await;
-        assert!(!metered.is_finished(), "it waits for its turn");
+        assert!(!metered.is_finished(), "it waits for its permit");
         drop(turns);
         metered.await.unwrap();
         assert!((20..190).contains(&meter.used().as_millis()), "{:?}", meter.used());

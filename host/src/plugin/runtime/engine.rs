@@ -15,10 +15,10 @@ use crate::plugin::module::compile::{CompiledPlugin, Compiler, Urgency};
 use crate::plugin::{Away, LoadError, PluginBytes, PluginSource, Registry, RegistryError};
 
 /// How often a plugin that computes is interrupted, to let other tasks run and to look at its CPU limit: the moment for which a
-/// call computes without a turn (see [`super::processor`]), and for which others wait at most. Limits are precise to this much.
+/// call computes without a permit (see [`super::processor`]), and for which others wait at most. Limits are precise to this much.
 pub(super) const TICK: Duration = Duration::from_millis(2);
 
-/// Instances beside those that `max_concurrent_calls` allows: for the hooks that do not wait for a turn (reading a
+/// Instances beside those that `max_concurrent_calls` allows: for the hooks that wait for no permit (reading a
 /// refresh request, writing the summary), and for a check at load.
 pub(in crate::plugin) const EXTRA_INSTANCES: usize = 64;
 

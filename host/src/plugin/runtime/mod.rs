@@ -42,8 +42,8 @@ pub(in crate::plugin) struct Runtime {
     pub(in crate::plugin) network: Network,
     pub(in crate::plugin) counters: Arc<Counters>,
     size: Size,
-    /// Instances alive at once, those of hooks that wait for no turn included: the engine has room for so many.
-    pub(in crate::plugin) slots: Semaphore,
+    /// One permit for every instance that works, those of hooks included that wait for no exchange: the engine has room for so many.
+    pub(in crate::plugin) permits: Semaphore,
     /// One permit for every exchange that runs. Of users who are asked for together more updates run than this, and they may have to
     /// be asked for alone.
     exchanges: Semaphore,
@@ -122,7 +122,7 @@ impl Runtime {
             network,
             counters,
             size,
-            slots: Semaphore::new(size.instances),
+            permits: Semaphore::new(size.instances),
             exchanges: Semaphore::new(size.exchanges),
             starts: Semaphore::new(Handle::current().metrics().num_workers().max(1)),
             gather: Mutex::new(Gather::new(size.bulk_users)),
@@ -131,14 +131,14 @@ impl Runtime {
         }
     }
 
-    /// The turn of an exchange that begins.
-    pub(in crate::plugin) async fn exchange(&self, patience: Duration) -> Result<SemaphorePermit<'_>, CallError> {
-        match timeout(patience, self.exchanges.acquire()).await {
-            Ok(Ok(turn)) => {
+    /// The permit of an exchange that begins, within `queue_timeout`.
+    pub(in crate::plugin) async fn exchange(&self, queue_timeout: Duration) -> Result<SemaphorePermit<'_>, CallError> {
+        match timeout(queue_timeout, self.exchanges.acquire()).await {
+            Ok(Ok(permit)) => {
                 self.give_way().await;
-                Ok(turn)
+                Ok(permit)
             }
-            Ok(Err(_)) | Err(_) => Err(CallError::Busy { limit: patience }),
+            Ok(Err(_)) | Err(_) => Err(CallError::Busy { limit: queue_timeout }),
         }
     }
 
@@ -156,6 +156,6 @@ impl Runtime {
 
     /// Calls that run now.
     pub(in crate::plugin) fn running(&self) -> usize {
-        self.size.instances.saturating_sub(self.slots.available_permits())
+        self.size.instances.saturating_sub(self.permits.available_permits())
     }
 }

@@ -1,13 +1,13 @@
 //! How many calls compute at once.
 //!
 //! Calls run in the threads that also serve clients and listeners, because to move a call costs more than most of them
-//! compute. So a call computes where it is for a moment, until the engine's clock interrupts it. From then on it needs a turn for
-//! each further moment, and there is one turn fewer than there are threads: one is always left for everybody else.
+//! compute. So a call computes where it is for a moment, until the engine's clock interrupts it. From then on it needs a permit for
+//! each further moment, and there is one permit fewer than there are threads: one is always left for everybody else.
 //!
 //! Of the calls of one virtual host those go first that have computed little: most are about to end. Of the others the one that has
 //! computed most, so that it ends or has used up its limit, and makes room: to give all of them the same would keep all of
-//! them until they are late. Among the virtual hosts turns go round: a host has never more calls in the common queue than there
-//! are turns. A host whose calls compute for a moment each, but all the time, needs turns from the beginning.
+//! them until they are late. The virtual hosts take turns: a host has never more calls in the common queue than there
+//! are permits. A host whose calls compute for a moment each, but all the time, needs permits from the beginning.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -22,7 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::waiting::Waiting;
 
-/// A host may compute for half of one thread's time without turns, ...
+/// A host may compute for half of one thread's time without permits, ...
 const COST: u64 = 2;
 /// ... and for so long at once.
 const BURST: Duration = Duration::from_millis(50);
@@ -30,9 +30,9 @@ const BURST: Duration = Duration::from_millis(50);
 /// A call that has computed for less goes first.
 const LITTLE: Duration = Duration::from_millis(20);
 
-/// The turns of all virtual hosts.
+/// The permits of all virtual hosts.
 pub(super) struct Processor {
-    turns: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     count: usize,
     /// Calls in the common queue.
     waiting: Arc<AtomicUsize>,
@@ -42,12 +42,12 @@ pub(super) struct Processor {
 impl Processor {
     pub(in crate::plugin) fn new() -> Arc<Self> {
         let threads = available_parallelism().map_or(1, NonZeroUsize::get);
-        Self::with_turns(threads.saturating_sub(1).max(1))
+        Self::with_permits(threads.saturating_sub(1).max(1))
     }
 
-    fn with_turns(count: usize) -> Arc<Self> {
+    fn with_permits(count: usize) -> Arc<Self> {
         Arc::new(Self {
-            turns: Arc::new(Semaphore::new(count)),
+            permits: Arc::new(Semaphore::new(count)),
             count,
             waiting: Arc::default(),
             shares: Mutex::default(),
@@ -61,8 +61,8 @@ impl Processor {
         let found = shares.iter().find(|(of, _)| of == domain).and_then(|(_, share)| share.upgrade());
         found.unwrap_or_else(|| {
             let share = Arc::new(Share {
-                queue: Arc::new(Queue(Mutex::new(Places { free: self.count, wanted: Vec::new() }))),
-                turns: Arc::clone(&self.turns),
+                queue: Arc::new(Queue(Mutex::new(Entries { free: self.count, wanted: Vec::new() }))),
+                permits: Arc::clone(&self.permits),
                 waiting: Arc::clone(&self.waiting),
                 zero: Instant::now(),
                 paid_until: AtomicU64::new(0),
@@ -75,35 +75,35 @@ impl Processor {
 
 /// What the calls of one virtual host compute.
 pub(in crate::plugin) struct Share {
-    /// Who of this host may ask for one of the turns that all hosts want.
+    /// Who of this host may ask for one of the permits that all hosts want.
     queue: Arc<Queue>,
-    turns: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
     /// What the other time counts from.
     zero: Instant,
-    /// When what has been computed without a turn is paid off, nanoseconds.
+    /// When what has been computed without a permit is paid off, nanoseconds.
     paid_until: AtomicU64,
 }
 
 impl Share {
-    /// Waits for a turn of a call that has computed for so long.
-    pub(super) fn turn(self: &Arc<Self>, used: Duration) -> BoxFuture<'static, Turn> {
+    /// Waits for a permit of a call that has computed for so long.
+    pub(super) fn permit(self: &Arc<Self>, used: Duration) -> BoxFuture<'static, ComputePermit> {
         let share = Arc::clone(self);
         async move {
             let first = Arc::clone(&share.queue).enter(used).await;
             let _waiting = Waiting::begin(&share.waiting);
             // The semaphore is never closed.
-            Turn { _all: Arc::clone(&share.turns).acquire_owned().await.ok(), _first: first }
+            ComputePermit { _all: Arc::clone(&share.permits).acquire_owned().await.ok(), _first: first }
         }
         .boxed()
     }
 
-    /// Nobody has more right to the turn of a call that has computed for so long.
+    /// Nobody has more right to the permit of a call that has computed for so long.
     pub(super) fn may_keep(&self, used: Duration) -> bool {
         self.waiting.load(Ordering::Relaxed) == 0 && !self.queue.has_better(used)
     }
 
-    /// A call has computed without a turn.
+    /// A call has computed without a permit.
     pub(super) fn charge(&self, computed: Duration) {
         let (now, cost) = (self.now(), nanos(computed).saturating_mul(COST));
         let add = |paid: u64| Some(paid.max(now).saturating_add(cost));
@@ -111,7 +111,7 @@ impl Share {
         let _ = self.paid_until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
     }
 
-    /// Calls need a turn from the beginning.
+    /// Calls need a permit from the beginning.
     pub(super) fn is_exhausted(&self) -> bool {
         self.paid_until.load(Ordering::Relaxed) > self.now().saturating_add(COST * nanos(BURST))
     }
@@ -122,51 +122,51 @@ impl Share {
 }
 
 /// Leave to compute for a moment.
-pub(super) struct Turn {
+pub(super) struct ComputePermit {
     _all: Option<OwnedSemaphorePermit>,
-    _first: Option<Place>,
+    _first: Option<Entry>,
 }
 
-/// The calls of one virtual host that wait for turns.
-struct Queue(Mutex<Places>);
+/// The calls of one virtual host that wait for permits.
+struct Queue(Mutex<Entries>);
 
-/// Places in the common queue.
-struct Places {
+/// How many calls of the host may enter the common queue.
+struct Entries {
     /// Nobody has so many.
     free: usize,
     /// Who waits for one, and has computed for how long.
-    wanted: Vec<(Duration, oneshot::Sender<Place>)>,
+    wanted: Vec<(Duration, oneshot::Sender<Entry>)>,
 }
 
 impl Queue {
     /// `None` only if the queue is no more.
-    async fn enter(self: Arc<Self>, used: Duration) -> Option<Place> {
-        let place = {
-            let mut places = self.0.lock();
-            if let Some(fewer) = places.free.checked_sub(1) {
-                places.free = fewer;
-                return Some(Place(Some(Arc::clone(&self))));
+    async fn enter(self: Arc<Self>, used: Duration) -> Option<Entry> {
+        let entry = {
+            let mut entries = self.0.lock();
+            if let Some(fewer) = entries.free.checked_sub(1) {
+                entries.free = fewer;
+                return Some(Entry(Some(Arc::clone(&self))));
             }
-            let (sender, place) = oneshot::channel();
-            places.wanted.push((used, sender));
-            place
+            let (sender, entry) = oneshot::channel();
+            entries.wanted.push((used, sender));
+            entry
         };
-        place.await.ok()
+        entry.await.ok()
     }
 
     fn has_better(&self, used: Duration) -> bool {
         self.0.lock().wanted.iter().any(|(other, _)| rank(*other) < rank(used))
     }
 
-    /// Who is next; if nobody is, a place is free.
-    fn next(&self) -> Option<oneshot::Sender<Place>> {
-        let mut places = self.0.lock();
-        let next = places.wanted.iter().enumerate().min_by_key(|(_, (used, _))| rank(*used)).map(|(at, _)| at);
+    /// Who is next; if nobody is, an entry is free.
+    fn next(&self) -> Option<oneshot::Sender<Entry>> {
+        let mut entries = self.0.lock();
+        let next = entries.wanted.iter().enumerate().min_by_key(|(_, (used, _))| rank(*used)).map(|(at, _)| at);
         if next.is_none() {
-            places.free += 1;
+            entries.free += 1;
         }
         // In order, so that of equals the first is next.
-        next.map(|at| places.wanted.remove(at).1)
+        next.map(|at| entries.wanted.remove(at).1)
     }
 }
 
@@ -175,17 +175,17 @@ fn rank(used: Duration) -> (u8, Duration) {
     if used < LITTLE { (0, used) } else { (1, Duration::MAX.saturating_sub(used)) }
 }
 
-/// A place in the common queue. Dropping it gives it to the next call of the host.
-struct Place(Option<Arc<Queue>>);
+/// That a call is in the common queue. Dropping it gives it to the next call of the host.
+struct Entry(Option<Arc<Queue>>);
 
-impl Drop for Place {
+impl Drop for Entry {
     fn drop(&mut self) {
         let Some(queue) = self.0.take() else { return };
         while let Some(next) = queue.next() {
             match next.send(Self(Some(Arc::clone(&queue)))) {
                 Ok(()) => return,
-                // That one has gone. The place is offered to the next one, here and not by dropping it.
-                Err(mut place) => place.0 = None,
+                // That one has gone. The entry is offered to the next one, here and not by dropping it.
+                Err(mut entry) => entry.0 = None,
             }
         }
     }
@@ -201,20 +201,20 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_host_with_many_calls_has_as_many_turns_as_one_with_few() {
-        let processor = Processor::with_turns(1);
+    async fn a_host_with_many_calls_has_as_many_permits_as_one_with_few() {
+        let processor = Processor::with_permits(1);
         let (many, few) = (processor.share(&"many".into()), processor.share(&"few".into()));
         let order = Arc::new(Mutex::new(Vec::new()));
-        let running = many.turn(Duration::ZERO).await;
+        let running = many.permit(Duration::ZERO).await;
         let calls = (0..20).map(|n| if n < 18 { ("many", &many) } else { ("few", &few) });
         let calls: Vec<_> = calls
             .map(|(name, share)| {
-                let (turn, order) = (share.turn(Duration::from_secs(1)), Arc::clone(&order));
+                let (permit, order) = (share.permit(Duration::from_secs(1)), Arc::clone(&order));
                 tokio::spawn(async move {
-                    let turn = turn.await;
+                    let permit = permit.await;
                     order.lock().push(name);
                     tokio::task::yield_now().await;
-                    drop(turn);
+                    drop(permit);
                 })
             })
             .collect();
@@ -231,20 +231,20 @@ mod tests {
 
     #[tokio::test]
     async fn who_has_computed_little_goes_first_and_then_who_is_nearest_to_the_end() {
-        let share = Processor::with_turns(1).share(&"a".into());
+        let share = Processor::with_permits(1).share(&"a".into());
         let order = Arc::new(Mutex::new(Vec::new()));
-        let running = share.turn(Duration::ZERO).await;
+        let running = share.permit(Duration::ZERO).await;
         let calls: Vec<_> = [100, 5, 1900, 0, 700, 19]
             .map(|used| {
-                let (turn, order) = (share.turn(Duration::from_millis(used)), Arc::clone(&order));
+                let (permit, order) = (share.permit(Duration::from_millis(used)), Arc::clone(&order));
                 tokio::spawn(async move {
-                    let _turn = turn.await;
+                    let _permit = permit.await;
                     order.lock().push(used);
                 })
             })
             .into();
         // One that is given up while it waits keeps nobody from theirs.
-        let given_up = tokio::spawn(share.turn(Duration::ZERO));
+        let given_up = tokio::spawn(share.permit(Duration::ZERO));
         tokio::task::yield_now().await;
         given_up.abort();
         let _ = given_up.await;
@@ -253,12 +253,12 @@ mod tests {
             call.await.unwrap();
         }
         assert_eq!(*order.lock(), [0, 5, 19, 1900, 700, 100]);
-        drop(share.turn(Duration::ZERO).await);
+        drop(share.permit(Duration::ZERO).await);
     }
 
     #[test]
-    fn who_computes_all_the_time_needs_turns_and_who_does_now_and_then_does_not() {
-        let processor = Processor::with_turns(1);
+    fn who_computes_all_the_time_needs_permits_and_who_does_now_and_then_does_not() {
+        let processor = Processor::with_permits(1);
         for (computed, exhausted) in [(0, false), (1, false), (40, false), (200, true), (5000, true)] {
             let share = processor.share(&format!("{computed}.example").into());
             share.charge(Duration::from_millis(computed));

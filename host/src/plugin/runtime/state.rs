@@ -112,12 +112,12 @@ impl State {
     }
 
     /// Runs on a plugin's first loop or call after the engine's clock has ticked. Other tasks get a chance to run, and the call
-    /// goes on when it is its turn: see [`super::processor`].
+    /// goes on when it has a permit: see [`super::processor`].
     fn tick(&mut self) -> Result<UpdateDeadline> {
         if self.cpu.used() > self.cpu_time {
             return Err(CpuTimeExceeded(self.cpu_time).into());
         }
-        // While it waited for its turn the clock went on.
+        // While it waited for a permit the clock went on.
         if self.cpu.stretch() < TICK / 2 {
             return Ok(UpdateDeadline::Continue(1));
         }

@@ -7,13 +7,13 @@ use parking_lot::Mutex;
 use tracing::warn;
 
 use super::generations::Generations;
-use super::slot::PluginSlot;
+use super::serving_plugin::ServingPlugin;
 use crate::plugin::WasmPlugin;
 use crate::swap::receipt::{Module, Outcome, Receipt, Step, millis};
 
 /// Calls that begin from now on go to `new`; those that have begun end on the module before, which is kept and returned.
 pub(in crate::swap) fn take_over(
-    slot: &PluginSlot,
+    serving: &ServingPlugin,
     generations: &Mutex<Generations>,
     new: Arc<WasmPlugin>,
     canary: bool,
@@ -22,7 +22,7 @@ pub(in crate::swap) fn take_over(
 ) -> Arc<WasmPlugin> {
     receipt.step = Step::Swap;
     new.open();
-    let old = slot.replace(&new, canary);
+    let old = serving.replace(&new, canary);
     receipt.took_over_ms = Some(millis(began.elapsed()));
     receipt.in_flight = Some(old.running());
     receipt.outcome = Outcome::Swapped;

@@ -49,7 +49,7 @@ impl Swapper {
         };
         let instead = self.instead.lock().clone();
         let refused = instead.and_then(|instead| instead.refused);
-        let tried = refused.map_or_else(|| self.slot.plugin().digest(), |refused| refused.digest);
+        let tried = refused.map_or_else(|| self.serving.plugin().digest(), |refused| refused.digest);
         let ended = CancellationToken::new();
         // The one before ends.
         *self.watching.lock() = Some(ended.clone().drop_guard());

@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use crate::client_log::Client;
-use crate::net::places::{Place, Places};
+use crate::net::admission::{Admission, ConnectionPermit};
 use crate::net::transport::Transport;
 use crate::net::wire::Wire;
 use crate::session::connection::serve;
@@ -26,7 +26,7 @@ pub(crate) async fn accept(
     shared: Arc<Shared>,
     listener: TcpListener,
     direct: bool,
-    places: Arc<Places>,
+    admission: Arc<Admission>,
     tasks: TaskTracker,
 ) {
     let mut complained: Option<Instant> = None;
@@ -40,8 +40,8 @@ pub(crate) async fn accept(
             Ok(_) if !(shared.config.has_room)() => shared.counters.connections_refused.increase(),
             Ok((stream, address)) => {
                 let client = Client::new(address.ip(), if direct { "tls" } else { "tcp" });
-                if let Some(place) = places.take(&client) {
-                    tasks.spawn(begin(Arc::clone(&shared), stream, client, direct, place));
+                if let Some(permit) = admission.take(&client) {
+                    tasks.spawn(begin(Arc::clone(&shared), stream, client, direct, permit));
                 }
             }
             Err(error) => {
@@ -57,13 +57,13 @@ pub(crate) async fn accept(
     }
 }
 
-async fn begin(shared: Arc<Shared>, stream: TcpStream, client: Client, direct: bool, place: Place) {
+async fn begin(shared: Arc<Shared>, stream: TcpStream, client: Client, direct: bool, permit: ConnectionPermit) {
     // Without it stanzas wait for acknowledgements of earlier ones; if it cannot be had, so be it.
     let _ = stream.set_nodelay(true);
     let mut transport = Transport::Tcp(stream);
     if direct {
         let Some(tls) = &shared.tls else { return };
-        // Who says nothing takes no place from others.
+        // Who says nothing takes no permit from others.
         let handshake = async {
             transport.readable().await?;
             shared.handshakes.run(&client, transport.start_tls(&tls.direct)).await
@@ -79,5 +79,5 @@ async fn begin(shared: Arc<Shared>, stream: TcpStream, client: Client, direct: b
         }
     }
     let wire = Box::new(Wire::new(transport, &shared.config, &shared.memory));
-    serve(shared, wire, client, direct, place).await;
+    serve(shared, wire, client, direct, permit).await;
 }

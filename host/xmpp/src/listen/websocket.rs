@@ -21,8 +21,8 @@ use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use crate::client_log::Client;
+use crate::net::admission::Admission;
 use crate::net::metered::Metered;
-use crate::net::places::Places;
 use crate::net::transport::{FRAME, Transport};
 use crate::net::wire::Wire;
 use crate::session::connection::serve;
@@ -45,7 +45,7 @@ const MOST_WAITING: usize = FRAME + BUFFER;
 #[derive(Clone)]
 pub(crate) struct Web {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) places: Arc<Places>,
+    pub(crate) admission: Arc<Admission>,
     pub(crate) tasks: TaskTracker,
     /// Whether the listener has TLS.
     pub(crate) encrypted: bool,
@@ -78,7 +78,7 @@ async fn upgrade(State(web): State<Web>, request: Request) -> Response {
         return (StatusCode::SERVICE_UNAVAILABLE, "there are too many connections\n").into_response();
     }
     let client = Client::new(address, "websocket");
-    let Some(place) = web.places.take(&client) else {
+    let Some(permit) = web.admission.take(&client) else {
         return (StatusCode::SERVICE_UNAVAILABLE, "there are too many connections\n").into_response();
     };
     let Web { shared, tasks, encrypted, .. } = web;
@@ -98,7 +98,7 @@ async fn upgrade(State(web): State<Web>, request: Request) -> Response {
         let socket = WebSocketStream::from_raw_socket(upgraded, Role::Server, Some(config)).await;
         let transport = Transport::WebSocket(Box::new(socket));
         let wire = Box::new(Wire::new(transport, &shared.config, &shared.memory));
-        serve(shared, wire, client, encrypted, place).await;
+        serve(shared, wire, client, encrypted, permit).await;
     });
     response
 }

@@ -1,13 +1,13 @@
 //! Connections.
 //!
-//! - [`places`]: how many there may be
+//! - [`admission`]: how many there may be
 //! - [`transport`]: TCP, TLS and WebSocket as one
 //! - [`wire`]: a stream on one
 //! - [`rate`]: how much it may send; [`metered`]: the same below a WebSocket
 //! - [`violation`]: what a client must not send over it
 
+pub(crate) mod admission;
 pub(crate) mod metered;
-pub(crate) mod places;
 pub(crate) mod rate;
 pub(crate) mod transport;
 mod violation;

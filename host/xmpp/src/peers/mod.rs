@@ -4,15 +4,15 @@
 //!
 //! - [`Rates`]: so many in a second
 //! - [`Shares`]: so many at once
-//! - [`Places`]: so many at once in all, too; who makes the other side wait for longest makes room
+//! - [`Permits`]: so many at once in all, too; who makes the other side wait for longest makes room
 
-mod places;
+mod permits;
 mod rates;
 mod shares;
 
 use std::net::IpAddr;
 
-pub use places::{Place, Places};
+pub use permits::{Permit, Permits};
 pub use rates::Rates;
 pub use shares::{Share, Shares};
 

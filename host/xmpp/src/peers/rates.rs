@@ -54,7 +54,7 @@ impl Rates {
 
     /// How long `address` has to wait for one more, which is taken: behind all that it asked for before. `None` if what waits
     /// is as much as may come at once; then none is taken.
-    pub fn turn(&self, address: IpAddr) -> Option<Duration> {
+    pub fn reserve(&self, address: IpAddr) -> Option<Duration> {
         if self.period.is_zero() {
             return Some(Duration::ZERO);
         }
@@ -64,19 +64,19 @@ impl Rates {
 
 impl Buckets {
     /// How long it takes until there is room for what has been taken; `None`, and nothing is taken, if that is longer than
-    /// `patience`.
+    /// `max_wait`.
     fn take(
         &mut self,
         network: IpAddr,
         amount: u32,
         now: Instant,
         rates: &Rates,
-        patience: Duration,
+        max_wait: Duration,
     ) -> Option<Duration> {
         let before = self.empty_at.get(&network).copied();
         let empty_at = before.unwrap_or(now).max(now) + rates.period.saturating_mul(amount);
         let wait = empty_at.duration_since(now).saturating_sub(rates.full);
-        if wait > patience {
+        if wait > max_wait {
             return None;
         }
         if let Some(before) = before {

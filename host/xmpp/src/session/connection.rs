@@ -10,13 +10,19 @@ use super::negotiate::Negotiation;
 use super::run::{Ran, last_words, overflow, run};
 use super::shared::{Shared, stream_id};
 use crate::client_log::{Client, Detail, What};
-use crate::net::places::Place;
+use crate::net::admission::ConnectionPermit;
 use crate::net::wire::Wire;
 use crate::stream::StreamCondition;
 use crate::stream::header::Reply;
 
 /// Serves one client, until its connection and its session are over.
-pub(crate) async fn serve(shared: Arc<Shared>, mut wire: Box<Wire>, mut client: Client, encrypted: bool, place: Place) {
+pub(crate) async fn serve(
+    shared: Arc<Shared>,
+    mut wire: Box<Wire>,
+    mut client: Client,
+    encrypted: bool,
+    permit: ConnectionPermit,
+) {
     let Some(mut live) = Box::pin(log_in(&shared, &mut wire, &mut client, encrypted)).await else { return };
     let end = match run(&shared, &mut wire, &mut live).await {
         Ran::Ended(end) => end,
@@ -28,7 +34,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, mut wire: Box<Wire>, mut client: 
     };
     if matches!(end, End::Lost) && live.registration.is_some() {
         drop(wire);
-        drop(place);
+        drop(permit);
         return wait(&shared, &client, live).await;
     }
     if matches!(end, End::Closed) {

@@ -20,7 +20,7 @@ use crate::config::EndpointConfig;
 use crate::counters::Counters;
 use crate::domain::Domain;
 use crate::memory::Memory;
-use crate::net::places::Handshakes;
+use crate::net::admission::Handshakes;
 use crate::sasl::Throttle;
 
 /// A domain and who has an account there. A clone is the same.

@@ -1,4 +1,4 @@
-//! The crate arc-swap as far as [`super::slot`] uses it, in steps that shuttle can put something between.
+//! The crate arc-swap as far as [`super::serving::serving_plugin`] uses it, in steps that shuttle can put something between.
 
 use std::sync::Arc;
 

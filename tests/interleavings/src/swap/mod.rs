@@ -2,11 +2,11 @@
 
 pub(crate) mod arc_swap;
 mod receipt;
-// What another configuration asks of it is not tried here; nor what the receipt asks of the slot.
+// What another configuration asks of it is not tried here; nor what the receipt asks of the plugin that serves.
 #[allow(dead_code)]
 #[path = "../../../../host/src/swap/serving/mod.rs"]
 mod serving;
 mod swapper;
 
-pub use serving::slot::PluginSlot;
+pub use serving::serving_plugin::ServingPlugin;
 pub use swapper::Swapper;

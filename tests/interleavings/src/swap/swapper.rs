@@ -8,14 +8,14 @@ use tokio::sync::mpsc;
 
 use super::receipt::{Module, Outcome, Receipt, Step};
 use super::serving::generations::Generations;
-use super::serving::slot::{Failed, PluginSlot};
+use super::serving::serving_plugin::{Failed, ServingPlugin};
 use super::serving::take_over::{drain, take_over};
 use crate::config::{LimitsConfig, SwapConfig};
 use crate::plugin::WasmPlugin;
 
 /// See the module.
 pub struct Swapper {
-    slot: Arc<PluginSlot>,
+    serving: Arc<ServingPlugin>,
     generations: Mutex<Generations>,
     turn: tokio::sync::Mutex<()>,
     /// Modules that failed as canaries, in the order in which they were noted.
@@ -26,9 +26,9 @@ impl Swapper {
     /// `first` serves.
     pub fn new(first: Arc<WasmPlugin>, config: &SwapConfig) -> Arc<Self> {
         let generations = Mutex::new(Generations::new(&first, config.keep));
-        let (slot, failures) = PluginSlot::new(first, config.clone(), 10);
+        let (serving, failures) = ServingPlugin::new(first, config.clone(), 10);
         let swapper = Arc::new(Self {
-            slot: Arc::new(slot),
+            serving: Arc::new(serving),
             generations,
             turn: tokio::sync::Mutex::new(()),
             failed: Mutex::default(),
@@ -38,8 +38,8 @@ impl Swapper {
     }
 
     /// What calls go through.
-    pub fn slot(&self) -> &Arc<PluginSlot> {
-        &self.slot
+    pub fn serving(&self) -> &Arc<ServingPlugin> {
+        &self.serving
     }
 
     /// Those that failed as canaries.
@@ -61,14 +61,14 @@ impl Swapper {
     /// The generation before serves again; the one that was put away, and the one that serves. None: there is none to go back to.
     pub async fn roll_back(&self) -> Option<(Arc<WasmPlugin>, Arc<WasmPlugin>)> {
         let _turn = self.turn.lock().await;
-        let old = self.slot.plugin();
+        let old = self.serving.plugin();
         let found = self.generations.lock().find(None).ok()?;
         self.take_over(Arc::clone(&found), false).await;
         Some((old, found))
     }
 
     async fn take_over(&self, new: Arc<WasmPlugin>, canary: bool) {
-        let old = Module::of(&self.slot.plugin());
+        let old = Module::of(&self.serving.plugin());
         let mut receipt = Receipt {
             step: Step::Swap,
             outcome: Outcome::Refused,
@@ -78,7 +78,7 @@ impl Swapper {
             old,
             new: None,
         };
-        let old = take_over(&self.slot, &self.generations, new, canary, Instant::now(), &mut receipt);
+        let old = take_over(&self.serving, &self.generations, new, canary, Instant::now(), &mut receipt);
         drain(&old, "example.com", LimitsConfig::default().call_timeout, &mut receipt).await;
     }
 }
@@ -87,7 +87,7 @@ async fn note_failures(swapper: Weak<Swapper>, mut failures: mpsc::Receiver<Fail
     while let Some(Failed { module, previous: _ }) = failures.recv().await {
         let Some(swapper) = swapper.upgrade() else { return };
         let mut generations = swapper.generations.lock();
-        generations.put_back(&swapper.slot.plugin());
+        generations.put_back(&swapper.serving.plugin());
         drop(generations);
         swapper.failed.lock().push(module);
     }

@@ -123,10 +123,10 @@ async fn a_running_host_swaps_to_another_version_and_back() {
     let swapper = Swapper::start(&engine, &config, client, &Metrics::new(), None).await.unwrap();
     let receipt = swapper.swap("test", next()).await;
     assert_eq!(receipt.outcome, swap::Outcome::Swapped, "{:?}", receipt.reason);
-    assert_eq!(swapper.slot().fetch(&john).await.unwrap().contacts.len(), 1);
+    assert_eq!(swapper.serving().fetch(&john).await.unwrap().contacts.len(), 1);
     let receipt = swapper.swap("test", PluginSource::BuiltIn).await;
     assert_eq!(receipt.outcome, swap::Outcome::Swapped, "{:?}", receipt.reason);
-    assert_eq!(swapper.slot().plugin().wit_version(), "0.1.0");
+    assert_eq!(swapper.serving().plugin().wit_version(), "0.1.0");
 }
 
 #[tokio::test(flavor = "multi_thread")]

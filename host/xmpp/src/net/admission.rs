@@ -12,11 +12,11 @@ use crate::config::ClientLimits;
 use crate::counters::Counters;
 use crate::peers::{self, Rates, Share, Shares};
 
-/// A handshake that takes longer makes room for others when all places are taken.
+/// A handshake that takes longer makes room for others when as many as may run.
 const LONG_HANDSHAKE: Duration = Duration::from_secs(2);
 
 /// Open connections, all and by address.
-pub(crate) struct Places {
+pub(crate) struct Admission {
     most: usize,
     counters: Arc<Counters>,
     log: Arc<ClientLog>,
@@ -24,21 +24,21 @@ pub(crate) struct Places {
     shares: Arc<Shares>,
 }
 
-/// One connection's place.
-pub(crate) struct Place {
+/// That a connection may be open; dropped, another may.
+pub(crate) struct ConnectionPermit {
     counters: Arc<Counters>,
     _share: Share,
 }
 
-impl Places {
+impl Admission {
     pub(crate) fn new(limits: &ClientLimits, counters: Arc<Counters>, log: Arc<ClientLog>) -> Self {
         let rates = Rates::new(limits.connections_per_second, limits.connections_per_address);
         let shares = Shares::new(limits.connections_per_address);
         Self { most: limits.connections, counters, log, rates, shares }
     }
 
-    /// A place for a connection of `client`, if there is one.
-    pub(crate) fn take(&self, client: &Client) -> Option<Place> {
+    /// A permit for a connection of `client`, if there is one.
+    pub(crate) fn take(&self, client: &Client) -> Option<ConnectionPermit> {
         let taken = match () {
             () if !self.rates.take(client.address, 1) => Err("connections_per_second"),
             () if self.counters.connections.get() >= self.most as u64 => Err("max_connections"),
@@ -48,7 +48,7 @@ impl Places {
             Ok(share) => {
                 self.counters.connections.increase();
                 self.counters.connections_total.increase();
-                Some(Place { counters: Arc::clone(&self.counters), _share: share })
+                Some(ConnectionPermit { counters: Arc::clone(&self.counters), _share: share })
             }
             Err(limit) => {
                 self.counters.connections_refused.increase();
@@ -59,27 +59,27 @@ impl Places {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         self.counters.connections.decrease();
     }
 }
 
 /// TLS handshakes that are under way.
-pub(crate) struct Handshakes(Arc<peers::Places>);
+pub(crate) struct Handshakes(Arc<peers::Permits>);
 
 impl Handshakes {
     pub(crate) fn new(limits: &ClientLimits) -> Self {
         let most = limits.handshakes.max(1);
-        Self(peers::Places::new(most, most.div_ceil(4), LONG_HANDSHAKE))
+        Self(peers::Permits::new(most, most.div_ceil(4), LONG_HANDSHAKE))
     }
 
-    /// Does `handshake`, whose client has sent something, as soon as there is a place.
+    /// Does `handshake`, whose client has sent something, as soon as it may.
     pub(crate) async fn run(&self, client: &Client, handshake: impl Future<Output = io::Result<()>>) -> io::Result<()> {
-        let place = self.0.take(client.address).await;
+        let permit = self.0.take(client.address).await;
         tokio::select! {
             done = handshake => done,
-            () = place.lost() => Err(io::Error::other("the handshake took long, and others waited (max_handshakes)")),
+            () = permit.lost() => Err(io::Error::other("the handshake took long, and others waited (max_handshakes)")),
         }
     }
 }

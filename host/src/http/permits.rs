@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::refusal::Refusal;
 
 /// See the module.
-pub(super) struct Places {
+pub(super) struct RequestPermits {
     most: usize,
     hosts: Mutex<HashMap<Arc<str>, OfHost>>,
 }
@@ -22,20 +22,20 @@ struct OfHost {
     addresses: Arc<Shares>,
 }
 
-/// One place; dropped, it is free.
-pub(super) struct Place {
-    _place: OwnedSemaphorePermit,
+/// That a request may be worked on; dropped, another may.
+pub(super) struct RequestPermit {
+    _permit: OwnedSemaphorePermit,
     _share: Share,
 }
 
-impl Places {
+impl RequestPermits {
     /// `most` of one address, and four times as many in all.
     pub(super) fn new(most: usize) -> Self {
         Self { most, hosts: Mutex::default() }
     }
 
-    /// A free place for a request of `peer` to the virtual host `domain`.
-    pub(super) fn take(&self, domain: &Arc<str>, peer: IpAddr) -> Result<Place, Refusal> {
+    /// A permit for a request of `peer` to the virtual host `domain`.
+    pub(super) fn take(&self, domain: &Arc<str>, peer: IpAddr) -> Result<RequestPermit, Refusal> {
         let (all, addresses) = {
             let mut hosts = self.hosts.lock();
             // One for each virtual host there ever was: as many as an operator can write.
@@ -45,7 +45,9 @@ impl Places {
             });
             (Arc::clone(&host.all), Arc::clone(&host.addresses))
         };
-        let place = addresses.take(peer).zip(all.try_acquire_owned().ok());
-        place.map(|(share, place)| Place { _place: place, _share: share }).ok_or(Refusal::Busy { limit: self.most })
+        let permits = addresses.take(peer).zip(all.try_acquire_owned().ok());
+        permits
+            .map(|(share, permit)| RequestPermit { _permit: permit, _share: share })
+            .ok_or(Refusal::Busy { limit: self.most })
     }
 }

@@ -18,7 +18,7 @@ use crate::plugin::{BadRequest, CallError, FetchedRoster, Outcome, Refreshed, Re
 const FAILED: usize = 8;
 
 /// Holds the module that serves. A call takes it once, at its beginning, and ends on it whatever happens meanwhile.
-pub struct PluginSlot {
+pub struct ServingPlugin {
     active: ArcSwap<Active>,
     rules: ArcSwap<Rules>,
     /// Told of the module that failed as a canary, after the one before it was put back.
@@ -35,7 +35,7 @@ pub(in crate::swap) struct Failed {
 /// What a canary is judged by.
 struct Rules {
     config: SwapConfig,
-    /// Contacts of one roster; more cannot be.
+    /// Contacts of one roster at most.
     max_contacts: usize,
 }
 
@@ -44,7 +44,7 @@ struct Active {
     canary: Option<Canary>,
 }
 
-impl PluginSlot {
+impl ServingPlugin {
     /// `plugin` serves. Modules that fail as canaries are sent to the receiver.
     pub(in crate::swap) fn new(
         plugin: Arc<WasmPlugin>,
@@ -94,13 +94,13 @@ impl PluginSlot {
         active: &Arc<Active>,
         canary: &Canary,
         call: impl Fn(Arc<WasmPlugin>) -> BoxFuture<'static, Result<T, CallError>> + Send + Sync,
-        possible: impl Fn(&T) -> bool + Send + Sync,
+        valid: impl Fn(&T) -> bool + Send + Sync,
     ) -> Result<T, CallError>
     where
         T: Send,
     {
         let doubtful = |result: &Result<T, CallError>| match result {
-            Ok(value) => !possible(value),
+            Ok(value) => !valid(value),
             Err(error) => is_doubtful(error),
         };
         let module = &active.plugin;
@@ -119,7 +119,7 @@ impl PluginSlot {
         if !better {
             return result;
         }
-        let reason = result.err().map_or_else(|| "a roster that cannot be".to_owned(), |error| error.to_string());
+        let reason = result.err().map_or_else(|| "an invalid roster".to_owned(), |error| error.to_string());
         warn!(reason, plugin = module.name(), "a new plugin failed; the one before it made the call again");
         again
     }
@@ -151,7 +151,7 @@ impl PluginSlot {
 }
 
 #[async_trait]
-impl RosterPlugin for PluginSlot {
+impl RosterPlugin for ServingPlugin {
     fn asks_together(&self) -> bool {
         self.active.load().plugin.asks_together()
     }
@@ -164,8 +164,8 @@ impl RosterPlugin for PluginSlot {
             Box::pin(async move { plugin.fetch(&user).await }) as BoxFuture<'static, _>
         };
         let most = self.rules.load().max_contacts;
-        let possible = |roster: &FetchedRoster| Contacts::pack(&roster.contacts, most).is_ok();
-        self.watched(&active, canary, call, possible).await
+        let valid = |roster: &FetchedRoster| Contacts::pack(&roster.contacts, most).is_ok();
+        self.watched(&active, canary, call, valid).await
     }
 
     async fn changed_users(&self, body: Bytes) -> Result<Result<Vec<String>, BadRequest>, CallError> {
@@ -186,13 +186,13 @@ impl RosterPlugin for PluginSlot {
             Box::pin(async move { plugin.refresh(&user, known).await }) as BoxFuture<'static, _>
         };
         let most = self.rules.load().max_contacts;
-        let possible = |refreshed: &Refreshed| match refreshed {
+        let valid = |refreshed: &Refreshed| match refreshed {
             Refreshed::Unchanged => true,
             Refreshed::Changed(delta) => {
                 delta.changes.is_empty() || known.contacts().apply(delta.changes.clone(), most).is_ok()
             }
         };
-        self.watched(&active, canary, call, possible).await
+        self.watched(&active, canary, call, valid).await
     }
 
     async fn summary(&self, outcome: Outcome) -> Result<Reply, CallError> {

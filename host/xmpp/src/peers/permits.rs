@@ -15,13 +15,13 @@ use super::network;
 /// How often those who wait look whether somebody has waited for long enough to make room.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Places for connections. When all are taken, one more gets that of a connection whose client is waited for, of the network
+/// Permits for connections. When all are taken, one more gets that of a connection whose client is waited for, of the network
 /// that has most of them the one that was waited for longest; but never at the cost of a network that has fewer than its own.
-pub struct Places {
+pub struct Permits {
     most: usize,
     most_per_network: usize,
     /// So long a client may be waited for in any case.
-    patience: Duration,
+    grace: Duration,
     taken: Mutex<Taken>,
     changed: Notify,
 }
@@ -39,12 +39,12 @@ struct Entry {
     lost: CancellationToken,
 }
 
-/// One place, which may be lost to another while its client is waited for. Dropped, it is given back.
-pub struct Place {
+/// One permit, which may be lost to another while its client is waited for. Dropped, it is given back.
+pub struct Permit {
     network: IpAddr,
     number: u64,
     entry: Arc<Entry>,
-    of: Arc<Places>,
+    of: Arc<Permits>,
 }
 
 /// Why there is none.
@@ -83,36 +83,36 @@ impl Taken {
     }
 }
 
-impl Places {
-    /// `most` in all and `most_per_network` for one; a client is waited for so long before its place may be lost.
-    pub fn new(most: usize, most_per_network: usize, patience: Duration) -> Arc<Self> {
-        Arc::new(Self { most, most_per_network, patience, taken: Mutex::default(), changed: Notify::new() })
+impl Permits {
+    /// `most` in all and `most_per_network` for one; a client is waited for so long before its permit may be lost.
+    pub fn new(most: usize, most_per_network: usize, grace: Duration) -> Arc<Self> {
+        Arc::new(Self { most, most_per_network, grace, taken: Mutex::default(), changed: Notify::new() })
     }
 
-    /// A place for `address`, as soon as there is one.
-    pub async fn take(self: &Arc<Self>, address: IpAddr) -> Place {
+    /// A permit for `address`, as soon as there is one.
+    pub async fn take(self: &Arc<Self>, address: IpAddr) -> Permit {
         loop {
             let changed = self.changed.notified();
-            if let Ok(place) = self.try_take(address) {
-                return place;
+            if let Ok(permit) = self.try_take(address) {
+                return permit;
             }
             let _ = tokio::time::timeout(LOOK, changed).await;
         }
     }
 
-    /// A place for `address`, as soon as there is one; `None` if its own network has as many as it may.
-    pub async fn take_in_share(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+    /// A permit for `address`, as soon as there is one; `None` if its own network has as many as it may.
+    pub async fn take_in_share(self: &Arc<Self>, address: IpAddr) -> Option<Permit> {
         loop {
             let changed = self.changed.notified();
             match self.try_take(address) {
-                Ok(place) => return Some(place),
+                Ok(permit) => return Some(permit),
                 Err(Full::Network) => return None,
                 Err(Full::All) => drop(tokio::time::timeout(LOOK, changed).await),
             }
         }
     }
 
-    fn try_take(self: &Arc<Self>, address: IpAddr) -> Result<Place, Full> {
+    fn try_take(self: &Arc<Self>, address: IpAddr) -> Result<Permit, Full> {
         let (network, now) = (network(address), Instant::now());
         let mut taken = self.taken.lock();
         let here = taken.networks.get(&network).map_or(0, HashMap::len);
@@ -125,13 +125,13 @@ impl Places {
         let number = taken.last;
         let entry = Arc::new(Entry { waiting_since: Mutex::new(Some(now)), lost: CancellationToken::new() });
         taken.networks.entry(network).or_default().insert(number, Arc::clone(&entry));
-        Ok(Place { network, number, entry, of: Arc::clone(self) })
+        Ok(Permit { network, number, entry, of: Arc::clone(self) })
     }
 
     fn make_room(&self, taken: &mut Taken, network: IpAddr, own: bool, now: Instant) -> bool {
         let waits = |entry: &Entry| {
             let waited = now.saturating_duration_since((*entry.waiting_since.lock())?);
-            (waited >= self.patience).then_some(waited)
+            (waited >= self.grace).then_some(waited)
         };
         let lost = taken.victim(network, own, waits).and_then(|(network, number)| taken.remove(network, number));
         lost.inspect(|entry| entry.lost.cancel()).is_some()
@@ -143,25 +143,25 @@ impl Places {
     }
 }
 
-impl Place {
+impl Permit {
     /// The client is waited for, from now on.
     pub fn waits(&self) {
         *self.entry.waiting_since.lock() = Some(Instant::now());
         self.of.changed.notify_waiters();
     }
 
-    /// The client is not waited for: the place is not lost.
+    /// The client is not waited for: the permit is not lost.
     pub fn works(&self) {
         *self.entry.waiting_since.lock() = None;
     }
 
-    /// Returns when the place is lost.
+    /// Returns when the permit is lost.
     pub async fn lost(&self) {
         self.entry.lost.cancelled().await;
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.of.taken.lock().remove(self.network, self.number);
         self.of.changed.notify_waiters();
@@ -173,12 +173,12 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
 
-    fn is_lost(place: &Place) -> bool {
-        place.entry.lost.is_cancelled()
+    fn is_lost(permit: &Permit) -> bool {
+        permit.entry.lost.is_cancelled()
     }
 
-    fn take(places: &Arc<Places>, address: &str) -> Option<Place> {
-        places.try_take(address.parse().unwrap()).ok()
+    fn take(permits: &Arc<Permits>, address: &str) -> Option<Permit> {
+        permits.try_take(address.parse().unwrap()).ok()
     }
 
     #[test]
@@ -197,53 +197,53 @@ mod tests {
             ("aabbbc", "012345", "d", None),
             ("abcdef", "", "g", Some(0)),
         ] {
-            let places = Places::new(who.len(), 100, Duration::ZERO);
+            let permits = Permits::new(who.len(), 100, Duration::ZERO);
             let address = |who: char| format!("192.0.2.{}", who as u32);
-            let taken: Vec<_> = who.chars().map(|who| take(&places, &address(who)).unwrap()).collect();
-            for place in works.chars() {
-                taken[place.to_digit(10).unwrap() as usize].works();
+            let taken: Vec<_> = who.chars().map(|who| take(&permits, &address(who)).unwrap()).collect();
+            for index in works.chars() {
+                taken[index.to_digit(10).unwrap() as usize].works();
             }
-            let newcomer = take(&places, &address(newcomer.chars().next().unwrap()));
+            let newcomer = take(&permits, &address(newcomer.chars().next().unwrap()));
             assert_eq!(newcomer.is_some(), lost.is_some(), "{who} {works}");
             assert_eq!(taken.iter().position(is_lost), lost, "{who} {works}");
             drop((taken, newcomer));
-            let left = places.taken.lock();
+            let left = permits.taken.lock();
             assert_eq!((left.all, left.networks.len()), (0, 0));
         }
     }
 
     #[test]
     fn a_network_that_has_its_share_gets_one_more_at_its_own_cost_only() {
-        let places = Places::new(100, 2, Duration::ZERO);
-        let other = take(&places, "192.0.2.9").unwrap();
-        let [first, second] = ["2001:db8::1", "2001:db8::2"].map(|address| take(&places, address).unwrap());
+        let permits = Permits::new(100, 2, Duration::ZERO);
+        let other = take(&permits, "192.0.2.9").unwrap();
+        let [first, second] = ["2001:db8::1", "2001:db8::2"].map(|address| take(&permits, address).unwrap());
         first.works();
-        let third = take(&places, "2001:db8::3").unwrap();
+        let third = take(&permits, "2001:db8::3").unwrap();
         assert_eq!([&other, &first, &second, &third].map(is_lost), [false, false, true, false]);
         third.works();
-        assert!(take(&places, "2001:db8::4").is_none());
-        assert!(take(&places, "2001:db8:0:1::4").is_some());
+        assert!(take(&permits, "2001:db8::4").is_none());
+        assert!(take(&permits, "2001:db8:0:1::4").is_some());
         first.waits();
-        assert!(take(&places, "2001:db8::4").is_some() && is_lost(&first));
+        assert!(take(&permits, "2001:db8::4").is_some() && is_lost(&first));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_finds_all_places_taken_waits_for_one() {
+    async fn who_finds_all_permits_taken_waits_for_one() {
         let address = |n: u8| IpAddr::from([192, 0, 2, n]);
-        let places = Places::new(1, 1, Duration::from_secs(3600));
-        let first = places.take(address(1)).await;
-        assert!(places.take_in_share(address(1)).await.is_none(), "its own network has no more");
+        let permits = Permits::new(1, 1, Duration::from_secs(3600));
+        let first = permits.take(address(1)).await;
+        assert!(permits.take_in_share(address(1)).await.is_none(), "its own network has no more");
         for n in [1, 2] {
-            assert!(futures::poll!(std::pin::pin!(places.take(address(n)))).is_pending());
+            assert!(futures::poll!(std::pin::pin!(permits.take(address(n)))).is_pending());
         }
-        let (second, ()) = tokio::join!(places.take_in_share(address(2)), async { drop(first) });
+        let (second, ()) = tokio::join!(permits.take_in_share(address(2)), async { drop(first) });
         assert!(second.is_some_and(|second| !is_lost(&second)), "it was not waited for long enough");
-        let places = Places::new(1, 1, Duration::ZERO);
-        let works = places.take(address(1)).await;
+        let permits = Permits::new(1, 1, Duration::ZERO);
+        let works = permits.take(address(1)).await;
         works.works();
-        assert!(!places.end_one(address(2)));
-        let (next, ()) = tokio::join!(places.take(address(2)), async { works.waits() });
+        assert!(!permits.end_one(address(2)));
+        let (next, ()) = tokio::join!(permits.take(address(2)), async { works.waits() });
         works.lost().await;
-        assert!(places.end_one(address(3)) && is_lost(&next));
+        assert!(permits.end_one(address(3)) && is_lost(&next));
     }
 }
