@@ -6,7 +6,7 @@ import sys
 
 from application import Application
 
-sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "shared"))
 from running import PATIENCE, Program  # noqa: E402: beside this folder
 
 PASSWORD = "only for tests"

@@ -9,9 +9,9 @@ import os
 import time
 
 from checker import check_order, check_rosters, roster
-from client import PATIENCE, Client, Refused
+from xmpp_client import PATIENCE, Client, Refused
 from server import free_ports
-from proxy import Proxy
+from servers.proxy import Proxy
 from scenario import ANSWER, PASSWORD, Place, expect
 from web import ask
 from world import Host

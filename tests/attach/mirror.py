@@ -10,8 +10,8 @@ import sys
 import tempfile
 import time
 
-import world  # adds the folder of tests/clients
-from ejabberd import Ejabberd
+import world  # adds the folders of tests/shared and tests/clients
+from servers.ejabberd import Ejabberd
 from scenario import PASSWORD, expect
 from server import free_ports
 

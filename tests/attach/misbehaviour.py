@@ -6,9 +6,9 @@ import json
 import time
 
 from checker import roster
-from client import Client, Refused
+from xmpp_client import Client, Refused
 from scenario import PASSWORD, expect
-from stand_in import StandIn
+from servers.stand_in import StandIn
 
 USERS = ["john", "marie"]
 

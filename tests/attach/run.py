@@ -16,16 +16,16 @@ import tempfile
 import time
 import traceback
 
-import faults  # adds the folder of tests/clients
+from world import Host  # adds the folders of tests/shared and tests/clients
+import faults
 import libraries
 import misbehaviour
 import scenario
-from ejabberd import Ejabberd
-from prosody import Prosody
-from server import free_ports
-from world import Host
+from servers.ejabberd import Ejabberd
+from servers.prosody import Prosody
 
-import fixture  # of tests/clients, whose folder world.py has added
+import fixture
+from server import free_ports
 
 LIMIT = 180  # seconds, for one check
 SERVERS = {"prosody": Prosody, "ejabberd": Ejabberd}

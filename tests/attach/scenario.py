@@ -22,7 +22,7 @@ import termios
 import time
 
 from checker import check_rosters, roster
-from client import CLIENT, PATIENCE, Client, Refused
+from xmpp_client import CLIENT, PATIENCE, Client, Refused
 
 PASSWORD = "only for tests"
 ANSWER = {"status": "ok", "message": "roster update complete", "errors": 0}

@@ -5,8 +5,7 @@ import os
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.append(os.path.join(HERE, "..", "clients"))
-sys.path.append(os.path.join(HERE, ".."))
+sys.path += [os.path.join(HERE, "..", folder) for folder in ("shared", "clients")]
 from running import PATIENCE, Program  # noqa: E402: beside this folder
 from web import Application, ask  # noqa: E402
 

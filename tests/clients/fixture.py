@@ -5,7 +5,7 @@ import secrets
 import subprocess
 import sys
 
-sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "shared"))
 from running import PATIENCE, Program  # noqa: E402: beside this folder
 from web import Application  # noqa: E402
 

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "shared"))
 from web import ask  # noqa: E402: beside this folder
 
 PATIENCE = 30  # seconds, for anything to happen on a busy machine

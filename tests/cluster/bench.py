@@ -18,7 +18,7 @@ import time
 from cluster import Cluster
 from contacts import request
 from crowd import PASSWORD
-from client import Client
+from xmpp_client import Client
 from server import seconds_used
 
 CONTACTS = 10

@@ -21,14 +21,14 @@ import sys
 import tempfile
 import time
 
-import check
-import history
+from rules import check
+from rules import history
 from attached import Attached
 from cluster import Cluster
 from contacts import Contacts, Refreshes, as_clients_have_it, request
 from crowd import PASSWORD, Member
-from schedule import OF_HOSTS, schedule
-from story import presence_faults
+from rules.schedule import OF_HOSTS, schedule
+from rules.story import presence_faults
 
 WORKERS = 5  # of the application: each changes something and asks for a refresh until it is done
 LOGINS = 24  # at once

@@ -5,7 +5,7 @@ import hashlib
 import json
 import random
 
-from story import MARK
+from rules.story import MARK
 
 GROUPS = ("Friends", "Work", "Family", "Chess")
 DELAYS = (0, 0, 0, 0.002, 0.01, 0.05, 0.3)  # seconds, of its answers

@@ -6,8 +6,8 @@ import random
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.append(os.path.join(HERE, "..", "attach"))
-from client import CLIENT, ROSTER, Client, Refused, contact_of  # noqa: E402: beside this folder
+sys.path.append(os.path.join(HERE, "..", "shared"))
+from xmpp_client import CLIENT, ROSTER, Client, Refused, contact_of  # noqa: E402: beside this folder
 
 PASSWORD = "only for tests"
 LOGIN = 15  # seconds, for a login; then another node is tried

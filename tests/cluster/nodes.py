@@ -9,7 +9,7 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.append(os.path.join(HERE, "..", "attach"))
+sys.path.append(os.path.join(HERE, "..", "shared"))
 from server import PATIENCE, Server  # noqa: E402: beside this folder
 from web import ask  # noqa: E402
 

@@ -17,7 +17,7 @@ import traceback
 from cluster import Cluster
 from contacts import Contacts
 from crowd import PASSWORD
-from stage import Stage
+from steps.stage import Stage
 from steps import outages, rosters, stanzas
 
 LIMIT = 90  # seconds, for one step

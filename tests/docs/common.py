@@ -11,7 +11,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 DOCS = os.path.join(ROOT, "docs")
-sys.path.append(os.path.dirname(HERE))
+sys.path.append(os.path.join(os.path.dirname(HERE), "shared"))
 
 from running import PATIENCE, Program  # noqa: E402
 from web import Application, ask  # noqa: E402, F401: also for the checks

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from stage import SOON, expect
+from steps.stage import SOON, expect
 
 
 async def back(stage, *names):

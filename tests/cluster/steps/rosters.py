@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from attached import Attached
-from stage import SOON, expect
+from steps.stage import SOON, expect
 
 
 async def refresh_at_another_node(stage):

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from client import CLIENT, Refused
-from stage import SOON, expect
+from xmpp_client import CLIENT, Refused
+from steps.stage import SOON, expect
 
 CARBONS = "<enable xmlns='urn:xmpp:carbons:2'/>"
 PING = "<ping xmlns='urn:xmpp:ping'/>"

@@ -1,4 +1,4 @@
-"""A `roster-host` in a folder of its own, for scripts that look at it from the outside: tests/clients, tests/abuse."""
+"""A `roster-host` in a folder of its own, for scripts that look at it from the outside."""
 
 import json
 import queue

@@ -13,15 +13,17 @@ import gc
 import os
 import resource
 import statistics
+import sys
 import tempfile
 import time
 import types
 
-import world  # adds the folder of tests/clients
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import world  # noqa: E402: adds the folders of tests/shared and tests/clients
 import fixture
 from bench import Meter, contacts, log_in
-from client import Client
-from prosody import Prosody
+from xmpp_client import Client
+from servers.prosody import Prosody
 from scenario import PASSWORD
 from server import free_ports
 

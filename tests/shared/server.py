@@ -5,11 +5,8 @@ import random
 import signal
 import socket
 import subprocess
-import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.append(os.path.join(HERE, ".."))
-from running import PATIENCE  # noqa: E402: beside this folder
+from running import PATIENCE
 
 TICK = os.sysconf("SC_CLK_TCK")
 

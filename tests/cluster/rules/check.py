@@ -1,14 +1,14 @@
 """Judges a history: each rule says what it has found against it.
 
-Usage: check.py HISTORY
+Usage: python3 -m rules.check HISTORY     (in tests/cluster)
 """
 
 import re
 import sys
 from typing import NamedTuple
 
-import history
-from story import Story, number, presence_faults
+from rules import history
+from rules.story import Story, number, presence_faults
 
 SLACK = 2.0  # seconds that an answer may be later than its deadline, on a busy machine
 SHOWN, LONGEST = 8, 400  # of one rule; characters

@@ -7,9 +7,9 @@ import socket
 import subprocess
 import time
 
-from server import HERE, PATIENCE, Server, free_ports
+from server import PATIENCE, Server, free_ports
 
-MODULES = os.path.join(HERE, "..", "..", "attach", "prosody")
+MODULES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "attach", "prosody")
 
 # What Debian enables, without what needs other programs; and what people add.
 CONFIG = """\

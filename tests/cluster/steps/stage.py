@@ -6,7 +6,7 @@ import time
 
 from contacts import as_clients_have_it, request
 from crowd import PASSWORD
-from client import Client
+from xmpp_client import Client
 
 OK = {"status": "ok", "message": "roster update complete", "errors": 0}
 SOON = 10  # seconds, for what has no deadline of its own, on a busy machine

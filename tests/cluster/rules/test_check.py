@@ -1,12 +1,12 @@
 """Each rule of check.py finds what it is for, and nothing in a history that keeps the promises.
 
-Usage: python3 -m unittest test_check
+Usage: python3 -m unittest rules.test_check     (in tests/cluster)
 """
 
 import copy
 import unittest
 
-import check
+from rules import check
 
 
 def roster(n, **others):

@@ -5,7 +5,7 @@ Usage: python3 -m unittest test_schedule
 
 import unittest
 
-from schedule import OF_ENGINE, OF_HOSTS, QUIET, schedule
+from rules.schedule import OF_ENGINE, OF_HOSTS, QUIET, schedule
 
 NODES, SERVERS = ["a", "b", "c"], ["nats-0", "nats-1", "nats-2"]
 

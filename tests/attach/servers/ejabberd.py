@@ -12,10 +12,10 @@ import time
 import urllib.error
 import urllib.request
 
-from server import HERE, PATIENCE, Server, free_ports
+from server import PATIENCE, Server, free_ports
 from web import OPENER
 
-MODULE = os.path.join(HERE, "..", "..", "attach", "ejabberd")
+MODULE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "attach", "ejabberd")
 
 # What Debian enables, without what needs other programs or ports; and what people add.
 CONFIG = """\
