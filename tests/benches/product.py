@@ -30,11 +30,11 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [os.path.join(HERE, ".."), os.path.join(HERE, "..", "attach")]
-from client import Client  # noqa: E402: beside this folder
-from running import Program  # noqa: E402
+sys.path.append(os.path.join(HERE, "..", "shared"))
+from running import Program  # noqa: E402: beside this folder
 from server import Server, free_ports, seconds_used  # noqa: E402
 from web import ask  # noqa: E402
+from xmpp_client import Client  # noqa: E402
 
 PASSWORD = "secret"
 SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
