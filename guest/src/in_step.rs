@@ -30,7 +30,7 @@ use xmpp_roster_plugin::Warnings;
 /// How far to look in the host's roster for an entry that is not the next: contacts before it are gone.
 const LOOK_AHEAD: usize = 8;
 /// How many entries in a row may match nothing before the two are taken to be in another order.
-const STRANGERS: usize = 64;
+const MOST_UNMATCHED: usize = 64;
 
 /// What the new answer changes, and the warnings. `None`: it takes another look to tell.
 ///
@@ -79,14 +79,14 @@ impl<'k, 'b> Walk<'k, '_, 'b> {
     #[inline(never)]
     fn entries(&mut self, shapes: &mut Shapes<'b>) -> Option<()> {
         self.json.eat(b'{')?;
-        let mut strangers = 0;
+        let mut unmatched = 0;
         let mut more = self.json.eat(b'}').is_none();
         while more {
             if shapes.next_is_same(&mut self.json, &mut self.left).is_some() || self.next_reads_same(shapes) {
-                strangers = 0;
+                unmatched = 0;
             } else if self.other_entry()? {
-                strangers += 1;
-                if strangers > STRANGERS {
+                unmatched += 1;
+                if unmatched > MOST_UNMATCHED {
                     return None;
                 }
             }

@@ -41,7 +41,7 @@ pub struct Packed<'a> {
 }
 
 impl<'a> Packed<'a> {
-    /// Joins the two halves. Nothing is checked until the contacts are read.
+    /// Joins the two parts. Nothing is checked until the contacts are read.
     #[must_use]
     pub const fn new(text: &'a str, layout: &'a [u32]) -> Self {
         Self { text, layout }

@@ -49,7 +49,7 @@ fn is_same_other(a: &[u8], b: &[u8]) -> bool {
 /// Does the text hold a character that has no place in a name: a control character (Unicode category Cc), a line or
 /// paragraph separator, or one that XML cannot carry at all (XML 1.0 section 2.2)?
 #[inline]
-fn is_unfit(text: &str) -> bool {
+fn has_replaced(text: &str) -> bool {
     let (words, rest) = text.as_bytes().as_chunks::<8>();
     // A byte is plain if it is 0x20 to 0x7E. Subtracting 0x20 borrows below that, adding 1 carries above it; both
     // show in the high bit. Borrows and carries can only make a plain byte look odd, and then the slow way decides.
@@ -59,11 +59,11 @@ fn is_unfit(text: &str) -> bool {
     {
         return false;
     }
-    text.chars().any(|c| fit(c) != c)
+    text.chars().any(|c| replaced(c) != c)
 }
 
 /// The character, or what stands for it in a name.
-fn fit(c: char) -> char {
+fn replaced(c: char) -> char {
     match c {
         '\u{2028}' | '\u{2029}' => ' ',
         c if c.is_control() => ' ',
@@ -76,7 +76,7 @@ fn fit(c: char) -> char {
 /// cannot carry.
 #[inline]
 pub(crate) fn mended(text: Cow<'_, str>) -> (Cow<'_, str>, bool) {
-    if is_unfit(&text) { (Cow::Owned(text.chars().map(fit).collect()), true) } else { (text, false) }
+    if has_replaced(&text) { (Cow::Owned(text.chars().map(replaced).collect()), true) } else { (text, false) }
 }
 
 /// Is it a number in digits alone?
@@ -115,7 +115,7 @@ mod tests {
         fn a_text_is_mended_if_a_character_of_it_is_unfit(
             text in "[ -~]{0,12}[\\x00-\u{A0}\u{2026}-\u{202A}\u{FFFC}-\u{FFFF}]{0,3}[ -~]{0,12}"
         ) {
-            let expected: String = text.chars().map(fit).collect();
+            let expected: String = text.chars().map(replaced).collect();
             prop_assert_eq!(mended(Cow::Borrowed(&text)), (Cow::Borrowed(&*expected), text != expected));
             prop_assert_eq!(mended(Cow::Borrowed(&expected)), (Cow::Borrowed(&*expected), false));
         }

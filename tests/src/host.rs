@@ -12,7 +12,7 @@ use roster_host::config::{Config, HostConfig, PluginCacheConfig};
 use roster_host::reload::{Mistakes, Source};
 use roster_host::rosters::Rosters;
 use roster_host::sinks::{RosterEvent, RosterSink, Undelivered};
-use roster_host::sockets::{Given, Purpose, Sockets};
+use roster_host::sockets::{InheritedSockets, Purpose, Sockets};
 use roster_host::swap::Swapper;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -144,7 +144,7 @@ impl TestHost {
     async fn from(config: Config, source: Option<Source>) -> Self {
         let events = Arc::new(Events::default());
         let sinks = vec![Arc::clone(&events) as Arc<dyn RosterSink>];
-        let sockets = Sockets::open(Purpose::wanted(&config), Given::default()).await.unwrap();
+        let sockets = Sockets::open(Purpose::wanted(&config), InheritedSockets::default()).await.unwrap();
         let host = Host::start_reading(sockets, &config, sinks, source).await.unwrap();
         let listening = host.listening();
         let (http, admin) = (listening.refresh_http.unwrap(), listening.admin.unwrap());

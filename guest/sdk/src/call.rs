@@ -41,7 +41,7 @@ pub struct Known<'a>(Source<'a>);
 enum Source<'a> {
     #[cfg_attr(not(target_arch = "wasm32"), expect(dead_code, reason = "outside of a host there is none"))]
     Host(&'a Snapshot),
-    Given(&'a [Contact]),
+    Contacts(&'a [Contact]),
 }
 
 impl<'a> Known<'a> {
@@ -53,7 +53,7 @@ impl<'a> Known<'a> {
     /// For a test: these contacts.
     #[must_use]
     pub const fn of(contacts: &'a [Contact]) -> Self {
-        Self(Source::Given(contacts))
+        Self(Source::Contacts(contacts))
     }
 
     /// Its contacts. Simple, and slow for long rosters.
@@ -61,7 +61,7 @@ impl<'a> Known<'a> {
     pub fn contacts(&self) -> Vec<Contact> {
         match self.0 {
             Source::Host(snapshot) => snapshot.contacts(),
-            Source::Given(contacts) => contacts.to_vec(),
+            Source::Contacts(contacts) => contacts.to_vec(),
         }
     }
 
@@ -70,7 +70,7 @@ impl<'a> Known<'a> {
     pub fn packed(&self) -> PackedContacts {
         match self.0 {
             Source::Host(snapshot) => snapshot.packed(),
-            Source::Given(contacts) => contacts.iter().collect(),
+            Source::Contacts(contacts) => contacts.iter().collect(),
         }
     }
 }

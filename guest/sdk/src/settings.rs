@@ -18,7 +18,7 @@ pub struct Settings(Source);
 enum Source {
     #[cfg(target_arch = "wasm32")]
     Host,
-    Given(BTreeMap<String, String>),
+    Values(BTreeMap<String, String>),
 }
 
 impl Settings {
@@ -32,7 +32,7 @@ impl Settings {
     pub fn of<'a>(settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let domain = (DOMAIN, "example.com");
         let all = std::iter::once(domain).chain(settings);
-        Self(Source::Given(all.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()))
+        Self(Source::Values(all.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()))
     }
 
     /// The value of a setting, if there is one.
@@ -41,7 +41,7 @@ impl Settings {
     /// The host could not look it up.
     pub fn get(&self, key: &str) -> Result<Option<String>, ConfigError> {
         match &self.0 {
-            Source::Given(given) => Ok(given.get(key).cloned()),
+            Source::Values(given) => Ok(given.get(key).cloned()),
             #[cfg(target_arch = "wasm32")]
             Source::Host => store::get(key).map_err(|error| match error {
                 store::Error::Upstream(error) | store::Error::Io(error) => {

@@ -22,7 +22,7 @@ use crate::metrics::Metrics;
 use crate::plugin::{LoadError, PluginEngine, PluginMemory};
 use crate::rosters::Rosters;
 use crate::sinks::{EventStream, JsonLines, JsonLinesError, RosterSink};
-use crate::sockets::{Given, Purpose, Sockets, SocketsError};
+use crate::sockets::{InheritedSockets, Purpose, Sockets, SocketsError};
 use crate::swap::{Swapper, Swappers};
 use crate::xmpp::{XmppError, XmppServer, XmppSink};
 
@@ -92,7 +92,7 @@ impl Host {
     /// within a Tokio runtime of several threads.
     pub async fn start(config: &Config, sinks: Vec<Arc<dyn RosterSink>>) -> Result<Self, StartError> {
         ServeError::if_open(&config.admin)?;
-        let sockets = Sockets::open(Purpose::wanted(config), Given::default()).await?;
+        let sockets = Sockets::open(Purpose::wanted(config), InheritedSockets::default()).await?;
         Self::start_on(sockets, config, sinks).await
     }
 

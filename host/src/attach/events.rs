@@ -29,7 +29,7 @@ use crate::http::sse::{self, LAST_EVENT_ID};
 /// The longest text of others that is kept for the operator.
 const LONGEST_SHOWN: usize = 128;
 /// How long a small body may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// `GET .../events`
 pub(super) async fn follow(
@@ -124,7 +124,7 @@ pub(super) async fn ack(
     RequestingNode(node): RequestingNode,
     request: Request,
 ) -> Result<StatusCode, Refusal> {
-    let body = body::read(request, &serving.small_body, Instant::now() + PATIENCE).await?;
+    let body = body::read(request, &serving.small_body, Instant::now() + BODY_TIMEOUT).await?;
     let ack: Ack = serde_json::from_slice(&body.bytes)
         .map_err(|error| Refusal::BadRequest(format!("the body is no {{\"epoch\": \"...\", \"seq\": 1}}: {error}")))?;
     match node.ack(&ack.epoch, ack.seq) {

@@ -19,9 +19,9 @@ use super::ring::{At, BadAck, Ring};
 use crate::model::{EventKind, Snapshot, Username};
 
 /// So long changes wait for others when no refresh runs that would find them.
-const SOON: Duration = Duration::from_millis(20);
+const SEAL_DELAY: Duration = Duration::from_millis(20);
 /// So long they wait while one runs: it may be held up by a single user.
-const LINGER: Duration = Duration::from_secs(1);
+const SEAL_DELAY_IN_REFRESH: Duration = Duration::from_secs(1);
 /// How often it is looked whether a roster that could not be had is there.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -324,18 +324,18 @@ impl State {
 
     /// When [`seal_if_due`](Self::seal_if_due) or [`is_over`](Self::is_over) is to be asked next.
     pub(super) fn due(&self) -> Option<Instant> {
-        let seal = self.ring.open_since().map(|since| since + self.patience());
+        let seal = self.ring.open_since().map(|since| since + self.seal_delay());
         let lease = self.without_stream.filter(|_| !self.users.is_empty()).map(|since| since + self.bounds.lease);
         [seal, lease, self.look].into_iter().flatten().min()
     }
 
-    fn patience(&self) -> Duration {
-        if self.refreshes > 0 { LINGER } else { SOON }
+    fn seal_delay(&self) -> Duration {
+        if self.refreshes > 0 { SEAL_DELAY_IN_REFRESH } else { SEAL_DELAY }
     }
 
     /// Makes an event of changes that have waited for long enough.
     pub(super) fn seal_if_due(&mut self, now: Instant) -> bool {
-        self.ring.open_since().is_some_and(|since| since + self.patience() <= now) && self.ring.seal()
+        self.ring.open_since().is_some_and(|since| since + self.seal_delay() <= now) && self.ring.seal()
     }
 
     /// Whether the lease is over.

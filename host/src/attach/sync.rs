@@ -32,7 +32,7 @@ use crate::model::Username;
 use crate::rosters::{Found, RosterError};
 
 /// How long the list may take to arrive.
-const PATIENCE: Duration = Duration::from_secs(60);
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Users noted between two chances for other tasks to run.
 const AT_ONCE: usize = 256;
 /// Rosters that wait to be written.
@@ -57,7 +57,7 @@ pub(super) async fn sync(
     // Before the list is read: whoever comes meanwhile is not on it.
     let number = node.begin_sync();
     let named = {
-        let body = body::read(request, &serving.sync_body, Instant::now() + PATIENCE).await?;
+        let body = body::read(request, &serving.sync_body, Instant::now() + BODY_TIMEOUT).await?;
         let list: Vec<Named> = serde_json::from_slice(&body.bytes).map_err(|error| {
             Refusal::BadRequest(format!("the body is no list of {{\"user\": \"...\", \"version\": 1}}: {error}"))
         })?;

@@ -8,18 +8,18 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use parking_lot::Mutex;
 
-use super::case::{self, AnswerData, Exchange, ExpectRequest, Fault};
+use super::case::{self, AnswerData, ExpectRequest, Fault, ScriptedExchange};
 use crate::http_client::{Deadlines, ErrorKind, SendError};
 use crate::plugin::Outbound;
 
 /// See the module.
 pub(super) struct Application {
-    script: Mutex<VecDeque<Exchange>>,
+    script: Mutex<VecDeque<ScriptedExchange>>,
     faults: Mutex<Vec<String>>,
 }
 
 impl Application {
-    pub(super) fn new(script: &[Exchange]) -> Self {
+    pub(super) fn new(script: &[ScriptedExchange]) -> Self {
         Self { script: Mutex::new(script.iter().cloned().collect()), faults: Mutex::default() }
     }
 
@@ -39,7 +39,7 @@ impl Outbound for Application {
     async fn send(&self, request: Request<Bytes>, _deadlines: Deadlines) -> Result<Response<Bytes>, SendError> {
         let url = request.uri().to_string();
         let exchange = self.script.lock().pop_front();
-        let Some(Exchange { request: expected, answer }) = exchange else {
+        let Some(ScriptedExchange { request: expected, answer }) = exchange else {
             self.faults.lock().push(format!("a request that is not expected: {} {url}", request.method()));
             return Err(denied(url));
         };

@@ -60,12 +60,12 @@ pub(super) enum Step {
     },
     Fetch {
         #[serde(default)]
-        http: Vec<Exchange>,
+        http: Vec<ScriptedExchange>,
         expect: ExpectRoster,
     },
     Refresh {
         #[serde(default)]
-        http: Vec<Exchange>,
+        http: Vec<ScriptedExchange>,
         expect: ExpectRoster,
     },
     ChangedUsers {
@@ -198,7 +198,7 @@ pub(super) enum OutcomeData {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Exchange {
+pub(super) struct ScriptedExchange {
     #[serde(default)]
     pub(super) request: ExpectRequest,
     pub(super) answer: AnswerData,

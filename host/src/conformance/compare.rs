@@ -13,7 +13,7 @@ pub(super) type Compared = Result<(), String>;
 
 /// The contacts in order; the order of groups does not count.
 pub(super) fn contacts(found: &[Contact], expected: &[Contact]) -> Compared {
-    let (found, expected) = (tidy_all(found), tidy_all(expected));
+    let (found, expected) = (all_in_order(found), all_in_order(expected));
     same(&found, &expected, "the roster")
 }
 
@@ -22,7 +22,7 @@ pub(super) fn changes(mut found: Vec<Change>, mut expected: Vec<Change>) -> Comp
     for changes in [&mut found, &mut expected] {
         for change in changes.iter_mut() {
             if let Change::Put(contact) = change {
-                *contact = tidy(contact);
+                *contact = in_order(contact);
             }
         }
         changes.sort_by(|a, b| a.jid().cmp(b.jid()));
@@ -108,11 +108,11 @@ fn same<T: PartialEq + std::fmt::Debug>(found: &T, expected: &T, what: &str) -> 
     if found == expected { Ok(()) } else { Err(format!("{what}: {found:?}; expected {expected:?}")) }
 }
 
-fn tidy_all(contacts: &[Contact]) -> Vec<Contact> {
-    contacts.iter().map(tidy).collect()
+fn all_in_order(contacts: &[Contact]) -> Vec<Contact> {
+    contacts.iter().map(in_order).collect()
 }
 
-fn tidy(contact: &Contact) -> Contact {
+fn in_order(contact: &Contact) -> Contact {
     let groups: BTreeSet<&String> = contact.groups.iter().collect();
     // A group twice stays a difference: the WIT says there is none.
     if groups.len() != contact.groups.len() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::application::Application;
-use super::case::{self, Case, Exchange, ExpectCheck, ExpectRoster, File, OutcomeData, Step};
+use super::case::{self, Case, ExpectCheck, ExpectRoster, File, OutcomeData, ScriptedExchange, Step};
 use super::compare::{self, Compared};
 use super::suite::{Suite, SuiteError};
 use crate::config::{ClientConfig, HostConfig, LimitsConfig};
@@ -46,11 +46,11 @@ pub async fn run(
     limits: &LimitsConfig,
     suite: &Suite,
 ) -> Result<Vec<CaseResult>, LoadError> {
-    let mut stage = Stage::new(engine, compiled, plugin, limits)?;
+    let mut plugins = LinkedPlugins::new(engine, compiled, plugin, limits)?;
     let mut results = Vec::new();
     for (name, file) in &suite.files {
         for case in &file.cases {
-            let failure = stage.case(file, case).await?.err();
+            let failure = plugins.case(file, case).await?.err();
             results.push(CaseResult { file: name.clone(), name: case.name.clone(), failure });
         }
     }
@@ -70,14 +70,14 @@ pub async fn detect(
     plugin: &PluginBytes,
     limits: &LimitsConfig,
 ) -> Result<Option<&'static str>, LoadError> {
-    let mut stage = Stage::new(engine, compiled, plugin, limits)?;
-    if stage.plugin(BTreeMap::new())?.check_settings().await.is_ok() {
+    let mut plugins = LinkedPlugins::new(engine, compiled, plugin, limits)?;
+    if plugins.plugin(BTreeMap::new())?.check_settings().await.is_ok() {
         return Ok(None);
     }
     for protocol in Suite::protocols() {
         let suite = Suite::built_in(protocol).map_err(|error: SuiteError| internal(&error))?;
         let Some((_, file)) = suite.as_ref().and_then(|suite| suite.files.first()) else { continue };
-        if stage.plugin(file.settings(None))?.check_settings().await.is_ok() {
+        if plugins.plugin(file.settings(None))?.check_settings().await.is_ok() {
             return Ok(Some(protocol));
         }
     }
@@ -89,7 +89,7 @@ fn internal(error: &dyn std::fmt::Display) -> LoadError {
 }
 
 /// The component under every combination of settings that has been asked for.
-struct Stage<'a> {
+struct LinkedPlugins<'a> {
     engine: &'a PluginEngine,
     compiled: &'a CompiledPlugin,
     bytes: &'a PluginBytes,
@@ -99,7 +99,7 @@ struct Stage<'a> {
     linked: HashMap<BTreeMap<String, String>, Arc<WasmPlugin>>,
 }
 
-impl<'a> Stage<'a> {
+impl<'a> LinkedPlugins<'a> {
     fn new(
         engine: &'a PluginEngine,
         compiled: &'a CompiledPlugin,
@@ -155,12 +155,12 @@ async fn steps(plugin: &WasmPlugin, case: &Case) -> Compared {
 }
 
 async fn perform(plugin: &WasmPlugin, user: &Username, kept: &mut Option<Arc<Snapshot>>, step: &Step) -> Compared {
-    let http: &[Exchange] = match step {
+    let http: &[ScriptedExchange] = match step {
         Step::Fetch { http, .. } | Step::Refresh { http, .. } => http,
         Step::Check { .. } | Step::ChangedUsers { .. } | Step::Summary { .. } => &[],
     };
     let application = Arc::new(Application::new(http));
-    let stage = plugin.staged(Network::Own(Arc::clone(&application) as _));
+    let stage = plugin.for_rehearsal(Network::Own(Arc::clone(&application) as _));
     let result = match step {
         Step::Check { expect } => check(&stage, expect).await,
         Step::Fetch { expect, .. } => fetch(&stage, user, kept, expect).await,

@@ -21,7 +21,7 @@ pub struct CertificateError(#[from] rcgen::Error);
 /// A self-signed certificate with a new key.
 pub(super) fn self_signed() -> Result<XmppCertificate, CertificateError> {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(NAMES.map(str::to_owned))?;
-    Ok(XmppCertificate::Given { key: Secret::new(signing_key.serialize_pem()), chain: cert.pem() })
+    Ok(XmppCertificate::Inline { key: Secret::new(signing_key.serialize_pem()), chain: cert.pem() })
 }
 
 /// A token for one run of the demo.
@@ -36,7 +36,7 @@ pub(super) fn token() -> Result<Secret, CertificateError> {
 
 /// SHA-256 of its DER form, as OpenSSL and clients show it.
 pub(super) fn fingerprint(certificate: &XmppCertificate) -> Option<String> {
-    let XmppCertificate::Given { chain, .. } = certificate else { return None };
+    let XmppCertificate::Inline { chain, .. } = certificate else { return None };
     let leaf = CertificateDer::from_pem_slice(chain.as_bytes()).ok()?;
     let mut fingerprint = String::new();
     for byte in Sha256::digest(&leaf) {

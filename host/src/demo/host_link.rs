@@ -41,7 +41,7 @@ pub(super) struct HostLink {
     stage: Arc<Stage>,
 }
 
-type Answer = Result<(StatusCode, Bytes), Box<dyn std::error::Error + Send + Sync>>;
+type HostResponse = Result<(StatusCode, Bytes), Box<dyn std::error::Error + Send + Sync>>;
 
 impl HostLink {
     pub(super) fn new(stage: Arc<Stage>) -> Self {
@@ -80,7 +80,7 @@ impl HostLink {
         pass_on(&url, answer.map(result))
     }
 
-    async fn send(&self, method: Method, url: &str, token: Option<&Secret>, kind: &str, body: Bytes) -> Answer {
+    async fn send(&self, method: Method, url: &str, token: Option<&Secret>, kind: &str, body: Bytes) -> HostResponse {
         let mut request = http::Request::builder().method(method).uri(url).header(header::CONTENT_TYPE, kind);
         if let Some(token) = token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.reveal()));
@@ -95,7 +95,7 @@ impl HostLink {
     }
 }
 
-fn pass_on(url: &str, answer: Answer) -> Response {
+fn pass_on(url: &str, answer: HostResponse) -> Response {
     match answer {
         Ok((status, answer)) => (status, [(header::CONTENT_TYPE, "application/json")], answer).into_response(),
         Err(error) if error.is::<tokio::time::error::Elapsed>() => {

@@ -34,7 +34,7 @@ pub struct GenerationStats {
     /// 0 until it takes over.
     number: AtomicU64,
     ends: [AtomicU64; ENDS.len()],
-    /// Results that cannot be, such as a contact twice.
+    /// Invalid results, such as a roster with a contact twice.
     malformed: AtomicU64,
     cpu_nanos: AtomicU64,
     peak_memory: AtomicU64,
@@ -64,7 +64,7 @@ pub struct Figures {
     pub timeouts: u64,
     /// Of these, those that broke another limit or rule.
     pub broken_rules: u64,
-    /// Results that cannot be. Looked for while a generation is new.
+    /// Invalid results. Looked for while a generation is new.
     pub malformed: u64,
     /// Calls in which the plugin said that the application's roster cannot be had.
     pub application_errors: u64,
@@ -117,7 +117,7 @@ impl GenerationStats {
         }
     }
 
-    /// A result was one that cannot be.
+    /// A result was invalid.
     pub fn malformed(&self) {
         self.malformed.fetch_add(1, Ordering::Relaxed);
     }
@@ -235,14 +235,9 @@ impl Collector for Generations {
             bytes,
             |stats| stats.fetched.load(Ordering::Relaxed) as f64,
         )?;
-        counters(
-            &mut encoder,
-            &served,
-            "generation_malformed",
-            "Results of the generation that cannot be",
-            None,
-            |stats| stats.malformed.load(Ordering::Relaxed) as f64,
-        )?;
+        counters(&mut encoder, &served, "generation_malformed", "Invalid results of the generation", None, |stats| {
+            stats.malformed.load(Ordering::Relaxed) as f64
+        })?;
         let help = "The most linear memory that an instance of the generation had";
         let mut metric = encoder.encode_descriptor("generation_peak_memory", help, bytes, MetricType::Gauge)?;
         for (number, stats) in &served {

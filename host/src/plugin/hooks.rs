@@ -14,11 +14,16 @@ use crate::plugin::sanitize;
 use crate::plugin::sanitize::contacts::Owner;
 
 /// The error of what is said is the application's, or that of its request.
-pub(super) type Said<T, E = FetchError> = Result<Result<T, E>, CallError>;
+pub(super) type HookResult<T, E = FetchError> = Result<Result<T, E>, CallError>;
 
 impl Calls {
     /// The whole roster.
-    pub(super) async fn first(&self, about: About<'_>, user: &Username, requests: &Requests) -> Said<FetchedRoster> {
+    pub(super) async fn first(
+        &self,
+        about: About<'_>,
+        user: &Username,
+        requests: &Requests,
+    ) -> HookResult<FetchedRoster> {
         Ok(match self.ask(about, user, None, requests).await? {
             Ok(Found { news: News::Roster(roster), tag }) => {
                 Ok(FetchedRoster { tag: Some(tag), ..sanitize::roster(roster, self.owner(user)) })
@@ -35,7 +40,7 @@ impl Calls {
         user: &Username,
         known: &Arc<Snapshot>,
         requests: &Requests,
-    ) -> Said<Refreshed> {
+    ) -> HookResult<Refreshed> {
         let found = self.ask(about, user, Some(known), requests).await?;
         Ok(found.map(|Found { news, tag }| {
             let delta = match news {
@@ -52,7 +57,7 @@ impl Calls {
     }
 
     /// Whom a refresh request names.
-    pub(super) async fn named(&self, about: About<'_>, body: Bytes) -> Said<Vec<String>, BadRequest> {
+    pub(super) async fn named(&self, about: About<'_>, body: Bytes) -> HookResult<Vec<String>, BadRequest> {
         let users = self.call(about, |store, hooks| hooks.changed_users(store, body)).await?;
         Ok(users.map_err(sanitize::bad_request))
     }
@@ -69,7 +74,7 @@ impl Calls {
         user: &Username,
         known: Option<&Arc<Snapshot>>,
         requests: &Requests,
-    ) -> Said<Found> {
+    ) -> HookResult<Found> {
         let needs = match self.needs().await? {
             Ok(needs) => needs,
             Err(error) => return Ok(Err(error)),

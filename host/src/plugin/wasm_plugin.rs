@@ -93,7 +93,7 @@ impl WasmPlugin {
 
     /// The same code for a rehearsal: instances of its own, one call at a time, requests answered by `network`, and counted
     /// nowhere.
-    pub fn staged(&self, network: Network) -> Self {
+    pub fn for_rehearsal(&self, network: Network) -> Self {
         let counters = Arc::new(Counters {
             metrics: Metrics::new().calls_of(&self.calls.module.domain),
             stats: Arc::new(GenerationStats::new(&self.calls.module.domain, "")),

@@ -1,8 +1,8 @@
 //! The sockets that the host listens on. All are had at once, so that whoever starts it hears of every port that is taken; and
-//! those that a service manager has opened before are taken from it ([`given`]), so that an upgrade refuses no connection.
+//! those that a service manager has opened before are taken from it ([`inherited`]), so that an upgrade refuses no connection.
 
 mod error;
-mod given;
+mod inherited;
 #[cfg(test)]
 mod tests;
 
@@ -15,7 +15,7 @@ use crate::config::{Config, XmppCertificate};
 
 pub(crate) use error::reason;
 pub use error::{Refused, SocketsError};
-pub use given::Given;
+pub use inherited::InheritedSockets;
 
 /// What listens on a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,7 +77,7 @@ impl Sockets {
     /// All addresses that cannot be had, and all sockets that were given and nobody wants; then nothing is listened on.
     pub async fn open(
         wanted: impl IntoIterator<Item = (Purpose, SocketAddr)>,
-        mut given: Given,
+        mut given: InheritedSockets,
     ) -> Result<Self, SocketsError> {
         let (mut sockets, mut refused) = (BTreeMap::new(), Vec::new());
         for (purpose, address) in wanted {

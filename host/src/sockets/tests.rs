@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use super::{Given, Purpose, Sockets};
+use super::{InheritedSockets, Purpose, Sockets};
 
 const ANY: &str = "127.0.0.1:0";
 
@@ -18,7 +18,7 @@ async fn every_address_that_is_taken_is_named_and_then_none_is_listened_on() {
     let (free, at_free) = holder();
     drop(free);
     let wanted = [(Purpose::Http, first), (Purpose::Admin, at_free), (Purpose::XmppTls, second)];
-    let refused = Sockets::open(wanted, Given::default()).await.err().unwrap();
+    let refused = Sockets::open(wanted, InheritedSockets::default()).await.err().unwrap();
     let expected = [(first, "http.listen (--http-listen)"), (second, "xmpp.tls_listen (--xmpp-tls-listen)")]
         .map(|(address, with)| format!("cannot listen on {address}: address in use; choose another with {with}"));
     assert_eq!(refused.lines(), expected);
@@ -29,13 +29,13 @@ async fn every_address_that_is_taken_is_named_and_then_none_is_listened_on() {
 async fn a_socket_that_is_given_is_listened_on_and_one_that_nobody_wants_is_named() {
     let ((one, first), (other, second)) = (holder(), holder());
     let kept = one.try_clone().unwrap();
-    let given = Given::of([other, one]).unwrap();
+    let given = InheritedSockets::of([other, one]).unwrap();
     let refused = Sockets::open([(Purpose::Http, first)], given).await.err().unwrap().lines();
     assert_eq!(refused.len(), 1, "{refused:?}");
     assert!(refused.iter().all(|line| line.contains(&second.to_string()) && line.contains("ListenStream=")));
 
     // An address is taken, so it has to be this socket.
-    let given = Given::of([kept.try_clone().unwrap()]).unwrap();
+    let given = InheritedSockets::of([kept.try_clone().unwrap()]).unwrap();
     let any = ANY.parse().unwrap();
     let sockets = Sockets::open([(Purpose::Http, any), (Purpose::Admin, first)], given).await.unwrap();
     assert_eq!(sockets.address(Purpose::Admin), Some(first));
@@ -45,5 +45,5 @@ async fn a_socket_that_is_given_is_listened_on_and_one_that_nobody_wants_is_name
 #[test]
 fn a_socket_that_does_not_listen_cannot_be_given() {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    assert!(super::given::fit(socket.into()).is_err());
+    assert!(super::inherited::usable(socket.into()).is_err());
 }

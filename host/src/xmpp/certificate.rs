@@ -31,7 +31,7 @@ impl Tls {
     ) -> Result<Self, XmppError> {
         match given {
             XmppCertificate::OfHttp => Ok(Self { config: of_http, files: None }),
-            XmppCertificate::Given { key, chain } => {
+            XmppCertificate::Inline { key, chain } => {
                 Ok(Self { config: Some(Arc::new(given_one(chain, key)?)), files: None })
             }
             XmppCertificate::Files { certificate, key } => {

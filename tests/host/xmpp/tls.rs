@@ -52,7 +52,7 @@ async fn clients_see_the_endpoints_own_certificate_or_that_of_https() {
 async fn the_demo_offers_tls_and_asks_nobody_to_use_it() {
     let app = WebApp::start().await;
     let xmpp = demo::xmpp().unwrap();
-    let XmppCertificate::Given { chain, .. } = xmpp.certificate.clone() else { panic!("{:?}", xmpp.certificate) };
+    let XmppCertificate::Inline { chain, .. } = xmpp.certificate.clone() else { panic!("{:?}", xmpp.certificate) };
     let host = TestHost::with(with_xmpp(&app, xmpp)).await;
     log_in(&host, &chain).await;
     let features = ask(&mut TcpStream::connect(host.xmpp.unwrap()).await.unwrap(), OPEN, "</stream:features>").await;

@@ -9,7 +9,7 @@ use roster_host::demo::{self, HostAddresses, Narrator, Stage, WebApp};
 use roster_host::model::Username;
 use roster_host::rosters::SessionId;
 use roster_host::sinks::RosterSink;
-use roster_host::sockets::{Given, Purpose, Sockets};
+use roster_host::sockets::{InheritedSockets, Purpose, Sockets};
 
 use super::Failure;
 use super::arguments::Demo;
@@ -20,7 +20,7 @@ use super::serve::{LOADING, stop_signal};
 const OTHER_BASE: u16 = 6280;
 
 /// Serves the demo until a signal. True if everything that ran was finished.
-pub(super) async fn serve(mut config: Config, arguments: Demo, given: Given) -> Result<bool, Failure> {
+pub(super) async fn serve(mut config: Config, arguments: Demo, given: InheritedSockets) -> Result<bool, Failure> {
     let mut stop = std::pin::pin!(stop_signal()?);
     let stage = Arc::new(Stage::new());
     let (web_app, sockets) = listen(&config, arguments.listen(), &stage, given).await?;
@@ -77,7 +77,7 @@ async fn listen(
     config: &Config,
     web_app: SocketAddr,
     stage: &Arc<Stage>,
-    given: Given,
+    given: InheritedSockets,
 ) -> Result<(WebApp, Sockets), Taken> {
     let (web_app, sockets) = (WebApp::bind(web_app, stage).await, Sockets::open(Purpose::wanted(config), given).await);
     let mut lines = match (web_app, sockets) {

@@ -14,7 +14,7 @@ use roster_host::text::escaped;
 use serde::Serialize;
 
 use super::progress::Progress;
-use super::wire::{Exchange, Wire};
+use super::wire::{LoggedExchange, Wire};
 use super::{Failure, out, shown, this_program};
 
 /// There is no roster: the application, the plugin or a limit of the host is why.
@@ -42,7 +42,7 @@ struct Report {
     plugin: String,
     /// The SHA-256 of the plugin's file.
     digest: String,
-    requests: Vec<Exchange>,
+    requests: Vec<LoggedExchange>,
     /// Absent if there is no roster.
     contacts: Option<Vec<Contact>>,
     warnings: Vec<String>,
@@ -63,7 +63,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let engine = PluginEngine::configured(&config, std::slice::from_ref(host))?;
     let (plugin, client) = check::load_plugin(&engine, host, &Metrics::new()).await?;
     let wire = Wire::new(client, &host.client);
-    let fetched = plugin.staged(Network::Own(Arc::clone(&wire) as _)).fetch(&user).await;
+    let fetched = plugin.for_rehearsal(Network::Own(Arc::clone(&wire) as _)).fetch(&user).await;
     drop(progress);
     let mut warnings = Vec::new();
     let roster = fetched.map_err(|error| error.to_string()).and_then(|roster| {

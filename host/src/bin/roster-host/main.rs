@@ -28,7 +28,7 @@ use std::time::Duration;
 use clap::Parser as _;
 use roster_host::config::{Config, ConfigError};
 use roster_host::reload::{Mistakes, Source};
-use roster_host::sockets::Given;
+use roster_host::sockets::InheritedSockets;
 use roster_host::{check, descriptors, logging};
 
 use arguments::{Arguments, Configured, Form, Other};
@@ -77,11 +77,11 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             Ok(true)
         }),
         Form::Run(arguments) => {
-            let given = Given::from_environment()?;
+            let given = InheritedSockets::from_environment()?;
             with_log(arguments.load()?, async |config| serve::serve(&config, given, read_again(arguments)).await)
         }
         Form::Demo(arguments) => {
-            let given = Given::from_environment()?;
+            let given = InheritedSockets::from_environment()?;
             let mut config = demo_defaults()?;
             arguments.put_over(&mut config)?;
             with_log(config, async |config| demo::serve(config, arguments, given).await)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use roster_host::config::Config;
 use roster_host::reload::Source;
-use roster_host::sockets::{Given, Purpose, Sockets};
+use roster_host::sockets::{InheritedSockets, Purpose, Sockets};
 use roster_host::swap::Swapper;
 use roster_host::{Host, descriptors};
 use sd_notify::NotifyState;
@@ -20,7 +20,7 @@ use super::{EXIT_UNFINISHED, Failure};
 pub(super) const LOADING: &str = "loading plugins";
 
 /// Serves until a signal. True if everything that ran was finished.
-pub(super) async fn serve(config: &Config, given: Given, source: Source) -> Result<bool, Failure> {
+pub(super) async fn serve(config: &Config, given: InheritedSockets, source: Source) -> Result<bool, Failure> {
     let mut stop = std::pin::pin!(stop_signal()?);
     if let Some(warning) = descriptors::warning(config, descriptors::limit()) {
         tracing::warn!("{warning}");
@@ -61,7 +61,7 @@ fn tell_service_manager(state: &NotifyState<'_>) {
     }
 }
 
-async fn start(config: &Config, given: Given, source: Source) -> Result<Host, Failure> {
+async fn start(config: &Config, given: InheritedSockets, source: Source) -> Result<Host, Failure> {
     let sockets = Sockets::open(Purpose::wanted(config), given).await?;
     let _progress = Progress::of(LOADING);
     Ok(Host::start_reading(sockets, config, Vec::new(), Some(source)).await?)

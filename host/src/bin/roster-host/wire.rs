@@ -28,7 +28,7 @@ const HIDDEN: &str = "(hidden)";
 
 /// One request and what came of it.
 #[derive(Clone, Serialize)]
-pub(crate) struct Exchange {
+pub(crate) struct LoggedExchange {
     method: String,
     url: String,
     /// In the order in which they were set.
@@ -51,7 +51,7 @@ struct Answered {
 pub(crate) struct Wire {
     client: HttpClient,
     config: ClientConfig,
-    exchanges: Mutex<Vec<Exchange>>,
+    exchanges: Mutex<Vec<LoggedExchange>>,
 }
 
 impl Wire {
@@ -61,7 +61,7 @@ impl Wire {
     }
 
     /// What went through it so far.
-    pub(crate) fn exchanges(&self) -> Vec<Exchange> {
+    pub(crate) fn exchanges(&self) -> Vec<LoggedExchange> {
         self.exchanges.lock().clone()
     }
 
@@ -93,7 +93,7 @@ impl Outbound for Wire {
             Answered { status: response.status().as_u16(), bytes: response.body().len(), headers }
         });
         let error = result.as_ref().err().map(ToString::to_string);
-        self.exchanges.lock().push(Exchange { method, url, headers, milliseconds, answered, error });
+        self.exchanges.lock().push(LoggedExchange { method, url, headers, milliseconds, answered, error });
         result
     }
 }
@@ -106,7 +106,7 @@ fn shown(headers: &HeaderMap, is_plain: impl Fn(&HeaderName) -> bool) -> Vec<(St
     headers.iter().map(|(name, text)| (name.to_string(), value(name, text))).collect()
 }
 
-impl Exchange {
+impl LoggedExchange {
     /// In two lines.
     pub(crate) fn in_short(&self) -> String {
         let mut text = format!("{} {}", self.method, self.url);

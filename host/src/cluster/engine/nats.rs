@@ -75,7 +75,7 @@ pub(in crate::cluster) struct Nats {
     stream: String,
     replicas: usize,
     /// How long one operation may take.
-    patience: Duration,
+    request_timeout: Duration,
     made: tokio::sync::Mutex<bool>,
 }
 
@@ -102,16 +102,16 @@ impl Nats {
                 }
             },
         };
-        let patience = (config.node_timeout / 5).clamp(Duration::from_millis(200), Duration::from_secs(2));
+        let request_timeout = (config.node_timeout / 5).clamp(Duration::from_millis(200), Duration::from_secs(2));
         let mut jetstream = jetstream::new(client.clone());
-        jetstream.set_timeout(patience);
+        jetstream.set_timeout(request_timeout);
         let nats = Self {
             jetstream,
             stream: format!("{}-nodes", config.prefix),
             prefix: config.prefix.clone(),
             replicas: config.replicas,
             client,
-            patience,
+            request_timeout,
             made: tokio::sync::Mutex::new(false),
         };
         let incoming = nats.listen(&NodeName::new(&config.node)).await?;
@@ -165,7 +165,7 @@ impl Nats {
             description: Some("roster-host: which nodes there are".to_owned()),
             ..Stream::default()
         };
-        match timeout(self.patience * 2, self.jetstream.get_or_create_stream(stream)).await {
+        match timeout(self.request_timeout * 2, self.jetstream.get_or_create_stream(stream)).await {
             Ok(Ok(_)) => {
                 *made = true;
                 Ok(())
@@ -221,7 +221,7 @@ impl Nats {
     }
 
     async fn in_time<T, E: ToString>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, EngineError> {
-        match timeout(self.patience, work).await {
+        match timeout(self.request_timeout, work).await {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(error)) => Err(EngineError::Unavailable(error.to_string())),
             Err(_) => Err(EngineError::Unavailable("NATS did not answer in time".to_owned())),

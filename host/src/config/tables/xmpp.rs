@@ -27,7 +27,7 @@ pub enum XmppCertificate {
         key: PathBuf,
     },
     /// One that is given and not read. There is no key for it: for the demo, and for programs that embed the host.
-    Given {
+    Inline {
         /// PKCS #8, in PEM form.
         key: Secret,
         /// The leaf and what signed it, in PEM form.
@@ -49,7 +49,7 @@ impl Kind for CertificateKeys {
     fn entries(&self, field: &'static str, about: &'static str, value: &XmppCertificate) -> Vec<Entry> {
         let files = match value {
             XmppCertificate::Files { certificate, key } => Some((certificate.clone(), key.clone())),
-            XmppCertificate::OfHttp | XmppCertificate::Given { .. } => None,
+            XmppCertificate::OfHttp | XmppCertificate::Inline { .. } => None,
         };
         Pair.entries(field, about, &files)
     }

@@ -42,9 +42,9 @@ impl Activity {
     }
 
     /// A request.
-    pub(super) fn begin(self: &Arc<Self>, share: Option<Share>) -> Exchange {
+    pub(super) fn begin(self: &Arc<Self>, share: Option<Share>) -> OpenRequest {
         self.change(|counts| counts.open += 1);
-        Exchange { activity: Arc::clone(self), _share: share }
+        OpenRequest { activity: Arc::clone(self), _share: share }
     }
 
     /// The body of a request that has not arrived, or a request that has to wait.
@@ -69,12 +69,12 @@ impl Activity {
 }
 
 /// One request, until its answer is written out.
-pub(super) struct Exchange {
+pub(super) struct OpenRequest {
     activity: Arc<Activity>,
     _share: Option<Share>,
 }
 
-impl Drop for Exchange {
+impl Drop for OpenRequest {
     fn drop(&mut self) {
         self.activity.change(|counts| counts.open -= 1);
     }
@@ -97,12 +97,12 @@ impl Drop for Receiving {
 }
 
 /// A response body that keeps its exchange open.
-pub(super) struct Answer {
+pub(super) struct ResponseBody {
     pub(super) inner: Body,
-    pub(super) _exchange: Exchange,
+    pub(super) _request: OpenRequest,
 }
 
-impl HttpBody for Answer {
+impl HttpBody for ResponseBody {
     type Data = Bytes;
     type Error = axum::Error;
 

@@ -7,7 +7,7 @@
 //! - [`listener`]: accepts connections, as many as may be open
 //! - [`crowd`]: what all of them may have, and each address
 //! - [`activity`]: whether a connection works or waits; one that waits makes room for others
-//! - [`patient`], [`metered`], [`wire`]: what is between TCP and hyper, from below
+//! - [`slow_reader`], [`metered`], [`wire`]: what is between TCP and hyper, from below
 //! - [`pace`]: how many requests in a second; more wait
 //! - [`received`]: the body of a request, as it comes
 
@@ -16,8 +16,8 @@ mod crowd;
 mod listener;
 mod metered;
 mod pace;
-mod patient;
 mod received;
+mod slow_reader;
 mod wire;
 
 use std::io;
@@ -52,12 +52,12 @@ use super::fault::Fault;
 use super::json::ErrorBody;
 use super::request_log::Recorder;
 use super::well_formed;
-use activity::{Activity, Answer};
+use activity::{Activity, ResponseBody};
 use crowd::Limit;
 use metered::Metered;
 use pace::{Over, Pace};
-use patient::Patient;
 use received::Received;
+use slow_reader::SlowReader;
 use wire::{Unreadable, Wire};
 
 pub(super) use crowd::Crowd;
@@ -160,7 +160,7 @@ impl Connections {
         }
         let activity = Activity::new(permit);
         let Some(tls) = &self.tls else {
-            return self.converse(Patient::new(stream), peer, &activity, stop).await;
+            return self.converse(SlowReader::new(stream), peer, &activity, stop).await;
         };
         tokio::select! {
             () = async { stop.cancelled().await; sleep(FIRST_WORDS).await } => {}
@@ -181,7 +181,7 @@ impl Connections {
         tls: &TlsAcceptor,
         stream: TcpStream,
         peer: SocketAddr,
-    ) -> io::Result<Option<TlsStream<Patient<TcpStream>>>> {
+    ) -> io::Result<Option<TlsStream<SlowReader<TcpStream>>>> {
         let plain = speaks_plainly(&stream).await?;
         if !self.crowd.handshakes.take(peer.ip(), 1) {
             self.crowd.refused(peer, Limit::HandshakeRate);
@@ -193,7 +193,7 @@ impl Connections {
         }
         let permit = self.crowd.handshaking.take(peer.ip()).await;
         tokio::select! {
-            shaken = tls.accept(Patient::new(stream)) => shaken.map(Some),
+            shaken = tls.accept(SlowReader::new(stream)) => shaken.map(Some),
             () = permit.lost() => Err(io::Error::other("it took long, and others waited (http.max_handshakes)")),
         }
     }
@@ -212,7 +212,7 @@ impl Connections {
             let too_many = share.is_none().then_some(Fault::TooManyRequests(self.crowd.most_requests));
             // Of HTTP/1 only one is there at a time. Of HTTP/2 nothing more is read, but what has been read must not pile up.
             let delay = delay.map(|delay| delay.filter(|_| share.is_some() || request.version() < Version::HTTP_2));
-            let exchange = activity.begin(share);
+            let open = activity.begin(share);
             let router = self.router.clone();
             let receiving = (!request.body().is_end_stream()).then(|| activity.receive());
             let waits = || receiving.is_none().then(|| activity.receive());
@@ -230,7 +230,7 @@ impl Connections {
                 }
                 let answer = router.oneshot(request).await.map(bodiless);
                 match answer {
-                    Ok(answer) => Ok::<_, Over>(answer.map(|inner| Answer { inner, _exchange: exchange })),
+                    Ok(answer) => Ok::<_, Over>(answer.map(|inner| ResponseBody { inner, _request: open })),
                     Err(never) => match never {},
                 }
             }

@@ -30,7 +30,7 @@ use crate::metrics::Metrics;
 use crate::model::Username;
 use crate::rosters::{Parts, Rosters, SessionId};
 use crate::sinks::EventStream;
-use crate::sockets::{Given, Purpose, Sockets};
+use crate::sockets::{InheritedSockets, Purpose, Sockets};
 use crate::store::MemoryStore;
 
 use plugin::Scripted;
@@ -91,7 +91,7 @@ impl Host {
             reload: None,
         };
         let config = Config { http: http.clone(), admin: admin.clone(), ..Config::default() };
-        let mut sockets = Sockets::open(Purpose::wanted(&config), Given::default()).await.unwrap();
+        let mut sockets = Sockets::open(Purpose::wanted(&config), InheritedSockets::default()).await.unwrap();
         let server = Server::new(&http, &admin, &mut sockets, app).unwrap();
         let listening = *server.listening();
         let (stop, stopped) = watch::channel(false);

@@ -96,7 +96,7 @@ fn validator(tag: Option<&Tag>) -> Option<Bytes> {
 }
 
 /// What the plugin says, and when it said so.
-type Said<T> = Result<(Result<T, FetchError>, Instant), CallError>;
+type CallResult<T> = Result<(Result<T, FetchError>, Instant), CallError>;
 
 impl Calls {
     /// What the application has for one user, asked for alone or together with others.
@@ -130,7 +130,7 @@ impl Calls {
     }
 
     /// One exchange, within a call that has its permit and its deadline. `given`: the first response, if it has come.
-    async fn exchange(&self, context: &Context<'_>, given: Option<Passed>, deadline: Instant) -> Said<Found> {
+    async fn exchange(&self, context: &Context<'_>, given: Option<Passed>, deadline: Instant) -> CallResult<Found> {
         let until =
             Until { at: deadline.checked_sub(LAST_MOMENT).unwrap_or(deadline), limit: self.module.limits.call_timeout };
         let tag = context.tag(self.reader());
@@ -208,7 +208,7 @@ impl Calls {
         self.runtime.common.engine.digest_key().of(*status, headers, body)
     }
 
-    async fn make_request(&self, context: &Context<'_>, tag: Option<Bytes>) -> Said<Wanted> {
+    async fn make_request(&self, context: &Context<'_>, tag: Option<Bytes>) -> CallResult<Wanted> {
         let about = context.about.within(MAKE_REQUEST);
         let user = context.user.clone();
         let call = self.on_instance(about, |store, hooks| {
@@ -218,7 +218,7 @@ impl Calls {
         call.await
     }
 
-    async fn read_response(&self, context: &Context<'_>, received: Received) -> Said<Step> {
+    async fn read_response(&self, context: &Context<'_>, received: Received) -> CallResult<Step> {
         let about = context.about.within(READ_RESPONSE);
         let call = self.on_instance(about, |store, hooks| {
             store.data_mut().outgoing.begin_call(Some(context.requests.clone()));

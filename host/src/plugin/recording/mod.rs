@@ -59,7 +59,7 @@ impl Asked {
 }
 
 /// A request and its answer.
-pub(in crate::plugin) struct Exchange {
+pub(in crate::plugin) struct RecordedExchange {
     asked: Asked,
     answer: Result<Recorded, SendError>,
 }
@@ -70,7 +70,7 @@ struct Recorded {
     body: Bytes,
 }
 
-impl Exchange {
+impl RecordedExchange {
     pub(in crate::plugin) fn is_not_modified(&self) -> bool {
         matches!(&self.answer, Ok(answer) if answer.status == StatusCode::NOT_MODIFIED)
     }
@@ -92,7 +92,7 @@ pub(crate) struct Recording(Mutex<UnderWay>);
 struct UnderWay {
     /// Requests without an answer yet.
     open: usize,
-    exchanges: Vec<Exchange>,
+    exchanges: Vec<RecordedExchange>,
     bytes: usize,
 }
 
@@ -119,11 +119,11 @@ impl Recording {
             headers.remove(SET_COOKIE);
             Recorded { status: answer.status(), headers, body: Bytes::copy_from_slice(answer.body()) }
         });
-        recorded.exchanges.push(Exchange { asked, answer });
+        recorded.exchanges.push(RecordedExchange { asked, answer });
     }
 
     /// The exchanges and the bytes of their bodies; `None` if there were too many, or if the module did not wait for one.
-    pub(in crate::plugin) fn end(&self) -> Option<(Vec<Exchange>, usize)> {
+    pub(in crate::plugin) fn end(&self) -> Option<(Vec<RecordedExchange>, usize)> {
         let mut recorded = self.0.lock();
         (recorded.open == 0).then(|| (std::mem::take(&mut recorded.exchanges), recorded.bytes))
     }

@@ -3,7 +3,7 @@
 //! A module that is to take over is run on them (`swap/trial/shadow`). Each module has its own recorder, so that what it
 //! is compared with is what that module said; it is emptied when the module no longer serves.
 //!
-//! Recording must not be felt. The first calls of each hook are recorded, and from then on one in [`GAP`]; all others
+//! Recording must not be felt. The first calls of each hook are recorded, and from then on one in [`SAMPLE_INTERVAL`]; all others
 //! cost a look at the time. What is recorded is bounded in calls and in bytes.
 //!
 //! Nothing secret is kept: the host's credentials are added to a request after it has passed here, of a request's own
@@ -18,12 +18,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::{Exchange, Recording};
+use super::{RecordedExchange, Recording};
 use crate::model::{Change, Contact, Snapshot, Username};
 use crate::plugin::api::{BadRequest, FetchError, FetchedRoster, Outcome, Refreshed, Reply};
 
 /// Time from one recorded call of a hook to the next, when there are enough.
-const GAP: Duration = Duration::from_millis(100);
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
 /// What all recorded calls of a module may take together, bytes.
 pub(super) const MOST_BYTES: usize = 4 << 20;
 /// What one call may take; a longer one is not recorded.
@@ -45,7 +45,7 @@ pub(crate) enum Call {
 /// A call and its exchanges with the application, in order.
 pub(crate) struct RecordedCall {
     pub(crate) call: Call,
-    pub(in crate::plugin) exchanges: Vec<Exchange>,
+    pub(in crate::plugin) exchanges: Vec<RecordedExchange>,
     bytes: usize,
 }
 
@@ -100,7 +100,7 @@ impl Recorder {
         }
         let now = u64::try_from(now.saturating_duration_since(self.began).as_millis()).unwrap_or(u64::MAX);
         let next = sampling.next.load(Ordering::Relaxed);
-        let after = now.saturating_add(GAP.as_millis() as u64);
+        let after = now.saturating_add(SAMPLE_INTERVAL.as_millis() as u64);
         let mine =
             now >= next && sampling.next.compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         mine.then(Recording::default)
@@ -157,7 +157,7 @@ impl RecordedCall {
 
     /// The application answered that nothing has changed: only somebody with the tag can have asked for that.
     pub(crate) fn needs_tag(&self) -> bool {
-        self.exchanges.iter().any(Exchange::is_not_modified)
+        self.exchanges.iter().any(RecordedExchange::is_not_modified)
     }
 }
 
@@ -208,7 +208,7 @@ mod tests {
         let recorded = (0..100).filter(|n| record(&recorder, Hook::Summary, 0, *n)).count();
         assert!((4..10).contains(&recorded), "{recorded}");
         assert_eq!(recorder.calls().len(), 3);
-        std::thread::sleep(GAP + Duration::from_millis(5));
+        std::thread::sleep(SAMPLE_INTERVAL + Duration::from_millis(5));
         assert!(record(&recorder, Hook::Summary, 0, 200));
         assert_eq!(statuses(&recorder).last(), Some(&200));
         assert_eq!(recorder.calls().len(), 3);

@@ -50,7 +50,7 @@ pub struct Rehearsed {
 
 /// Runs every hook. The first that fails ends it.
 pub async fn run(plugin: &WasmPlugin, max_contacts: usize) -> Vec<Rehearsed> {
-    let stage = plugin.staged(Network::Own(Arc::new(Application)));
+    let stage = plugin.for_rehearsal(Network::Own(Arc::new(Application)));
     let mut done = Vec::new();
     for hook in ["fetch", "changed-users", "refresh", "summary"] {
         let result = match Username::new(USER) {

@@ -53,7 +53,7 @@ pub(in crate::swap) async fn run(new: &WasmPlugin, old: &WasmPlugin, max_contact
         return shadow;
     }
     let replay = Arc::new(Replay::default());
-    let stage = new.staged(Network::Own(Arc::clone(&replay) as _));
+    let stage = new.for_rehearsal(Network::Own(Arc::clone(&replay) as _));
     let began = Instant::now();
     let mut kinds = BTreeSet::new();
     for call in calls {

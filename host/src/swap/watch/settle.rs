@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// The same when half of one was refused already.
 const LONG_PAUSE: Duration = Duration::from_secs(60);
 /// A whole file that is never still is read after so long all the same.
-const PATIENCE: Duration = Duration::from_secs(60);
+const MOST_WAIT: Duration = Duration::from_secs(60);
 
 /// What the file looks like when it is still, and whether it may be a half all the same.
 pub(super) struct Settled {
@@ -57,7 +57,7 @@ pub(super) async fn settle(events: &mut Events, path: &Path, mut news: News, aft
                 news = News::Unheard;
             }
         }
-        if began.elapsed() > PATIENCE {
+        if began.elapsed() > MOST_WAIT {
             if is_whole(path).await {
                 return Settled { look: Look::at(path), half: false };
             }

@@ -10,9 +10,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// How long to wait for another process. It hashes no password meanwhile.
-const PATIENCE: Duration = Duration::from_secs(10);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two looks.
-const PAUSE: Duration = Duration::from_millis(20);
+const LOCK_RETRY: Duration = Duration::from_millis(20);
 
 /// A file that nobody else replaces meanwhile.
 pub(super) struct Locked {
@@ -33,10 +33,10 @@ impl Locked {
             if let Some(locked) = Self::try_of(file, make)? {
                 return Ok(Some(locked));
             }
-            if began.elapsed() >= PATIENCE {
+            if began.elapsed() >= LOCK_TIMEOUT {
                 return Ok(None);
             }
-            sleep(PAUSE);
+            sleep(LOCK_RETRY);
         }
     }
 

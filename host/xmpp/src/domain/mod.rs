@@ -309,7 +309,7 @@ impl Domain {
         if entry.resources.is_empty() {
             entry.roster = None;
         }
-        world.tidy(user);
+        world.forget_if_empty(user);
     }
 
     /// Takes the session out of the world and says goodbye for it. True if the roster source has to be told: while a task
@@ -324,7 +324,7 @@ impl Domain {
         self.say_goodbye(world, &resource);
         self.announce_end(world, session);
         world.forget_sightings(session.user());
-        world.tidy(session.user());
+        world.forget_if_empty(session.user());
         debug!(session = session.address(), "left");
         resource.attached && resource.fetching.load(Ordering::Relaxed) == 0
     }

@@ -100,7 +100,7 @@ impl World {
     }
 
     /// Forgets the user if there is nothing left to remember.
-    pub(super) fn tidy(&mut self, user: &Username) {
+    pub(super) fn forget_if_empty(&mut self, user: &Username) {
         if self.users.get(user).is_some_and(|entry| entry.resources.is_empty() && entry.roster.is_none()) {
             self.users.remove(user);
         }

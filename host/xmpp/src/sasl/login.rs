@@ -66,7 +66,7 @@ pub(crate) struct Surroundings {
     /// Makes up credentials of those who do not exist, where the accounts do not.
     pub(crate) decoys: Arc<Decoys>,
     /// So long the accounts may take to say what they know.
-    pub(crate) patience: Duration,
+    pub(crate) accounts_timeout: Duration,
 }
 
 /// One stream's login.
@@ -299,15 +299,17 @@ impl Login {
         &self,
         answer: impl Future<Output = Result<T, AccountsUnavailable>>,
     ) -> Result<T, AccountsUnavailable> {
-        let patience = self.around.patience;
-        match timeout(patience, answer).await {
+        let accounts_timeout = self.around.accounts_timeout;
+        match timeout(accounts_timeout, answer).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
                 // It is no failure, so only that its place is taken keeps a client from asking as fast as it can.
-                sleep(patience / PAUSES).await;
+                sleep(accounts_timeout / PAUSES).await;
                 Err(error)
             }
-            Err(_) => Err(AccountsUnavailable { reason: format!("nobody said within {patience:?} who may log in") }),
+            Err(_) => {
+                Err(AccountsUnavailable { reason: format!("nobody said within {accounts_timeout:?} who may log in") })
+            }
         }
     }
 

@@ -145,7 +145,7 @@ impl<'a> Negotiation<'a> {
             counters: Arc::clone(&self.shared.counters),
             log: Arc::clone(&self.shared.client_log),
             decoys: Arc::clone(&self.shared.decoys),
-            patience: config.timeouts.login / 2,
+            accounts_timeout: config.timeouts.login / 2,
         })
     }
 

@@ -18,7 +18,7 @@ use crate::progress::Progress;
 use crate::{Failure, out};
 
 /// How long a swap may take: uploading, compiling, rehearsing, draining.
-const PATIENCE: Duration = Duration::from_secs(300);
+const ADMIN_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Where to ask, and how to show what is answered.
 #[derive(Clone, clap::Args)]
@@ -90,7 +90,7 @@ impl Admin {
         }
         let request = Request::builder().method(method).uri(url.as_str()).body(body);
         let request = request.map_err(|error| format!("--admin {}: {error}", self.admin))?;
-        let deadlines = Deadlines { first_byte: Some(PATIENCE), ..Deadlines::default() };
+        let deadlines = Deadlines { first_byte: Some(ADMIN_TIMEOUT), ..Deadlines::default() };
         let progress = Progress::of("waiting for the host");
         let sent = self.client()?.send(request, deadlines).await;
         drop(progress);
@@ -115,8 +115,8 @@ impl Admin {
             allow_origins: vec![origin.clone()],
             auth: self.token()?.map(ClientAuth::Bearer),
             auth_origins: vec![origin],
-            first_byte_timeout: PATIENCE,
-            total_timeout: PATIENCE,
+            first_byte_timeout: ADMIN_TIMEOUT,
+            total_timeout: ADMIN_TIMEOUT,
             max_redirects: 0,
             ..ClientConfig::default()
         };

@@ -53,7 +53,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<bool, Failure> {
     let engine = engine(&host.limits, &compile)?;
     let (plugin, client) = check::load_plugin(&engine, &host, &Metrics::new()).await?;
     let wire = Wire::new(client, &host.client);
-    let stage = plugin.staged(Network::Own(Arc::clone(&wire) as _));
+    let stage = plugin.for_rehearsal(Network::Own(Arc::clone(&wire) as _));
 
     let began = Instant::now();
     let said = match known {

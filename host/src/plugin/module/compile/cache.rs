@@ -68,13 +68,13 @@ impl Cache {
             Ok(()) => debug!(folder = %self.folder.display(), file = name, "plugin kept in the compile cache"),
             Err(error) => warn!(folder = %self.folder.display(), %error, "a compiled plugin cannot be kept"),
         }
-        if let Err(error) = self.tidy() {
-            warn!(folder = %self.folder.display(), %error, "the compile cache cannot be tidied");
+        if let Err(error) = self.evict() {
+            warn!(folder = %self.folder.display(), %error, "the compile cache cannot be cleaned up");
         }
     }
 
     /// Removes the oldest files beyond what the folder may hold, and what killed processes left.
-    fn tidy(&self) -> io::Result<()> {
+    fn evict(&self) -> io::Result<()> {
         let now = SystemTime::now();
         let mut files = Vec::new();
         for found in fs::read_dir(&self.folder)? {

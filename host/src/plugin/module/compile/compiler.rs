@@ -26,14 +26,14 @@ const COMPONENT_PREAMBLE: &[u8] = b"\0asm\x0d\0\x01\0";
 
 /// What a flight ends with.
 #[derive(Clone)]
-struct Landed {
+struct FlightResult {
     code: Arc<Code>,
     from: CodeFrom,
     took: Duration,
 }
 
 /// One for all who want the same. It goes on as long as one of them waits.
-type Flight = BoxFuture<'static, Result<Landed, CompileError>>;
+type Flight = BoxFuture<'static, Result<FlightResult, CompileError>>;
 
 /// Where a component's code is.
 enum Known {
@@ -106,9 +106,9 @@ impl Compiler {
             Ok(code) => return Ok(CompiledPlugin::new(&self.engine, code, CodeFrom::Memory, began.elapsed())),
             Err(found) => found,
         };
-        let landed = flight.await;
-        let Landed { code, from, took } =
-            landed.map_err(|source| LoadError::Compile { plugin: plugin.name.clone(), source })?;
+        let result = flight.await;
+        let FlightResult { code, from, took } =
+            result.map_err(|source| LoadError::Compile { plugin: plugin.name.clone(), source })?;
         let from = if is_mine { from } else { CodeFrom::Memory };
         Ok(CompiledPlugin::new(&self.engine, code, from, took))
     }
@@ -131,14 +131,14 @@ impl Compiler {
         if let Some(flight) = flight {
             return Err((flight, false));
         }
-        let flight = self.clone().fly(plugin.clone(), urgency).boxed().shared();
+        let flight = self.clone().run(plugin.clone(), urgency).boxed().shared();
         if let Some(weak) = flight.downgrade() {
             known.insert(plugin.digest, Known::Wanted(weak));
         }
         Err((flight, true))
     }
 
-    async fn fly(self, plugin: PluginBytes, urgency: Urgency) -> Result<Landed, CompileError> {
+    async fn run(self, plugin: PluginBytes, urgency: Urgency) -> Result<FlightResult, CompileError> {
         let began = Instant::now();
         let (component, from, took) = match self.find_cached(plugin.digest).await {
             Some(component) => (component, CodeFrom::Cache, began.elapsed()),
@@ -163,7 +163,7 @@ impl Compiler {
         };
         let code = Arc::new(Code { component });
         self.known.lock().insert(plugin.digest, Known::Running(Arc::downgrade(&code)));
-        Ok(Landed { code, from, took })
+        Ok(FlightResult { code, from, took })
     }
 
     async fn find_cached(&self, digest: Digest) -> Option<Component> {

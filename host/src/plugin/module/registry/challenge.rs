@@ -16,12 +16,12 @@ pub(super) enum Access<'r> {
     Nobody,
     /// Name and password.
     Known(&'r HttpClient),
-    /// What the registry's own giver of tokens has given.
+    /// What the registry's own giver of tokens has response.
     Token(HeaderValue),
 }
 
 #[derive(Deserialize)]
-struct Given {
+struct TokenResponse {
     token: Option<String>,
     access_token: Option<String>,
 }
@@ -85,9 +85,12 @@ async fn token<'r>(
             false => RegistryError::Unauthorized { status },
         });
     }
-    let given: Given = serde_json::from_slice(answer.body()).map_err(|_| RegistryError::Unauthorized { status })?;
-    let token =
-        given.token.or(given.access_token).and_then(|token| HeaderValue::try_from(format!("Bearer {token}")).ok());
+    let response: TokenResponse =
+        serde_json::from_slice(answer.body()).map_err(|_| RegistryError::Unauthorized { status })?;
+    let token = response
+        .token
+        .or(response.access_token)
+        .and_then(|token| HeaderValue::try_from(format!("Bearer {token}")).ok());
     let mut token = token.ok_or(RegistryError::Unauthorized { status })?;
     token.set_sensitive(true);
     Ok(Access::Token(token))

@@ -45,7 +45,7 @@ impl Kept {
         let kept = tokio::task::spawn_blocking(move || {
             private_file::folder(&folder).map_err(io::Error::other)?;
             private_file::write(&folder, &name, &temporary, &component, Durable::Yes)?;
-            tidy(&folder)
+            evict(&folder)
         });
         if let Err(error) = kept.await.unwrap_or_else(|stopped| Err(io::Error::other(stopped))) {
             warn!(folder = %self.folder.display(), plugin = %artifact, %error, "a pulled plugin cannot be kept");
@@ -58,7 +58,7 @@ fn name(artifact: &Artifact) -> String {
 }
 
 /// Removes what was not used for longest.
-fn tidy(folder: &Path) -> io::Result<()> {
+fn evict(folder: &Path) -> io::Result<()> {
     let mut files = Vec::new();
     for found in fs::read_dir(folder)? {
         let found = found?;

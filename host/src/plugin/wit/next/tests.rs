@@ -93,7 +93,10 @@ async fn modules_of_two_versions_serve_side_by_side() {
     let new = load(&engine, next()).await.unwrap();
     assert_eq!((old.wit_version(), new.wit_version()), ("0.1.0", "0.2.0-test"));
 
-    let (old, new) = (old.staged(Network::Own(Arc::new(Application))), new.staged(Network::Own(Arc::new(Application))));
+    let (old, new) = (
+        old.for_rehearsal(Network::Own(Arc::new(Application))),
+        new.for_rehearsal(Network::Own(Arc::new(Application))),
+    );
     let (from_old, from_new) = tokio::join!(old.fetch(&john), new.fetch(&john));
     assert_eq!(from_old.unwrap().contacts, [contact("old@localhost", None, Subscription::Both)]);
     assert_eq!(from_new.unwrap().contacts, [contact("next@localhost", None, Subscription::Both)]);

@@ -23,7 +23,7 @@ use crate::domain::world::World;
 use crate::outbound::Stanza;
 
 /// After that, who has not been seen is away.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PRESENCE_TIMEOUT: Duration = Duration::from_secs(1);
 /// After that, a node will not answer any more.
 const FORGOTTEN: Duration = Duration::from_secs(10);
 /// Questions that may be open at once. With one more, the oldest is not waited for.
@@ -88,7 +88,8 @@ impl Questions {
     pub(super) fn late(&mut self, now: Instant) -> Vec<(Vec<Arc<Session>>, Username, Why)> {
         let mut late = Vec::new();
         let crowded = self.open.len() > MOST;
-        while let Some((since, id)) = self.fresh.pop_front_if(|(since, _)| crowded || *since + PATIENCE <= now) {
+        while let Some((since, id)) = self.fresh.pop_front_if(|(since, _)| crowded || *since + PRESENCE_TIMEOUT <= now)
+        {
             let Some(asking) = self.open.get_mut(&id) else { continue };
             late.extend(asking.why.take().map(|why| (asking.sessions.clone(), asking.user.clone(), why)));
             self.stale.push_back((since, id));

@@ -17,7 +17,7 @@ use crate::domain::stanza::Condition;
 use crate::outbound::Stanza;
 
 /// After that, a node that has not said what became of an errand has lost it.
-const PATIENCE: Duration = Duration::from_secs(1);
+const ERRAND_TIMEOUT: Duration = Duration::from_secs(1);
 /// Errands that may wait at once. What is more is refused to its sender.
 const MOST: usize = 10_000;
 
@@ -59,7 +59,7 @@ impl Waiting {
         if self.errands.len() >= MOST {
             return false;
         }
-        self.order.push_back((Instant::now() + PATIENCE, id));
+        self.order.push_back((Instant::now() + ERRAND_TIMEOUT, id));
         self.errands.insert(id, sent);
         true
     }

@@ -60,7 +60,7 @@ pub(crate) enum TurnedAway {
 pub(crate) struct Throttle {
     hasher: RandomState,
     /// So long an attempt waits for others.
-    patience: Duration,
+    max_wait: Duration,
     tables: Mutex<Tables>,
 }
 
@@ -121,7 +121,7 @@ impl Throttle {
             last: 0,
         };
         // Its own exchange has to be over before the connection's deadline.
-        Self { hasher: RandomState::new(), patience: timeouts.login / 3, tables: Mutex::new(tables) }
+        Self { hasher: RandomState::new(), max_wait: timeouts.login / 3, tables: Mutex::new(tables) }
     }
 
     /// Begins an attempt; nothing may be looked at before. Waits while others who have not finished take all places.
@@ -146,9 +146,9 @@ impl Throttle {
                 Begun::Full(limit) => return Err(TurnedAway::Failed(limit)),
                 Begun::Occupied(limit, ended) => (limit, ended),
             };
-            let patience = self.patience.saturating_sub(now.duration_since(began));
+            let left = self.max_wait.saturating_sub(now.duration_since(began));
             // An error of the channel is that all others have ended.
-            if patience.is_zero() || timeout(patience, ended.changed()).await.is_err() {
+            if left.is_zero() || timeout(left, ended.changed()).await.is_err() {
                 return Err(TurnedAway::UnderWay(limit));
             }
         }

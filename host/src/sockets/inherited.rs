@@ -12,7 +12,7 @@ use socket2::SockRef;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Given(Vec<(SocketAddr, TcpListener)>);
+pub struct InheritedSockets(Vec<(SocketAddr, TcpListener)>);
 
 /// What was given cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +22,7 @@ pub struct GivenError {
     source: io::Error,
 }
 
-impl Given {
+impl InheritedSockets {
     /// Takes what the environment names, once. Has to be called before there is a second thread, for the environment is changed.
     ///
     /// # Errors
@@ -34,7 +34,7 @@ impl Given {
         for index in 0..all.len() {
             let failed = |source| GivenError { number: index + 1, source };
             let Some(socket) = all.take_tcp_listener(index).map_err(failed)? else { continue };
-            given.push(fit(socket).map_err(failed)?);
+            given.push(usable(socket).map_err(failed)?);
         }
         Ok(Self(given))
     }
@@ -42,7 +42,7 @@ impl Given {
     /// These.
     #[cfg(test)]
     pub(super) fn of(sockets: impl IntoIterator<Item = TcpListener>) -> io::Result<Self> {
-        Ok(Self(sockets.into_iter().map(fit).collect::<io::Result<_>>()?))
+        Ok(Self(sockets.into_iter().map(usable).collect::<io::Result<_>>()?))
     }
 
     /// The one at this address.
@@ -59,7 +59,7 @@ impl Given {
     }
 }
 
-pub(super) fn fit(socket: TcpListener) -> io::Result<(SocketAddr, TcpListener)> {
+pub(super) fn usable(socket: TcpListener) -> io::Result<(SocketAddr, TcpListener)> {
     if !SockRef::from(&socket).is_listener()? {
         return Err(io::Error::other("it does not listen (Accept=no is what the host needs)"));
     }

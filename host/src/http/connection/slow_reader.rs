@@ -9,21 +9,21 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// So long a client that does not read is waited for, in all; each byte that it does read gives some of it back.
-const PATIENCE: Duration = Duration::from_secs(30);
+const MOST_WAIT: Duration = Duration::from_secs(30);
 /// Bytes that give back a second. Whoever reads more slowly in the long run is not waited for.
 const PER_SECOND: u32 = 4096;
 
 /// A stream on which a write fails that makes next to no progress. (The crate tokio-io-timeout begins anew with each byte.)
-pub(super) struct Patient<IO> {
+pub(super) struct SlowReader<IO> {
     io: IO,
     left: Duration,
     /// When a write began to wait, and until when it may.
     waits: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
-impl<IO> Patient<IO> {
+impl<IO> SlowReader<IO> {
     pub(super) fn new(io: IO) -> Self {
-        Self { io, left: PATIENCE, waits: None }
+        Self { io, left: MOST_WAIT, waits: None }
     }
 
     fn judge<T>(
@@ -48,13 +48,13 @@ impl<IO> Patient<IO> {
         if let Ok(done) = &done {
             let bytes = u32::try_from(written(done)).unwrap_or(u32::MAX);
             let earned = Duration::from_secs(1).saturating_mul(bytes) / PER_SECOND;
-            self.left = (self.left + earned).min(PATIENCE);
+            self.left = (self.left + earned).min(MOST_WAIT);
         }
         Poll::Ready(done)
     }
 }
 
-impl<IO: AsyncRead + Unpin> AsyncRead for Patient<IO> {
+impl<IO: AsyncRead + Unpin> AsyncRead for SlowReader<IO> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -64,7 +64,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Patient<IO> {
     }
 }
 
-impl<IO: AsyncWrite + Unpin> AsyncWrite for Patient<IO> {
+impl<IO: AsyncWrite + Unpin> AsyncWrite for SlowReader<IO> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.io).poll_write(context, bytes);
         self.judge(context, polled, |written| *written)
@@ -97,7 +97,7 @@ mod tests {
             ("in gulps, with long pauses", 100_000, 20, true),
         ] {
             let (ours, mut theirs) = tokio::io::duplex(4096);
-            let mut patient = Patient::new(ours);
+            let mut patient = SlowReader::new(ours);
             let began = Instant::now();
             let reading = tokio::spawn(async move {
                 let mut space = vec![0; bytes];
