@@ -1,24 +1,40 @@
 //! Many users in one request to the application: `http_roster_bulk_url`.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use roster_host::config::{Config, HostConfig};
-use roster_tests::bulk_app::{BulkApp, Many};
+use roster_host::config::Config;
 use roster_tests::client;
-use roster_tests::host::{DOMAIN, TestHost};
+use roster_tests::host::TestHost;
+use roster_tests::web_app::{Many, Reply, WebApp};
 use serde_json::{Value, json};
 
-fn config(app: &BulkApp) -> Config {
-    let [url, bulk] = app.settings();
-    let mut host = HostConfig::for_application(DOMAIN, &url.1).unwrap();
-    host.settings.extend([bulk]);
+fn config(app: &WebApp) -> Config {
+    let mut config = roster_tests::host::config(app);
+    let host = &mut config.hosts[0];
+    host.settings.insert("http_roster_bulk_url".into(), app.bulk_url());
     host.limits.call_timeout = Duration::from_secs(2);
     host.client.total_timeout = Duration::from_millis(1500);
-    let mut config = Config { hosts: vec![host], ..Config::default() };
-    let any = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
-    (config.http.listen, config.admin.listen) = (any, any);
     config
+}
+
+/// An application in which nobody has contacts, and which thinks for 10 ms.
+async fn start() -> WebApp {
+    let app = WebApp::start().await;
+    app.set_otherwise(after_thinking(Reply::Json("{}".into())));
+    app
+}
+
+fn after_thinking(reply: Reply) -> Reply {
+    Reply::Late(Duration::from_millis(10), Box::new(reply))
+}
+
+/// Each has this one contact from now on, which is the validator too, if there are any.
+fn set(app: &WebApp, names: &[String], contact: &str, validators: bool) {
+    let roster = json!({ contact: {} }).to_string();
+    let reply = if validators { Reply::Tagged(roster, format!("\"{contact}\"")) } else { Reply::Json(roster) };
+    for name in names {
+        app.set(name, after_thinking(reply.clone()));
+    }
 }
 
 fn names(users: usize) -> Vec<String> {
@@ -42,10 +58,10 @@ async fn has(host: &TestHost, names: &[String], contact: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_comes_while_a_request_is_under_way_is_asked_for_together_with_others() {
     for (answer, validators) in [(Many::Validators, true), (Many::Plain, false)] {
-        let app = BulkApp::start().await;
-        app.answer(answer.clone());
+        let app = start().await;
+        app.set_many(answer.clone());
         let names = names(60);
-        names.iter().for_each(|name| app.set(name, "first@x"));
+        set(&app, &names, "first@x", validators);
         let host = TestHost::with(config(&app)).await;
         connect_all(&host, &names).await;
         has(&host, &names, "first@x").await;
@@ -62,7 +78,7 @@ async fn who_comes_while_a_request_is_under_way_is_asked_for_together_with_other
         );
 
         // Everybody's has.
-        names.iter().for_each(|name| app.set(name, "second@x"));
+        set(&app, &names, "second@x", validators);
         assert_eq!(refresh(&host, &names).await["updated"], 60);
         has(&host, &names, "second@x").await;
         for name in &names {
@@ -76,7 +92,7 @@ async fn who_comes_while_a_request_is_under_way_is_asked_for_together_with_other
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_user_alone_is_asked_for_at_once_and_alone() {
-    let app = BulkApp::start().await;
+    let app = start().await;
     let host = TestHost::with(config(&app)).await;
     host.connect("john").await;
     host.refresh(&["john"]).await;
@@ -85,13 +101,13 @@ async fn one_user_alone_is_asked_for_at_once_and_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_one_user_is_that_users_fault() {
-    let app = BulkApp::start().await;
-    app.answer(Many::Plain);
+    let app = start().await;
+    app.set_many(Many::Plain);
     let names = names(40);
-    names.iter().for_each(|name| app.set(name, "first@x"));
+    set(&app, &names, "first@x", false);
     let host = TestHost::with(config(&app)).await;
     connect_all(&host, &names).await;
-    names.iter().for_each(|name| app.set(name, "second@x"));
+    set(&app, &names, "second@x", false);
     let others = [
         ("user30", Some(json!("no roster"))),
         ("user31", Some(json!(500))),
@@ -101,7 +117,7 @@ async fn what_is_wrong_with_one_user_is_that_users_fault() {
         ("user34", Some(Value::Null)),
         ("user35", None),
     ];
-    app.answer(Many::But(others.into_iter().map(|(user, value)| (user.to_owned(), value)).collect()));
+    app.set_many(Many::But(others.into_iter().map(|(user, value)| (user.to_owned(), value)).collect()));
     app.asked();
     let answer = refresh(&host, &names).await;
     let (alone, together) = app.asked();
@@ -121,20 +137,20 @@ async fn what_is_wrong_with_one_user_is_that_users_fault() {
 #[tokio::test(flavor = "multi_thread")]
 async fn when_a_request_for_many_fails_everybody_is_asked_for_alone() {
     for answer in [
-        Many::Status(500),
-        Many::Status(404),
-        Many::Text("<html>".into()),
-        Many::Text("{\"user3\":{".into()),
-        Many::Hang,
+        Reply::Status(500),
+        Reply::Status(404),
+        Reply::Json("<html>".into()),
+        Reply::Json("{\"user3\":{".into()),
+        Reply::Hang,
     ] {
-        let app = BulkApp::start().await;
+        let app = start().await;
         let names = names(30);
-        names.iter().for_each(|name| app.set(name, "first@x"));
+        set(&app, &names, "first@x", false);
         let host = TestHost::with(config(&app)).await;
         connect_all(&host, &names).await;
         app.asked();
-        app.answer(answer.clone());
-        names.iter().for_each(|name| app.set(name, "second@x"));
+        app.set_many(Many::Instead(answer.clone()));
+        set(&app, &names, "second@x", false);
         assert_eq!(refresh(&host, &names).await["updated"], 30, "{answer:?}");
         has(&host, &names, "second@x").await;
         let (alone, together) = app.asked();
@@ -147,14 +163,14 @@ async fn when_a_request_for_many_fails_everybody_is_asked_for_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_is_too_long_makes_the_next_requests_smaller() {
-    let app = BulkApp::start().await;
+    let app = start().await;
     let mut config = config(&app);
     config.hosts[0].client.max_response = 2000;
     let names = names(64);
     // 100 bytes each.
     let contact = format!("{}@x", "c".repeat(80));
-    names.iter().for_each(|name| app.set(name, &contact));
-    app.answer(Many::Plain);
+    set(&app, &names, &contact, false);
+    app.set_many(Many::Plain);
     let host = TestHost::with(config).await;
     connect_all(&host, &names).await;
     has(&host, &names, &contact).await;
@@ -168,7 +184,7 @@ async fn an_answer_that_is_too_long_makes_the_next_requests_smaller() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operator_says_how_many_go_together() {
     for (bulk_users, most) in [(10, 10), (1, 0), (0, 0)] {
-        let app = BulkApp::start().await;
+        let app = start().await;
         let mut config = config(&app);
         config.hosts[0].limits.bulk_users = bulk_users;
         let host = TestHost::with(config).await;
@@ -181,7 +197,7 @@ async fn the_operator_says_how_many_go_together() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_url_that_cannot_work_is_the_operators_mistake() {
-    let app = BulkApp::start().await;
+    let app = start().await;
     let mut config = config(&app);
     config.hosts[0].settings.insert("http_roster_bulk_url".into(), "http://app/%s".into());
     let Err(error) = roster_host::Host::start(&config, vec![]).await else { panic!("it started") };
@@ -191,7 +207,7 @@ async fn a_url_that_cannot_work_is_the_operators_mistake() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_for_many_are_counted() {
-    let app = BulkApp::start().await;
+    let app = start().await;
     let host = TestHost::with(config(&app)).await;
     connect_all(&host, &names(40)).await;
     let text = client::get(host.admin, "/metrics").await.text();

@@ -7,11 +7,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use serde_json::{Map, Value};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use crate::paged::PageRequest;
+pub use self::many::Many;
+use self::paged::PageRequest;
+
+mod many;
+mod paged;
+mod wire;
 
 /// What the application does when it is asked for a user's contacts.
 #[derive(Clone, Debug)]
@@ -57,6 +62,8 @@ pub struct Seen {
     pub headers: HashMap<String, String>,
     /// When it came.
     pub at: Instant,
+    /// The users whom it asks for together, each with the validator that is held. `None`: it asks for one.
+    pub many: Option<Map<String, Value>>,
 }
 
 /// A running application. Stops when dropped.
@@ -70,6 +77,7 @@ pub struct WebApp {
 struct Shared {
     replies: Mutex<HashMap<String, Reply>>,
     otherwise: Mutex<Option<Reply>>,
+    many: Mutex<Many>,
     seen: Mutex<Vec<Seen>>,
     busy: AtomicUsize,
     most_busy: AtomicUsize,
@@ -106,6 +114,24 @@ impl WebApp {
     /// The setting `http_roster_url` for it.
     pub fn roster_url(&self) -> String {
         format!("http://{}/contacts/%s", self.address)
+    }
+
+    /// The setting `http_roster_bulk_url` for it.
+    pub fn bulk_url(&self) -> String {
+        format!("http://{}/bulk", self.address)
+    }
+
+    /// How requests for many users are answered from now on.
+    pub fn set_many(&self, many: Many) {
+        *self.shared.many.lock() = many;
+    }
+
+    /// Whom it was asked for alone and together since this was called last, which forgets all requests.
+    pub fn asked(&self) -> (Vec<String>, Vec<Map<String, Value>>) {
+        let seen = std::mem::take(&mut *self.shared.seen.lock());
+        let (together, alone): (Vec<_>, Vec<_>) = seen.into_iter().partition(|seen| seen.many.is_some());
+        let alone = alone.iter().map(|seen| seen.path.trim_start_matches("/contacts/").to_owned()).collect();
+        (alone, together.into_iter().filter_map(|seen| seen.many).collect())
     }
 
     /// What is answered for `user`, as the name is on the wire (percent-encoded), from now on.
@@ -151,14 +177,24 @@ impl Drop for WebApp {
     }
 }
 
+impl Shared {
+    /// What is answered for `user`.
+    fn reply(&self, user: &str) -> Reply {
+        let reply = self.replies.lock().get(user).cloned().or_else(|| self.otherwise.lock().clone());
+        reply.unwrap_or_else(|| Reply::Json("{}".into()))
+    }
+}
+
 async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
     let _ = stream.set_nodelay(true);
     let mut buffer = Vec::new();
-    while let Some(request) = read_head(&mut stream, &mut buffer).await {
+    while let Some(request) = wire::read(&mut stream, &mut buffer).await {
         let page = PageRequest::of(&request.path);
         let user = page.as_ref().map_or_else(|| request.path.trim_start_matches("/contacts/"), |page| page.user);
-        let reply = shared.replies.lock().get(user).cloned().or_else(|| shared.otherwise.lock().clone());
-        let mut reply = reply.unwrap_or_else(|| Reply::Json("{}".into()));
+        let mut reply = match &request.many {
+            Some(users) => shared.many.lock().reply(users, |user| shared.reply(user)),
+            None => shared.reply(user),
+        };
         let mut if_none_match = request.headers.get("if-none-match").cloned();
         if let (Some(page), Reply::Json(object)) = (&page, &reply) {
             let (etag, body) = page.page(object);
@@ -172,88 +208,10 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
         };
         let busy = shared.busy.fetch_add(1, Ordering::Relaxed) + 1;
         shared.most_busy.fetch_max(busy, Ordering::Relaxed);
-        let keep = write_reply(&mut stream, reply, if_none_match, count).await;
+        let keep = wire::write(&mut stream, reply, if_none_match, count).await;
         shared.busy.fetch_sub(1, Ordering::Relaxed);
         if !keep {
             return;
         }
     }
-}
-
-async fn read_head(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Seen> {
-    let end = loop {
-        if let Some(at) = buffer.windows(4).position(|four| four == b"\r\n\r\n") {
-            break at + 4;
-        }
-        let mut piece = [0; 4096];
-        match stream.read(&mut piece).await {
-            Ok(0) | Err(_) => return None,
-            Ok(read) => buffer.extend_from_slice(&piece[..read]),
-        }
-    };
-    let head = String::from_utf8(buffer.drain(..end).collect()).ok()?;
-    let mut lines = head.split("\r\n");
-    let path = lines.next()?.split(' ').nth(1)?.to_owned();
-    let headers = lines.filter_map(|line| line.split_once(':'));
-    let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
-    Some(Seen { path, headers, at: Instant::now() })
-}
-
-/// False: the connection is not to be used again. `count` is how many have been asked for, which makes each response another to
-/// a plugin that reads it.
-async fn write_reply(stream: &mut TcpStream, reply: Reply, if_none_match: Option<String>, count: usize) -> bool {
-    let mut reply = reply;
-    while let Reply::Late(delay, later) = reply {
-        tokio::time::sleep(delay).await;
-        reply = *later;
-    }
-    let head = |status: u16, fields: &str| format!("HTTP/1.1 {status} X\r\nx-count: {count}\r\n{fields}\r\n");
-    let sized = |status: u16, more: &str, body: &str| {
-        head(status, &format!("content-type: application/json\r\ncontent-length: {}\r\n{more}", body.len())) + body
-    };
-    let text = match reply {
-        Reply::Json(body) => sized(200, "", &body),
-        Reply::Tagged(_, tag) if if_none_match.as_ref() == Some(&tag) => head(304, &format!("etag: {tag}\r\n")),
-        Reply::Tagged(body, tag) => sized(200, &format!("etag: {tag}\r\n"), &body),
-        Reply::Status(status) => sized(status, "", "<html>no</html>"),
-        Reply::Chunked(body) => {
-            let mut text = head(200, "transfer-encoding: chunked\r\n");
-            for piece in body.as_bytes().chunks(7) {
-                text += &format!("{:x}\r\n{}\r\n", piece.len(), String::from_utf8_lossy(piece));
-            }
-            text + "0\r\n\r\n"
-        }
-        Reply::CloseDelimited(body) => {
-            let _ = stream.write_all((head(200, "connection: close\r\n") + &body).as_bytes()).await;
-            return false;
-        }
-        Reply::Raw(bytes) => {
-            let _ = stream.write_all(&bytes).await;
-            return false;
-        }
-        Reply::Reset => {
-            // Closing with unread input or zero linger makes a reset.
-            let _ = stream.set_zero_linger();
-            return false;
-        }
-        Reply::Hang => return hang().await,
-        Reply::HangInBody => {
-            let _ = stream.write_all((head(200, "content-length: 1000\r\n") + "{").as_bytes()).await;
-            return hang().await;
-        }
-        Reply::Endless => {
-            let _ = stream.write_all((head(200, "") + "{\"a@x\":{").as_bytes()).await;
-            let spaces = vec![b' '; 1 << 16];
-            while stream.write_all(&spaces).await.is_ok() {}
-            return false;
-        }
-        Reply::Late(..) => return false,
-    };
-    stream.write_all(text.as_bytes()).await.is_ok()
-}
-
-/// Longer than any test takes; the task ends with the test's runtime.
-async fn hang() -> bool {
-    tokio::time::sleep(Duration::from_secs(3600)).await;
-    false
 }

@@ -1,4 +1,4 @@
-//! The protocol of the example plugin `paged-roster`, spoken by [`crate::web_app`] beside the other one: what is set for a
+//! The protocol of the example plugin `paged-roster`, spoken by the application beside the other one: what is set for a
 //! user as a JSON object is listed in pages under `/v1/users/{user}/contacts`, with an `ETag`.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -9,22 +9,22 @@ use serde_json::{Value, json};
 const PER_PAGE: usize = 2;
 
 /// What a request for a page asks for.
-pub(crate) struct PageRequest<'p> {
+pub(super) struct PageRequest<'p> {
     /// The user, as on the wire.
-    pub(crate) user: &'p str,
+    pub(super) user: &'p str,
     cursor: usize,
 }
 
 impl<'p> PageRequest<'p> {
     /// Reads a path with its query. `None`: it is of the other protocol.
-    pub(crate) fn of(path: &'p str) -> Option<Self> {
+    pub(super) fn of(path: &'p str) -> Option<Self> {
         let (user, rest) = path.strip_prefix("/v1/users/")?.split_once("/contacts")?;
         let cursor = rest.strip_prefix("?cursor=").and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
         Some(Self { user, cursor })
     }
 
     /// The `ETag` and the body of the page, of the contacts in `object` (the answer of the other protocol).
-    pub(crate) fn page(&self, object: &str) -> (String, String) {
+    pub(super) fn page(&self, object: &str) -> (String, String) {
         let contacts: Value = serde_json::from_str(object).unwrap();
         let item = |(jid, fields): (&String, &Value)| {
             let mut item = json!({ "address": jid });
@@ -43,7 +43,7 @@ impl<'p> PageRequest<'p> {
     }
 
     /// Is it the page that may be answered with 304?
-    pub(crate) fn is_first(&self) -> bool {
+    pub(super) fn is_first(&self) -> bool {
         self.cursor == 0
     }
 }
