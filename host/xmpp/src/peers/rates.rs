@@ -128,7 +128,7 @@ mod tests {
         let taken = Buckets::default().take(office, 1000, start, &more, Duration::ZERO);
         assert!(taken.is_some(), "as many as there may be");
         let unlimited = Rates::new(0, 1);
-        assert!(unlimited.take(office, u32::MAX) && unlimited.turn(office) == Some(Duration::ZERO), "no limit");
+        assert!(unlimited.take(office, u32::MAX) && unlimited.reserve(office) == Some(Duration::ZERO), "no limit");
     }
 
     #[test]
