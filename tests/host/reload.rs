@@ -2,16 +2,24 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use roster_host::config::{AccountsConfig, Config, Secret};
+use roster_host::http_client::HttpClient;
+use roster_host::metrics::Metrics;
+use roster_host::plugin::{BUILT_IN, PluginEngine, PluginSource};
 use roster_host::reload::Mistakes;
+use roster_host::swap::{Outcome, Swapper};
 use roster_tests::client::{self, Response};
 use roster_tests::host::TestHost;
+use roster_tests::modules::stamped;
 use roster_tests::web_app::{Reply, WebApp};
 use roster_tests::xmpp::{JOHN, ask, auth};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 const LISTEN: &str = "http.listen = '127.0.0.1:0'\nadmin.listen = '127.0.0.1:0'\n";
 const BIND: &str = "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>";
@@ -263,4 +271,89 @@ async fn what_no_file_describes_is_refused() {
     let without = TestHost::start(&app).await;
     let response = client::request(without.admin, "POST", "/reload", &[], &[]).await;
     assert_eq!(response.status, 404, "{}", response.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_the_file_does_not_name_is_replaced_with_a_warning() {
+    let app = WebApp::start().await;
+    app.set_otherwise(Reply::contacts(&["marie@localhost"]));
+    let with = |more: &str| format!("admin.token = 'hush'\n{LISTEN}{}", host("localhost", &app, more));
+    let running = Reloadable::start(with("")).await;
+    let token = [("authorization", "Bearer hush")];
+    let reload = async |more| {
+        let response = running.reload_with(with(more), &token).await;
+        assert_eq!(response.status, 200, "{}", response.text());
+        response.json()
+    };
+    let report = reload("store.max_contacts = 7").await;
+    assert_eq!((&report["warnings"], &report["swaps"]), (&json!([]), &json!([])), "the same plugin serves");
+
+    let uploaded = client::request(running.host.admin, "PUT", "/plugin", &token, &stamped(BUILT_IN, 1)).await;
+    assert_eq!(uploaded.status, 200, "{}", uploaded.text());
+    let report = reload("store.max_contacts = 8").await;
+    assert_eq!(report["swaps"][0]["outcome"], "swapped", "{report}");
+    let warnings = report["warnings"].as_array().unwrap();
+    assert_eq!(warnings.len(), 1, "{report}");
+    let warning = warnings[0].as_str().unwrap();
+    assert!(warning.starts_with("[[host]] localhost: the plugin that serves ("), "{warning}");
+    for side in ["old", "new"] {
+        assert!(warning.contains(report["swaps"][0][side]["digest"].as_str().unwrap()), "{side}: {warning}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_is_not_undone_by_a_configuration_that_was_being_prepared() {
+    let app = WebApp::start().await;
+    let config = roster_tests::host::config(&app);
+    let mut host = config.hosts[0].clone();
+    let engine = PluginEngine::configured(&config, &config.hosts).unwrap();
+    let client = HttpClient::new(&host.client).unwrap();
+    let swapper = Swapper::start(&engine, &host, client.clone(), &Metrics::new(), None).await.unwrap();
+    let first = swapper.status().serves.digest;
+    for (rolled_back, takes_over) in [(true, false), (false, true)] {
+        let component = PluginSource::Bytes { name: "second".to_owned(), bytes: stamped(BUILT_IN, 1).into() };
+        let swapped = swapper.swap("upload", component).await;
+        assert_eq!(swapped.outcome, Outcome::Swapped, "{swapped:?}");
+        host.limits.max_users_per_request -= 1;
+        let mut prepared = swapper.reconfigure(&host, engine.clone(), client.clone()).await.ok().unwrap();
+        if rolled_back {
+            assert_eq!(swapper.roll_back(None).await.outcome, Outcome::Swapped);
+        }
+        let held = prepared.hold().await.map_err(|receipt| receipt.reason.unwrap());
+        assert_eq!(held.is_ok(), takes_over, "{held:?}");
+        if let Err(reason) = held {
+            assert!(reason.contains("a rollback was asked for meanwhile"), "{reason}");
+            drop(prepared);
+            assert_eq!(swapper.status().serves.digest, first);
+            continue;
+        }
+        let waits = Arc::clone(&swapper);
+        let mut rollback = tokio::spawn(async move { waits.roll_back(None).await });
+        assert!(timeout(Duration::from_millis(100), &mut rollback).await.is_err(), "it waits for the commit");
+        assert_eq!(prepared.commit().await.unwrap().outcome, Outcome::Swapped);
+        assert_eq!(rollback.await.unwrap().outcome, Outcome::Swapped, "and comes after it");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_does_not_come_holds_up_no_later_reload() {
+    let app = WebApp::start().await;
+    let text = LISTEN.to_owned() + &host("localhost", &app, "");
+    let stuck = Arc::new(AtomicBool::new(false));
+    let hangs = Arc::clone(&stuck);
+    let source = move || {
+        while hangs.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Config::parse(&text, Path::new("t.toml")).map_err(Mistakes::from)
+    };
+    let host = TestHost::reading(Arc::new(source)).await;
+    let reload = || client::request(host.admin, "POST", "/reload", &[], &[]);
+    stuck.store(true, Ordering::SeqCst);
+    let refused = reload().await;
+    assert_eq!(refused.status, 422, "{}", refused.text());
+    assert!(refused.text().contains("the configuration could not be read within 10s"), "{}", refused.text());
+    stuck.store(false, Ordering::SeqCst);
+    let response = reload().await;
+    assert_eq!((response.status, &response.json()["outcome"]), (200, &json!("unchanged")));
 }

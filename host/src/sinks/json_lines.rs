@@ -245,6 +245,7 @@ mod tests {
     use crate::model::Username;
     use crate::sinks::EventKind;
     use std::fs;
+    use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     use std::path::Path;
 
@@ -344,17 +345,17 @@ mod tests {
         let path = folder.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
         // Open for both, so that opening it to write waits for nobody; and full.
-        let ours = fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        let mut ours = fs::OpenOptions::new().read(true).write(true).custom_flags(O_NONBLOCK).open(&path).unwrap();
+        while ours.write(&[b'x'; 4096]).is_ok() {}
         let metrics = Metrics::new();
         let (sink, writer) = JsonLines::open(&config(&path, 1), &metrics).await.unwrap();
-        let began = std::time::Instant::now();
-        while sink.deliver(event(&"john".repeat(200))).await.is_ok() {
-            assert!(began.elapsed() < Duration::from_secs(60), "the pipe is never full");
-        }
-        let began = std::time::Instant::now();
+        while sink.deliver(event("john")).await.is_ok() {}
+        let (mut refused, began) = (0, std::time::Instant::now());
         for _ in 0..1000 {
-            assert_eq!(sink.deliver(event("john")).await, Err(Undelivered::QueueFull));
+            refused += usize::from(sink.deliver(event("john")).await == Err(Undelivered::QueueFull));
         }
+        // On a busy machine the thread that writes takes what it tries to write after others were refused.
+        assert!(refused >= 990, "{refused} of 1000");
         assert!(began.elapsed() < Duration::from_secs(10), "only the first waits: {:?}", began.elapsed());
         let began = std::time::Instant::now();
         sink.close();

@@ -1,14 +1,15 @@
 //! Another configuration of a virtual host whose plugin serves: prepared like a swap, and then taken over.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use tokio::sync::OwnedMutexGuard;
 
 use super::candidate::Refusal;
 use super::configured::Configured;
-use super::receipt::Receipt;
-use super::swapper::Swapper;
+use super::receipt::{Module, Receipt};
+use super::swapper::{ROLLED_BACK_MEANWHILE, Swapper};
 use crate::config::HostConfig;
 use crate::http_client::HttpClient;
 use crate::plugin::{Away, PluginBytes, PluginEngine, WasmPlugin};
@@ -25,6 +26,7 @@ impl Swapper {
         let began = Instant::now();
         let mut receipt = self.new_receipt("configuration", &self.serving.plugin());
         let Some(turn) = self.turn(&mut receipt).await else { return Err(self.remember(receipt)) };
+        let rollbacks = self.rollbacks.load(Ordering::SeqCst);
         let configured = Configured { host: host.clone(), engine, client };
         let longest = configured.engine.compile_config().max_component;
         // A registry that is away is no reason against other limits.
@@ -37,7 +39,8 @@ impl Swapper {
                 return Err(self.remember(receipt));
             }
         };
-        Ok(Reconfiguration { swapper: Arc::clone(self), configured, new, receipt, began, _turn: turn })
+        let swapper = Arc::clone(self);
+        Ok(Reconfiguration { swapper, configured, new, receipt, began, rollbacks, moment: None, _turn: turn })
     }
 }
 
@@ -48,13 +51,40 @@ pub struct Reconfiguration {
     new: Option<(Arc<WasmPlugin>, PluginBytes)>,
     receipt: Receipt,
     began: Instant,
+    /// Rollbacks when it was begun.
+    rollbacks: u64,
+    /// No other module takes over.
+    moment: Option<OwnedMutexGuard<()>>,
     _turn: OwnedMutexGuard<()>,
 }
 
 impl Reconfiguration {
+    /// Keeps what serves as it is until the commit, or until this is dropped. The error is a receipt: a rollback that was asked for while
+    /// this was prepared is not to be undone by it.
+    pub async fn hold(&mut self) -> Result<(), Receipt> {
+        let moment = Arc::clone(&self.swapper.moment).lock_owned().await;
+        if self.swapper.rollbacks.load(Ordering::SeqCst) != self.rollbacks {
+            let mut receipt = self.receipt.clone();
+            receipt.reason = Some(ROLLED_BACK_MEANWHILE.to_owned());
+            return Err(self.swapper.remember(receipt));
+        }
+        self.moment = Some(moment);
+        Ok(())
+    }
+
+    /// The module that serves and the one that takes its place, if it is not only configured otherwise.
+    pub fn replaces(&self) -> Option<(&Module, &Module)> {
+        let (old, new) = (&self.receipt.old, self.new.as_ref().and(self.receipt.new.as_ref())?);
+        (old.digest != new.digest).then_some((old, new))
+    }
+
     /// From now on the virtual host is configured so. The receipt is that of a swap; `None` if none was needed.
     pub async fn commit(self) -> Option<Receipt> {
-        let Self { swapper, configured, new, mut receipt, began, _turn } = self;
+        let Self { swapper, configured, new, mut receipt, began, moment, _turn, .. } = self;
+        let _moment = match moment {
+            Some(held) => held,
+            None => Arc::clone(&swapper.moment).lock_owned().await,
+        };
         let HostConfig { plugin, swap, store, .. } = &configured.host;
         let watches_other = {
             let before = &swapper.configured.load().host;
@@ -68,7 +98,6 @@ impl Reconfiguration {
         let receipt = match new {
             None => None,
             Some((new, bytes)) => {
-                let _moment = swapper.moment.lock().await;
                 swapper.takes_over(new, bytes, began, &mut receipt).await;
                 Some(swapper.remember(receipt))
             }

@@ -33,7 +33,7 @@ use crate::plugin::{Away, LoadError, PluginBytes, PluginEngine, PluginSource, Wa
 const MOST_UPLOADS: usize = 2;
 /// Why nothing takes over.
 const STOPPING: &str = "the host is stopping";
-const ROLLED_BACK_MEANWHILE: &str =
+pub(super) const ROLLED_BACK_MEANWHILE: &str =
     "a rollback was asked for meanwhile; swap again if this module is to serve nonetheless";
 
 /// Swaps the plugin of one virtual host, one swap at a time.
@@ -46,9 +46,9 @@ pub struct Swapper {
     /// One preparation after another.
     turn: Arc<tokio::sync::Mutex<()>>,
     /// One module takes over after another.
-    pub(super) moment: tokio::sync::Mutex<()>,
+    pub(super) moment: Arc<tokio::sync::Mutex<()>>,
     /// Generations that were put back by hand, to see whether one was while a module was prepared.
-    rollbacks: AtomicU64,
+    pub(super) rollbacks: AtomicU64,
     /// Uploads that may be on their way or wait: each holds a whole component.
     uploads: Arc<Semaphore>,
     /// The host stops: nothing is prepared any more.
@@ -86,7 +86,7 @@ impl Swapper {
             serving: Arc::new(serving),
             generations,
             turn: Arc::default(),
-            moment: tokio::sync::Mutex::default(),
+            moment: Arc::default(),
             rollbacks: AtomicU64::new(0),
             uploads: Arc::new(Semaphore::new(MOST_UPLOADS)),
             stop: CancellationToken::new(),

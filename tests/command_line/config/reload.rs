@@ -48,6 +48,12 @@ fn sighup_takes_over_what_it_can_says_what_it_cannot_and_refuses_a_file_with_mis
     assert_eq!(refresh(http, &["john"]).status, 401);
     let asked = request(http, "POST", "/roster_admin/refresh", &["Authorization: Bearer hush"], "[\"john\"]");
     assert_eq!((asked.status, new.requests("john").len()), (200, 1), "{}", asked.body);
+    host.stderr.wait("the plugin is read again", |log| log.contains("trigger=\"reload\"").then_some(()));
+    let log = host.stderr.text();
+    let refused = log.find("outcome=\"refused\"").unwrap();
+    let plugin = log.find("trigger=\"reload\"").unwrap();
+    let taken_over = log.find("outcome=\"reloaded\"").unwrap();
+    assert!(refused < taken_over && taken_over < plugin, "a bad file has no plugin read again: {log}");
     host.stderr.wait("what log.filter lets pass now", |log| log.contains("DEBUG").then_some(()));
     assert_eq!(host.stop().code, Some(0));
 }

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use parking_lot::Mutex;
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::config::{Change, Config, ConfigError};
@@ -29,6 +30,9 @@ use crate::xmpp::XmppHosts;
 
 pub use report::{Outcome, Report};
 pub(crate) use running::{Parts, Running};
+
+/// A file that does not come, such as a pipe that nobody writes to, holds up later reloads for so long and not for ever.
+const READING: Duration = Duration::from_secs(10);
 
 /// Reads the configuration again. The error is the operator's, one line for each mistake.
 pub type Source = Arc<dyn Fn() -> Result<Config, Mistakes> + Send + Sync>;
@@ -101,12 +105,14 @@ impl Reloader {
     pub async fn reload(&self) -> Option<Report> {
         let source = Arc::clone(self.source.as_ref()?);
         let mut state = self.state.lock().await;
-        let report = match tokio::task::spawn_blocking(move || source()).await {
-            Ok(Ok(config)) => self.take_over(&mut state, config).await,
-            Ok(Err(Mistakes(mistakes))) => Report::refused(Vec::new(), mistakes),
-            Err(_) => {
-                Report::refused(Vec::new(), vec!["reading the configuration ended in an internal error".to_owned()])
-            }
+        let refused = |why: String| Report::refused(Vec::new(), vec![why]);
+        let report = match timeout(READING, tokio::task::spawn_blocking(move || source())).await {
+            Ok(Ok(Ok(config))) => self.take_over(&mut state, config).await,
+            Ok(Ok(Err(Mistakes(mistakes)))) => Report::refused(Vec::new(), mistakes),
+            Ok(Err(_)) => refused("reading the configuration ended in an internal error".to_owned()),
+            Err(_) => refused(format!(
+                "the configuration could not be read within {READING:?}; is it, or a file it names, a pipe?"
+            )),
         };
         log(&report);
         Some(report)
@@ -122,7 +128,8 @@ impl Reloader {
         match self.prepare(state, &config).await {
             Err(mistakes) => Report::refused(changes, mistakes),
             Ok(prepared) => {
-                let warnings = config.warnings.clone();
+                let mut warnings = config.warnings.clone();
+                warnings.extend(prepared.hosts.iter().filter_map(prepare::Host::warning));
                 let swaps = self.commit(state, config, prepared).await;
                 Report::reloaded(changes, warnings, swaps)
             }

@@ -6,7 +6,7 @@ use roster_xmpp::Hosted;
 use super::{Reloader, Running, State};
 use crate::config::{Config, HostConfig};
 use crate::plugin::PluginEngine;
-use crate::swap::{Receipt, Reconfiguration};
+use crate::swap::{Module, Receipt, Reconfiguration};
 use crate::xmpp::Wanted;
 
 /// What is ready to take over.
@@ -28,6 +28,16 @@ pub(super) enum Host {
 }
 
 impl Host {
+    /// What the configuration itself does not say: another module will serve.
+    pub(super) fn warning(&self) -> Option<String> {
+        let Self::Changed(running, prepared) = self else { return None };
+        let (old, new) = prepared.replaces()?;
+        let shown = |module: &Module| format!("{}, SHA-256 {}", module.name, module.digest);
+        let reason =
+            format!("the plugin that serves ({}) is replaced by the configured one ({})", shown(old), shown(new));
+        Some(line(&running.config.domain, &reason))
+    }
+
     pub(super) fn running(&self) -> &Running {
         match self {
             Self::Same(running) | Self::Changed(running, _) | Self::Added(running) => running,
@@ -45,7 +55,7 @@ impl Reloader {
         let all: Vec<_> = config.hosts.iter().map(|host| self.host(state, host)).collect();
         let (hosts, failed): (Vec<_>, Vec<_>) = join_all(all).await.into_iter().partition(Result::is_ok);
         mistakes.extend(failed.into_iter().filter_map(Result::err));
-        let hosts: Vec<Host> = hosts.into_iter().filter_map(Result::ok).collect();
+        let mut hosts: Vec<Host> = hosts.into_iter().filter_map(Result::ok).collect();
         let wanted: Vec<_> = hosts
             .iter()
             .map(|host| Wanted {
@@ -62,6 +72,15 @@ impl Reloader {
                     None
                 }
             };
+        // The last that can fail, when all else is ready: nobody else's swap or rollback comes between this and the commit.
+        let ready = mistakes.is_empty();
+        for host in hosts.iter_mut().filter(|_| ready) {
+            if let Host::Changed(running, prepared) = host
+                && let Err(receipt) = prepared.hold().await
+            {
+                mistakes.push(line(&running.config.domain, &why(&receipt)));
+            }
+        }
         if mistakes.is_empty() {
             return Ok(Prepared { hosts, xmpp });
         }
@@ -86,7 +105,7 @@ impl Reloader {
         if running.config == *host {
             return Ok(Host::Same(running.clone()));
         }
-        let line = |reason: String| format!("[[host]] {}: {reason}", host.domain);
+        let line = |reason: String| line(&host.domain, &reason);
         let client = running.swapper.client().replaced(&host.client).map_err(|error| line(error.to_string()))?;
         let engine = engine_for(&running.swapper.engine(), running, host).map_err(&line)?;
         let prepared = running.swapper.reconfigure(host, engine, client).await;
@@ -100,6 +119,10 @@ fn engine_for(engine: &PluginEngine, running: &Running, host: &HostConfig) -> Re
     let fits = host.limits.max_memory <= engine.size().memory
         && host.limits.max_concurrent_calls <= running.config.limits.max_concurrent_calls;
     if fits { Ok(engine.clone()) } else { engine.beside(std::slice::from_ref(host)).map_err(|error| error.to_string()) }
+}
+
+fn line(domain: &str, reason: &str) -> String {
+    format!("[[host]] {domain}: {reason}")
 }
 
 fn why(receipt: &Receipt) -> String {

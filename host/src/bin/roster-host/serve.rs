@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use roster_host::config::Config;
-use roster_host::reload::Source;
+use roster_host::reload::{Outcome, Source};
 use roster_host::sockets::{InheritedSockets, Purpose, Sockets};
 use roster_host::swap::Swapper;
 use roster_host::{Host, descriptors};
@@ -67,7 +67,7 @@ async fn start(config: &Config, given: InheritedSockets, source: Source) -> Resu
     Ok(Host::start_reading(sockets, config, Vec::new(), Some(source)).await?)
 }
 
-/// SIGHUP: the sinks open their files anew, the configuration is read again, and then every virtual host's plugin. What comes of it
+/// SIGHUP: the sinks open their files anew, the configuration is read again, and then, unless it was refused, every virtual host's plugin. What comes of it
 /// is in the log and in `GET /plugin`.
 fn reload_on_hangup(host: &Host) -> Result<(), Failure> {
     let mut hangup = signal(SignalKind::hangup())?;
@@ -76,7 +76,10 @@ fn reload_on_hangup(host: &Host) -> Result<(), Failure> {
         let mut plugins = BTreeMap::new();
         while hangup.recv().await.is_some() {
             sinks.iter().for_each(|sink| sink.reopen());
-            reloader.reload().await;
+            // A bad file changes nothing, plugins included.
+            if reloader.reload().await.is_some_and(|report| report.outcome == Outcome::Refused) {
+                continue;
+            }
             let known = std::mem::take(&mut plugins);
             for swapper in reloader.swappers().iter() {
                 let domain = swapper.domain().to_owned();

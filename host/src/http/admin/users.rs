@@ -68,7 +68,8 @@ pub(super) async fn look_up(State(admin): State<Arc<Admin>>, target: Target) -> 
     }
     let (present, roster, failures) =
         known.map(|known| (known.sessions, known.roster, known.failures)).unwrap_or_default();
-    let shown = roster.as_ref().map(|roster| Shown::of(rosters.domain(), &user, roster, &[]));
+    let ids: Vec<_> = present.iter().map(|one| one.id.clone()).collect();
+    let shown = roster.as_ref().map(|roster| Shown::of(rosters.domain(), &user, roster, &ids));
     let answer = LookedUp {
         domain: rosters.domain(),
         user: user.as_str(),
