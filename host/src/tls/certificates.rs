@@ -14,8 +14,9 @@ use rustls::sign::CertifiedKey;
 use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
-use super::files::{CertificateFiles, Loaded};
-use super::{TlsError, leaf};
+use super::error::{TlsError, date};
+use super::files::CertificateFiles;
+use super::loaded::Loaded;
 use crate::metrics::Metrics;
 
 /// The files are not looked at more often than this, whatever is configured.
@@ -83,7 +84,7 @@ impl Certificates {
                 Ok(Ok(changed)) => {
                     refused.clear();
                     if changed {
-                        let until = self.current.load().leaf.period.map(|(_, end)| leaf::date(end));
+                        let until = self.current.load().leaf.period.map(|(_, end)| date(end));
                         info!(file = %self.files.certificate.display(), until, "a new certificate is in use");
                     }
                 }

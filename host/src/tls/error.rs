@@ -2,9 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::time::SystemTime;
-
-use super::leaf::date;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The certificate or its key cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -107,4 +105,11 @@ pub enum TlsError {
         /// When it begins.
         begins: SystemTime,
     },
+}
+
+/// For people.
+pub(super) fn date(time: SystemTime) -> String {
+    // The last second that has four digits for its year, as certificates have it for "never".
+    let last = UNIX_EPOCH + Duration::from_secs(253_402_300_799);
+    humantime::format_rfc3339_seconds(time.min(last)).to_string()
 }

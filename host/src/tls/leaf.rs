@@ -8,7 +8,8 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, Error, RootCertStore};
 
-use super::{CertificateFiles, TlsError};
+use super::error::{TlsError, date};
+use super::files::CertificateFiles;
 
 /// How long before its end a certificate is complained of; of one that is made for a short time, its last third.
 const AHEAD: Duration = Duration::from_secs(14 * 24 * 3600);
@@ -140,11 +141,4 @@ fn uncovered(certificate: &CertificateDer<'_>, wanted: &[String]) -> (Vec<String
 /// `DnsName("example.com")` without what is around the name.
 fn bare(name: &str) -> &str {
     name.split_once("(\"").and_then(|(_, rest)| rest.strip_suffix("\")")).unwrap_or(name)
-}
-
-/// For people.
-pub(super) fn date(time: SystemTime) -> String {
-    // The last second that has four digits for its year, as certificates have it for "never".
-    let last = UNIX_EPOCH + Duration::from_secs(253_402_300_799);
-    humantime::format_rfc3339_seconds(time.min(last)).to_string()
 }

@@ -1,6 +1,6 @@
 //! What listeners show to prove who they are: certificates in files, for HTTPS and for XMPP alike.
 //!
-//! - [`files`]: a chain and its key, read and found fit, or what is wrong with which file;
+//! - [`files`]: where a chain and its key are; [`loaded`]: both, read and found usable, or what is wrong with which file;
 //! - [`leaf`]: until when a certificate is good, and for whom;
 //! - [`certificates`]: the one that is in use, and the next one when the files change.
 //!
@@ -11,6 +11,7 @@ mod certificates;
 mod error;
 mod files;
 mod leaf;
+mod loaded;
 #[cfg(test)]
 mod tests;
 
