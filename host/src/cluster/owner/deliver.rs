@@ -117,9 +117,14 @@ impl Cluster {
         let view = *self.views.borrow();
         let mut batch = batch.into_iter();
         for (whose, pending) in batch.by_ref() {
-            let newest = self.host(whose.0).and_then(|host| Some((host, host.owned.cached(&whose.1)?.snapshot)));
+            // Before the roster is looked at: what the node says after this is not known of that roster.
             let number = self.state.lock().registry.number_of(&whose, member);
-            let (Some((host, newest)), Some(number)) = (newest, number) else {
+            if let Some((_, false)) = number {
+                self.state.lock().registry.not_taken(&whose, member);
+                continue;
+            }
+            let newest = self.host(whose.0).and_then(|host| Some((host, host.owned.cached(&whose.1)?.snapshot)));
+            let (Some((host, newest)), Some((number, _))) = (newest, number) else {
                 // Nothing to tell any more, or nobody.
                 self.state.lock().registry.told(&whose, member, None);
                 continue;

@@ -9,9 +9,9 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, ready};
 use futures::{FutureExt, StreamExt, stream};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 
 use crate::cluster::link::message::{Held, Left, Refused, Reply, Request, whole};
@@ -25,6 +25,8 @@ use registry::Whose;
 
 /// Rosters that are asked for at once because nodes may not have the newest.
 const CHECKED_AT_ONCE: usize = 16;
+/// The first wait before the application is asked again for those, and the longest.
+const CHECK_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 /// What is kept back of a deadline for the way of the reply.
 const WAY_BACK: Duration = Duration::from_millis(50);
 
@@ -115,11 +117,14 @@ impl Cluster {
                 state.registry.register(&whose, from, one.number, one.version, false);
                 match host.owned.version_of(&whose.1) {
                     // It may be newer than what is here: first the application is asked.
-                    _ if !one.sure => doubtful.push(whose),
+                    _ if !one.sure => {
+                        state.registry.doubt(&whose, from, one.number);
+                        doubtful.push((whose, one.number));
+                    }
                     Some(version) if one.version != Some(version) => state.registry.again(&whose, from),
                     Some(_) => {}
                     // Nobody knows which of them is the application's.
-                    None if state.registry.differs(&whose, one.version) => doubtful.push(whose),
+                    None if state.registry.differs(&whose, one.version) => doubtful.push((whose, one.number)),
                     None => {}
                 }
             }
@@ -134,24 +139,44 @@ impl Cluster {
         Ok(Reply::Synced)
     }
 
-    /// Asks the application for rosters of which some node may not have the newest. `member` is told in any case: it is sure then.
-    async fn check_rosters(self: Arc<Self>, users: Vec<Whose>, member: Member) {
-        let check = |whose: Whose| {
-            let (cluster, member) = (Arc::clone(&self), member.clone());
-            async move {
-                let Some(host) = cluster.host(whose.0) else { return };
-                // Before that another may be the owner still, and tell something newer.
-                if !cluster.may_own(&host.domain, &whose.1).await {
-                    return;
-                }
-                // How it went is logged where it ended, and the application is asked again by itself.
-                if host.owned.refresh(&whose.1).await.is_ok() {
-                    cluster.state.lock().registry.again(&whose, &member);
-                    cluster.tell_differing(whose.0, std::iter::once(&whose.1));
-                }
+    /// Asks the application for rosters of which some node may not have the newest, until it has answered for each. `member`, which has said so
+    /// with these numbers, is told in any case: it is sure then.
+    async fn check_rosters(self: Arc<Self>, mut users: Vec<(Whose, u64)>, member: Member) {
+        let mut wait = CHECK_AGAIN.0;
+        loop {
+            let check = |(whose, number): (Whose, u64)| {
+                let (cluster, member) = (Arc::clone(&self), member.clone());
+                async move { cluster.check_roster(&whose, number, &member).await.then_some((whose, number)) }
+            };
+            users = stream::iter(users).map(check).buffer_unordered(CHECKED_AT_ONCE).filter_map(ready).collect().await;
+            if users.is_empty() {
+                return;
             }
-        };
-        stream::iter(users).map(check).buffer_unordered(CHECKED_AT_ONCE).collect::<()>().await;
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = sleep(wait) => wait = (wait * 2).min(CHECK_AGAIN.1),
+            }
+        }
+    }
+
+    /// True if the application has to be asked again: it has not answered, and until it has `member` is told nothing.
+    async fn check_roster(&self, whose: &Whose, number: u64, member: &Member) -> bool {
+        let Some(host) = self.host(whose.0) else { return false };
+        // Before that another may be the owner still, and tell something newer.
+        if !self.may_own(&host.domain, &whose.1).await {
+            return false;
+        }
+        // How it went is logged where it ended.
+        if host.owned.refresh(&whose.1).await.is_err() {
+            return self.state.lock().registry.doubts(whose, member, number);
+        }
+        {
+            let mut state = self.state.lock();
+            state.registry.settle(whose, member, number);
+            state.registry.again(whose, member);
+        }
+        self.tell_differing(whose.0, std::iter::once(&whose.1));
+        false
     }
 
     /// Waits until this node may act as the owner of `user`. False: it is another's.
@@ -203,6 +228,9 @@ impl Cluster {
             }
             host.owned.arrive(&whose.1, session(from)).map_err(|error| failed(&error))?;
             state.registry.register(&whose, from, held.number, held.version, true);
+            if !held.sure {
+                state.registry.doubt(&whose, from, held.number);
+            }
         }
         let found = match held.sure {
             true => host.owned.current(&whose.1).await.map(|_| ()),
@@ -212,6 +240,9 @@ impl Cluster {
         let newest = found.is_ok().then(|| host.owned.cached(&whose.1)).flatten().map(|cached| cached.snapshot);
         let version = newest.as_ref().map(|newest| newest.content_version());
         state.registry.fetched(&whose, from, version);
+        if !held.sure && version.is_some() {
+            state.registry.settle(&whose, from, held.number);
+        }
         state.check_owner(from, number)?;
         drop(state);
         found.map_err(|error| failed(&error))?;
@@ -244,14 +275,19 @@ impl Cluster {
         let Some((index, host)) = index.and_then(|index| Some((index, self.host(index)?))) else {
             return Ok(Reply::Refreshed { failed: names, unconfirmed: Vec::new() });
         };
-        let known: Vec<Username> = {
+        let (known, doubtful) = {
             let state = self.state.lock();
             state.check_owner(from, number)?;
             let user = |name: &String| Username::new(name).ok();
-            names.iter().filter_map(user).filter(|user| host.owned.is_known(user)).collect()
+            let known: Vec<_> = names.iter().filter_map(user).filter(|user| host.owned.is_known(user)).collect();
+            let doubtful = state.registry.doubtful(index, &known);
+            (known, doubtful)
         };
         let running = Refreshing::begin(self, index, &known);
         let (failed, _) = host.owned.refresh_and_tell(&known, deadline).await;
+        for (whose, member, number) in doubtful.iter().filter(|(whose, ..)| !failed.contains(&whose.1)) {
+            self.state.lock().registry.settle(whose, member, *number);
+        }
         self.tell_differing(index, known.iter());
         let untold = self.all_told(number, index, known.iter().cloned().collect(), deadline).await;
         let unconfirmed = running.end();

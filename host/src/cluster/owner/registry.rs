@@ -32,6 +32,9 @@ struct Registered {
     version: Option<u64>,
     /// Replies to it that are still to be made: each has the newest roster.
     fetching: u32,
+    /// Since this was said of the user its roster may be newer than the owner's: it is told nothing before the owner has asked the
+    /// application again.
+    doubtful: Option<u64>,
 }
 
 /// What a node is still to be told.
@@ -129,7 +132,40 @@ impl Registry {
                 one.version = version;
                 one.fetching += fetching;
             }
-            None => all.push(Registered { member: member.clone(), number, version, fetching }),
+            None => all.push(Registered { member: member.clone(), number, version, fetching, doubtful: None }),
+        }
+    }
+
+    /// The roster of `member` may be newer than the owner's, as it has said with `number`.
+    pub(in crate::cluster) fn doubt(&mut self, whose: &Whose, member: &Member, number: u64) {
+        if let Some(one) = self.registered(whose, member) {
+            one.doubtful = one.doubtful.max(Some(number));
+        }
+    }
+
+    /// Whether it still may be.
+    pub(in crate::cluster) fn doubts(&mut self, whose: &Whose, member: &Member, number: u64) -> bool {
+        self.registered(whose, member).is_some_and(|one| one.doubtful == Some(number))
+    }
+
+    /// Of which of `users` which nodes may have something newer, as they have said with these numbers.
+    pub(in crate::cluster) fn doubtful(&self, index: usize, users: &[Username]) -> Vec<(Whose, Member, u64)> {
+        let whose = users.iter().map(|user| (index, user.clone()));
+        let all =
+            whose.flat_map(|whose| self.users.get(&whose).into_iter().flatten().map(move |one| (whose.clone(), one)));
+        all.filter_map(|(whose, one)| Some((whose, one.member.clone(), one.doubtful?))).collect()
+    }
+
+    /// The owner has asked the application since that was said with `number`.
+    pub(in crate::cluster) fn settle(&mut self, whose: &Whose, member: &Member, number: u64) {
+        if let Some(one) = self.registered(whose, member)
+            && one.doubtful.is_some_and(|doubtful| doubtful <= number)
+        {
+            one.doubtful = None;
+        }
+        // What was kept back may go.
+        if let Some(outbox) = self.outboxes.get(member) {
+            outbox.wake.notify_one();
         }
     }
 
@@ -161,9 +197,9 @@ impl Registry {
         self.users.get_mut(whose)?.iter_mut().find(|one| one.member == *member)
     }
 
-    /// The latest that `member` has said of the user, if it has the user.
-    pub(in crate::cluster) fn number_of(&mut self, whose: &Whose, member: &Member) -> Option<u64> {
-        self.registered(whose, member).map(|one| one.number)
+    /// The latest that `member` has said of the user, if it has the user; and whether it may be told of the roster now.
+    pub(in crate::cluster) fn number_of(&mut self, whose: &Whose, member: &Member) -> Option<(u64, bool)> {
+        self.registered(whose, member).map(|one| (one.number, one.doubtful.is_none()))
     }
 
     /// Whether a node has another roster of the user than the one with `version`.
@@ -208,13 +244,13 @@ impl Registry {
     /// What to tell `member` next, at most so many rosters.
     pub(in crate::cluster) fn take(&mut self, member: &Member, most: usize) -> Vec<(Whose, Pending)> {
         let Some(outbox) = self.outboxes.get_mut(member) else { return Vec::new() };
-        let mut taken = Vec::new();
-        while taken.len() < most
-            && let Some((whose, pending)) = outbox.waiting.pop_first()
-        {
-            outbox.in_flight.insert(whose.clone());
-            taken.push((whose, pending));
-        }
+        let users = &self.users;
+        let doubtful = |whose: &Whose| {
+            let all = users.get(whose).into_iter().flatten();
+            all.filter(|one| one.member == *member).any(|one| one.doubtful.is_some())
+        };
+        let taken: Vec<_> = outbox.waiting.extract_if(.., |whose, _| !doubtful(whose)).take(most).collect();
+        outbox.in_flight.extend(taken.iter().map(|(whose, _)| whose.clone()));
         taken
     }
 
@@ -267,5 +303,45 @@ impl Registry {
 impl Outbox {
     fn has(&self, whose: &Whose) -> bool {
         self.waiting.contains_key(whose) || self.in_flight.contains(whose)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::cluster::member::NodeName;
+    use crate::cluster::view::Listed;
+
+    /// A node that has the user, and a view that it is in.
+    fn known() -> (Registry, Member, Whose) {
+        let member = Member { name: NodeName::new("c"), incarnation: 1 };
+        let mut registry = Registry::default();
+        let listed = vec![Listed { member: member.clone(), protocol: 1 }];
+        registry.enter(&View { number: 1, v: 1, nodes: listed }, |_| true);
+        let whose = (0, Username::new("john").unwrap());
+        registry.register(&whose, &member, 1, Some(7), false);
+        (registry, member, whose)
+    }
+
+    #[test]
+    fn who_may_have_something_newer_is_told_nothing_before_the_application_was_asked_since() {
+        let (mut registry, member, whose) = known();
+        registry.changed(&whose, 8, None);
+        registry.register(&whose, &member, 5, Some(9), false);
+        registry.doubt(&whose, &member, 5);
+        assert!(registry.take(&member, 10).is_empty(), "it is kept back");
+        assert_eq!(registry.number_of(&whose, &member), Some((5, false)), "also what was on its way");
+        let users = HashSet::from([whose.1.clone()]);
+        assert_eq!(registry.untold(0, &users).0, users, "and a refresh waits for it");
+        registry.settle(&whose, &member, 4);
+        assert!(registry.take(&member, 10).is_empty(), "the application was asked before that");
+        assert_eq!(registry.doubtful(0, &[whose.1.clone()]), [(whose.clone(), member.clone(), 5)]);
+        registry.doubt(&whose, &member, 6);
+        assert!(!registry.doubts(&whose, &member, 5) && registry.doubts(&whose, &member, 6));
+        registry.settle(&whose, &member, 6);
+        assert!(registry.doubtful(0, &[whose.1.clone()]).is_empty());
+        let taken = registry.take(&member, 10);
+        assert!(matches!(taken.as_slice(), [(taken, Pending::Whole)] if *taken == whose), "{taken:?}");
     }
 }
