@@ -19,6 +19,7 @@ import time
 import node as attach
 from mod_http_api import Ejabberd, Failed
 
+PROGRESS = 10  # seconds between two lines of the log about work that takes long
 ROUNDS = 3  # A removal changes the contact's roster, too; putting that right must not go on for ever.
 RETRY = 10  # seconds
 
@@ -89,9 +90,12 @@ class Mirror:
         users = set(users)
         for _ in range(ROUNDS):
             tasks = {self.pool.submit(self.one, user): user for user in users}
-            touched = set()
-            for task in concurrent.futures.as_completed(tasks):
+            touched, told = set(), time.monotonic()
+            for number, task in enumerate(concurrent.futures.as_completed(tasks)):
                 user = tasks[task]
+                if time.monotonic() - told > PROGRESS:
+                    told = time.monotonic()
+                    logging.info("%s of %s rosters have been looked at", number, len(tasks))
                 try:
                     touched |= task.result()
                     self.failed.discard(user)
