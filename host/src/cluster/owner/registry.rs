@@ -336,11 +336,11 @@ mod tests {
         assert_eq!(registry.untold(0, &users).0, users, "and a refresh waits for it");
         registry.settle(&whose, &member, 4);
         assert!(registry.take(&member, 10).is_empty(), "the application was asked before that");
-        assert_eq!(registry.doubtful(0, &[whose.1.clone()]), [(whose.clone(), member.clone(), 5)]);
+        assert_eq!(registry.doubtful(0, std::slice::from_ref(&whose.1)), [(whose.clone(), member.clone(), 5)]);
         registry.doubt(&whose, &member, 6);
         assert!(!registry.doubts(&whose, &member, 5) && registry.doubts(&whose, &member, 6));
         registry.settle(&whose, &member, 6);
-        assert!(registry.doubtful(0, &[whose.1.clone()]).is_empty());
+        assert!(registry.doubtful(0, std::slice::from_ref(&whose.1)).is_empty());
         let taken = registry.take(&member, 10);
         assert!(matches!(taken.as_slice(), [(taken, Pending::Whole)] if *taken == whose), "{taken:?}");
     }
