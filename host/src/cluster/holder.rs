@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -35,6 +35,8 @@ const AGAIN: Duration = Duration::from_millis(50);
 #[derive(Default)]
 pub(super) struct Holder {
     users: Mutex<HashMap<Username, Held>>,
+    /// The view in which owners know whom they are said to know. Changed and looked at while `users` are locked.
+    view: AtomicU64,
 }
 
 /// What to do with what an owner has told.
@@ -94,11 +96,12 @@ impl Holder {
         }
     }
 
-    /// An owner has replied. False if something newer is known.
+    /// An owner has replied, of the view and with the number in `stamp`. False if something newer is known, or there is another view: an
+    /// owner of an earlier one may have forgotten who is here, also if it is the owner again.
     fn replied(&self, user: &Username, at: &Member, number: u64, stamp: (u64, u64)) -> bool {
         let mut users = self.users.lock();
         let held = users.entry(user.clone()).or_default();
-        if held.newest > stamp || number < held.least {
+        if held.newest > stamp || number < held.least || !self.is_in(stamp.0) {
             return false;
         }
         let number = held.number.max(number);
@@ -114,8 +117,10 @@ impl Holder {
     }
 
     /// There is another view: who is not the owner in it knows nobody any more.
-    pub(super) fn entered(&self, owner: impl Fn(&str) -> Option<Member>) {
-        for (user, held) in self.users.lock().iter_mut() {
+    pub(super) fn entered(&self, view: u64, owner: impl Fn(&str) -> Option<Member>) {
+        let mut users = self.users.lock();
+        self.view.store(view, Ordering::Relaxed);
+        for (user, held) in users.iter_mut() {
             if held.at.is_some() && held.at != owner(user.as_str()) {
                 held.at = None;
             }
@@ -135,9 +140,14 @@ impl Holder {
         Some((held.at?, held.number))
     }
 
-    /// `member` knows that the user is here, since it was said with `number`.
-    pub(super) fn registered(&self, user: &str, member: &Member, number: u64) {
-        if let Some(held) = self.users.lock().get_mut(user).filter(|held| number >= held.least) {
+    fn is_in(&self, view: u64) -> bool {
+        self.view.load(Ordering::Relaxed) == view
+    }
+
+    /// `member` knows that the user is here, since it was said with `number` in that view.
+    pub(super) fn registered(&self, user: &str, view: u64, member: &Member, number: u64) {
+        let mut users = self.users.lock();
+        if let Some(held) = users.get_mut(user).filter(|held| number >= held.least && self.is_in(view)) {
             held.at = Some(member.clone());
             held.number = held.number.max(number);
         }

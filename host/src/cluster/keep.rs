@@ -168,7 +168,7 @@ impl Cluster {
         let before = self.views.send_replace(view.number);
         // Owners that are not those of this view forget; what is not said again within it does not count.
         for host in self.hosts() {
-            host.holder.entered(|user| view.owner(&host.domain, user).cloned());
+            host.holder.entered(view.number, |user| view.owner(&host.domain, user).cloned());
         }
         let before = Some(before).filter(|before| *before > 0);
         for ((index, user), member) in let_go {
@@ -257,7 +257,7 @@ impl Cluster {
             self.say(view, member, (part.to_vec(), last && parts.peek().is_none(), before)).await?;
             for held in part {
                 if let Some(host) = self.index_of(&held.domain).and_then(|index| self.host(index)) {
-                    host.holder.registered(&held.user, member, held.number);
+                    host.holder.registered(&held.user, view.number, member, held.number);
                 }
             }
         }
