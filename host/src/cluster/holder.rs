@@ -153,9 +153,11 @@ impl Holder {
         }
     }
 
-    /// No owner knows of anybody here, and things may have been missed.
+    /// This node is in no view any more: no owner knows of anybody here, and things may have been missed.
     pub(super) fn unregister_all(&self) {
-        for held in self.users.lock().values_mut() {
+        let mut users = self.users.lock();
+        self.view.store(0, Ordering::Relaxed);
+        for held in users.values_mut() {
             *held = Held { unsure: true, least: held.least, ..Held::default() };
         }
     }
