@@ -114,7 +114,9 @@ impl Cluster {
                     debug!(user = %whose.1, %error, "a user of another node cannot be noted");
                     continue;
                 }
-                state.registry.register(&whose, from, one.number, one.version, false);
+                if !state.registry.register(&whose, from, one.number, one.version, false) {
+                    continue;
+                }
                 match host.owned.version_of(&whose.1) {
                     // It may be newer than what is here: first the application is asked.
                     _ if !one.sure => {
@@ -220,18 +222,19 @@ impl Cluster {
             text: format!("the node {} has no virtual host {}", self.config.node, held.domain),
         };
         let (whose, host) = self.whose(&held.domain, &held.user).ok_or_else(unknown)?;
-        {
+        let is_new = {
             let mut state = self.state.lock();
             let view = state.check_owner(from, number)?;
             if view.owner(&host.domain, whose.1.as_str()) != Some(state.membership.me()) {
                 return Err(Refused::View(number));
             }
             host.owned.arrive(&whose.1, session(from)).map_err(|error| failed(&error))?;
-            state.registry.register(&whose, from, held.number, held.version, true);
-            if !held.sure {
+            let is_new = state.registry.register(&whose, from, held.number, held.version, true);
+            if is_new && !held.sure {
                 state.registry.doubt(&whose, from, held.number);
             }
-        }
+            is_new
+        };
         let found = match held.sure {
             true => host.owned.current(&whose.1).await.map(|_| ()),
             false => host.owned.refresh(&whose.1).await,
@@ -239,7 +242,9 @@ impl Cluster {
         let mut state = self.state.lock();
         let newest = found.is_ok().then(|| host.owned.cached(&whose.1)).flatten().map(|cached| cached.snapshot);
         let version = newest.as_ref().map(|newest| newest.content_version());
-        state.registry.fetched(&whose, from, version);
+        if is_new {
+            state.registry.fetched(&whose, from, version);
+        }
         if !held.sure && version.is_some() {
             state.registry.settle(&whose, from, held.number);
         }

@@ -115,7 +115,8 @@ impl Registry {
         view.members().filter(|one| !self.synced.contains(one)).cloned().collect()
     }
 
-    /// `member` has `whose`, with this roster.
+    /// `member` has `whose`, with this roster. False if that was heard before, or something that was said later: what is delivered twice
+    /// must not count twice, for nobody reads a second reply.
     pub(in crate::cluster) fn register(
         &mut self,
         whose: &Whose,
@@ -123,17 +124,18 @@ impl Registry {
         number: u64,
         version: Option<u64>,
         fetches: bool,
-    ) {
+    ) -> bool {
         let all = self.users.entry(whose.clone()).or_default();
         let fetching = u32::from(fetches);
         match all.iter_mut().find(|one| one.member == *member) {
+            Some(one) if one.number >= number => return false,
             Some(one) => {
-                one.number = one.number.max(number);
-                one.version = version;
+                (one.number, one.version) = (number, version);
                 one.fetching += fetching;
             }
             None => all.push(Registered { member: member.clone(), number, version, fetching, doubtful: None }),
         }
+        true
     }
 
     /// The roster of `member` may be newer than the owner's, as it has said with `number`.
@@ -320,7 +322,7 @@ mod tests {
         let listed = vec![Listed { member: member.clone(), protocol: 1 }];
         registry.enter(&View { number: 1, v: 1, nodes: listed }, |_| true);
         let whose = (0, Username::new("john").unwrap());
-        registry.register(&whose, &member, 1, Some(7), false);
+        assert!(registry.register(&whose, &member, 1, Some(7), false));
         (registry, member, whose)
     }
 
@@ -328,7 +330,7 @@ mod tests {
     fn who_may_have_something_newer_is_told_nothing_before_the_application_was_asked_since() {
         let (mut registry, member, whose) = known();
         registry.changed(&whose, 8, None);
-        registry.register(&whose, &member, 5, Some(9), false);
+        assert!(registry.register(&whose, &member, 5, Some(9), false));
         registry.doubt(&whose, &member, 5);
         assert!(registry.take(&member, 10).is_empty(), "it is kept back");
         assert_eq!(registry.number_of(&whose, &member), Some((5, false)), "also what was on its way");
@@ -343,5 +345,18 @@ mod tests {
         assert!(registry.doubtful(0, std::slice::from_ref(&whose.1)).is_empty());
         let taken = registry.take(&member, 10);
         assert!(matches!(taken.as_slice(), [(taken, Pending::Whole)] if *taken == whose), "{taken:?}");
+    }
+
+    #[test]
+    fn what_is_delivered_twice_or_late_counts_once() {
+        let (mut registry, member, whose) = known();
+        assert!(registry.register(&whose, &member, 5, Some(7), true));
+        registry.fetched(&whose, &member, Some(8));
+        for number in [5, 1] {
+            assert!(!registry.register(&whose, &member, number, None, true), "{number}");
+        }
+        registry.changed(&whose, 9, None);
+        assert_eq!(registry.take(&member, 10).len(), 1, "no reply is under way that has it");
+        assert!(!registry.differs(&whose, Some(8)), "the node has what it was replied");
     }
 }
