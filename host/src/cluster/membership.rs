@@ -23,7 +23,10 @@ pub(super) struct Membership {
     me: Member,
     timeout: Duration,
     view: Option<Arc<View>>,
+    /// Until when this node may act.
     lease: Option<Instant>,
+    /// The lease that begins when the view is read, if this node is in it still.
+    offered: Option<Instant>,
     /// How often this node was taken out of the view.
     lives: u32,
     /// The latest sign of life of each member, and since when it has been that.
@@ -47,7 +50,7 @@ pub(super) enum Step {
 
 impl Membership {
     pub(super) fn new(me: Member, timeout: Duration) -> Self {
-        Self { me, timeout, view: None, lease: None, lives: 0, seen: BTreeMap::new() }
+        Self { me, timeout, view: None, lease: None, offered: None, lives: 0, seen: BTreeMap::new() }
     }
 
     pub(super) fn me(&self) -> &Member {
@@ -63,9 +66,14 @@ impl Membership {
         self.view.is_some() && self.lease.is_some_and(|until| now < until)
     }
 
-    /// A sign of life that was sent at `sent` has been taken by the engine.
+    /// A sign of life that was sent at `sent` has been taken by the engine. Who was silent for too long may have been taken out of the view
+    /// meanwhile, so a lease that has run out begins again only when the view is [read](Self::read).
     pub(super) fn renewed(&mut self, sent: Instant) {
-        self.lease = self.lease.max(sent.checked_add(self.timeout * 4 / 5));
+        let until = sent.checked_add(self.timeout * 4 / 5);
+        match self.is_live(sent) {
+            true => self.lease = self.lease.max(until),
+            false => self.offered = self.offered.max(until),
+        }
     }
 
     /// The engine has this view.
@@ -74,6 +82,7 @@ impl Membership {
         let namesake = view.as_ref().is_some_and(|view| view.named(&self.me.name).is_some());
         match view {
             Some(view) if view.has(&self.me) => {
+                self.lease = self.lease.max(self.offered.take());
                 if self.view.as_ref().is_some_and(|known| known.number >= view.number) {
                     return Step::Same;
                 }
@@ -100,7 +109,7 @@ impl Membership {
     fn begin_anew(&mut self) {
         self.me.incarnation += 1;
         self.lives += 1;
-        (self.view, self.lease) = (None, None);
+        (self.view, self.lease, self.offered) = (None, None, None);
     }
 
     /// The latest sign of life of `member` is `beat`.
@@ -144,4 +153,33 @@ pub(super) const VIEW: &str = "view";
 /// The key of a node's signs of life.
 pub(super) fn beat_key(name: &NodeName) -> String {
     format!("beat.{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn a_lease_that_has_run_out_begins_again_only_for_who_is_in_the_view_still() {
+        let (second, start) = (Duration::from_secs(1), Instant::now());
+        let at = |seconds: u32| start + second * seconds;
+        for (stays, live) in [(true, true), (false, false)] {
+            let me = Member { name: NodeName::new("a"), incarnation: 1 };
+            let mut membership = Membership::new(me, 10 * second);
+            membership.renewed(at(0));
+            assert!(!membership.is_live(at(0)), "in no view");
+            let Step::Write(view) = membership.read(None) else { panic!("it is the first") };
+            assert!(matches!(membership.read(Some(view.clone())), Step::Enter(_)));
+            assert!(membership.is_live(at(7)) && !membership.is_live(at(8)));
+            membership.renewed(at(7));
+            assert!(membership.is_live(at(14)), "in time, the view need not be looked at");
+            membership.renewed(at(20));
+            assert!(!membership.is_live(at(20)), "others may have given it up");
+            let now = if stays { view } else { view.next(Vec::new()) };
+            let step = membership.read(Some(now));
+            assert!(matches!((step, stays), (Step::Same, true) | (Step::Removed { .. }, false)));
+            assert_eq!(membership.is_live(at(20)), live);
+        }
+    }
 }
