@@ -32,7 +32,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(os.path.join(HERE, "..", "shared"))
 from running import Program  # noqa: E402: beside this folder
-from server import Server, free_ports, seconds_used  # noqa: E402
+from server import Server, free_ports, resident, seconds_used  # noqa: E402
 from web import ask  # noqa: E402
 from xmpp_client import Client  # noqa: E402
 
@@ -259,11 +259,6 @@ async def unchanged(arguments, count):
     ratio = statistics.median(rate / alone for alone, rate, _ in samples)
     print(f"| refresh of {len(users):,} users, {count} contacts, nothing changed | {rate:,.0f} users/s | {alone:,.0f} requests/s (wrk) | {ratio:.2f} | "
           f"{cpu * 1e6:.0f} µs of CPU a user |", flush=True)
-
-
-def resident(process):
-    with open(f"/proc/{process.pid}/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 async def logins(arguments, count):

@@ -33,6 +33,12 @@ def seconds_used(process):
     return (int(fields[11]) + int(fields[12])) / TICK
 
 
+def resident(process):
+    """Bytes of memory."""
+    with open(f"/proc/{process.pid}/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 class Server:
     """Has a `folder`, to whose file `output` goes what the process says to its terminal."""
 

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -34,9 +34,14 @@ const AGAIN: Duration = Duration::from_millis(50);
 /// The users of one virtual host who are at this node.
 #[derive(Default)]
 pub(super) struct Holder {
-    users: Mutex<HashMap<Username, Held>>,
-    /// The view in which owners know whom they are said to know. Changed and looked at while `users` are locked.
-    view: AtomicU64,
+    here: Mutex<Here>,
+}
+
+#[derive(Default)]
+struct Here {
+    /// The view in which owners know whom they are said to know; 0: none.
+    view: u64,
+    users: HashMap<Username, Held>,
 }
 
 /// What to do with what an owner has told.
@@ -69,13 +74,13 @@ struct Held {
 impl Holder {
     /// What was told of `user` and is not applied: its content version, and what it is.
     fn told(&self, user: &Username) -> Option<(u64, Content)> {
-        self.users.lock().get(user)?.told.clone()
+        self.here.lock().users.get(user)?.told.clone()
     }
 
     /// Takes note of what an owner has told.
     fn tell(&self, user: &Username, view: u64, told: Told) -> Note {
-        let mut users = self.users.lock();
-        let held = users.entry(user.clone()).or_default();
+        let mut here = self.here.lock();
+        let held = here.users.entry(user.clone()).or_default();
         if held.newest > (view, told.stamp) {
             return Note::Known;
         }
@@ -89,7 +94,7 @@ impl Holder {
 
     /// What was told is applied.
     fn applied(&self, user: &Username, version: u64) {
-        if let Some(held) = self.users.lock().get_mut(user)
+        if let Some(held) = self.here.lock().users.get_mut(user)
             && held.told.as_ref().is_some_and(|(told, _)| *told == version)
         {
             (held.told, held.unsure) = (None, false);
@@ -99,9 +104,9 @@ impl Holder {
     /// An owner has replied, of the view and with the number in `stamp`. False if something newer is known, or there is another view: an
     /// owner of an earlier one may have forgotten who is here, also if it is the owner again.
     fn replied(&self, user: &Username, at: &Member, number: u64, stamp: (u64, u64)) -> bool {
-        let mut users = self.users.lock();
+        let Here { view, users } = &mut *self.here.lock();
         let held = users.entry(user.clone()).or_default();
-        if held.newest > stamp || number < held.least || !self.is_in(stamp.0) {
+        if held.newest > stamp || number < held.least || *view != stamp.0 {
             return false;
         }
         let number = held.number.max(number);
@@ -111,16 +116,16 @@ impl Holder {
 
     /// The roster of `user` is asked for, or was, without an owner. `number`: what is said of the user from now on has that or a greater.
     fn alone(&self, user: &Username, number: u64) {
-        let mut users = self.users.lock();
-        let held = users.entry(user.clone()).or_default();
+        let mut here = self.here.lock();
+        let held = here.users.entry(user.clone()).or_default();
         (held.at, held.unsure, held.least, held.told) = (None, true, number, None);
     }
 
     /// There is another view: who is not the owner in it knows nobody any more.
     pub(super) fn entered(&self, view: u64, owner: impl Fn(&str) -> Option<Member>) {
-        let mut users = self.users.lock();
-        self.view.store(view, Ordering::Relaxed);
-        for (user, held) in users.iter_mut() {
+        let mut here = self.here.lock();
+        here.view = view;
+        for (user, held) in &mut here.users {
             if held.at.is_some() && held.at != owner(user.as_str()) {
                 held.at = None;
             }
@@ -129,25 +134,21 @@ impl Holder {
 
     /// `member` may have forgotten whom it was told of.
     pub(super) fn unregister(&self, member: &Member) {
-        for held in self.users.lock().values_mut().filter(|held| held.at.as_ref() == Some(member)) {
+        for held in self.here.lock().users.values_mut().filter(|held| held.at.as_ref() == Some(member)) {
             held.at = None;
         }
     }
 
     /// The user has left; what the owner is to be told.
     fn left(&self, user: &Username) -> Option<(Member, u64)> {
-        let held = self.users.lock().remove(user)?;
+        let held = self.here.lock().users.remove(user)?;
         Some((held.at?, held.number))
-    }
-
-    fn is_in(&self, view: u64) -> bool {
-        self.view.load(Ordering::Relaxed) == view
     }
 
     /// `member` knows that the user is here, since it was said with `number` in that view.
     pub(super) fn registered(&self, user: &str, view: u64, member: &Member, number: u64) {
-        let mut users = self.users.lock();
-        if let Some(held) = users.get_mut(user).filter(|held| number >= held.least && self.is_in(view)) {
+        let Here { view: now, users } = &mut *self.here.lock();
+        if let Some(held) = users.get_mut(user).filter(|held| number >= held.least && *now == view) {
             held.at = Some(member.clone());
             held.number = held.number.max(number);
         }
@@ -155,9 +156,9 @@ impl Holder {
 
     /// This node is in no view any more: no owner knows of anybody here, and things may have been missed.
     pub(super) fn unregister_all(&self) {
-        let mut users = self.users.lock();
-        self.view.store(0, Ordering::Relaxed);
-        for held in users.values_mut() {
+        let mut here = self.here.lock();
+        here.view = 0;
+        for held in here.users.values_mut() {
             *held = Held { unsure: true, least: held.least, ..Held::default() };
         }
     }
@@ -165,12 +166,12 @@ impl Holder {
     /// Whether an owner knows that `user` is here.
     #[cfg(test)]
     pub(super) fn is_registered(&self, user: &Username) -> bool {
-        self.users.lock().get(user).is_some_and(|held| held.at.is_some())
+        self.here.lock().users.get(user).is_some_and(|held| held.at.is_some())
     }
 
     /// Whether there is somebody of whom no owner knows.
     pub(super) fn has_unregistered(&self) -> bool {
-        self.users.lock().values().any(|held| held.at.is_none())
+        self.here.lock().users.values().any(|held| held.at.is_none())
     }
 
     /// Of those here that `member` owns: whom it does not know of.
@@ -187,8 +188,8 @@ impl Holder {
             if !owned(user.as_str()) || !here.is_online(&user) {
                 continue;
             }
-            let mut users = self.users.lock();
-            let held = users.entry(user.clone()).or_default();
+            let mut locked = self.here.lock();
+            let held = locked.users.entry(user.clone()).or_default();
             if held.at.as_ref() == Some(member) {
                 continue;
             }
@@ -251,7 +252,7 @@ impl Source {
         let view = self.cluster.live_view().ok_or_else(|| no_owner("this node is cut off"))?;
         let owner = view.owner(&host.domain, user.as_str()).ok_or_else(|| no_owner("there are no nodes"))?;
         let number = self.cluster.number();
-        let sure = !host.holder.users.lock().get(user).is_some_and(|held| held.unsure);
+        let sure = !host.holder.here.lock().users.get(user).is_some_and(|held| held.unsure);
         let held =
             Named { domain: host.domain.to_string(), user: user.as_str().to_owned(), version: have, sure, number };
         match self.cluster.call(view.number, owner, Request::Fetch(held), Instant::now() + FETCH).await {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use super::{package, sources};
+use super::{package, sources, without_tests};
 
 /// The names that lead to a module.
 type Path = Vec<String>;
@@ -98,9 +98,7 @@ impl Modules {
             let inside = file.strip_prefix(&root).unwrap().with_extension("");
             let mut path: Path = inside.iter().map(|name| name.to_str().unwrap().to_owned()).collect();
             path.pop_if(|name| ["mod", "lib"].contains(&name.as_str()));
-            let text = fs::read_to_string(&file).unwrap();
-            let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap();
-            let code: String = code.lines().map(|line| line.split("//").next().unwrap().to_owned() + "\n").collect();
+            let code = without_tests(&fs::read_to_string(&file).unwrap());
             modules.exports.insert(path.clone(), exported(&code));
             modules.files.insert(path, code);
         }

@@ -41,10 +41,15 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// What is compiled without tests: comments are left out, too.
+fn without_tests(text: &str) -> String {
+    let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap();
+    code.lines().map(|line| line.split("//").next().unwrap().to_owned() + "\n").collect()
+}
+
 /// The rooms that `crate::` leads to in this text, also within braces.
 fn named(text: &str) -> BTreeSet<String> {
-    let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap();
-    let code: String = code.lines().map(|line| line.split("//").next().unwrap().to_owned() + "\n").collect();
+    let code = without_tests(text);
     let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
     let mut found = BTreeSet::new();
     for after in code.split("crate::").skip(1) {

@@ -9,7 +9,7 @@ use tokio::sync::OwnedMutexGuard;
 use super::candidate::Refusal;
 use super::configured::Configured;
 use super::receipt::{Module, Receipt};
-use super::swapper::{ROLLED_BACK_MEANWHILE, Swapper};
+use super::swapper::Swapper;
 use crate::config::HostConfig;
 use crate::http_client::HttpClient;
 use crate::plugin::{Away, PluginBytes, PluginEngine, WasmPlugin};
@@ -62,14 +62,8 @@ impl Reconfiguration {
     /// Keeps what serves as it is until the commit, or until this is dropped. The error is a receipt: a rollback that was asked for while
     /// this was prepared is not to be undone by it.
     pub async fn hold(&mut self) -> Result<(), Receipt> {
-        let moment = Arc::clone(&self.swapper.moment).lock_owned().await;
-        if self.swapper.rollbacks.load(Ordering::SeqCst) != self.rollbacks {
-            let mut receipt = self.receipt.clone();
-            receipt.reason = Some(ROLLED_BACK_MEANWHILE.to_owned());
-            return Err(self.swapper.remember(receipt));
-        }
-        self.moment = Some(moment);
-        Ok(())
+        self.moment = self.swapper.moment_since(self.rollbacks, &mut self.receipt).await;
+        if self.moment.is_some() { Ok(()) } else { Err(self.swapper.remember(self.receipt.clone())) }
     }
 
     /// The module that serves and the one that takes its place, if it is not only configured otherwise.

@@ -33,7 +33,7 @@ use crate::plugin::{Away, LoadError, PluginBytes, PluginEngine, PluginSource, Wa
 const MOST_UPLOADS: usize = 2;
 /// Why nothing takes over.
 const STOPPING: &str = "the host is stopping";
-pub(super) const ROLLED_BACK_MEANWHILE: &str =
+const ROLLED_BACK_MEANWHILE: &str =
     "a rollback was asked for meanwhile; swap again if this module is to serve nonetheless";
 
 /// Swaps the plugin of one virtual host, one swap at a time.
@@ -185,11 +185,8 @@ impl Swapper {
         let rollbacks = self.rollbacks.load(Ordering::SeqCst);
         match self.prepared(&self.configured(), read, &mut receipt).await {
             Ok((new, bytes)) => {
-                let _moment = self.moment.lock().await;
-                if self.rollbacks.load(Ordering::SeqCst) == rollbacks {
+                if let Some(_moment) = self.moment_since(rollbacks, &mut receipt).await {
                     self.takes_over(new, bytes, began, &mut receipt).await;
-                } else {
-                    receipt.reason = Some(ROLLED_BACK_MEANWHILE.to_owned());
                 }
             }
             Err(Refusal::Unchanged) => receipt.outcome = Outcome::Unchanged,
@@ -247,6 +244,16 @@ impl Swapper {
             }),
         };
         turn.map_err(|reason| receipt.reason = Some(reason)).ok()
+    }
+
+    /// Leave to take over, unless a generation was put back by hand since there were so many `rollbacks`.
+    pub(super) async fn moment_since(&self, rollbacks: u64, receipt: &mut Receipt) -> Option<OwnedMutexGuard<()>> {
+        let moment = Arc::clone(&self.moment).lock_owned().await;
+        if self.rollbacks.load(Ordering::SeqCst) == rollbacks {
+            return Some(moment);
+        }
+        receipt.reason = Some(ROLLED_BACK_MEANWHILE.to_owned());
+        None
     }
 
     /// Puts back the generation that served before, or the one with the number `to`. What is being prepared meanwhile does

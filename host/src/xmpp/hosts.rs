@@ -47,8 +47,7 @@ impl XmppHosts {
         let mut all = Vec::new();
         for Wanted { host, rosters, same } in wanted {
             let hosted = match self.served.hosted(&host.domain) {
-                Some(now) if *same => Some(now),
-                None if *same => None,
+                now if *same => now,
                 Some(now) => {
                     let accounts = accounts_of(host, self.state.as_deref())?;
                     accounts.map(|accounts| Hosted { domain: now.domain, accounts })

@@ -18,12 +18,7 @@ import fixture
 from xmpp_client import Client
 from servers.prosody import Prosody
 from scenario import PASSWORD
-from server import free_ports, seconds_used
-
-
-def resident(process):
-    with open(f"/proc/{process.pid}/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+from server import free_ports, resident, seconds_used
 
 
 def contacts(user, count, changed=None):
@@ -43,7 +38,7 @@ class Meter:
 
     def read(self):
         took = time.perf_counter() - self.began
-        return took, ", ".join(f"{name} {seconds_used(one) - self.used[name]:.2f} s of CPU, {resident(one):.0f} MiB"
+        return took, ", ".join(f"{name} {seconds_used(one) - self.used[name]:.2f} s of CPU, {resident(one) / 2**20:.0f} MiB"
                                for name, one in self.processes.items())
 
 

@@ -1,6 +1,6 @@
 """What chaos.py may do at once.
 
-Usage: python3 -m unittest test_schedule
+Usage: python3 -m unittest rules.test_schedule     (in tests/cluster)
 """
 
 import unittest

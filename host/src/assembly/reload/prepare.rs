@@ -53,9 +53,13 @@ impl Reloader {
             return Err(mistakes);
         }
         let all: Vec<_> = config.hosts.iter().map(|host| self.host(state, host)).collect();
-        let (hosts, failed): (Vec<_>, Vec<_>) = join_all(all).await.into_iter().partition(Result::is_ok);
-        mistakes.extend(failed.into_iter().filter_map(Result::err));
-        let mut hosts: Vec<Host> = hosts.into_iter().filter_map(Result::ok).collect();
+        let mut hosts = Vec::new();
+        for prepared in join_all(all).await {
+            match prepared {
+                Ok(host) => hosts.push(host),
+                Err(mistake) => mistakes.push(mistake),
+            }
+        }
         let wanted: Vec<_> = hosts
             .iter()
             .map(|host| Wanted {

@@ -290,8 +290,11 @@ impl Cluster {
         };
         let running = Refreshing::begin(self, index, &known);
         let (failed, _) = host.owned.refresh_and_tell(&known, deadline).await;
-        for (whose, member, number) in doubtful.iter().filter(|(whose, ..)| !failed.contains(&whose.1)) {
-            self.state.lock().registry.settle(whose, member, *number);
+        {
+            let mut state = self.state.lock();
+            for (whose, member, number) in doubtful.iter().filter(|(whose, ..)| !failed.contains(&whose.1)) {
+                state.registry.settle(whose, member, *number);
+            }
         }
         self.tell_differing(index, known.iter());
         let untold = self.all_told(number, index, known.iter().cloned().collect(), deadline).await;
