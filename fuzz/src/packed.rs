@@ -1,7 +1,7 @@
 //! Any layout over any text: what is read packs to the same value again, and is no more than the layout has room for.
 //! The text ends where a byte is 0xFF, which no text has; numbers of four bytes follow.
 
-use http_roster_admin::packed::{Packed, pack};
+use http_roster_admin::roster::packed::{Packed, pack};
 
 pub(crate) fn target(data: &[u8]) {
     let end = data.iter().position(|byte| *byte == 0xFF).unwrap_or(data.len());

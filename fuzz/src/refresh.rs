@@ -1,8 +1,8 @@
 //! Any two bodies, with a zero byte between them: reading the second in step with the first gives what a thorough
 //! comparison gives.
 
-use http_roster_admin::packed::{Packed, pack};
 use http_roster_admin::protocol::{Fetch, FetchError, Refreshed, Response};
+use http_roster_admin::roster::packed::{Packed, pack};
 use http_roster_admin::settings::Settings;
 
 use crate::halves;

@@ -6,10 +6,10 @@ use fault::Fault;
 use percent_encoding::percent_decode_str;
 
 #[allow(dead_code, unreachable_pub, missing_docs)]
-#[path = "../../host/src/http/fault.rs"]
+#[path = "../../host/src/http/requests/fault.rs"]
 mod fault;
 #[allow(clippy::duplicate_mod)]
-#[path = "../../host/src/http/target.rs"]
+#[path = "../../host/src/http/requests/target.rs"]
 mod normal;
 
 pub(crate) fn target(data: &[u8]) {

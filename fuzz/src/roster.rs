@@ -1,9 +1,9 @@
 //! Any roster: what is accepted is valid and no more than the body has room for, the changes that make it of nothing are itself,
 //! and compared with itself nothing has changed.
 
-use http_roster_admin::diff::{Change, diff};
+use http_roster_admin::changes::diff::{Change, diff};
 use http_roster_admin::jid::normalize;
-use http_roster_admin::packed::{Packed, pack};
+use http_roster_admin::roster::packed::{Packed, pack};
 use http_roster_admin::roster::{Owner, decode};
 
 pub(crate) fn target(body: &[u8]) {

@@ -26,7 +26,7 @@ use serde_json::{Map, Value};
 use xmpp_roster_plugin::FetchError;
 use xmpp_roster_plugin::etag::condition;
 
-use crate::cursor::Cursor;
+use crate::json::cursor::Cursor;
 use crate::protocol::MAX_BODY;
 
 /// The most users that one request names, whatever the operator allows.

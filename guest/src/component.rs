@@ -8,10 +8,10 @@ use xmpp_roster_plugin::{
 };
 
 use crate::bulk;
-use crate::contact::Contact;
-use crate::diff::Change;
-use crate::packed::Packed;
+use crate::changes::diff::Change;
 use crate::protocol::{ACCEPT, Fetch, Fetched, Refreshed, Response, USER_AGENT};
+use crate::roster::contact::Contact;
+use crate::roster::packed::Packed;
 use crate::settings::{BULK_URL_KEY, Settings};
 use crate::users;
 

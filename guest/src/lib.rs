@@ -12,29 +12,16 @@
 //!   many users.
 //! - [`settings`]: what the operator wrote, checked.
 //! - [`users`]: the body of a refresh request.
-//! - [`roster`] (with `fields`, `group_names` and `lenient`): JSON to contacts. [`jid`]: addresses. `faults`: what was wrong.
-//! - [`document`]: what any body must be. `tolerate`: JSON that serde_json refuses.
-//! - [`packed`]: the roster as the host hands it over. `in_step` (with `cursor`, `shape`): what has
-//!   changed, the fast way; [`diff`]: the thorough way. [`contact`], [`groups`]: what both speak of.
+//! - [`json`]: what any body must be, and reading one that may be anything.
+//! - [`roster`]: JSON to contacts, what was wrong with them, and the roster as the host hands it over. [`jid`]: addresses.
+//! - [`changes`]: what turns one roster into another, the fast way and the thorough way.
 
 pub mod bulk;
+pub mod changes;
 pub mod component;
-pub mod contact;
-mod cursor;
-pub mod diff;
-pub mod document;
-mod faults;
-mod fields;
-mod group_names;
-pub mod groups;
-mod in_step;
 pub mod jid;
-mod lenient;
-pub mod packed;
+pub mod json;
 pub mod protocol;
 pub mod roster;
 pub mod settings;
-mod shape;
-mod text;
-mod tolerate;
 pub mod users;

@@ -2,7 +2,7 @@
 //! means ([`Fetch::roster`], [`Fetch::refreshed`]). Who sends it and how is not decided here.
 //!
 //! ```
-//! use http_roster_admin::packed::{Packed, pack};
+//! use http_roster_admin::roster::packed::{Packed, pack};
 //! use http_roster_admin::protocol::{Fetch, Refreshed, Response};
 //! use http_roster_admin::settings::Settings;
 //!
@@ -28,10 +28,10 @@
 pub use xmpp_roster_plugin::FetchError;
 use xmpp_roster_plugin::etag;
 
-use crate::contact::Contact;
-use crate::diff::{Change, diff};
-use crate::in_step;
-use crate::packed::{LayoutError, Packed};
+use crate::changes::diff::{Change, diff};
+use crate::changes::in_step;
+use crate::roster::contact::Contact;
+use crate::roster::packed::{LayoutError, Packed};
 use crate::roster::{self, Malformed, Owner};
 use crate::settings::{Settings, URL_KEY};
 

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use serde::de::{Deserializer as _, IgnoredAny, SeqAccess};
 
-use crate::document::{self, ARRAY, DocumentError};
-use crate::lenient::{Handler, Lenient};
-use crate::tolerate::readable;
+use crate::json::document::{self, ARRAY, DocumentError};
+use crate::json::lenient::{Handler, Lenient};
+use crate::json::tolerate::readable;
 
 /// Why a refresh request makes no sense: what was found and what was expected, in one line for the application.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

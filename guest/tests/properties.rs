@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use http_roster_admin::contact::{Contact, Subscription};
-use http_roster_admin::diff::{Change, diff};
-use http_roster_admin::packed::{Packed, pack};
+use http_roster_admin::changes::diff::{Change, diff};
 use http_roster_admin::protocol::{Fetch, FetchError, Refreshed, Response};
+use http_roster_admin::roster::contact::{Contact, Subscription};
+use http_roster_admin::roster::packed::{Packed, pack};
 use http_roster_admin::roster::{Owner, Roster, decode};
 use http_roster_admin::settings::Settings;
 use http_roster_admin::users;

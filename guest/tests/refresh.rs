@@ -1,9 +1,9 @@
 //! What a response of the application means: status, `ETag`, and the changes that come of it.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use http_roster_admin::diff::Change;
-use http_roster_admin::packed::{Packed, pack};
+use http_roster_admin::changes::diff::Change;
 use http_roster_admin::protocol::{Fetch, FetchError, MAX_BODY, Refreshed, Response};
+use http_roster_admin::roster::packed::{Packed, pack};
 use http_roster_admin::settings::Settings;
 use xmpp_roster_plugin::{self as plugin, PackedContacts};
 

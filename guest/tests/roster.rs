@@ -1,7 +1,7 @@
 //! How the application's answer is read: every row about a contact, and every body that is not a roster.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use http_roster_admin::contact::Subscription;
+use http_roster_admin::roster::contact::Subscription;
 use http_roster_admin::roster::{Owner, Roster, decode};
 
 const OWNER: Owner<'_> = Owner { user: "john", domain: "example.com" };

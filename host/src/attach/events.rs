@@ -23,8 +23,8 @@ use super::ring::BadAck;
 use super::serving::{RequestingNode, Serving};
 use super::state::Step;
 use super::write;
+use crate::http::answers::sse::{self, LAST_EVENT_ID};
 use crate::http::body;
-use crate::http::sse::{self, LAST_EVENT_ID};
 
 /// The longest text of others that is kept for the operator.
 const LONGEST_SHOWN: usize = 128;

@@ -34,7 +34,8 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::config::{AttachConfig, HttpConfig, TlsConfig};
-use crate::http::{Apart, ServeError, Shown, json};
+use crate::http::answers::json;
+use crate::http::{Apart, ServeError, Shown};
 use crate::metrics::Metrics;
 use crate::rosters::Rosters;
 use crate::sinks::{RosterEvent, RosterSink, Undelivered, epoch};

@@ -6,8 +6,8 @@ use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 
 use super::API;
 use super::node::ArrivalError;
+use crate::http::answers::json;
 use crate::http::body::BodyError;
-use crate::http::json;
 use crate::model::{InvalidUsername, Username};
 use crate::rosters::RosterError;
 

@@ -18,8 +18,10 @@ use super::refusal::Refusal;
 use super::serving::{RequestingNode, Serving};
 use super::{API, Attach, events, sync, users};
 use crate::config::{AttachConfig, HttpConfig};
+use crate::http::access::auth;
+use crate::http::answers::json;
 use crate::http::body::{BodyLimits, BodyMemory};
-use crate::http::{auth, json, paths};
+use crate::http::requests::paths;
 
 /// The longest text of others in the log.
 const LONGEST_SHOWN: usize = 64;

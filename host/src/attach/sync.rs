@@ -27,7 +27,8 @@ use super::node::{Arrival, Node};
 use super::refusal::Refusal;
 use super::serving::{RequestingNode, Serving};
 use super::write::{Failed, Roster, json as written};
-use crate::http::{body, json};
+use crate::http::answers::json;
+use crate::http::body;
 use crate::model::Username;
 use crate::rosters::{Found, RosterError};
 

@@ -13,7 +13,8 @@ use tokio::time::timeout;
 use super::refusal::Refusal;
 use super::serving::{RequestedUser, RequestingNode};
 use super::write::Roster;
-use crate::http::{LONGEST_FETCH, json};
+use crate::http::LONGEST_FETCH;
+use crate::http::answers::json;
 use crate::model::Username;
 use crate::rosters::{Found, RosterError, Rosters, SessionId};
 

@@ -6,11 +6,11 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::error::Problem;
 use super::files::why_not;
-use super::lines::Offsets;
-use super::place::At;
-use super::report::Report;
+use super::mistakes::error::Problem;
+use super::mistakes::lines::Offsets;
+use super::mistakes::place::At;
+use super::mistakes::report::Report;
 use super::{Config, ConfigError, table};
 
 /// The longest configuration file, bytes.

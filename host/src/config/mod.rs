@@ -6,32 +6,24 @@
 //!
 //! `tables` has every key, written once: name, type, default, range, unit, and what it is for. From that come the structs,
 //! [`Config::parse`], and the reference ([`reference()`], which is `docs/configuration.md`). How a file becomes a [`Config`]: `load`
-//! parses TOML; `table` goes through the keys of a table and `kind` reads the values, at the places in the file that `place` knows;
-//! the checks beside the tables look at keys together and `files` at the files they name; `report` collects what they find into
-//! one [`ConfigError`].
+//! parses TOML; `table` goes through the keys of a table and `values` reads what they have; the checks beside the tables look at keys together
+//! and `files` at the files they name; `mistakes` collects what they find, with its line, into one [`ConfigError`].
 
 mod changes;
-mod error;
 mod files;
-mod kind;
-mod kind_secret;
-mod lines;
 mod load;
-mod origin;
-mod place;
-mod plugin_place;
+mod mistakes;
 mod reference;
-mod report;
-mod secret;
 mod table;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod values;
 
 pub use changes::Change;
-pub use error::{ConfigError, Problem};
-pub use origin::{Origin, OriginError, Scheme};
-pub use plugin_place::{Artifact, PluginPlace};
+pub use mistakes::error::{ConfigError, Problem};
 pub use reference::reference;
-pub use secret::Secret;
 pub use tables::*;
+pub use values::origin::{Origin, OriginError, Scheme};
+pub use values::plugin_place::{Artifact, PluginPlace};
+pub use values::secret::Secret;

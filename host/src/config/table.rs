@@ -2,7 +2,7 @@
 
 use toml::de::DeValue;
 
-use super::place::At;
+use super::mistakes::place::At;
 
 /// What the reference says of one key, and what stands there in one configuration.
 pub(super) struct Key {
@@ -129,7 +129,7 @@ macro_rules! table {
                 entries
             }
 
-            fn read(at: &$crate::config::place::At<'_>) -> Self {
+            fn read(at: &$crate::config::mistakes::place::At<'_>) -> Self {
                 use $crate::config::table::{Kind, key_of};
                 let default = Self::default();
                 let read = Self {

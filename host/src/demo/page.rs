@@ -20,8 +20,8 @@ use tokio::time::timeout;
 use super::app_state::{AppState, unknown_plugin};
 use super::host_link::problem;
 use super::{CONNECTED, DOMAIN, PASSWORD, bundled};
-use crate::http::page::{PageFile, answer};
-use crate::http::sse;
+use crate::http::answers::page::{PageFile, answer};
+use crate::http::answers::sse;
 
 /// After so much silence a page is sent a sign of life.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);

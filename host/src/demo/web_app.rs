@@ -20,8 +20,8 @@ use super::bundled;
 use super::host_link::{HostAddresses, problem};
 use super::stage::Stage;
 use super::{DOMAIN, page, pages};
-use crate::http::same_origin::{cannot_be_rebound, is_foreign};
-use crate::http::virtual_hosts::host_of;
+use crate::http::access::same_origin::{cannot_be_rebound, is_foreign};
+use crate::http::access::virtual_hosts::host_of;
 use crate::sockets::reason;
 use pages::PageQuery;
 

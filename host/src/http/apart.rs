@@ -10,10 +10,10 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use super::answers::json::{self, ErrorBody};
 use super::connection::{Connections, Crowd, Listener};
-use super::json::{self, ErrorBody};
-use super::request_log::{Quiet, Recorder};
-use super::server::{ServeError, address, service};
+use super::listening::{ServeError, address, service};
+use super::requests::request_log::{Quiet, Recorder};
 use crate::config::HttpConfig;
 use crate::descriptors::For;
 use crate::metrics::Metrics;

@@ -18,10 +18,12 @@ use http::{Method, StatusCode};
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, warn};
 
+use super::access::auth;
+use super::access::permits::RequestPermits;
 use super::body::{self, BodyLimits, BodyMemory};
-use super::permits::RequestPermits;
 use super::refusal::Refusal;
-use super::{Settings, VirtualHosts, auth, paths};
+use super::requests::paths;
+use super::{Settings, VirtualHosts};
 use crate::config::HttpConfig;
 use crate::plugin::Reply;
 

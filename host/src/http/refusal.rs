@@ -7,8 +7,8 @@ use http::StatusCode;
 use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde::Serialize;
 
+use super::answers::json;
 use super::body::BodyError;
-use super::json;
 use crate::plugin::{CallError, FetchError};
 use crate::rosters::{NotNow, RequestError};
 

@@ -1,13 +1,9 @@
 //! Starts and stops everything that speaks HTTP.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::{Router, middleware};
-use futures::future::BoxFuture;
-use prometheus_client::collector::Collector;
 use rustls::ServerConfig;
-use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -15,92 +11,19 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::admin::{self, Readiness};
-use super::connection::{Connections, Crowd, Listener, Service};
-use super::json::{self, ErrorBody};
-use super::request_log::{self, Quiet, Recorder};
-use super::{Apart, Settings, VirtualHosts, body, refresh_route, refusal, well_formed};
+use super::answers::json::{self, ErrorBody};
+use super::apart::Apart;
+use super::app::App;
+use super::connection::{Connections, Crowd, Listener};
+use super::listening::{Listening, ServeError, address, service};
+use super::refusal;
+use super::requests::request_log::{Quiet, Recorder};
+use super::settings::Settings;
+use super::{admin, refresh_route};
 use crate::config::{AdminConfig, HttpConfig};
 use crate::descriptors::For;
-use crate::metrics::Metrics;
-use crate::model::Username;
-use crate::rosters::SessionId;
-use crate::sinks::EventStream;
 use crate::sockets::{Purpose, Sockets};
-use crate::swap::Swappers;
-use crate::tls::{CertificateFiles, Certificates, TlsError};
-
-/// What is served.
-pub struct App {
-    /// The rosters.
-    pub hosts: VirtualHosts,
-    /// What `/plugin` shows and changes, in the order of the hosts; may be empty.
-    pub swappers: Swappers,
-    /// What `/events` reads.
-    pub events: Arc<EventStream>,
-    /// What `/metrics` shows and every request is counted in.
-    pub metrics: Arc<Metrics>,
-    /// What `/readyz` says.
-    pub readiness: Readiness,
-    /// More for `/metrics`; their names are prefixed with `roster_host_`.
-    pub collectors: Vec<Box<dyn Collector>>,
-    /// What `/attach` shows; `None` if no server is attached.
-    pub attached: Option<Shown>,
-    /// What `/cluster` shows; `None` if there are no other nodes.
-    pub cluster: Option<Shown>,
-    /// Ends the streams of XMPP clients; `None` if there is no endpoint for them.
-    pub clients: Option<EndClients>,
-    /// What `/reload` does; `None` if there is no file to read again.
-    pub reload: Option<Reload>,
-}
-
-/// Reads the configuration again, and says what has come of it: `Err` is the same for one that is refused, `None` that there is
-/// no file to read.
-pub type Reload = Arc<dyn Fn() -> BoxFuture<'static, Option<Result<Value, Value>>> + Send + Sync>;
-
-/// Says what there is to say of the attached servers, as JSON.
-pub type Shown = Arc<dyn Fn() -> Value + Send + Sync>;
-
-/// Ends the streams of a user of a domain, all or the one with this session, and says how many those are.
-pub type EndClients = Arc<dyn Fn(&str, &Username, Option<&SessionId>) -> usize + Send + Sync>;
-
-/// The addresses that are listened on, with the real port where port 0 was asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Listening {
-    /// The refresh route over plain HTTP.
-    pub refresh_http: Option<SocketAddr>,
-    /// The refresh route over HTTPS.
-    pub refresh_https: Option<SocketAddr>,
-    /// The admin listener.
-    pub admin: Option<SocketAddr>,
-    /// Where servers of other make are attached.
-    pub attach: Option<SocketAddr>,
-}
-
-/// The server cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// The admin listener would be open to others without a token. The configuration file is checked for it too; this
-    /// is for flags and for programs that embed the host.
-    #[error("admin.listen (--admin-listen): {address} is not a loopback address and admin.token is not set")]
-    AdminOpen {
-        /// The address.
-        address: SocketAddr,
-    },
-    /// HTTPS is configured and its certificate cannot be used.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-}
-
-impl ServeError {
-    /// Is the admin listener open to others without a token?
-    pub(crate) fn if_open(admin: &AdminConfig) -> Result<(), Self> {
-        match admin.listen.filter(|address| admin.token.is_none() && !address.ip().is_loopback()) {
-            Some(address) => Err(Self::AdminOpen { address }),
-            None => Ok(()),
-        }
-    }
-}
+use crate::tls::{CertificateFiles, Certificates};
 
 /// Every HTTP listener of the host. Connections that the system has queued are answered once [`Server::serve`] runs.
 pub struct Server {
@@ -261,17 +184,4 @@ impl Server {
         admin_stop.cancel();
         while admin_listener.join_next().await.is_some() {}
     }
-}
-
-/// What every listener does with a request before its routes see it.
-pub(super) fn service(routes: Router, error: ErrorBody, recorder: Recorder) -> Service {
-    let router = routes
-        .layer(middleware::from_fn_with_state(error, well_formed::refuse))
-        .layer(middleware::from_fn(body::linger))
-        .layer(middleware::from_fn_with_state(recorder.clone(), request_log::record));
-    Service { router, error, recorder }
-}
-
-pub(super) fn address(socket: &TcpListener) -> Option<SocketAddr> {
-    socket.local_addr().ok()
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use super::cors::Cors;
+use super::access::cors::Cors;
 use crate::config::{AdminConfig, HttpConfig, Secret};
 
 /// See the module.

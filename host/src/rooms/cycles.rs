@@ -8,9 +8,8 @@ use super::{package, sources, without_tests};
 /// The names that lead to a module.
 type Path = Vec<String>;
 
-/// The folders whose children use each other all the same: those of a plugin share the call that runs, and a listener of another
-/// room is served by the server that it is part of.
-const KNOWN: [&str; 2] = ["http", "plugin"];
+/// The folders whose children use each other all the same: those of a plugin share the call that runs.
+const KNOWN: [&str; 1] = ["plugin"];
 /// Exports of what another module exports, at most.
 const MOST_EXPORTS: usize = 8;
 

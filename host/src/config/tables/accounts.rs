@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::kind::{existing_file, secs, wait_or_zero};
-use crate::config::kind_secret::secret_text;
-use crate::config::place::At;
+use crate::config::mistakes::place::At;
 use crate::config::table::{Entry, Key, Kind};
+use crate::config::values::kind::{existing_file, secs, wait_or_zero};
+use crate::config::values::kind_secret::secret_text;
 use crate::config::{Origin, OriginError, Scheme, Secret};
 
 /// The application checks passwords: a `GET` with the user's name and password as Basic authentication, answered 200, or 401

@@ -9,10 +9,10 @@ use super::HostConfig;
 use super::http::{Taken, free, is_loopback};
 use crate::config::Secret;
 use crate::config::files::SecretUse;
-use crate::config::kind::{GIB, KIB, MANY, count, domain, listen, node_name, secs, size, wait};
-use crate::config::kind_secret::{Pair, secret};
-use crate::config::place::At;
+use crate::config::mistakes::place::At;
 use crate::config::table::{otherwise, several, table};
+use crate::config::values::kind::{GIB, KIB, MANY, count, domain, listen, node_name, secs, size, wait};
+use crate::config::values::kind_secret::{Pair, secret};
 
 /// More servers than anybody has. Each may take a ring.
 const MOST_NODES: usize = 256;

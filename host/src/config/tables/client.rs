@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::files::SecretUse;
-use crate::config::kind::{
+use crate::config::mistakes::place::At;
+use crate::config::table::{Entry, Kind, otherwise, table};
+use crate::config::values::kind::{
     GIB, KIB, MIB, Scalar, count, existing_file, list, network, origin, secs, size, string, wait,
 };
-use crate::config::kind_secret::{SecretKeys, secret};
-use crate::config::place::At;
-use crate::config::table::{Entry, Kind, otherwise, table};
+use crate::config::values::kind_secret::{SecretKeys, secret};
 use crate::config::{Origin, Scheme, Secret};
 
 /// How the host proves to the application who it is. The plugin never sees it.

@@ -7,10 +7,10 @@ use toml::de::DeValue;
 
 use crate::config::Secret;
 use crate::config::files::{SecretUse, read_secret};
-use crate::config::kind::{Scalar, count, existing_file, list, node_name, quoted, secs, string, wait_from};
-use crate::config::kind_secret::{Pair, SecretKeys, secret};
-use crate::config::place::At;
+use crate::config::mistakes::place::At;
 use crate::config::table::{Entry, Key, Kind, otherwise, table};
+use crate::config::values::kind::{Scalar, count, existing_file, list, node_name, quoted, secs, string, wait_from};
+use crate::config::values::kind_secret::{Pair, SecretKeys, secret};
 
 table! {
     /// Several hosts that serve the same virtual hosts, and find each other through NATS with JetStream: `docs/cluster.md`. All of

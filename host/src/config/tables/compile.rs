@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::kind::{GIB, MIB, count, folder_or_off, secs, size, wait, wait_from};
-use crate::config::place::At;
+use crate::config::mistakes::place::At;
 use crate::config::table::{Entry, Kind, table};
+use crate::config::values::kind::{GIB, MIB, count, folder_or_off, secs, size, wait, wait_from};
 
 /// Compiled plugins on disk, for a faster start.
 ///

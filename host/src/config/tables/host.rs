@@ -10,10 +10,10 @@ use super::accounts::AccountsKeys;
 use super::client::{self, Wanted};
 use super::{AccountsConfig, ClientConfig, LimitsConfig, StoreConfig, SwapConfig};
 use crate::config::files::open;
-use crate::config::kind::{domain, plugin_place};
-use crate::config::place::At;
-use crate::config::plugin_place::PluginPlace;
+use crate::config::mistakes::place::At;
 use crate::config::table::{Entry, Key, Kind, inner, is_table, otherwise, table};
+use crate::config::values::kind::{domain, plugin_place};
+use crate::config::values::plugin_place::PluginPlace;
 use crate::config::{Origin, OriginError};
 
 /// The setting that names the application; the host reads it too, to know where requests may go.

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::Config;
 use crate::config::files::SecretUse;
-use crate::config::kind::{GIB, MANY, address, count, existing_file, list, listen, origin, secs, size, wait};
-use crate::config::kind_secret::{SecretKeys, secret};
-use crate::config::place::At;
+use crate::config::mistakes::place::At;
 use crate::config::table::{optional, otherwise, table};
+use crate::config::values::kind::{GIB, MANY, address, count, existing_file, list, listen, origin, secs, size, wait};
+use crate::config::values::kind_secret::{SecretKeys, secret};
 use crate::config::{Origin, Secret};
 
 table! {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::config::kind::{GIB, KIB, MIB, count, flag, secs, size, wait, wait_or_zero};
 use crate::config::table::table;
+use crate::config::values::kind::{GIB, KIB, MIB, count, flag, secs, size, wait, wait_or_zero};
 
 table! {
     /// What one call of the plugin may cost, and how many run at once.

@@ -8,9 +8,11 @@ use super::{
     XmppConfig,
 };
 use super::{XmppCertificate, attach, compile, host, http, registry, xmpp};
-use crate::config::kind::{GIB, MANY, MIB, choice, count, filter, folder_or_off, path_or_dash, secs, size, wait};
-use crate::config::place::At;
+use crate::config::mistakes::place::At;
 use crate::config::table::{inner, optional, several, table};
+use crate::config::values::kind::{
+    GIB, MANY, MIB, choice, count, filter, folder_or_off, path_or_dash, secs, size, wait,
+};
 
 table! {
     /// Everything the operator can set.

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::HostConfig;
 use crate::config::files::SecretUse;
-use crate::config::kind::{existing_file, list, network, origin, secs, string, wait};
-use crate::config::kind_secret::{SecretKeys, secret};
-use crate::config::place::At;
-use crate::config::plugin_place::PluginPlace;
+use crate::config::mistakes::place::At;
 use crate::config::table::{otherwise, table};
+use crate::config::values::kind::{existing_file, list, network, origin, secs, string, wait};
+use crate::config::values::kind_secret::{SecretKeys, secret};
+use crate::config::values::plugin_place::PluginPlace;
 use crate::config::{Origin, Scheme, Secret};
 
 table! {

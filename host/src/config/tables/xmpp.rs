@@ -8,10 +8,10 @@ use url::Url;
 use super::http::is_loopback;
 use super::{ClientLimits, HttpConfig, LoginLimits, Resumption, Timeouts};
 use crate::config::Secret;
-use crate::config::kind::{Scalar, count, flag, listen, string};
-use crate::config::kind_secret::Pair;
-use crate::config::place::At;
+use crate::config::mistakes::place::At;
 use crate::config::table::{Entry, Kind, inner, otherwise, table};
+use crate::config::values::kind::{Scalar, count, flag, listen, string};
+use crate::config::values::kind_secret::Pair;
 
 /// What XMPP clients are shown to prove that this is their server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

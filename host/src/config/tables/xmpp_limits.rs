@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::config::kind::{GIB, MANY, MIB, count, secs, size, wait, wait_or_zero};
-use crate::config::place::At;
+use crate::config::mistakes::place::At;
 use crate::config::table::table;
+use crate::config::values::kind::{GIB, MANY, MIB, count, secs, size, wait, wait_or_zero};
 
 /// RFC 6120 section 13.12: no server may allow less.
 const LEAST_STANZA: u64 = 10_000;

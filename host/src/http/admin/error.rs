@@ -4,8 +4,8 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 
+use crate::http::answers::json;
 use crate::http::body::BodyError;
-use crate::http::json;
 use crate::model::{InvalidUsername, Username};
 use crate::rosters::{NotNow, RosterError};
 

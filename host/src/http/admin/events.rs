@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::target::Params;
 use super::{Admin, AdminError};
-use crate::http::sse::{self, LAST_EVENT_ID};
+use crate::http::answers::sse::{self, LAST_EVENT_ID};
 use crate::model::Username;
 use crate::sinks::{EventId, EventReader, Missed, Reading, Remembered};
 

@@ -14,9 +14,9 @@ use axum::response::{IntoResponse, Response};
 use http::Method;
 
 use super::{Admin, AdminError};
-use crate::http::auth;
-use crate::http::same_origin::{cannot_be_rebound, is_foreign};
-use crate::http::virtual_hosts::host_of;
+use crate::http::access::auth;
+use crate::http::access::same_origin::{cannot_be_rebound, is_foreign};
+use crate::http::access::virtual_hosts::host_of;
 
 /// The middleware.
 pub(super) async fn guard(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {

@@ -28,15 +28,15 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::answers::json;
 use super::body::BodyMemory;
-use super::{App, EndClients, Reload, Settings, Shown, VirtualHosts, json, paths};
+use super::requests::paths;
+use super::{App, EndClients, Readiness, Reload, Settings, Shown, VirtualHosts};
 use crate::config::{AdminConfig, Secret};
 use crate::logging;
 use crate::metrics::Metrics;
 use crate::sinks::EventStream;
 use crate::swap::Swappers;
-
-pub use health::Readiness;
 
 use error::AdminError;
 

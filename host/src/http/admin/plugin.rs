@@ -11,8 +11,9 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::{Admin, AdminError};
+use crate::http::access::auth;
+use crate::http::answers::json;
 use crate::http::body::{self, BodyLimits, BodyMemory};
-use crate::http::{auth, json};
 use crate::plugin::PluginSource;
 use crate::swap::{Outcome, Receipt, Swapper, Swappers};
 

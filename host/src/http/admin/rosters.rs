@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::target::{Params, Target};
 use super::{Admin, AdminError};
-use crate::http::json;
+use crate::http::answers::json;
 use crate::model::{ContactRef, Snapshot, Username};
 use crate::rosters::{Cached, SessionId};
 

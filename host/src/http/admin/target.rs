@@ -7,7 +7,7 @@ use http::request::Parts;
 use serde::Deserialize;
 
 use super::{Admin, AdminError};
-use crate::http::paths;
+use crate::http::requests::paths;
 use crate::model::Username;
 use crate::rosters::{Rosters, SessionId};
 

@@ -5,7 +5,7 @@ use axum::extract::Path;
 use axum::response::Response;
 
 use super::AdminError;
-use crate::http::page::{PageFile, answer};
+use crate::http::answers::page::{PageFile, answer};
 
 const FILES: [PageFile; 8] = [
     PageFile { name: "index.html", content: include_bytes!("page/index.html") },

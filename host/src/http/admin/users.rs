@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::rosters::{Shown, seconds};
 use super::target::{Params, Target};
 use super::{Admin, AdminError};
-use crate::http::json;
+use crate::http::answers::json;
 use crate::metrics::Asked;
 use crate::rosters::{Online, Present, Via};
 

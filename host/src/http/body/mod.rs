@@ -20,8 +20,8 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::fault::shortened;
-use super::json;
+use super::answers::json;
+use super::shortened::shortened;
 
 use memory::Claim;
 
@@ -118,7 +118,7 @@ fn content_coding(headers: &HeaderMap) -> Option<String> {
     let values: Vec<_> = headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes).collect();
     let plain = |coding: &[u8]| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity");
     let plain = values.iter().flat_map(|value| value.split(|b| *b == b',')).all(|coding| plain(coding.trim_ascii()));
-    (!plain).then(|| shortened(&values.join(&b", "[..])))
+    (!plain).then(|| shortened(values.join(&b", "[..])))
 }
 
 /// The whole body, at most `limits.size` bytes long, and complete by `deadline`. A body that announces more is refused

@@ -48,10 +48,10 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::debug;
 
-use super::fault::Fault;
-use super::json::ErrorBody;
-use super::request_log::Recorder;
-use super::well_formed;
+use super::answers::json::ErrorBody;
+use super::requests::fault::Fault;
+use super::requests::request_log::Recorder;
+use super::requests::well_formed;
 use activity::{Activity, ResponseBody};
 use crowd::Limit;
 use metered::Metered;

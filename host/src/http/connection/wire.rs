@@ -19,9 +19,9 @@ use tokio::sync::watch;
 use tokio::time::{Sleep, sleep, timeout};
 
 use super::pace::{Pace, Paced};
-use crate::http::fault::Fault;
-use crate::http::json::ErrorBody;
-use crate::http::request_log::Recorder;
+use crate::http::answers::json::ErrorBody;
+use crate::http::requests::fault::Fault;
+use crate::http::requests::request_log::Recorder;
 
 /// What is kept of the first bytes: the longest sign of another protocol has 12.
 const FIRST: usize = 12;

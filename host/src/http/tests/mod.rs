@@ -2,16 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod admin;
+mod bounds;
 mod browsers;
 mod client;
-mod crowds;
 mod events;
-mod floods;
-mod limits;
 mod log;
 mod operator;
 mod plugin;
-mod rates;
 mod refresh;
 mod requests;
 mod stop;

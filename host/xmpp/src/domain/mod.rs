@@ -7,29 +7,21 @@
 //! - [`world`]: what is remembered of users and resources, under one lock
 //! - [`address`]: where a stanza goes
 //! - [`iq`]: requests, and [`disco`], what the server says of itself
-//! - [`roster`]: roster gets; [`pushes`]: roster changes; [`history`]: roster versions
-//! - [`view`]: a roster as presence asks it
-//! - [`presence`]: who is told that somebody is here; [`probes`]: who is told later, and why
+//! - [`roster`]: roster gets, roster changes, roster versions
+//! - [`presence`]: who is told that somebody is here
 //! - [`nodes`]: the other nodes that serve the same domain
-//! - [`messages`], and [`carbons`], the copies for a user's other resources
-//! - [`undelivered`]: what a client never got
+//! - [`messages`]: who gets one, and who a copy
 //! - [`stanza`]: small words for making stanzas
 
 mod address;
-mod carbons;
 mod disco;
-mod history;
 mod iq;
 mod messages;
 pub mod nodes;
 mod presence;
-mod probes;
-mod pushes;
 mod roster;
 mod session;
 mod stanza;
-mod undelivered;
-mod view;
 mod world;
 
 use std::sync::atomic::{AtomicU64, Ordering};

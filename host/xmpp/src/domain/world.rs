@@ -12,10 +12,10 @@ use std::time::SystemTime;
 use roster_model::Username;
 
 use super::Session;
-use super::history::History;
 use super::nodes::Table;
 use super::roster::Get;
-use super::view::View;
+use super::roster::history::History;
+use super::roster::view::View;
 use crate::outbound::{Shared, Stanza};
 
 /// Users with a session, and those whose roster is still kept.

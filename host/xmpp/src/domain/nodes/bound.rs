@@ -12,10 +12,10 @@ use roster_jid::resourcepart;
 use roster_model::Username;
 use tracing::{debug, warn};
 
-use super::remotes::{Id, Remote};
+use super::table::remotes::{Id, Remote};
 use super::wire::{Entry, Message};
 use crate::domain::Domain;
-use crate::domain::probes::away;
+use crate::domain::presence::probes::away;
 use crate::domain::session::Session;
 use crate::domain::world::{Resource, World};
 use crate::outbound::SessionEnd;

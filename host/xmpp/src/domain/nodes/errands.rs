@@ -6,8 +6,8 @@ use minidom::Element;
 use roster_model::Username;
 use tracing::warn;
 
-use super::outbox::document;
-use super::waiting::{Sent, What};
+use super::asking::waiting::{Sent, What};
+use super::wire::outbox::document;
 use super::wire::{Errand, Message, Outcome, Target};
 use crate::domain::Domain;
 use crate::domain::messages::to_session;

@@ -8,40 +8,33 @@
 //! Messages of one node to another are numbered. Who misses one asks for everything: the other node's resources, and the presence
 //! they show to the users here ([`sync`]). So whatever is lost, both end up with what is true.
 //!
-//! - [`wire`]: messages between nodes; [`link`]: the way to one of them
-//! - [`table`]: which nodes there are; [`remotes`]: their resources; [`sightings`]: who has seen them
-//! - [`outbox`]: presence on its way to other nodes; [`receive`]: what comes from them
+//! - [`wire`]: messages between nodes, and how they are sent; [`receive`]: what comes
+//! - [`table`]: which nodes there are, and what is known of them
 //! - [`bound`]: resources come and go, and two nodes that bind the same address
 //! - [`sync`]: after a gap; [`upkeep`]: what time does
-//! - [`asking`]: presence at login, asked of the nodes that know it; [`answers`]
-//! - [`errands`]: messages and requests for resources at other nodes, and [`waiting`], until one of them has answered
+//! - [`asking`]: presence at login, asked of the nodes that know it, and what waits for their answers
+//! - [`errands`]: messages and requests for resources at other nodes
 
-mod answers;
 mod asking;
 mod bound;
 mod errands;
-mod link;
-mod outbox;
 mod receive;
-mod remotes;
-mod sightings;
 mod sync;
 mod table;
 mod upkeep;
-mod waiting;
 mod wire;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub(super) use asking::waiting::{Sent, Waiting, What};
 pub(super) use bound::entry;
 pub(super) use errands::errand;
-pub(super) use outbox::{Outbox, document};
 pub use table::OtherNode;
 pub(super) use table::Table;
-pub(super) use waiting::{Sent, Waiting, What};
 pub use wire::MAX_MESSAGE;
+pub(super) use wire::outbox::{Outbox, document};
 pub(super) use wire::{Errand, Message, Outcome, Target};
 
 use super::{Domain, DomainOptions};

@@ -7,7 +7,7 @@ use minidom::Element;
 use roster_model::Username;
 use tracing::{debug, warn};
 
-use super::remotes::Id;
+use super::table::remotes::Id;
 use super::wire::{Head, Message, Presence, Shown};
 use crate::domain::Domain;
 use crate::domain::session::Session;

@@ -14,15 +14,15 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use super::bound::entry;
-use super::link::Link;
-use super::outbox::{Outbox, document};
-use super::remotes::Id;
+use super::table::remotes::Id;
+use super::wire::link::Link;
+use super::wire::outbox::{Outbox, document};
 use super::wire::{Message, Sessions};
 use crate::domain::Domain;
 use crate::domain::address::Address;
-use crate::domain::probes::late;
+use crate::domain::presence::probes::late;
+use crate::domain::roster::view::may_see;
 use crate::domain::session::Session;
-use crate::domain::view::may_see;
 use crate::domain::world::{User, World};
 
 /// Until a node that does not answer is asked again.
