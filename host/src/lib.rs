@@ -41,6 +41,7 @@ mod sharded;
 pub mod sinks;
 pub mod sockets;
 pub mod store;
+mod subject;
 pub mod swap;
 pub mod text;
 pub mod tls;

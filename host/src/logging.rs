@@ -1,5 +1,6 @@
 //! Where log lines go and what they look like.
 
+mod about;
 mod recent;
 
 use std::io::{self, Write};
@@ -17,6 +18,7 @@ use tracing_subscriber::{EnvFilter, Layer as _, Registry, reload};
 use crate::config::{LogConfig, LogFormat};
 use crate::text;
 
+use about::About;
 use recent::Recent;
 pub use recent::{Line, recent};
 
@@ -111,7 +113,7 @@ pub fn start_on(config: &LogConfig, output: impl Write + Send + 'static) -> Resu
         LogFormat::Text => lines.with_ansi(ansi).with_filter(filter).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(true).with_filter(filter).boxed(),
     };
-    tracing_subscriber::registry().with(lines).with(Recent.with_filter(LevelFilter::WARN)).try_init()?;
+    About(tracing_subscriber::registry().with(lines).with(Recent.with_filter(LevelFilter::WARN))).try_init()?;
     // There is one log, which nobody has set up before.
     let _ = FILTER.set(handle);
     Ok(guard)

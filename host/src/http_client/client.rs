@@ -117,7 +117,7 @@ impl Inner {
             max_response: self.config.max_response,
             memory,
             limits,
-            timer: Timer::start(sleep, limits.total.after),
+            timer: Timer::start(sleep, limits.total_at),
         };
         let mut redirects = 0;
         loop {

@@ -100,19 +100,12 @@ kinds! {
 
 /// `uri` as it may be logged: without a user name and password, and without its query, which may hold a key.
 pub(crate) fn shown(uri: &http::Uri) -> String {
-    let mut text = shown_origin(uri);
-    text.push_str(if uri.path().is_empty() { "/" } else { uri.path() });
-    if uri.query().is_some() {
-        text.push_str("?...");
-    }
-    text
-}
-
-/// The origin of `uri` as it was written, without a user name and password.
-fn shown_origin(uri: &http::Uri) -> String {
-    let host = uri.host().unwrap_or_default();
-    let port = uri.port().map_or_else(String::new, |port| format!(":{port}"));
-    format!("{}://{host}{port}", uri.scheme_str().unwrap_or_default())
+    let port = uri.port();
+    let (colon, port) = port.as_ref().map_or(("", ""), |port| (":", port.as_str()));
+    let path = if uri.path().is_empty() { "/" } else { uri.path() };
+    let query = if uri.query().is_some() { "?..." } else { "" };
+    // In one piece: it is made for each request.
+    [uri.scheme_str().unwrap_or_default(), "://", uri.host().unwrap_or_default(), colon, port, path, query].concat()
 }
 
 /// An error and what caused it, in one line.

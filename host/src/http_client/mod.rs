@@ -41,7 +41,7 @@ pub use client::HttpClient;
 pub use collector::{ClientCollector, Clients};
 pub(crate) use error::shown;
 pub use error::{ErrorKind, SendError};
-pub use exchange::deadlines::Deadlines;
+pub use exchange::deadlines::{Deadlines, Until};
 pub use exchange::memory::Memory;
 pub(crate) use request::authorization;
 pub use stats::ClientStats;

@@ -7,13 +7,14 @@ use std::sync::atomic::Ordering;
 
 use futures::FutureExt;
 use tokio::time::Instant;
-use tracing::{Instrument, debug, error, error_span, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::user::User;
 use super::user::single_flight::{Finished, Joined, Then, Wanted};
 use super::user::update_result::UpdateResult;
 use super::{RosterError, Rosters, Update};
 use crate::model::Username;
+use crate::subject::Subject;
 
 impl Rosters {
     /// Brings the roster of `user`, who must be connected, up to date, and says how that went. None if the user is away.
@@ -68,9 +69,8 @@ impl Rosters {
 
     fn spawn(self: &Arc<Self>, user: &Username, known: &mut User, then: Then) {
         let Then::Spawn(number) = then else { return };
-        // Of the highest level, so that every line says whose roster it is about, whatever is logged.
-        let span = error_span!("update", domain = %self.domain, %user);
-        let task = tokio::spawn(Arc::clone(self).run(user.clone(), number).instrument(span));
+        let subject = Subject::new(&self.domain, user);
+        let task = tokio::spawn(subject.of(Arc::clone(self).run(user.clone(), number)));
         known.flights.spawned(number, task.abort_handle());
     }
 

@@ -39,7 +39,10 @@ fn as_json_every_line_is_an_object() {
     let log = objects(&ended.stderr);
     let with = |text: &str| log.iter().filter(|line| line["message"].as_str().unwrap().contains(text)).count();
     assert!(with("http.listen") == 1 && with("roster-host is up") == 1 && with("stopping") == 1, "{}", ended.stderr);
-    assert!(log.iter().any(|line| line["span"]["user"] == "john" && line["level"] == "WARN"), "{}", ended.stderr);
+    let about_john = |level: &str| log.iter().find(|line| line["span"]["user"] == "john" && line["level"] == level);
+    let warning = about_john("WARN").unwrap_or_else(|| panic!("{}", ended.stderr));
+    assert_eq!(warning["spans"][0]["name"], "request", "by whom it was asked for: {warning}");
+    assert!(about_john("DEBUG").is_some(), "{}", ended.stderr);
 }
 
 #[test]
@@ -80,6 +83,7 @@ fn as_text_a_plugin_that_fails_is_one_line_that_names_hook_and_user() {
 fn the_latest_warnings_are_told_to_the_operator_whatever_the_log_shows() {
     for (arguments, about) in [
         (&["--log", "info"][..], "user=john"),
+        (&["--log", "roster_host=debug"], "user=john"),
         (&["--log", "info", "--log-json"], "\"user\":\"john\""),
         (&["--log", "roster_host=info,off"], ""),
     ] {
@@ -92,6 +96,7 @@ fn the_latest_warnings_are_told_to_the_operator_whatever_the_log_shows() {
         app.answer("john", 500, "no", std::time::Duration::ZERO);
         refresh(listening.http.unwrap(), &["john"]);
         let errors = request(admin, "GET", "/errors", &[], "").json()["errors"].clone();
+        assert!(!errors.to_string().contains("update ended"), "no warning: {errors}");
         let line = errors.as_array().unwrap().iter().find(|line| line["text"].as_str().unwrap().contains("status 500"));
         let line = line.unwrap_or_else(|| panic!("{arguments:?}: {errors}"));
         assert_eq!(line["level"], "warn", "{line}");

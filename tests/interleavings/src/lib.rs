@@ -24,6 +24,8 @@ mod sharded;
 pub mod sinks;
 #[path = "../../../host/src/store/mod.rs"]
 pub mod store;
+#[path = "../../../host/src/subject.rs"]
+mod subject;
 pub mod swap;
 
 pub use application::{Application, Truth};

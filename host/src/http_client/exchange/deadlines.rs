@@ -3,6 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
+use super::timer::after;
 use crate::config::ClientConfig;
 use crate::http_client::connections::CONNECT_KEY;
 
@@ -15,6 +18,25 @@ pub struct Deadlines {
     pub first_byte: Option<Duration>,
     /// Between two pieces of the body. The operator has no such setting: `total_timeout` is the bound.
     pub between_bytes: Option<Duration>,
+    /// When the response has to be there, if that is before `total_timeout` has passed.
+    pub until: Option<Until>,
+}
+
+/// A deadline that somebody else has set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Until {
+    /// The deadline.
+    pub at: std::time::Instant,
+    /// The time that there was until then, as an error says it.
+    pub limit: Duration,
+    /// The key of the configuration that says so.
+    pub key: &'static str,
+}
+
+impl fmt::Display for Until {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Limit { after: self.limit, whose: self.key }.fmt(f)
+    }
 }
 
 /// How long something may take, and who says so.
@@ -48,16 +70,25 @@ pub(in crate::http_client) struct Limits {
     pub(in crate::http_client) first_byte: Limit,
     pub(in crate::http_client) between_bytes: Option<Limit>,
     pub(in crate::http_client) total: Limit,
+    /// When `total` is over.
+    pub(in crate::http_client) total_at: Instant,
 }
 
 impl Limits {
     pub(in crate::http_client) fn new(asked: Deadlines, config: &ClientConfig) -> Self {
         let between_bytes = asked.between_bytes.filter(|asked| *asked < config.total_timeout);
+        let total_at = after(config.total_timeout);
+        let sooner = asked.until.filter(|until| Instant::from_std(until.at) < total_at);
+        let (total, total_at) = match sooner {
+            Some(Until { at, limit, key }) => (Limit { after: limit, whose: key }, at.into()),
+            None => (Limit { after: config.total_timeout, whose: "client.total_timeout" }, total_at),
+        };
         Self {
             connect: Limit::shorter(asked.connect, config.connect_timeout, CONNECT_KEY),
             first_byte: Limit::shorter(asked.first_byte, config.first_byte_timeout, "client.first_byte_timeout"),
             between_bytes: between_bytes.map(|asked| Limit::shorter(Some(asked), config.total_timeout, "")),
-            total: Limit::shorter(None, config.total_timeout, "client.total_timeout"),
+            total,
+            total_at,
         }
     }
 }
@@ -75,6 +106,7 @@ mod tests {
             connect: Some(SECOND),
             first_byte: Some(Duration::from_secs(600)),
             between_bytes: Some(Duration::from_secs(600)),
+            until: None,
         };
         let limits = Limits::new(asked, &config);
         assert_eq!(
@@ -86,5 +118,10 @@ mod tests {
                 Limit { after: config.total_timeout, whose: "client.total_timeout" }
             )
         );
+        let until = |at| Some(Until { at, limit: SECOND, key: "limits.call_timeout" });
+        let (soon, late) = (std::time::Instant::now(), std::time::Instant::now() + 2 * config.total_timeout);
+        let of = |at| Limits::new(Deadlines { until: until(at), ..Deadlines::default() }, &config);
+        assert_eq!((of(soon).total.to_string(), of(soon).total_at), ("1s (limits.call_timeout)".into(), soon.into()));
+        assert_eq!(of(late).total, limits.total);
     }
 }

@@ -28,8 +28,8 @@ pub(in crate::http_client) struct Timer<'a> {
 
 impl<'a> Timer<'a> {
     /// Starts the deadline of the whole exchange.
-    pub(in crate::http_client) fn start(sleep: Pin<&'a mut Option<Sleep>>, total: Duration) -> Self {
-        Self { sleep, armed: None, total: after(total) }
+    pub(in crate::http_client) fn start(sleep: Pin<&'a mut Option<Sleep>>, total: Instant) -> Self {
+        Self { sleep, armed: None, total }
     }
 
     /// Waits for `work` within `limit`, counted from now, and within the exchange's deadline. `None`: only the latter.
@@ -62,7 +62,7 @@ impl<'a> Timer<'a> {
 }
 
 /// `limit` from now. A limit beyond the clock's range is no limit: 30 years.
-fn after(limit: Duration) -> Instant {
+pub(super) fn after(limit: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(limit).unwrap_or_else(|| now + Duration::from_secs(30 * 365 * 86_400))
 }
@@ -82,7 +82,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn each_phase_has_its_deadline_and_the_total_stands_above() {
         let storage = pin!(None);
-        let mut timer = Timer::start(storage, 10 * SECOND);
+        let mut timer = Timer::start(storage, after(10 * SECOND));
         let start = Instant::now();
         assert_eq!(timer.within(Some(Duration::ZERO), ready(1)).await, Ok(1));
         // Early phases arm the timer; later ones with a later deadline outlive it.
@@ -100,7 +100,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_limit_beyond_the_clock_is_no_limit() {
         let storage = pin!(None);
-        let mut timer = Timer::start(storage, Duration::MAX);
+        let mut timer = Timer::start(storage, after(Duration::MAX));
         assert_eq!(timer.within(Some(Duration::MAX), sleep(SECOND)).await, Ok(()));
     }
 }

@@ -14,9 +14,9 @@ use tracing::{info, warn};
 use wasmtime::Store;
 
 use super::gather::Joined;
-use super::network::{Network, Requests, Until};
-use super::{LAST_MOMENT, Passed, request, rule};
-use crate::http_client::{Deadlines, ErrorKind, shown};
+use super::network::{Network, Requests};
+use super::{Passed, before, request, rule};
+use crate::http_client::{ErrorKind, shown};
 use crate::model::Username;
 use crate::plugin::api::CallError;
 use crate::plugin::runtime::call::{About, Calls};
@@ -196,9 +196,8 @@ impl Calls {
         // Time is left to ask for them alone.
         let limit = self.module.limits.call_timeout / 2;
         let at = about.began.checked_add(limit).unwrap_or(deadline).min(deadline);
-        let until = Until { at: at.checked_sub(LAST_MOMENT).unwrap_or(at), limit };
         let requests = Requests::new(1, self.module.max_response, None, None);
-        let response = requests.send(&self.runtime.network, request, Deadlines::default(), Some(until)).await;
+        let response = requests.send(&self.runtime.network, request, before(at, limit)).await;
         // The next request is on its way while this response is read.
         drop(under_way);
         let response = response.map_err(|error| match error.kind() {

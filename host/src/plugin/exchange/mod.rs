@@ -20,8 +20,8 @@ use http::Response;
 
 use self::bulk::Together;
 use self::digest::ResponseDigest;
-use self::network::{Requests, Until};
-use crate::http_client::{Deadlines, ErrorKind, SendError};
+use self::network::Requests;
+use crate::http_client::{Deadlines, ErrorKind, SendError, Until};
 use crate::model::{Snapshot, Tag, Username};
 use crate::plugin::api::{CallError, Delta, FetchError, FetchedRoster};
 use crate::plugin::runtime::budget::Held;
@@ -131,8 +131,7 @@ impl Calls {
 
     /// One exchange, within a call that has its permit and its deadline. `given`: the first response, if it has come.
     async fn exchange(&self, context: &Context<'_>, given: Option<Passed>, deadline: Instant) -> CallResult<Found> {
-        let until =
-            Until { at: deadline.checked_sub(LAST_MOMENT).unwrap_or(deadline), limit: self.module.limits.call_timeout };
+        let deadlines = before(deadline, self.module.limits.call_timeout);
         let tag = context.tag(self.reader());
         let validator = validator(tag);
         let (mut next, mut ended) = match given {
@@ -147,7 +146,7 @@ impl Calls {
             let hook = if follow_up.is_none() { MAKE_REQUEST } else { READ_RESPONSE };
             let response = match next {
                 Next::Read(response) => response,
-                Next::Ask(wanted) => match self.respond(hook, wanted, context, until).await? {
+                Next::Ask(wanted) => match self.respond(hook, wanted, context, deadlines).await? {
                     Ok(response) => Passed::of(context.needs, response),
                     Err(error) => return Ok((Err(error), ended)),
                 },
@@ -233,14 +232,14 @@ impl Calls {
         hook: &'static str,
         wanted: Wanted,
         context: &Context<'_>,
-        until: Until,
+        deadlines: Deadlines,
     ) -> Result<Result<Response<Bytes>, FetchError>, CallError> {
         if !context.requests.take() {
             let most = self.module.limits.max_requests_per_call;
             return Err(rule(hook, format!("more than {most} requests (limits.max_requests_per_call)")));
         }
         let request = request::of(wanted).map_err(|wrong| rule(hook, wrong.to_string()))?;
-        match context.requests.send(&self.runtime.network, request, Deadlines::default(), Some(until)).await {
+        match context.requests.send(&self.runtime.network, request, deadlines).await {
             Ok(response) => {
                 self.runtime.counters.stats.fetched(response.body().len());
                 Ok(Ok(response))
@@ -264,6 +263,12 @@ impl Calls {
     fn no_room(&self, hook: &'static str) -> CallError {
         CallError::NoRoom { hook, limit: self.runtime.common.account.limit() }
     }
+}
+
+/// For a request whose response is needed before `deadline`, with which a call has `limit`.
+fn before(deadline: Instant, limit: Duration) -> Deadlines {
+    let at = deadline.checked_sub(LAST_MOMENT).unwrap_or(deadline);
+    Deadlines { until: Some(Until { at, limit, key: "limits.call_timeout" }), ..Deadlines::default() }
 }
 
 /// The plugin says what has changed in a roster that the host does not hold.

@@ -39,25 +39,23 @@ impl Network {
     async fn send(&self, request: Request<Bytes>, deadlines: Deadlines) -> Result<Response<Bytes>, SendError> {
         match self {
             Self::Live(client) => client.send(request, deadlines).await,
-            Self::Own(own) => own.send(request, deadlines).await,
+            Self::Own(own) => answered_by(&**own, request, deadlines).await,
         }
     }
 }
 
-/// When an exchange has to be over.
-#[derive(Clone, Copy)]
-pub(in crate::plugin) struct Until {
-    pub(in crate::plugin) at: Instant,
-    /// The time that it has.
-    pub(in crate::plugin) limit: Duration,
-}
-
-impl Until {
-    /// The application was still being asked then: that is not the plugin's fault.
-    fn passed(self, uri: &Uri) -> SendError {
-        let detail = format!("no response came within {:?} (limits.call_timeout)", self.limit);
-        SendError::new(ErrorKind::TotalTimeout, shown(uri), detail)
-    }
+/// The deadline holds whoever answers.
+async fn answered_by(
+    own: &dyn Outbound,
+    request: Request<Bytes>,
+    deadlines: Deadlines,
+) -> Result<Response<Bytes>, SendError> {
+    let Some(until) = deadlines.until else { return own.send(request, deadlines).await };
+    let uri = request.uri().clone();
+    let sent = tokio::time::timeout_at(until.at.into(), own.send(request, deadlines)).await;
+    sent.unwrap_or_else(|_| {
+        Err(SendError::new(ErrorKind::TotalTimeout, shown(&uri), format!("no response came within {until}")))
+    })
 }
 
 /// The requests of one exchange, whoever sends them: the host, or a plugin by itself through `wasi:http`.
@@ -109,24 +107,17 @@ impl Requests {
         self.0.left.load(Ordering::Relaxed)
     }
 
-    /// Sends one that has been [taken](Self::take). `until`: the deadline of the whole exchange, if it is the host that waits.
+    /// Sends one that has been [taken](Self::take).
     pub(in crate::plugin) async fn send(
         &self,
         network: &Network,
         request: Request<Bytes>,
         deadlines: Deadlines,
-        until: Option<Until>,
     ) -> Result<Response<Bytes>, SendError> {
         let Shared { recording, last, user, .. } = &*self.0;
         let (method, uri, began) = (request.method().clone(), request.uri().clone(), Instant::now());
         let recorded = recording.as_ref().map(|recording| (recording.asked(&request), recording));
-        let sending = network.send(request, deadlines);
-        let sent = match until {
-            None => sending.await,
-            Some(until) => {
-                tokio::time::timeout_at(until.at.into(), sending).await.unwrap_or_else(|_| Err(until.passed(&uri)))
-            }
-        };
+        let sent = network.send(request, deadlines).await;
         if let Some((asked, recording)) = recorded {
             recording.answered(asked, &sent);
         }

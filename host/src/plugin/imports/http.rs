@@ -72,13 +72,14 @@ impl WasiHttpHooks for Outgoing {
             connect: connect_timeout,
             first_byte: first_byte_timeout,
             between_bytes: between_bytes_timeout,
+            until: None,
         };
         Box::new(async move {
             // The semaphore is never closed.
             let _permit = permits.acquire().await;
             let (head, body) = request.into_parts();
             let request = Request::from_parts(head, collect(body).await?);
-            let response = requests.send(&network, request, deadlines, None).await.map_err(|error| code(&error))?;
+            let response = requests.send(&network, request, deadlines).await.map_err(|error| code(&error))?;
             let response = response.map(|body| Full::new(body).map_err(Error::from).boxed_unsync());
             Ok((response, Box::new(async { Ok(()) }) as Processing))
         })
