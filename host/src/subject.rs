@@ -5,10 +5,11 @@
 //! is made when a line is: [`logging`](crate::logging) asks for it.
 
 use std::cell::Cell;
-use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
+use pin_project_lite::pin_project;
 use tracing::{Span, error_span};
 
 use crate::model::Username;
@@ -31,19 +32,32 @@ impl Subject {
     }
 
     /// Does `work`, whose lines are about this.
-    pub(crate) async fn of<F: Future>(self, work: F) -> F::Output {
-        let mut subject = Some(self);
-        let mut work = pin!(work);
-        poll_fn(|context| {
-            let _at_hand = AtHand::begin(&mut subject);
-            work.as_mut().poll(context)
-        })
-        .await
+    pub(crate) fn of<F: Future>(self, work: F) -> About<F> {
+        About { work, subject: Some(self) }
     }
 
     /// Of the highest level, so that no filter leaves it out.
     fn span(&self) -> Span {
         error_span!(parent: &self.asked_in, "update", domain = %self.domain, user = %self.user)
+    }
+}
+
+pin_project! {
+    /// Work with a subject.
+    pub(crate) struct About<F> {
+        #[pin]
+        work: F,
+        subject: Option<Subject>,
+    }
+}
+
+impl<F: Future> Future for About<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let _at_hand = AtHand::begin(this.subject);
+        this.work.poll(context)
     }
 }
 

@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::TryFutureExt;
 use http::{Request, Response, Uri};
 
 use super::connections::Connector;
@@ -72,14 +73,15 @@ impl HttpClient {
     /// # Errors
     ///
     /// See [`SendError`]. A response with an error status is a response.
-    pub async fn send(&self, request: Request<Bytes>, deadlines: Deadlines) -> Result<Response<Bytes>, SendError> {
+    pub fn send(
+        &self,
+        request: Request<Bytes>,
+        deadlines: Deadlines,
+    ) -> impl Future<Output = Result<Response<Bytes>, SendError>> + Send {
         let stats = &self.inner.stats;
         stats.request();
-        let result = self.inner.send(request, deadlines, self.memory.as_deref()).await;
-        if let Err(error) = &result {
-            stats.error(error.kind());
-        }
-        result
+        let sending = self.inner.send(request, deadlines, self.memory.as_deref());
+        sending.inspect_err(|error| stats.error(error.kind()))
     }
 
     /// What this client has done so far.

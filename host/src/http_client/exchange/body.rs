@@ -1,5 +1,6 @@
 //! A response body, whole, in one piece, up to a cap.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -41,7 +42,7 @@ where
     let mut received = 0;
     // A body of known length is over with its last byte; asking for one frame more would cost a wake-up.
     while !body.is_end_stream() {
-        let frame = match timer.within(between, body.frame()).await {
+        let frame = match timer.within(between, pin!(body.frame())).await {
             Ok(None) => break,
             Ok(Some(Ok(frame))) => frame,
             Ok(Some(Err(error))) => return (received, Err(BodyFailure::Broken(error))),

@@ -8,6 +8,7 @@ pub(super) mod memory;
 pub(super) mod timer;
 
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -58,7 +59,7 @@ impl Exchange<'_> {
                 self.stats.retry();
             }
             let progress = Progress::default();
-            let acquiring = site.pool.acquire(self.connector, fresh, &progress);
+            let acquiring = pin!(site.pool.acquire(self.connector, fresh, &progress));
             let mut connection = match self.timer.within(Some(self.limits.connect.after), acquiring).await {
                 Ok(Ok(connection)) => connection,
                 Ok(Err(failure)) => return Err(failure.of(&outgoing.uri)),
@@ -67,14 +68,17 @@ impl Exchange<'_> {
             let mut request = outgoing.to_wire(site, connection.is_shared());
             let informational = Informational::default();
             informational.count(&mut request);
-            let sending = async {
-                tokio::select! {
-                    biased;
-                    () = informational.too_many() => None,
-                    sent = connection.send(request) => Some(sent),
-                }
+            let sent = {
+                let sending = pin!(async {
+                    tokio::select! {
+                        biased;
+                        () = informational.too_many() => None,
+                        sent = connection.send(request) => Some(sent),
+                    }
+                });
+                self.timer.within(Some(self.limits.first_byte.after), sending).await
             };
-            let sent = match self.timer.within(Some(self.limits.first_byte.after), sending).await {
+            let sent = match sent {
                 Ok(Some(sent)) => Ok(sent),
                 Ok(None) => {
                     site.pool.retire(&connection);

@@ -4,7 +4,7 @@
 //! leaves the timer as it is; should it fire early, it is armed again. So an ordinary exchange registers one timer.
 
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -33,8 +33,11 @@ impl<'a> Timer<'a> {
     }
 
     /// Waits for `work` within `limit`, counted from now, and within the exchange's deadline. `None`: only the latter.
-    pub(super) async fn within<F: Future>(&mut self, limit: Option<Duration>, work: F) -> Result<F::Output, Late> {
-        let mut work = pin!(work);
+    pub(super) async fn within<F: Future>(
+        &mut self,
+        limit: Option<Duration>,
+        mut work: Pin<&mut F>,
+    ) -> Result<F::Output, Late> {
         // The clock is read only when there is something to wait for.
         let mut until = None;
         poll_fn(|cx| {
@@ -72,6 +75,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
     use std::future::{pending, ready};
+    use std::pin::pin;
 
     use tokio::time::sleep;
 
@@ -84,23 +88,23 @@ mod tests {
         let storage = pin!(None);
         let mut timer = Timer::start(storage, after(10 * SECOND));
         let start = Instant::now();
-        assert_eq!(timer.within(Some(Duration::ZERO), ready(1)).await, Ok(1));
+        assert_eq!(timer.within(Some(Duration::ZERO), pin!(ready(1))).await, Ok(1));
         // Early phases arm the timer; later ones with a later deadline outlive it.
-        assert_eq!(timer.within(Some(3 * SECOND), sleep(2 * SECOND)).await, Ok(()));
-        assert_eq!(timer.within(Some(3 * SECOND), sleep(2 * SECOND)).await, Ok(()));
+        assert_eq!(timer.within(Some(3 * SECOND), pin!(sleep(2 * SECOND))).await, Ok(()));
+        assert_eq!(timer.within(Some(3 * SECOND), pin!(sleep(2 * SECOND))).await, Ok(()));
         assert_eq!(start.elapsed(), 4 * SECOND);
-        assert_eq!(timer.within(Some(SECOND), pending::<()>()).await, Err(Late::Phase));
+        assert_eq!(timer.within(Some(SECOND), pin!(pending::<()>())).await, Err(Late::Phase));
         assert_eq!(start.elapsed().as_secs(), 5);
-        assert_eq!(timer.within(Some(60 * SECOND), sleep(SECOND)).await, Ok(()));
-        assert_eq!(timer.within(None, pending::<()>()).await, Err(Late::Total));
+        assert_eq!(timer.within(Some(60 * SECOND), pin!(sleep(SECOND))).await, Ok(()));
+        assert_eq!(timer.within(None, pin!(pending::<()>())).await, Err(Late::Total));
         assert_eq!(start.elapsed().as_secs(), 10);
-        assert_eq!(timer.within(Some(60 * SECOND), pending::<()>()).await, Err(Late::Total));
+        assert_eq!(timer.within(Some(60 * SECOND), pin!(pending::<()>())).await, Err(Late::Total));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_limit_beyond_the_clock_is_no_limit() {
         let storage = pin!(None);
         let mut timer = Timer::start(storage, after(Duration::MAX));
-        assert_eq!(timer.within(Some(Duration::MAX), sleep(SECOND)).await, Ok(()));
+        assert_eq!(timer.within(Some(Duration::MAX), pin!(sleep(SECOND))).await, Ok(()));
     }
 }

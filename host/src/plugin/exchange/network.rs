@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::future::Either;
 use http::{Method, Request, Response, Uri};
 
 use super::last_exchange::LastExchange;
@@ -36,10 +37,15 @@ pub trait Outbound: Send + Sync {
 }
 
 impl Network {
-    async fn send(&self, request: Request<Bytes>, deadlines: Deadlines) -> Result<Response<Bytes>, SendError> {
+    /// The future of whoever answers itself: one around it would hold the request once more.
+    fn send(
+        &self,
+        request: Request<Bytes>,
+        deadlines: Deadlines,
+    ) -> impl Future<Output = Result<Response<Bytes>, SendError>> {
         match self {
-            Self::Live(client) => client.send(request, deadlines).await,
-            Self::Own(own) => answered_by(&**own, request, deadlines).await,
+            Self::Live(client) => Either::Left(client.send(request, deadlines)),
+            Self::Own(own) => Either::Right(answered_by(&**own, request, deadlines)),
         }
     }
 }
@@ -116,10 +122,10 @@ impl Requests {
     ) -> Result<Response<Bytes>, SendError> {
         let Shared { recording, last, user, .. } = &*self.0;
         let (method, uri, began) = (request.method().clone(), request.uri().clone(), Instant::now());
-        let recorded = recording.as_ref().map(|recording| (recording.asked(&request), recording));
+        let recorded = recording.as_ref().map(|recording| (Box::new(recording.asked(&request)), recording));
         let sent = network.send(request, deadlines).await;
         if let Some((asked, recording)) = recorded {
-            recording.answered(asked, &sent);
+            recording.answered(*asked, &sent);
         }
         let sent = sent.and_then(|response| self.within_limit(&uri, response));
         if let Some(witnessed) = user {
