@@ -123,3 +123,22 @@ async fn what_one_writes_is_read_in_order() {
         assert_eq!(numbers, (0..200).collect::<Vec<_>>(), "{}", reader.session.jid());
     }
 }
+
+/// What waits for a node that is gone goes on to the account as it was written.
+#[tokio::test(start_paused = true)]
+async fn what_a_node_that_is_gone_has_not_read_is_read_elsewhere_in_order() {
+    let mut all = nodes(3).await;
+    let john = bind(&all, (0, "john", "1"), false).await;
+    let _gone = bind(&all, (1, "marie", "1"), false).await;
+    let mut here = bind(&all, (0, "marie", "2"), false).await;
+    let mut elsewhere = bind(&all, (2, "marie", "3"), false).await;
+    for number in 0..100 {
+        john.send(&format!("<message to='marie@x.example/1' type='chat'><body>{number}</body></message>")).await;
+    }
+    all.kill(1);
+    all.members();
+    all.settle().await;
+    let expected: Vec<String> = (0..100).map(|number| format!("direct {number}")).collect();
+    assert_eq!(bodies(&mut here), expected);
+    assert_eq!(bodies(&mut elsewhere), expected);
+}

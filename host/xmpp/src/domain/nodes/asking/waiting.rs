@@ -1,6 +1,6 @@
 //! What waits for an answer of other nodes. Beside the world, under a lock of its own that is taken last.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +25,8 @@ const MOST: usize = 10_000;
 #[derive(Default)]
 pub(in crate::domain) struct Waiting {
     pub(in crate::domain::nodes) questions: Questions,
-    errands: HashMap<u64, Sent>,
+    /// By number: in the order in which they were sent, in which what becomes of them is told.
+    errands: BTreeMap<u64, Sent>,
     /// Oldest first.
     order: VecDeque<(Instant, u64)>,
 }
