@@ -12,6 +12,11 @@ pub fn is_plain(c: char) -> bool {
         && !matches!(c, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
+/// So many of what is called `one`: `1 contact`, `2 contacts`.
+pub fn counted(many: usize, one: &str) -> String {
+    format!("{many} {one}{}", if many == 1 { "" } else { "s" })
+}
+
 /// For one line: what is not plain by its number, `\u{7}`.
 pub fn escaped(text: &str) -> Cow<'_, str> {
     replaced(text, is_plain, |c, out| out.extend(c.escape_default()))

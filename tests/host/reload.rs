@@ -16,7 +16,7 @@ use roster_tests::client::{self, Response};
 use roster_tests::host::TestHost;
 use roster_tests::modules::stamped;
 use roster_tests::web_app::{Reply, WebApp};
-use roster_tests::xmpp::{JOHN, ask, auth};
+use roster_tests::xmpp::{JOHN, ask, auth, certificate};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -123,7 +123,12 @@ async fn a_configuration_with_mistakes_changes_nothing_and_all_of_them_are_told(
     // What the file alone does not show: two plugins that refuse their settings. What comes with them is not taken over.
     let unusable = "[[host]]\nsettings.http_roster_url = 'http://127.0.0.1:1/no-user'\ndomain = ";
     let refused = format!("http.token = 'other'\n{LISTEN}{unusable}'localhost'\n{unusable}'new.example'\n");
+    // One that fits no other key, for the next start.
+    let folder = tempfile::tempdir().unwrap();
+    let [(one, _), (another, _)] = ["one", "another"].map(|name| certificate(folder.path(), name));
+    let tls = format!("http.tls.certificate = {:?}\nhttp.tls.key = {:?}\n", one.certificate, another.key);
     for (text, expected) in [
+        (tls + &text, vec!["(http.tls.key) is not the key of the certificate in "]),
         (
             broken,
             vec![

@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::support::client::{connect, refresh, request};
+use crate::support::program::run;
 use crate::support::setup::{Setup, one_host};
 use crate::support::web_app::WebApp;
 
@@ -56,4 +57,25 @@ fn sighup_takes_over_what_it_can_says_what_it_cannot_and_refuses_a_file_with_mis
     assert!(refused < taken_over && taken_over < plugin, "a bad file has no plugin read again: {log}");
     host.stderr.wait("what log.filter lets pass now", |log| log.contains("DEBUG").then_some(()));
     assert_eq!(host.stop().code, Some(0));
+}
+
+#[test]
+fn a_command_says_what_has_come_of_it_and_its_exit_code_too() {
+    let app = WebApp::start();
+    let setup = Setup::new(&app, "", "");
+    let host = setup.start(&[]);
+    let admin = format!("http://{}", host.listening().admin.unwrap());
+    let reload = |text: &str| {
+        fs::write(setup.config(), text).unwrap();
+        let ended = run(["reload", "--admin", &admin]);
+        (ended.code, ended.stdout)
+    };
+    let hosts = one_host(&app.roster_url());
+    let (code, said) = reload(&format!("log.filter = 'debug'\n{hosts}"));
+    assert_eq!((code, said.as_str()), (Some(0), "reloaded\n  log.filter: \"debug\"; was \"info\"\n"));
+    let (code, said) = reload(&format!("log.filer = 'debug'\n{hosts}"));
+    assert!(code == Some(1) && said.starts_with("refused: nothing has changed\n  "), "{code:?} {said}");
+    assert!(said.contains("roster-host.toml:1: log.filer: unknown key"), "{said}");
+    assert_eq!(host.stop().code, Some(0));
+    assert_eq!(run(["reload", "--admin", &admin]).code, Some(2), "nobody is there");
 }

@@ -91,7 +91,7 @@ fn any_configured_plugin_of_any_host_is_asked() {
     let setup = paged(&format!("client.allow_origins = ['{origin}']"));
     let told = fetch(&setup, "john", &[]);
     assert_eq!((told.code, told.stderr.as_str()), (Some(0), ""), "{}", told.stdout);
-    assert!(told.stdout.contains("1 contacts\n  marie@x, Both\n"), "{}", told.stdout);
+    assert!(told.stdout.contains("1 contact\n  marie@x, Both\n"), "{}", told.stdout);
     assert!(fetch(&setup, "john", &["--host", "example.com"]).stdout.contains("john@example.com, plugin (built in)"));
 
     // What a host does not allow is not allowed here either.

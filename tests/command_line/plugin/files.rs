@@ -186,7 +186,7 @@ fn one_call_shows_its_requests_and_what_came_of_them() {
     assert_eq!((fetched.code, fetched.stderr.as_str()), (Some(0), ""), "{}", fetched.stdout);
     for part in [
         &format!("GET {}\n  200, ", url.replace("%s", "john")),
-        "1 contacts\n  marie@x \"Marie\", Both, in [\"G\"]\n",
+        "1 contact\n  marie@x \"Marie\", Both, in [\"G\"]\n",
         "warning: left out the contact \"@@bad\"",
         " ms in all, ",
     ] {

@@ -7,6 +7,7 @@ use super::{Reloader, Running, State};
 use crate::config::{Config, HostConfig};
 use crate::plugin::PluginEngine;
 use crate::swap::{Module, Receipt, Reconfiguration};
+use crate::tls;
 use crate::xmpp::Wanted;
 
 /// What is ready to take over.
@@ -49,6 +50,7 @@ impl Reloader {
     /// What is wrong, one line each: all of it.
     pub(super) async fn prepare(&self, state: &State, config: &Config) -> Result<Prepared, Vec<String>> {
         let mut mistakes = refused_changes(&state.config, config);
+        mistakes.extend(unusable_certificates(&state.config, config));
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
@@ -131,6 +133,16 @@ fn line(domain: &str, reason: &str) -> String {
 
 fn why(receipt: &Receipt) -> String {
     receipt.reason.clone().unwrap_or_else(|| "the plugin was refused".to_owned())
+}
+
+/// Of other files than those in use: they are needed at the next start only, which would not be one.
+fn unusable_certificates(running: &Config, config: &Config) -> Option<String> {
+    fn files(config: &Config) -> impl PartialEq + '_ {
+        let (xmpp, attach) = (config.xmpp.as_ref(), config.attach.as_ref());
+        (&config.http.tls, xmpp.map(|xmpp| &xmpp.certificate), attach.map(|attach| &attach.tls))
+    }
+    let error = (files(running) != files(config)).then(|| tls::check(config).err());
+    error.flatten().map(|error| error.to_string())
 }
 
 /// What would leave the host in a state that no configuration describes.

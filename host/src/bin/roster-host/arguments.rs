@@ -11,6 +11,7 @@ use clap_complete::Shell;
 use roster_host::config::{Config, LogFormat};
 use roster_host::plugin::{COMPILER_COMMAND, CompilerTask};
 
+use super::admin::Admin;
 use super::{Failure, account, attach, cluster, fetch, plugin};
 
 /// For those who start it from a script.
@@ -61,6 +62,9 @@ pub(crate) enum Other {
     /// The other nodes of a cluster.
     #[command(subcommand)]
     Cluster(cluster::Command),
+    /// Have a running host read its configuration again, and say what has come of it. Exit code 0: it is taken over, as far as it can be
+    /// without a restart; 1: it is refused, and nothing has changed; 2: the host could not be asked.
+    Reload(Admin),
     /// Print what a shell completes this program's arguments with. For bash:
     /// roster-host completions bash > ~/.local/share/bash-completion/completions/roster-host
     Completions {

@@ -16,6 +16,7 @@ mod out;
 mod packaged;
 mod plugin;
 mod progress;
+mod reload;
 mod serve;
 mod shown;
 mod wire;
@@ -99,6 +100,7 @@ fn other(command: Other) -> Result<ExitCode, Failure> {
             Other::Cluster(command) => cluster::run(command).await,
             Other::Fetch(arguments) => fetch::run(arguments).await,
             Other::Plugin(command) => plugin::run(command).await,
+            Other::Reload(admin) => reload::run(admin).await,
             Other::Completions { shell } => Ok(packaged::completions(shell).map(|()| ExitCode::SUCCESS)?),
             Other::Man { folder } => Ok(packaged::manual(&folder).map(|()| ExitCode::SUCCESS)?),
             Other::Compile(task) => Ok(task.run()),

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 
 use roster_host::model::{Change, Contact, Contacts};
-use roster_host::text::escaped;
+use roster_host::text::{counted, escaped};
 
 pub(crate) fn roster(contacts: &Contacts) -> String {
     let lines: String = contacts.iter().map(|contact| format!("  {}\n", contact_line(&contact.to_contact()))).collect();
-    format!("{} contacts\n{lines}", contacts.len())
+    format!("{}\n{lines}", counted(contacts.len(), "contact"))
 }
 
 pub(crate) fn changes(changes: &[Change]) -> String {

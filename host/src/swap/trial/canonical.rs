@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::model::{Change, Contact, Contacts, Snapshot};
 use crate::plugin::{BadRequest, CallError, FetchError, FetchedRoster, Refreshed, Reply};
+use crate::text::counted;
 
 /// See the module.
 #[derive(Debug, PartialEq, Eq)]
@@ -102,9 +103,9 @@ impl Canonical {
 
     fn shown(&self) -> String {
         match self {
-            Self::Roster(contacts) => format!("{} contacts", contacts.len()),
-            Self::Changes(changes) => format!("{} changes", changes.len()),
-            Self::Users(users) => format!("{} users", users.len()),
+            Self::Roster(contacts) => counted(contacts.len(), "contact"),
+            Self::Changes(changes) => counted(changes.len(), "change"),
+            Self::Users(users) => counted(users.len(), "user"),
             Self::BadRequest => "a bad request".to_owned(),
             Self::Reply { status, content_type, .. } => {
                 format!("a reply of status {status} and type {content_type}")
@@ -161,7 +162,7 @@ mod tests {
         let then = roster(&[a.clone(), b.clone()]);
         assert_eq!(roster(&[b.clone(), contact("a@x", "A", &["h", "g"])]), then);
         for (now, says) in [
-            (roster(std::slice::from_ref(&a)), "1 contacts; was 2 contacts"),
+            (roster(std::slice::from_ref(&a)), "1 contact; was 2 contacts"),
             (roster(&[a.clone(), contact("b@x", "Bob", &[])]), "2 contacts, but b@x is another"),
             (Canonical::roster(&Err(FetchError::Malformed("why".into())), 10), "the error malformed; was 2 contacts"),
         ] {

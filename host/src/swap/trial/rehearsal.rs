@@ -18,6 +18,7 @@ use crate::plugin::{
     BadRequest, CallError, FetchError, FetchFailure, FetchedRoster, Network, Outbound, Outcome, Refreshed,
     RosterPlugin, WasmPlugin,
 };
+use crate::text::counted;
 
 /// The user of the rehearsal.
 const USER: &str = "rehearsal";
@@ -107,7 +108,7 @@ async fn perform(stage: &WasmPlugin, hook: &str, user: &Username, max_contacts: 
 
 fn fetched(roster: &FetchedRoster, max_contacts: usize) -> Result<String, String> {
     let contacts = Contacts::pack(&roster.contacts, max_contacts).map_err(|wrong| wrong.to_string())?;
-    Ok(format!("{} contacts", contacts.len()))
+    Ok(counted(contacts.len(), "contact"))
 }
 
 /// An error that a plugin reports is a result; one that it causes is not.

@@ -112,7 +112,7 @@ mod tests {
             "reason": "fetch: it trapped", "old": {"name": "(built in)", "digest": "0123456789abcdef", "generation": 1},
             "new": {"name": "(uploaded)", "digest": "f".repeat(64), "version": "2.0.0"}, "compile_ms": 120, "code_from": "cache",
             "imports_added": ["wasi:a/b"], "rehearsal": [{"hook": "fetch", "ok": false, "detail": "it trapped"}],
-            "shadow": {"calls": 2, "same": 1, "different": 1, "failed": 0, "examples": ["fetch of john: 1 contacts; was 2"]},
+            "shadow": {"calls": 2, "same": 1, "different": 1, "failed": 0, "examples": ["fetch of john: 1 contact; was 2"]},
         }));
         let expected = "\
 example.com: refused (upload)
@@ -123,7 +123,7 @@ example.com: refused (upload)
   imports +  wasi:a/b
   rehearsed  fetch: FAILED: it trapped
   shadow     2 recorded calls made again: 1 the same, 1 different, 0 failed
-             fetch of john: 1 contacts; was 2
+             fetch of john: 1 contact; was 2
 ";
         assert_eq!(shown, expected);
     }
