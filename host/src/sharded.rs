@@ -2,17 +2,21 @@
 //! all but uncontended on the cores of one machine.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 
+use ahash::RandomState;
 use parking_lot::Mutex;
 
 use crate::model::Username;
 
 const SHARDS: usize = 32;
 
+/// Keyed at random, as the standard library's hash is: whoever may log in chooses the name.
+type Shard<V> = HashMap<Username, V, RandomState>;
+
 /// One map in [`SHARDS`] parts, each behind a lock of its own.
 pub(crate) struct Sharded<V> {
-    shards: Vec<Mutex<HashMap<Username, V>>>,
+    shards: Vec<Mutex<Shard<V>>>,
     hasher: RandomState,
 }
 
@@ -24,12 +28,12 @@ impl<V> Default for Sharded<V> {
 
 impl<V> Sharded<V> {
     /// Works on the part of the map that `user` is in, under its lock.
-    pub(crate) fn with_shard<R>(&self, user: &Username, work: impl FnOnce(&mut HashMap<Username, V>) -> R) -> R {
+    pub(crate) fn with_shard<R>(&self, user: &Username, work: impl FnOnce(&mut Shard<V>) -> R) -> R {
         let index = self.hasher.hash_one(user) as usize % SHARDS;
         match self.shards.get(index) {
             Some(shard) => work(&mut shard.lock()),
             // `index` is always in range; an empty map is the answer that harms nobody.
-            None => work(&mut HashMap::new()),
+            None => work(&mut Shard::default()),
         }
     }
 

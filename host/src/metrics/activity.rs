@@ -2,10 +2,11 @@
 //! operator who looks one up.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use ahash::RandomState;
 use parking_lot::Mutex;
 
 /// Locks, so that those who are asked for at once hardly ever meet.
@@ -99,7 +100,7 @@ type Whose = (Arc<str>, Arc<str>);
 
 #[derive(Default)]
 struct Shard {
-    users: HashMap<Whose, VecDeque<Asked>>,
+    users: HashMap<Whose, VecDeque<Asked>, RandomState>,
     /// In the order in which they came: the first makes room.
     order: VecDeque<Whose>,
 }
