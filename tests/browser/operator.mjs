@@ -98,7 +98,7 @@ async function play(browser, { admin, folder, host }) {
   await seen(users, "user03@example.com");
   await seen(users, /^GET http:.*\/contacts\/user03\?\.\.\.$/);
   assert.ok(!(await users.textContent()).includes("secret"));
-  await seen(users, /^version \d+, 1 contacts$/);
+  await seen(users, /^version \d+, 1 contact$/);
   const version = async () => /version (\d+)/.exec(await page.locator("#one").textContent())[1];
   const before = await version();
 

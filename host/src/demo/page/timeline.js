@@ -1,6 +1,6 @@
 // What happens, as the host and the application tell it: one entry for each thing the application said, and in it a lane for
 // each user.
-import { duration, el, part, say } from "./dom.js";
+import { counted, duration, el, part, say } from "./dom.js";
 
 const MOST = 30;
 /** The latest first. */
@@ -54,7 +54,7 @@ const handlers = {
     put(event.user, event.status && event.status < 400 ? "k-net" : "k-bad", what, duration(event.micros), answer);
   },
   same: (event) => put(event.user, "k-plugin same", "read-response left out", "", "same response"),
-  loaded: (event) => put(event.user, "k-delta", `roster v${event.version}`, "", `${event.contacts} contacts`),
+  loaded: (event) => put(event.user, "k-delta", `roster v${event.version}`, "", counted(event.contacts, "contact")),
   dropped: (event) => put(event.user, "k-delta", `roster v${event.version}`, "", "no longer kept"),
   changed: (event) => {
     for (const { put: jid, name, remove } of event.changes) {

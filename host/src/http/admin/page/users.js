@@ -1,6 +1,6 @@
 // Who is online, and all that is known of one user.
 import { address, call, command, domain, sure } from "./api.js";
-import { age, el, part, say, table } from "./words.js";
+import { age, counted, el, part, say, table } from "./words.js";
 
 const PAGE = 20;
 /** Where each page before this one began. */
@@ -86,7 +86,7 @@ function card({ user, sessions, failures, roster, requests }, open) {
   const buttons = [action("Refresh", `refresh ${user}`, () => refresh(user))];
   if (sessions.length) buttons.push(action("End all sessions", `end-all`, () => end(user)));
   const facts = [
-    ["roster", roster ? `version ${roster.version}, ${roster.contacts.length} contacts` : "not here"],
+    ["roster", roster ? `version ${roster.version}, ${counted(roster.contacts.length, "contact")}` : "not here"],
     ["confirmed", roster ? `${age(roster.age_seconds)} ago` : "—"],
     ["tag", roster?.tag ?? "none"],
     ["failed updates", failures === 0 ? "none" : `${failures} one after another; the application is asked again`],

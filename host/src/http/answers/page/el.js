@@ -25,6 +25,9 @@ export function duration(micros) {
   return `${(micros / 1_000_000).toFixed(1)} s`;
 }
 
+/** 1 contact, 2 contacts */
+export const counted = (many, one) => `${many} ${one}${many === 1 ? "" : "s"}`;
+
 export const capital = (name) => name.slice(0, 1).toUpperCase() + name.slice(1);
 
 /** Tells who cannot see what happens. */
