@@ -2,7 +2,6 @@
 //! all but uncontended on the cores of one machine.
 
 use std::collections::HashMap;
-use std::hash::BuildHasher;
 
 use ahash::RandomState;
 use parking_lot::Mutex;
