@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use roster_host::config::Config;
 use roster_host::reload::{Outcome, Source};
@@ -19,6 +20,10 @@ use super::{EXIT_UNFINISHED, Failure};
 /// What takes its time before anybody is served.
 pub(super) const LOADING: &str = "loading plugins";
 
+/// If all processes of a service are told to stop, a compiler may have heard it before the host: for so long a host that cannot
+/// start waits for a word.
+const A_MOMENT: Duration = Duration::from_millis(100);
+
 /// Serves until a signal. True if everything that ran was finished.
 pub(super) async fn serve(config: &Config, given: InheritedSockets, source: Source) -> Result<bool, Failure> {
     let mut stop = std::pin::pin!(stop_signal()?);
@@ -26,10 +31,13 @@ pub(super) async fn serve(config: &Config, given: InheritedSockets, source: Sour
         tracing::warn!("{warning}");
     }
     let host = tokio::select! {
-        // First: if all processes of a service are told to stop, a compiler may have heard it already.
         biased;
         () = &mut stop => return Ok(true),
-        host = start(config, given, source) => host?,
+        host = start(config, given, source) => host,
+    };
+    let host = match host {
+        Ok(host) => host,
+        Err(error) => return tokio::time::timeout(A_MOMENT, stop).await.map(|()| true).map_err(|_| error),
     };
     let listening = host.listening();
     let shown = |address: Option<SocketAddr>| address.map_or_else(|| "off".to_owned(), |address| address.to_string());
