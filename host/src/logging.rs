@@ -1,7 +1,7 @@
 //! Where log lines go and what they look like.
 
-mod about;
 mod recent;
+mod spans;
 
 use std::io::{self, Write};
 use std::sync::{OnceLock, mpsc};
@@ -18,9 +18,9 @@ use tracing_subscriber::{EnvFilter, Layer as _, Registry, reload};
 use crate::config::{LogConfig, LogFormat};
 use crate::text;
 
-use about::About;
 use recent::Recent;
 pub use recent::{Line, recent};
+use spans::Spans;
 
 /// Logging cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -113,7 +113,7 @@ pub fn start_on(config: &LogConfig, output: impl Write + Send + 'static) -> Resu
         LogFormat::Text => lines.with_ansi(ansi).with_filter(filter).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(true).with_filter(filter).boxed(),
     };
-    About(tracing_subscriber::registry().with(lines).with(Recent.with_filter(LevelFilter::WARN))).try_init()?;
+    Spans(tracing_subscriber::registry().with(lines).with(Recent.with_filter(LevelFilter::WARN))).try_init()?;
     // There is one log, which nobody has set up before.
     let _ = FILTER.set(handle);
     Ok(guard)

@@ -32,8 +32,8 @@ impl Subject {
     }
 
     /// Does `work`, whose lines are about this.
-    pub(crate) fn of<F: Future>(self, work: F) -> About<F> {
-        About { work, subject: Some(self) }
+    pub(crate) fn of<F: Future>(self, work: F) -> WithSubject<F> {
+        WithSubject { work, subject: Some(self) }
     }
 
     /// Of the highest level, so that no filter leaves it out.
@@ -44,14 +44,14 @@ impl Subject {
 
 pin_project! {
     /// Work with a subject.
-    pub(crate) struct About<F> {
+    pub(crate) struct WithSubject<F> {
         #[pin]
         work: F,
         subject: Option<Subject>,
     }
 }
 
-impl<F: Future> Future for About<F> {
+impl<F: Future> Future for WithSubject<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {

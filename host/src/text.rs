@@ -2,7 +2,7 @@
 //!
 //! Some characters do something instead of being seen: control characters clear a terminal or begin a line, the
 //! bidirectional ones let a text be read in another order than it has, two separators end a line for some programs. They are
-//! shown by their number.
+//! shown by their number. And [`counted`], how many of something there are.
 
 use std::borrow::Cow;
 

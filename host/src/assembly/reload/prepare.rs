@@ -141,8 +141,10 @@ fn unusable_certificates(running: &Config, config: &Config) -> Option<String> {
         let (xmpp, attach) = (config.xmpp.as_ref(), config.attach.as_ref());
         (&config.http.tls, xmpp.map(|xmpp| &xmpp.certificate), attach.map(|attach| &attach.tls))
     }
-    let error = (files(running) != files(config)).then(|| tls::check(config).err());
-    error.flatten().map(|error| error.to_string())
+    if files(running) == files(config) {
+        return None;
+    }
+    tls::check(config).err().map(|error| error.to_string())
 }
 
 /// What would leave the host in a state that no configuration describes.

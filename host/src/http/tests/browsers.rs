@@ -1,9 +1,8 @@
 //! The token, and pages in browsers.
 
 use super::client::call;
-use super::{Host, secret};
+use super::{Host, ROUTE, secret};
 
-const ROUTE: &str = "/roster_admin/refresh";
 const USER: &str = "/roster_admin/refresh/john";
 
 #[tokio::test]

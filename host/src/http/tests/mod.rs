@@ -35,6 +35,8 @@ use plugin::Scripted;
 /// Longer than anything a test waits for on purpose; what takes longer hangs.
 const HANGS: Duration = Duration::from_secs(20);
 
+const ROUTE: &str = "/roster_admin/refresh";
+
 const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// A running server.

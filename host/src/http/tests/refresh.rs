@@ -9,11 +9,9 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
 use tokio::net::TcpStream;
 
-use super::Host;
 use super::client::{Client, call, get, post};
+use super::{Host, ROUTE};
 use crate::plugin::Reply;
-
-const ROUTE: &str = "/roster_admin/refresh";
 
 #[tokio::test]
 async fn users_in_the_body_are_refreshed_and_the_plugin_answers() {

@@ -4,9 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::client::{Client, Reply, call, get, request};
 use super::tls::{Files, connect as connect_tls, pair};
-use super::{HANGS, Host, secret};
-
-const ROUTE: &str = "/roster_admin/refresh";
+use super::{HANGS, Host, ROUTE, secret};
 
 /// One answer to `bytes`; then the host closes the connection, and the client gets to see all of it.
 async fn answer_to(client: &mut Client, bytes: impl AsRef<[u8]>) -> Reply {

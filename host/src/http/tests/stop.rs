@@ -6,10 +6,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::client::{Client, get, request};
-use super::{HANGS, Host};
+use super::{HANGS, Host, ROUTE};
 use crate::http::VirtualHosts;
-
-const ROUTE: &str = "/roster_admin/refresh";
 
 #[tokio::test]
 async fn running_requests_are_answered_before_the_server_ends() {

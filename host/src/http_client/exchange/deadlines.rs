@@ -35,7 +35,7 @@ pub struct Until {
 
 impl fmt::Display for Until {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Limit { after: self.limit, whose: self.key }.fmt(f)
+        Limit::from(*self).fmt(f)
     }
 }
 
@@ -53,6 +53,12 @@ impl Limit {
             Some(after) => Self { after, whose: "the plugin's own limit" },
             None => Self { after: most, whose: key },
         }
+    }
+}
+
+impl From<Until> for Limit {
+    fn from(Until { limit, key, .. }: Until) -> Self {
+        Self { after: limit, whose: key }
     }
 }
 
@@ -80,7 +86,7 @@ impl Limits {
         let total_at = after(config.total_timeout);
         let sooner = asked.until.filter(|until| Instant::from_std(until.at) < total_at);
         let (total, total_at) = match sooner {
-            Some(Until { at, limit, key }) => (Limit { after: limit, whose: key }, at.into()),
+            Some(until) => (until.into(), until.at.into()),
             None => (Limit { after: config.total_timeout, whose: "client.total_timeout" }, total_at),
         };
         Self {

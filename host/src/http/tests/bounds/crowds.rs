@@ -5,9 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::http::tests::client::{Client, post, request};
-use crate::http::tests::{HANGS, Host};
-
-const ROUTE: &str = "/roster_admin/refresh";
+use crate::http::tests::{HANGS, Host, ROUTE};
 
 fn refresh(body: &str) -> String {
     request("POST", ROUTE, &[], body)

@@ -10,9 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::http::tests::client::{Client, post};
-use crate::http::tests::{HANGS, Host};
+use crate::http::tests::{HANGS, Host, ROUTE};
 
-const ROUTE: &str = "/roster_admin/refresh";
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {

@@ -3,9 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::http::tests::client::{Client, call, get, post, request};
-use crate::http::tests::{HANGS, Host, secret};
+use crate::http::tests::{HANGS, Host, ROUTE, secret};
 
-const ROUTE: &str = "/roster_admin/refresh";
 const HUGE: usize = 20 << 20;
 
 fn head(headers: &str) -> String {

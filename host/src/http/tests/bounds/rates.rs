@@ -10,9 +10,8 @@ use http_body_util::Empty;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use crate::http::tests::client::{Client, request};
-use crate::http::tests::{Host, secret};
+use crate::http::tests::{Host, ROUTE, secret};
 
-const ROUTE: &str = "/roster_admin/refresh";
 /// In a second.
 const RATE: u32 = 20;
 /// What may come at once, and what takes a second more.

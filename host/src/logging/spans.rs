@@ -9,9 +9,9 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::subject;
 
 /// Around the subscriber that writes the lines.
-pub(super) struct About<S>(pub(super) S);
+pub(super) struct Spans<S>(pub(super) S);
 
-impl<S: Subscriber> Subscriber for About<S> {
+impl<S: Subscriber> Subscriber for Spans<S> {
     fn event(&self, event: &Event<'_>) {
         subject::with_span(|span| match span {
             None => self.0.event(event),
