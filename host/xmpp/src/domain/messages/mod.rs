@@ -22,7 +22,7 @@ use roster_model::Username;
 use self::carbons::Direction;
 use super::Domain;
 use super::address::Address;
-use super::nodes::{Errand, Message, Outcome, Sent, Target, What, document, errand};
+use super::nodes::{Errand, Message, Outcome, Sent, Target, Way, What, document, errand};
 use super::session::Session;
 use super::stanza::{Attr, CARBONS, Condition, set};
 use super::world::{User, World};
@@ -80,21 +80,41 @@ struct Wanted {
 }
 
 impl Domain {
+    /// A message that a client has sent.
     pub(super) fn message(&self, session: &Arc<Session>, mut message: Element) {
         // A message to nobody is one to oneself (RFC 6120 section 10.3.1).
-        let to = message.attr("to").unwrap_or_else(|| session.bare()).to_owned();
         if message.attr("to").is_none() {
-            set(&mut message, Attr::To, &to);
+            set(&mut message, Attr::To, session.bare());
         }
+        self.route_message(session, message, true);
+    }
+
+    /// The same, when it has waited for its turn.
+    pub(super) fn message_in_turn(&self, session: &Arc<Session>, message: Element) {
+        self.route_message(session, message, false);
+    }
+
+    fn route_message(&self, session: &Arc<Session>, mut message: Element, may_wait: bool) {
+        let to = message.attr("to").unwrap_or_default().to_owned();
+        let address = Address::parse(&to, self.name());
         let kind = Kind::of(&message);
+        let world = self.world.read();
+        if may_wait && let Some(user) = address.user().filter(|_| self.cluster.is_some()) {
+            match self.stands_in_line(session, user, way(&world, &address).as_ref(), &message) {
+                Ok(false) => {}
+                Ok(true) => return,
+                Err(condition) => {
+                    drop(world);
+                    return self.refuse_message(session, (kind, &message), condition);
+                }
+            }
+        }
         let may_be_copied = carbons::may_be_copied(&message);
         // The word was for this server and is not for the recipient (XEP-0280 section 9).
         message.remove_child("private", CARBONS);
         // Written once, however many sessions get it or a copy.
         let shared = Shared::whole(&message);
         let stanza = shared.stanza();
-        let world = self.world.read();
-        let address = Address::parse(&to, self.name());
         let route = match &address {
             Address::Session(user, resource) => {
                 route_to_session(&world, (session.user(), user), resource, kind, &stanza)
@@ -127,9 +147,15 @@ impl Domain {
             failed = self.send_errands(&world, (session, user), route, (kind, &stanza), wanted, may_move_on).or(failed);
         }
         drop(world);
-        // Headlines are not worth an error; an error never is.
-        if let Some(condition) = failed.filter(|_| kind != Kind::Headline) {
-            self.refuse(session, &message, condition);
+        if let Some(condition) = failed {
+            self.refuse_message(session, (kind, &message), condition);
+        }
+    }
+
+    /// Headlines are not worth an error; an error never is.
+    fn refuse_message(&self, session: &Session, (kind, message): (Kind, &Element), condition: Condition) {
+        if kind != Kind::Headline {
+            self.refuse(session, message, condition);
         }
     }
 
@@ -148,7 +174,12 @@ impl Domain {
         let mut id = 0;
         if let (Some(failed), [first, ..]) = (failed, &*route.beyond) {
             id = self.number();
-            let what = if may_move_on { What::Chat(to.clone(), *first) } else { What::Stanza };
+            let what = match &route.target {
+                Some(Target::Session(resource)) if may_move_on => {
+                    What::Chat(to.clone(), Way { node: *first, resource: resource.clone() })
+                }
+                _ => What::Stanza,
+            };
             let (session, stanza, awaited) = (Arc::clone(session), stanza.clone(), route.beyond.clone());
             if !self.wait(id, Sent { session, stanza, awaited, failed, what }) {
                 return Some(Condition::ResourceConstraint);
@@ -163,7 +194,7 @@ impl Domain {
             too_long |= !link.say(&Message::Errand(Errand { received, sent, copied, ..errand })) && delivered;
         }
         if too_long {
-            self.waiting.lock().forget(id);
+            self.forget(id);
             return failed.map(|_| Condition::ResourceConstraint);
         }
         None
@@ -227,6 +258,16 @@ impl Domain {
             Err(_) => Outcome::Gone,
         }
     }
+}
+
+/// The resource at another node that it is for.
+fn way(world: &World, address: &Address) -> Option<Way> {
+    let Address::Session(user, resource) = address else { return None };
+    if world.users.get(user).is_some_and(|them| them.named(resource).is_some()) {
+        return None;
+    }
+    let node = world.nodes.remotes.named(user.as_str(), resource)?.id.node;
+    Some(Way { node, resource: resource.clone() })
 }
 
 /// Section 8.5.3. A session that is there gets everything; of messages for one that is not, a chat goes on to the account.

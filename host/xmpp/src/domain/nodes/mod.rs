@@ -28,6 +28,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub(super) use asking::lines::Way;
 pub(super) use asking::waiting::{Sent, Waiting, What};
 pub(super) use bound::entry;
 pub(super) use errands::errand;

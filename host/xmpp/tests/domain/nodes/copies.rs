@@ -3,9 +3,13 @@
 use super::support::nodes;
 use crate::support::{Client, DOMAIN};
 
-const ENABLE: &str = "<iq type='set' id='c'><enable xmlns='urn:xmpp:carbons:2'/></iq>";
+pub const ENABLE: &str = "<iq type='set' id='c'><enable xmlns='urn:xmpp:carbons:2'/></iq>";
 
-async fn bind(all: &super::support::Nodelings, (node, name, resource): (usize, &str, &str), carbons: bool) -> Client {
+pub async fn bind(
+    all: &super::support::Nodelings,
+    (node, name, resource): (usize, &str, &str),
+    carbons: bool,
+) -> Client {
     let mut client = all.node(node).bind(name, resource);
     client.send("<presence/>").await;
     if carbons {
@@ -17,7 +21,7 @@ async fn bind(all: &super::support::Nodelings, (node, name, resource): (usize, &
 }
 
 /// What came, each as `direct`, `sent` or `received`, with the body.
-fn bodies(client: &mut Client) -> Vec<String> {
+pub fn bodies(client: &mut Client) -> Vec<String> {
     let carbons = "urn:xmpp:carbons:2";
     let all = client.drain().into_iter().filter(|stanza| stanza.name() == "message");
     all.map(|message| {
@@ -141,4 +145,46 @@ async fn what_a_node_that_is_gone_has_not_read_is_read_elsewhere_in_order() {
     let expected: Vec<String> = (0..100).map(|number| format!("direct {number}")).collect();
     assert_eq!(bodies(&mut here), expected);
     assert_eq!(bodies(&mut elsewhere), expected);
+}
+
+/// The resource is gone, or its node is dead or silent: what came back is read before what was written after it.
+#[tokio::test(start_paused = true)]
+async fn what_is_written_after_a_chat_that_comes_back_is_read_after_it() {
+    for fate in ["left", "dead", "silent"] {
+        for kind in ["chat", "normal"] {
+            let mut all = nodes(3).await;
+            let john = bind(&all, (0, "john", "1"), false).await;
+            let gone = bind(&all, (1, "marie", "1"), false).await;
+            let mut here = bind(&all, (0, "marie", "2"), false).await;
+            let mut elsewhere = bind(&all, (2, "marie", "3"), false).await;
+            let mut peter = bind(&all, (2, "peter", "1"), false).await;
+            let send = async |to: &str, kind: &str, number: usize| {
+                john.send(&format!("<message to='{to}' type='{kind}'><body>{number}</body></message>")).await;
+            };
+            if fate == "silent" {
+                all.cut((0, 1), true);
+            }
+            if fate == "left" {
+                gone.leave().await;
+            }
+            send("marie@x.example/1", "chat", 0).await;
+            send("marie@x.example/1", "chat", 1).await;
+            send("marie@x.example/2", kind, 2).await;
+            send("marie@x.example/3", kind, 3).await;
+            send("marie@x.example", kind, 4).await;
+            send("peter@x.example/1", kind, 5).await;
+            if fate == "dead" {
+                all.kill(1);
+                all.members();
+            }
+            all.settle().await;
+            assert_eq!(bodies(&mut peter), ["direct 5"], "it waits for nobody else's, {fate}");
+            for _ in 0..20 {
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                all.settle().await;
+            }
+            assert_eq!(bodies(&mut here).join(","), "direct 0,direct 1,direct 2,direct 4", "{fate} {kind}");
+            assert_eq!(bodies(&mut elsewhere).join(","), "direct 0,direct 1,direct 3,direct 4", "{fate} {kind}");
+        }
+    }
 }

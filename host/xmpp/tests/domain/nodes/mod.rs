@@ -5,6 +5,7 @@ mod conflicts;
 mod copies;
 mod login;
 mod messages;
+mod order;
 mod presence;
 mod properties;
 mod races;

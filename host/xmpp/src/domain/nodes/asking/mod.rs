@@ -6,9 +6,10 @@
 //! Two users may come at two nodes before either node has heard of the other. A node that has not answered yet has not heard of the
 //! one who asks; whoever has come there until then, it is asked for when it has.
 //!
-//! [`answers`]: what the others say; [`waiting`]: what is asked until they do.
+//! [`answers`]: what the others say; [`waiting`]: what is asked until they do; [`lines`]: messages behind such.
 
 mod answers;
+pub(in crate::domain) mod lines;
 pub(in crate::domain) mod waiting;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};

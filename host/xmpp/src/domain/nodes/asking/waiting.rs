@@ -8,6 +8,7 @@ use minidom::Element;
 use roster_model::Username;
 use tokio::time::Instant;
 
+use super::lines::{Lines, Pair, Turn, Way};
 use super::{Asking, Questions};
 use crate::domain::Domain;
 use crate::domain::disco;
@@ -18,7 +19,7 @@ use crate::outbound::Stanza;
 
 /// After that, a node that has not said what became of an errand has lost it.
 const ERRAND_TIMEOUT: Duration = Duration::from_secs(1);
-/// Errands that may wait at once. What is more is refused to its sender.
+/// Errands, and messages behind them, that may wait at once. What is more is refused to its sender.
 const MOST: usize = 10_000;
 
 /// See the module.
@@ -29,6 +30,7 @@ pub(in crate::domain) struct Waiting {
     errands: BTreeMap<u64, Sent>,
     /// Oldest first.
     order: VecDeque<(Instant, u64)>,
+    lines: Lines,
 }
 
 /// A stanza of a session here that is on its way to others.
@@ -48,43 +50,69 @@ pub(in crate::domain) struct Sent {
 pub(in crate::domain) enum What {
     /// Its end is its end.
     Stanza,
-    /// A chat for a session of this user at that node: if it is gone, it is for the account.
-    Chat(Username, u32),
+    /// A chat for a resource of this user: if it is gone, it is for the account.
+    Chat(Username, Way),
     /// A question what the account can do, which is answered if somebody shows it.
     Features,
 }
 
+/// An errand of which no more will be heard.
+enum Over {
+    /// It came to somebody, or to nobody.
+    Alone(Sent, bool),
+    /// A chat, in whose line it may be somebody's turn.
+    Chat(Pair),
+}
+
+impl Sent {
+    fn chat(&self) -> Option<(Pair, &Way)> {
+        match &self.what {
+            What::Chat(user, way) => Some(((self.session.number, user.clone()), way)),
+            What::Stanza | What::Features => None,
+        }
+    }
+}
+
 impl Waiting {
+    fn is_full(&self) -> bool {
+        self.errands.len() + self.lines.held() >= MOST
+    }
+
     /// Waits for the errand. False if too many wait.
     fn add(&mut self, id: u64, sent: Sent) -> bool {
-        if self.errands.len() >= MOST {
+        if self.is_full() {
             return false;
+        }
+        if let Some((pair, way)) = sent.chat() {
+            self.lines.sent(pair, id, way.clone());
         }
         self.order.push_back((Instant::now() + ERRAND_TIMEOUT, id));
         self.errands.insert(id, sent);
         true
     }
 
-    /// The sender knows already.
-    pub(in crate::domain) fn forget(&mut self, id: u64) {
-        self.errands.remove(&id);
-    }
-
     /// What `node` says of the errand. Some if that was the last word.
-    fn answered(&mut self, node: u32, id: u64, how: Outcome) -> Option<Sent> {
+    fn answered(&mut self, node: u32, id: u64, how: Outcome) -> Option<Over> {
         let sent = self.errands.get_mut(&id)?;
         sent.awaited.retain(|one| *one != node);
         if how == Outcome::Refused {
             sent.failed = Condition::ResourceConstraint;
         }
-        if how == Outcome::Reached || sent.awaited.is_empty() { self.errands.remove(&id) } else { None }
+        if how == Outcome::Reached || sent.awaited.is_empty() { self.over(id, how == Outcome::Reached) } else { None }
+    }
+
+    fn over(&mut self, id: u64, reached: bool) -> Option<Over> {
+        let sent = self.errands.remove(&id)?;
+        let Some((pair, _)) = sent.chat() else { return Some(Over::Alone(sent, reached)) };
+        self.lines.settled(&pair, id, Some(sent).filter(|_| !reached));
+        Some(Over::Chat(pair))
     }
 
     /// Those that have waited for long enough.
-    fn late(&mut self, now: Instant) -> Vec<Sent> {
+    fn late(&mut self, now: Instant) -> Vec<Over> {
         let mut late = Vec::new();
         while let Some((_, id)) = self.order.pop_front_if(|(at, _)| *at <= now) {
-            late.extend(self.errands.remove(&id));
+            late.extend(self.over(id, false));
         }
         late
     }
@@ -99,14 +127,44 @@ impl Domain {
         self.waiting.lock().add(id, sent)
     }
 
+    /// The sender knows already what becomes of the errand.
+    pub(in crate::domain) fn forget(&self, id: u64) {
+        let mut waiting = self.waiting.lock();
+        if let Some(Over::Chat(pair)) = waiting.over(id, true) {
+            // Nothing stands behind what was only just sent: at most the line is removed.
+            let _ = waiting.lines.begin(&pair);
+        }
+    }
+
+    /// Whether `message` to the user has to wait behind others of the session, which are on their way. Then it does. `way`: if it is
+    /// for a resource at another node. Err if too many wait.
+    pub(in crate::domain) fn stands_in_line(
+        &self,
+        session: &Arc<Session>,
+        user: &Username,
+        way: Option<&Way>,
+        message: &Element,
+    ) -> Result<bool, Condition> {
+        let pair = (session.number, user.clone());
+        let mut waiting = self.waiting.lock();
+        if !waiting.lines.is_closed(&pair, way) {
+            return Ok(false);
+        }
+        if waiting.is_full() {
+            return Err(Condition::ResourceConstraint);
+        }
+        let message = Stanza::from(message);
+        if let Some(memory) = self.memory.get() {
+            message.hold(memory);
+        }
+        waiting.lines.hold(pair, Arc::clone(session), message);
+        Ok(true)
+    }
+
     /// What became of an errand at a node.
     pub(in crate::domain) fn done(&self, place: u32, id: u64, how: Outcome) {
         let over = self.waiting.lock().answered(place, id, how);
-        match over {
-            Some(sent) if how == Outcome::Reached => self.arrived(&sent),
-            Some(sent) => self.failed(sent),
-            None => {}
-        }
+        self.finish(over);
     }
 
     /// The node is gone: whatever waits for it waits no longer.
@@ -115,9 +173,9 @@ impl Domain {
         let unanswered = waiting.questions.gone(place);
         let ids: Vec<u64> =
             waiting.errands.iter().filter(|(_, sent)| sent.awaited.contains(&place)).map(|(id, _)| *id).collect();
-        let over: Vec<Sent> = ids.iter().filter_map(|id| waiting.answered(place, *id, Outcome::Gone)).collect();
+        let over: Vec<Over> = ids.iter().filter_map(|id| waiting.answered(place, *id, Outcome::Gone)).collect();
         drop(waiting);
-        over.into_iter().for_each(|sent| self.failed(sent));
+        self.finish(over);
         for Asking { sessions, user, why, .. } in unanswered {
             if let Some(why) = why {
                 self.tell_away(&self.world.read(), &sessions, &user, why);
@@ -129,10 +187,42 @@ impl Domain {
     pub(in crate::domain::nodes) fn give_up(&self) {
         let now = Instant::now();
         let late = self.waiting.lock().late(now);
-        late.into_iter().for_each(|sent| self.failed(sent));
+        self.finish(late);
         let late = self.waiting.lock().questions.late(now);
         for (sessions, user, why) in late {
             self.tell_away(&self.world.read(), &sessions, &user, why);
+        }
+    }
+
+    fn finish(&self, over: impl IntoIterator<Item = Over>) {
+        for over in over {
+            match over {
+                Over::Alone(sent, true) => self.arrived(&sent),
+                Over::Alone(sent, false) => {
+                    let element = sent.stanza.element();
+                    element.iter().for_each(|element| self.refuse(&sent.session, element, sent.failed));
+                }
+                Over::Chat(pair) => self.go_on(&pair),
+            }
+        }
+    }
+
+    /// Lets those in the line have their turns, until one is on its way.
+    fn go_on(&self, pair: &Pair) {
+        let mut turn = self.waiting.lock().lines.begin(pair);
+        while let Some(one) = turn {
+            match one {
+                Turn::Deliver(session, message) => {
+                    message.element().into_iter().for_each(|message| self.message_in_turn(&session, message));
+                }
+                Turn::Again(sent) => {
+                    if let (What::Chat(user, way), Some(message)) = (&sent.what, sent.stanza.element()) {
+                        let silent = sent.awaited.contains(&way.node);
+                        self.message_again(&sent.session, &message, (user, way.node), silent);
+                    }
+                }
+            }
+            turn = self.waiting.lock().lines.next(pair);
         }
     }
 
@@ -142,17 +232,6 @@ impl Domain {
             if let Some(answer) = answer {
                 self.reply(&sent.session, &iq, answer.map(Some));
             }
-        }
-    }
-
-    fn failed(&self, sent: Sent) {
-        let Some(element): Option<Element> = sent.stanza.element() else { return };
-        match &sent.what {
-            What::Chat(user, node) => {
-                let silent = sent.awaited.contains(node);
-                self.message_again(&sent.session, &element, (user, *node), silent);
-            }
-            What::Stanza | What::Features => self.refuse(&sent.session, &element, sent.failed),
         }
     }
 }
