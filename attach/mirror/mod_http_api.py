@@ -9,7 +9,7 @@ import json
 import threading
 import urllib.parse
 
-PATIENCE = 30  # seconds, for one call
+TIMEOUT = 30  # seconds, for one call
 
 
 class Failed(Exception):
@@ -66,7 +66,7 @@ class Ejabberd:
             fresh = connection is None
             if fresh:
                 kind = http.client.HTTPSConnection if self.url.scheme == "https" else http.client.HTTPConnection
-                connection = self.local.connection = kind(self.url.netloc, timeout=PATIENCE)
+                connection = self.local.connection = kind(self.url.netloc, timeout=TIMEOUT)
             try:
                 connection.request("POST", f"{self.url.path}/{command}", body, self.headers)
                 response = connection.getresponse()

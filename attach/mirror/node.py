@@ -6,7 +6,7 @@ import ssl
 import time
 import urllib.parse
 
-PATIENCE = 30  # seconds, for an answer
+TIMEOUT = 30  # seconds, for an answer
 MAX_LINE = 64 << 20
 
 
@@ -33,7 +33,7 @@ class Node:
         data = None if body is None else json.dumps(body).encode()
         for again in (True, False):
             fresh = self.calls is None
-            self.calls = self.calls or self.connect(PATIENCE)
+            self.calls = self.calls or self.connect(TIMEOUT)
             try:
                 self.calls.request(method, self.base + path, data, self.headers)
                 response = self.calls.getresponse()

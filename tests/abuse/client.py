@@ -6,13 +6,13 @@ import socket
 import struct
 import time
 
-PATIENCE = 30  # seconds, for one answer
+TIMEOUT = 30  # seconds, for one answer
 
 STREAM = ("<?xml version='1.0'?><stream:stream to='localhost' version='1.0' xmlns='jabber:client' "
           "xmlns:stream='http://etherx.jabber.org/streams'>")
 
 
-def connect(port, source="127.0.0.1", timeout=PATIENCE):
+def connect(port, source="127.0.0.1", timeout=TIMEOUT):
     """All of 127.0.0.0/8 is this machine, so one attacker can be many addresses."""
     stream = socket.create_connection(("127.0.0.1", port), timeout=timeout, source_address=(source, 0))
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

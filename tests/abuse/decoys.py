@@ -6,7 +6,7 @@ import threading
 import time
 
 from client import STREAM, Xmpp
-from host import ATTACKERS, PATIENCE, Program
+from host import ATTACKERS, TIMEOUT, Program
 from observer import cpu_seconds
 
 SASL = "xmlns='urn:ietf:params:xml:ns:xmpp-sasl'"
@@ -121,7 +121,7 @@ def unknown_names(host, seconds):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=seconds + PATIENCE)
+        thread.join(timeout=seconds + TIMEOUT)
     cpu = (cpu_seconds(host.pid) - before) / (time.monotonic() - began)
     print(f"    60 guesses: {real:.2f} s of CPU with an account, {made_up:.2f} s without; then {sum(looked_at.values())} names were looked at, "
           f"{len(turned_away)} turned away, {cpu:.2f} of a core", flush=True)

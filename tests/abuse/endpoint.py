@@ -5,7 +5,7 @@ import ssl
 import threading
 import time
 
-from client import PATIENCE, STREAM, Xmpp, connect, send_all, websocket, websocket_frame
+from client import TIMEOUT, STREAM, Xmpp, connect, send_all, websocket, websocket_frame
 from host import ATTACKERS, PASSWORD
 
 
@@ -191,7 +191,7 @@ def thousands_for_a_sleeper(host, seconds):
     sleeper.close()
     sender = log_in(host, 1)
     sender.send(f"<message to='{ATTACKERS[0]}@localhost/attack' type='chat'><body>x</body></message>" * 3000)
-    sender.stream.settimeout(seconds + PATIENCE)
+    sender.stream.settimeout(seconds + TIMEOUT)
     sender.ping("sent")
     sender.close()
     back = Xmpp(host.ports["xmpp"])

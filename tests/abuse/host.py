@@ -7,7 +7,7 @@ import sys
 from application import Application
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "shared"))
-from running import PATIENCE, Program  # noqa: E402: beside this folder
+from running import TIMEOUT, Program  # noqa: E402: beside this folder
 
 PASSWORD = "only for tests"
 ATTACKERS = [f"attacker{n}" for n in range(40)]
@@ -57,12 +57,12 @@ def prepare(program, folder):
     """What all hosts share: a certificate and accounts."""
     made = subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc",
                            "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
-                           "-keyout", "key.pem", "-out", "chain.pem"], cwd=folder, capture_output=True, text=True, timeout=PATIENCE)
+                           "-keyout", "key.pem", "-out", "chain.pem"], cwd=folder, capture_output=True, text=True, timeout=TIMEOUT)
     if made.returncode:
         raise SystemExit(f"abuse: openssl: {made.stderr}")
     lines = "".join(f"{user}:{PASSWORD}\n" for user in ["innocent", *ATTACKERS])
     subprocess.run([program, "account", "import", "--file", "accounts.txt"], cwd=folder, check=True, input=lines.encode(),
-                   stdout=subprocess.DEVNULL, timeout=PATIENCE)
+                   stdout=subprocess.DEVNULL, timeout=TIMEOUT)
 
 
 class Host:

@@ -9,7 +9,7 @@ import os
 import time
 
 from checker import check_order, check_rosters, roster
-from xmpp_client import PATIENCE, Client, Refused
+from xmpp_client import TIMEOUT, Client, Refused
 from server import free_ports
 from servers.proxy import Proxy
 from scenario import ANSWER, PASSWORD, Place, expect
@@ -53,11 +53,11 @@ class Stage:
     def nodes(self):
         return {node["node"]: node for node in self.host.admin("GET", "/attach")[1]["nodes"]}
 
-    async def until(self, what, condition, patience=PATIENCE):
-        end = time.monotonic() + patience
+    async def until(self, what, condition, timeout=TIMEOUT):
+        end = time.monotonic() + timeout
         while not (found := condition()):
             if time.monotonic() > end:
-                raise AssertionError(f"not within {patience} s: {what}")
+                raise AssertionError(f"not within {timeout} s: {what}")
             await asyncio.sleep(0.05)
         return found
 

@@ -46,9 +46,9 @@ class Stage:
         self.process.kill()
         self.process.wait()
 
-    def until(self, user, patience=120):
+    def until(self, user, timeout=120):
         """The server has what the application says."""
-        end = time.monotonic() + patience
+        end = time.monotonic() + timeout
         while True:
             there = self.api.roster(user)
             expected = {jid: self.api.wanted(contact) for jid, contact in self.host.application.said(user).items()}

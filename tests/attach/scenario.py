@@ -22,7 +22,7 @@ import termios
 import time
 
 from checker import check_rosters, roster
-from xmpp_client import CLIENT, PATIENCE, Client, Refused
+from xmpp_client import CLIENT, TIMEOUT, Client, Refused
 
 PASSWORD = "only for tests"
 ANSWER = {"status": "ok", "message": "roster update complete", "errors": 0}
@@ -227,10 +227,10 @@ async def from_elsewhere(place, clients):
     *address, name, secret = place.server.component
     reader, writer = await asyncio.open_connection(*address)
     writer.write(f"<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' to='{name}'>".encode())
-    opened = (await asyncio.wait_for(reader.readuntil(b">"), PATIENCE)) + await asyncio.wait_for(reader.read(4096), PATIENCE)
+    opened = (await asyncio.wait_for(reader.readuntil(b">"), TIMEOUT)) + await asyncio.wait_for(reader.read(4096), TIMEOUT)
     stream = opened.decode().split(" id=")[1][1:].split(opened.decode().split(" id=")[1][0])[0]
     writer.write(f"<handshake>{hashlib.sha1((stream + secret).encode()).hexdigest()}</handshake>".encode())
-    await asyncio.wait_for(reader.readuntil(b"<handshake"), PATIENCE)
+    await asyncio.wait_for(reader.readuntil(b"<handshake"), TIMEOUT)
     for client in clients:
         for kind in SUBSCRIPTION_TYPES:
             for to in (client.bare, client.jid, client.bare.upper()):

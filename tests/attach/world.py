@@ -6,7 +6,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path += [os.path.join(HERE, "..", folder) for folder in ("shared", "clients")]
-from running import PATIENCE, Program  # noqa: E402: beside this folder
+from running import TIMEOUT, Program  # noqa: E402: beside this folder
 from web import Application, ask  # noqa: E402
 
 CONFIG = """\
@@ -81,7 +81,7 @@ class Host:
 
     def kill(self):
         self.program.process.kill()
-        self.program.process.wait(timeout=PATIENCE)
+        self.program.process.wait(timeout=TIMEOUT)
         self.program.stop()
         self.program = None
 

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 
 import { chromium } from "playwright-core";
 
-const PATIENCE = 30_000;
+const TIMEOUT = 30_000;
 const ARGUMENTS = [
   "--headless",
   "--no-sandbox",
@@ -32,7 +32,7 @@ export class Browser {
       args: ARGUMENTS,
       viewport: { width: 1440, height: 1000 },
     });
-    made.context.setDefaultTimeout(PATIENCE);
+    made.context.setDefaultTimeout(TIMEOUT);
     made.wrong = [];
     made.page = made.context.pages()[0] ?? (await made.context.newPage());
     await made.listen(made.page);

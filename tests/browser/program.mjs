@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 
-const PATIENCE = 60_000;
+const TIMEOUT = 60_000;
 
 export class Program {
   /** Starts it and waits until it has said `when`, on either output. */
@@ -11,7 +11,7 @@ export class Program {
     made.text = "";
     made.child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
     for (const output of [made.child.stdout, made.child.stderr]) output.on("data", (data) => (made.text += data));
-    const end = Date.now() + PATIENCE;
+    const end = Date.now() + TIMEOUT;
     while (!when.test(made.text)) {
       if (made.child.exitCode !== null || Date.now() > end) throw new Error(`it has not said ${when}, but:\n${made.text}`);
       await new Promise((resolve) => setTimeout(resolve, 50));

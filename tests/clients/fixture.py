@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "shared"))
-from running import PATIENCE, Program  # noqa: E402: beside this folder
+from running import TIMEOUT, Program  # noqa: E402: beside this folder
 from web import Application  # noqa: E402
 
 FIRST = {
@@ -46,7 +46,7 @@ http_roster_url = "{application}/contacts/%s"
 
 
 def openssl(folder, *arguments):
-    done = subprocess.run(["openssl", *arguments], cwd=folder, capture_output=True, text=True, timeout=PATIENCE)
+    done = subprocess.run(["openssl", *arguments], cwd=folder, capture_output=True, text=True, timeout=TIMEOUT)
     if done.returncode:
         raise SystemExit(f"clients: openssl {arguments[0]}: {done.stderr}")
 
@@ -70,7 +70,7 @@ def make_accounts(program, folder):
     passwords = {user: f"{user} {secrets.token_urlsafe(9)} ü" for user in ("john", "marie")}
     for user, password in passwords.items():
         subprocess.run([program, "account", "add", user, "--file", "accounts.txt"], cwd=folder, check=True,
-                       input=password.encode(), timeout=PATIENCE)
+                       input=password.encode(), timeout=TIMEOUT)
     return passwords
 
 

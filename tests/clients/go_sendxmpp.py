@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 
-from scenario import PATIENCE, expect, read_setup
+from scenario import TIMEOUT, expect, read_setup
 
 SETUP = read_setup()
 
@@ -45,15 +45,15 @@ class Client:
             tags = re.findall(rf"<{text[0]} [^>]*>", output)
             return any(all(part in tag for part in text[1:]) for tag in tags)
 
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT
         while not all(is_there(text, "".join(self.output)) for text in texts):
             if time.monotonic() > end:
-                raise AssertionError(f"{self.user}: expected within {PATIENCE} s {texts!r}, was given:\n{''.join(self.output)}")
+                raise AssertionError(f"{self.user}: expected within {TIMEOUT} s {texts!r}, was given:\n{''.join(self.output)}")
             time.sleep(0.02)
 
     def end(self):
-        code = self.process.wait(timeout=PATIENCE)
-        self.reader.join(timeout=PATIENCE)
+        code = self.process.wait(timeout=TIMEOUT)
+        self.reader.join(timeout=TIMEOUT)
         return code
 
 

@@ -12,7 +12,7 @@ import pexpect
 import pyte
 
 from fixture import FIRST
-from scenario import PATIENCE, expect, read_setup, refresh
+from scenario import TIMEOUT, expect, read_setup, refresh
 
 SETUP = read_setup()
 ROWS, COLUMNS = 60, 160
@@ -26,7 +26,7 @@ class Client:
         for path in (authorities, os.path.join(self.home, "config"), os.path.join(self.home, "data", "profanity")):
             os.makedirs(path)
         shutil.copy(SETUP["ca"], os.path.join(authorities, "ca.pem"))
-        subprocess.run(["openssl", "rehash", authorities], check=True, timeout=PATIENCE)
+        subprocess.run(["openssl", "rehash", authorities], check=True, timeout=TIMEOUT)
         self.authorities = authorities
         with open(os.path.join(self.home, "data", "profanity", "accounts"), "w") as accounts:
             accounts.write(f"[{user}@localhost]\nenabled=true\njid={user}@localhost\nserver=localhost\n"
@@ -53,10 +53,10 @@ class Client:
         return any(text in line for line in self.screen.display)
 
     def wait(self, what, condition):
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT
         while not condition():
             if time.monotonic() > end:
-                raise AssertionError(f"{self.user}: not within {PATIENCE} s: {what}")
+                raise AssertionError(f"{self.user}: not within {TIMEOUT} s: {what}")
             for client in CLIENTS:
                 client.look()
 
@@ -139,7 +139,7 @@ def everything(john, marie):
     john.wait("marie is offline", lambda: "Marie" in john.panel().get("Offline", []))
     print("  presence and messages went both ways")
     john.type("/quit")
-    john.terminal.expect(pexpect.EOF, timeout=PATIENCE)
+    john.terminal.expect(pexpect.EOF, timeout=TIMEOUT)
 
 
 with tempfile.TemporaryDirectory() as folder:

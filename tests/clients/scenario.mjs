@@ -9,7 +9,7 @@ import { isDeepStrictEqual } from "node:util";
 import { deepStrictEqual, ok } from "node:assert";
 import { readFileSync } from "node:fs";
 
-export const PATIENCE = 30_000; // ms, for anything to happen on a busy machine
+export const TIMEOUT = 30_000; // ms, for anything to happen on a busy machine
 
 export const setup = JSON.parse(readFileSync(process.argv[2], "utf8"));
 
@@ -43,13 +43,13 @@ export class Seen {
 export function within(promise, what) {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not within ${PATIENCE} ms: ${what()}`)), PATIENCE);
+    timer = setTimeout(() => reject(new Error(`not within ${TIMEOUT} ms: ${what()}`)), TIMEOUT);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
 async function refresh(user, contacts) {
-  const signal = AbortSignal.timeout(PATIENCE);
+  const signal = AbortSignal.timeout(TIMEOUT);
   await fetch(`${setup.application}/contacts/${user}`, { method: "PUT", body: JSON.stringify(contacts), signal });
   const answer = await fetch(setup.refresh, { method: "POST", body: JSON.stringify([user]), signal });
   const expected = { status: "ok", message: "roster update complete", updated: 1, errors: 0 };

@@ -9,7 +9,7 @@ import time
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "shared"))
 from web import ask  # noqa: E402: beside this folder
 
-PATIENCE = 30  # seconds, for anything to happen on a busy machine
+TIMEOUT = 30  # seconds, for anything to happen on a busy machine
 
 
 def read_setup():
@@ -41,12 +41,12 @@ class Seen:
 
     async def wait(self, *what):
         """Until the client was given exactly `what`, which is then forgotten."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT
         while what not in self.all:
             self.news.clear()
             try:
                 await asyncio.wait_for(self.news.wait(), end - time.monotonic())
             except asyncio.TimeoutError:
                 given = "\n".join(f"    {one!r}" for one in self.all) or "    nothing"
-                raise AssertionError(f"{self.who}: expected within {PATIENCE} s:\n    {what!r}\n  was given:\n{given}") from None
+                raise AssertionError(f"{self.who}: expected within {TIMEOUT} s:\n    {what!r}\n  was given:\n{given}") from None
         self.all.remove(what)

@@ -9,7 +9,7 @@ from pathlib import Path
 import slixmpp
 
 from fixture import FIRST
-from scenario import PATIENCE, Seen, expect, read_setup, refresh
+from scenario import TIMEOUT, Seen, expect, read_setup, refresh
 
 logging.disable()  # A certificate that is refused is what is asked for here.
 SETUP = read_setup()
@@ -59,7 +59,7 @@ class Client(slixmpp.ClientXMPP):
         return self.transport.get_extra_info("ssl_object")
 
     async def get(self, expected):
-        found = contacts_of((await self.get_roster(timeout=PATIENCE))["roster"])
+        found = contacts_of((await self.get_roster(timeout=TIMEOUT))["roster"])
         expect(f"{self.user}: the roster", expected, found)
         await self.seen.wait("roster", "result", expected)
 

@@ -2,7 +2,7 @@
 import WebSocket from "ws";
 import { client, xml } from "@xmpp/client";
 
-import { PATIENCE, Seen, play, setup } from "./scenario.mjs";
+import { TIMEOUT, Seen, play, setup } from "./scenario.mjs";
 
 const ROSTER = "jabber:iq:roster";
 // Node 20 has no WebSocket of its own.
@@ -29,7 +29,7 @@ class Client {
     const password = setup.passwords[user];
     if (setup.resumes === false) this.cut = null;
     this.xmpp = client({ service: SERVICES[over], domain: "localhost", resource: "js", username: user, password });
-    this.xmpp.timeout = PATIENCE;
+    this.xmpp.timeout = TIMEOUT;
     // It waits for a write to be reported as done, and begins to wait for the answer after that. On one machine the answer may
     // be there before.
     const write = this.xmpp.write.bind(this.xmpp);

@@ -8,7 +8,7 @@ import json
 
 from contacts import request
 
-PATIENCE = 15  # seconds, for an answer
+TIMEOUT = 15  # seconds, for an answer
 
 
 def contacts_of(roster):
@@ -35,7 +35,7 @@ class Attached:
 
     async def call(self, method, path, value=None):
         body = b"" if value is None else json.dumps(value).encode()
-        return await request(method, self.host.attach, self.base + path, body, ["Authorization: Bearer secret"], timeout=PATIENCE)
+        return await request(method, self.host.attach, self.base + path, body, ["Authorization: Bearer secret"], timeout=TIMEOUT)
 
     async def live(self, over, pause=0.2):
         while not over.is_set():

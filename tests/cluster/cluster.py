@@ -5,7 +5,7 @@ import os
 import time
 
 from links import Links
-from nodes import CLUSTER, PATIENCE, Host, NatsServer, make_accounts
+from nodes import CLUSTER, TIMEOUT, Host, NatsServer, make_accounts
 from server import free_ports
 
 SWAPS = 64  # modules that differ in their digests alone
@@ -52,11 +52,11 @@ class Cluster:
         await self.until("all nodes are live", self.all_live)
         return self
 
-    async def until(self, what, look, patience=PATIENCE):
-        end = time.monotonic() + patience
+    async def until(self, what, look, timeout=TIMEOUT):
+        end = time.monotonic() + timeout
         while not await asyncio.to_thread(look):
             if time.monotonic() > end:
-                raise AssertionError(f"not within {patience} s: {what}; the nodes say: "
+                raise AssertionError(f"not within {timeout} s: {what}; the nodes say: "
                                      f"{ {name: host.status() for name, host in self.hosts.items()} }")
             await asyncio.sleep(0.1)
 

@@ -74,7 +74,7 @@ class Member(Client):
         own, future = f"q{self.number}", asyncio.get_running_loop().create_future()
         self.waiting[own] = future, then
         self.send(f"<iq type='{kind}' id='{own}'{f' to={to!r}' if to else ''}>{body}</iq>")
-        return await asyncio.wait_for(future, self.patience)
+        return await asyncio.wait_for(future, self.timeout)
 
     def got_roster(self, element):
         query = element.find(f"{ROSTER}query")

@@ -10,7 +10,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(os.path.join(HERE, "..", "shared"))
-from server import PATIENCE, Server  # noqa: E402: beside this folder
+from server import TIMEOUT, Server  # noqa: E402: beside this folder
 from web import ask  # noqa: E402
 
 NATS = """\
@@ -109,7 +109,7 @@ class Process(Server):
         self.signal(signal.SIGCONT)
 
     def wait_for(self, what, look):
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT
         while time.monotonic() < end:
             if look():
                 return
@@ -186,7 +186,7 @@ class Host(Process):
 def make_accounts(program, folder, users, password):
     """The text of a file of accounts."""
     name = os.path.join(folder, "accounts-of-all.txt")
-    subprocess.run([program, "account", "import", "--file", name], check=True, stdout=subprocess.DEVNULL, timeout=10 * PATIENCE,
+    subprocess.run([program, "account", "import", "--file", name], check=True, stdout=subprocess.DEVNULL, timeout=10 * TIMEOUT,
                    input="".join(f"{user}:{password}\n" for user in users).encode())
     with open(name) as file:
         return file.read()

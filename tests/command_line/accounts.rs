@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::support::program::{Ended, PATIENCE, run_with_input};
+use crate::support::program::{Ended, TIMEOUT, run_with_input};
 use crate::support::setup::{Setup, one_host};
 use crate::support::stream::Stream;
 
@@ -96,7 +96,7 @@ fn lets_in(address: SocketAddr, user: &str) -> bool {
 fn until(address: SocketAddr, user: &str, expected: bool) {
     let began = Instant::now();
     while lets_in(address, user) != expected {
-        assert!(began.elapsed() < PATIENCE, "{user}: never {expected}");
+        assert!(began.elapsed() < TIMEOUT, "{user}: never {expected}");
         std::thread::sleep(Duration::from_millis(200));
     }
 }
@@ -211,7 +211,7 @@ fn on_a_terminal(file: &Path, words: &str, answers: &[&str]) -> (Option<i32>, St
             if String::from_utf8(modes.stdout).unwrap().contains(" -echo ") {
                 break;
             }
-            assert!(began.elapsed() < PATIENCE, "it shows what is typed: {shown}");
+            assert!(began.elapsed() < TIMEOUT, "it shows what is typed: {shown}");
             std::thread::sleep(Duration::from_millis(10));
         }
         keyboard.write_all(format!("{answer}\n").as_bytes()).unwrap();

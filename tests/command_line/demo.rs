@@ -7,7 +7,7 @@ use roster_host::plugin::BUILT_IN;
 use serde_json::json;
 
 use crate::support::client::{Response, request};
-use crate::support::program::{PATIENCE, Program, run};
+use crate::support::program::{Program, TIMEOUT, run};
 
 pub(crate) const ANY_PORTS: [&str; 10] = [
     "--http-listen",
@@ -141,7 +141,7 @@ fn the_demos_plugin_is_swapped_for_one_of_another_protocol_and_back() {
     let serves = || run(["plugin", "status", "--json", "--admin", &admin]).stdout;
     let began = Instant::now();
     while !serves().contains("\"generation\": 2") {
-        assert!(began.elapsed() < PATIENCE, "never swapped: {}", serves());
+        assert!(began.elapsed() < TIMEOUT, "never swapped: {}", serves());
     }
     befriend("zoe");
     demo.stdout.wait_for("+ zoe@localhost");

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::demo::{ANY_PORTS, address, started};
 use crate::support::client::{Response, request};
-use crate::support::program::{Output, PATIENCE, Program};
+use crate::support::program::{Output, Program, TIMEOUT};
 
 fn page_of(greeting: &str) -> SocketAddr {
     let first = greeting.lines().next().unwrap();
@@ -234,7 +234,7 @@ fn the_page_is_opened_in_a_browser_if_that_is_wanted() {
     let found = loop {
         match fs::read_to_string(&opened) {
             Ok(url) if url.ends_with('\n') => break url,
-            _ => assert!(began.elapsed() < PATIENCE, "no browser is started"),
+            _ => assert!(began.elapsed() < TIMEOUT, "no browser is started"),
         }
         thread::sleep(Duration::from_millis(10));
     };

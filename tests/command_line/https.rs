@@ -8,7 +8,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use crate::support::client::exchange;
-use crate::support::program::PATIENCE;
+use crate::support::program::TIMEOUT;
 use crate::support::setup::{Setup, one_host};
 
 /// The files of [`write_certificate`].
@@ -44,7 +44,7 @@ fn the_refresh_route_over_https() {
     let config = config.with_root_certificates(roots).with_no_client_auth();
     let connection = ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
     let stream = TcpStream::connect(https).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     let response =
         exchange(&mut StreamOwned::new(connection, stream), "POST", "/roster_admin/refresh", &[], r#"["nobody"]"#);
     assert_eq!((response.status, &response.json()["updated"]), (200, &1.into()), "{response:?}");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::client::request;
-use crate::support::program::{PATIENCE, run_with_input};
+use crate::support::program::{TIMEOUT, run_with_input};
 use crate::support::setup::{Setup, one_host};
 use crate::support::stream::Stream;
 use crate::support::web_app::WebApp;
@@ -60,7 +60,7 @@ fn the_operator_ends_sessions_and_their_clients_are_told_why() {
         let began = Instant::now();
         let there = || look()["sessions"].as_array().unwrap().len();
         while there() != left {
-            assert!(began.elapsed() < PATIENCE, "{} sessions, not {left}", there());
+            assert!(began.elapsed() < TIMEOUT, "{} sessions, not {left}", there());
             thread::sleep(Duration::from_millis(10));
         }
     };

@@ -13,7 +13,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 DOCS = os.path.join(ROOT, "docs")
 sys.path.append(os.path.join(os.path.dirname(HERE), "shared"))
 
-from running import PATIENCE, Program  # noqa: E402
+from running import TIMEOUT, Program  # noqa: E402
 from web import Application, ask  # noqa: E402, F401: also for the checks
 
 VENV = os.path.join(HERE, ".venv", "bin")
@@ -39,7 +39,7 @@ def tool(name):
     raise Fault(f"{name} is needed: tests/docs/prepare installs it")
 
 
-def run(command, folder=ROOT, given="", environment=None, limit=PATIENCE):
+def run(command, folder=ROOT, given="", environment=None, limit=TIMEOUT):
     """Its standard output; a fault with all that it said if it ends otherwise than well."""
     done = subprocess.run(command, cwd=folder, input=given, text=True, timeout=limit, env={**os.environ, **(environment or {})},
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -55,7 +55,7 @@ def free_port():
 
 def until(what, attempt):
     """The first true value of `attempt`, which may fail to connect until then."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT
     while time.monotonic() < end:
         try:
             found = attempt()
@@ -64,12 +64,12 @@ def until(what, attempt):
         if found:
             return found
         time.sleep(0.05)
-    raise Fault(f"not within {PATIENCE} s: {what}")
+    raise Fault(f"not within {TIMEOUT} s: {what}")
 
 
 def accepts(port):
     """Somebody listens there."""
-    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE):
+    with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT):
         return True
 
 

@@ -5,7 +5,7 @@ import queue
 import subprocess
 import threading
 
-PATIENCE = 60  # seconds, for anything to happen on a busy machine
+TIMEOUT = 60  # seconds, for anything to happen on a busy machine
 KEPT = 2000  # lines of the log, the last ones: an attack may cause many
 
 
@@ -23,7 +23,7 @@ class Program:
         self.reader = threading.Thread(target=self._read, args=(ready,), daemon=True)
         self.reader.start()
         try:
-            where = ready.get(timeout=PATIENCE)
+            where = ready.get(timeout=TIMEOUT)
         except queue.Empty:
             where = None
         if where is None:
@@ -49,11 +49,11 @@ class Program:
         """Stops it as an operator does; the exit code, which is negative if it had to be killed."""
         self.process.terminate()
         try:
-            code = self.process.wait(timeout=PATIENCE)
+            code = self.process.wait(timeout=TIMEOUT)
         except subprocess.TimeoutExpired:
             self.process.kill()
             code = self.process.wait()
         if self.stuck:
             self.stuck.set()
-        self.reader.join(timeout=PATIENCE)
+        self.reader.join(timeout=TIMEOUT)
         return code

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 
-from running import PATIENCE
+from running import TIMEOUT
 
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -53,14 +53,14 @@ class Server:
         if self.process and self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(timeout=PATIENCE)
+                self.process.wait(timeout=TIMEOUT)
             except subprocess.TimeoutExpired:
                 self.kill()
 
     def kill(self):
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
-            self.process.wait(timeout=PATIENCE)
+            self.process.wait(timeout=TIMEOUT)
 
     def output(self):
         return self.read("output")

@@ -11,13 +11,13 @@ import time
 import urllib.error
 import urllib.request
 
-from running import PATIENCE
+from running import TIMEOUT
 
 # A proxy has no way to what listens here.
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def ask(method, url, body=None, headers=(), timeout=PATIENCE):
+def ask(method, url, body=None, headers=(), timeout=TIMEOUT):
     """Status, headers and text; also of an answer that is an error. What is neither bytes nor text is sent as JSON."""
     if body is not None and not isinstance(body, bytes):
         body = (body if isinstance(body, str) else json.dumps(body)).encode()

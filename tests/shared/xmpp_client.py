@@ -8,7 +8,7 @@ import base64
 import time
 import xml.etree.ElementTree as ET
 
-PATIENCE = 30  # seconds, for anything to happen on a busy machine
+TIMEOUT = 30  # seconds, for anything to happen on a busy machine
 ROSTER = "{jabber:iq:roster}"
 CLIENT = "{jabber:client}"
 
@@ -23,7 +23,7 @@ class Refused(Exception):
 
 
 class Client:
-    patience = PATIENCE
+    timeout = TIMEOUT
 
     def __init__(self, user, domain, password, address, resource="test"):
         self.user, self.domain, self.password, self.address, self.resource = user, domain, password, address, resource
@@ -40,7 +40,7 @@ class Client:
     # The stream
 
     async def connect(self):
-        self.reader, self.writer = await asyncio.wait_for(asyncio.open_connection(*self.address), PATIENCE)
+        self.reader, self.writer = await asyncio.wait_for(asyncio.open_connection(*self.address), TIMEOUT)
         self.forget()
         self.online = True
         self.task = asyncio.create_task(self.read())
@@ -96,7 +96,7 @@ class Client:
 
     async def wait(self, what, condition):
         """Until `condition` gives something that is not None or False: that. `what` says it to people."""
-        end = time.monotonic() + self.patience
+        end = time.monotonic() + self.timeout
         while True:
             found = condition()
             if found is not None and found is not False:
@@ -111,7 +111,7 @@ class Client:
                 await asyncio.wait_for(self.news.wait(), max(0.01, end - time.monotonic()))
             except asyncio.TimeoutError:
                 told = "\n  ".join(ET.tostring(stanza, encoding="unicode") for stanza in self.stanzas[-20:])
-                raise AssertionError(f"{self.bare}: not within {self.patience} s: {what}; the last it was told:\n  {told}") from None
+                raise AssertionError(f"{self.bare}: not within {self.timeout} s: {what}; the last it was told:\n  {told}") from None
 
     def find(self, tag, **attributes):
         def look():
@@ -218,7 +218,7 @@ class Client:
         if self.online:
             try:
                 self.send("<presence type='unavailable'/></stream:stream>")
-                await asyncio.wait_for(self.writer.drain(), PATIENCE)
+                await asyncio.wait_for(self.writer.drain(), TIMEOUT)
             except ConnectionError:
                 pass
             await self.wait("offline", lambda: not self.online)

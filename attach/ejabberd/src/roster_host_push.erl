@@ -14,7 +14,7 @@
 -include("mod_roster.hrl").
 -include("logger.hrl").
 
--define(PATIENCE, 700). % ms until a session that takes nothing holds nobody up any more
+-define(TIMEOUT, 700). % ms until a session that takes nothing holds nobody up any more
 -define(HELPERS, 8).
 -define(PARTIAL, <<"partial">>).
 
@@ -108,7 +108,7 @@ sees(none) -> false.
 %% A session answers when it has written what came before. One whose client reads nothing is not waited for: it has the pushes
 %% in its queue.
 wait(Pids) ->
-    End = erlang:monotonic_time(millisecond) + ?PATIENCE,
+    End = erlang:monotonic_time(millisecond) + ?TIMEOUT,
     Helpers = [spawn_monitor(fun() -> [ask(Pid, End) || Pid <- Part] end) || Part <- deal(Pids, ?HELPERS), Part =/= []],
     [receive {'DOWN', Ref, process, _, _} -> ok end || {_, Ref} <- Helpers],
     ok.

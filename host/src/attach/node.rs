@@ -14,7 +14,7 @@ use super::state::{Bounds, State, Step, Telling, TooManyUsers};
 use super::write;
 use crate::config::{AttachConfig, NodeConfig, Secret};
 use crate::model::{EventKind, RosterEvent, Snapshot, Username};
-use crate::rosters::{Found, RosterError, Rosters, SessionId};
+use crate::rosters::{LoadedRoster, RosterError, Rosters, SessionId};
 
 /// Users that leave under one lock, when many do.
 const AT_ONCE: usize = 512;
@@ -35,13 +35,13 @@ pub(super) struct Node {
     /// Something has happened that a stream, a refresh or the clock waits for.
     news: watch::Sender<()>,
     rosters: OnceLock<Weak<Rosters>>,
-    pub(super) seen: Mutex<Seen>,
+    pub(super) seen: Mutex<NodeActivity>,
     pub(super) counts: Counts,
 }
 
 /// What the operator is shown.
 #[derive(Default)]
-pub(super) struct Seen {
+pub(super) struct NodeActivity {
     /// Who has opened the stream: the address, the User-Agent, and when.
     pub(super) stream: Option<(String, String, SystemTime)>,
     pub(super) last_sync: Option<SystemTime>,
@@ -392,7 +392,7 @@ impl Arrival {
     }
 
     /// The roster, from memory or from the application; and the event up to which it contains what events say of the user.
-    pub(super) async fn roster(mut self) -> Result<(Found, u64), RosterError> {
+    pub(super) async fn roster(mut self) -> Result<(LoadedRoster, u64), RosterError> {
         let found = self.rosters.current(&self.user).await;
         let failed = found.as_ref().err().cloned();
         match (self.end(found.ok()), failed) {
@@ -403,7 +403,7 @@ impl Arrival {
     }
 
     /// What is given; `None` if the user has left, or nothing was found.
-    fn end(&mut self, found: Option<Found>) -> Option<(Found, u64)> {
+    fn end(&mut self, found: Option<LoadedRoster>) -> Option<(LoadedRoster, u64)> {
         if !std::mem::take(&mut self.open) {
             return None;
         }
@@ -412,7 +412,7 @@ impl Arrival {
         // What was told meanwhile is in the store.
         let newer = self.rosters.cached(&self.user).map(|cached| cached.snapshot);
         let found = found.map(|found| match newer {
-            Some(newer) if newer.version() > found.snapshot.version() => Found { snapshot: newer, stale: None },
+            Some(newer) if newer.version() > found.snapshot.version() => LoadedRoster { snapshot: newer, stale: None },
             _ => found,
         });
         let answer = found.as_ref().map(|found| &*found.snapshot);

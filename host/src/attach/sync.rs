@@ -30,7 +30,7 @@ use super::write::{Failed, Roster, json as written};
 use crate::http::answers::json;
 use crate::http::body;
 use crate::model::Username;
-use crate::rosters::{Found, RosterError};
+use crate::rosters::{LoadedRoster, RosterError};
 
 /// How long the list may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -77,7 +77,7 @@ pub(super) async fn sync(
 
 /// One line of the answer. Written when it is sent: until then it shares the roster.
 enum Line {
-    Roster(Username, Found, u64),
+    Roster(Username, LoadedRoster, u64),
     Failed { user: String, error: String, retry: bool },
     Done { same: usize, sent: usize, failed: usize, seq: u64, epoch: Arc<str> },
 }

@@ -16,7 +16,7 @@ use super::write::Roster;
 use crate::http::LONGEST_FETCH;
 use crate::http::answers::json;
 use crate::model::Username;
-use crate::rosters::{Found, RosterError, Rosters, SessionId};
+use crate::rosters::{LoadedRoster, RosterError, Rosters, SessionId};
 
 /// As the field `seq`, also where there is no body.
 const ROSTER_SEQ: HeaderName = HeaderName::from_static("roster-seq");
@@ -60,7 +60,7 @@ pub(super) async fn roster(
             timeout(LONGEST_FETCH, fetch(&rosters, &user)).await.map_err(|_| Refusal::NotInTime)??
         }
         _ => match rosters.cached(&user) {
-            Some(cached) => Found { snapshot: cached.snapshot, stale: None },
+            Some(cached) => LoadedRoster { snapshot: cached.snapshot, stale: None },
             None => return Err(Refusal::NothingCached(user)),
         },
     };
@@ -68,7 +68,7 @@ pub(super) async fn roster(
 }
 
 /// The roster for a session that ends with the answer.
-async fn fetch(rosters: &std::sync::Arc<Rosters>, user: &Username) -> Result<Found, RosterError> {
+async fn fetch(rosters: &std::sync::Arc<Rosters>, user: &Username) -> Result<LoadedRoster, RosterError> {
     static NUMBERS: AtomicU64 = AtomicU64::new(1);
     struct Brief<'a>(&'a std::sync::Arc<Rosters>, &'a Username, SessionId);
     impl Drop for Brief<'_> {
@@ -83,7 +83,7 @@ async fn fetch(rosters: &std::sync::Arc<Rosters>, user: &Username) -> Result<Fou
 }
 
 /// 200 with the roster, or 304.
-fn answer(user: &Username, found: &Found, seq: Option<u64>, headers: &HeaderMap) -> Response {
+fn answer(user: &Username, found: &LoadedRoster, seq: Option<u64>, headers: &HeaderMap) -> Response {
     let tag = format!("\"{}\"", found.snapshot.content_version());
     let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let same = known.flat_map(|list| list.split(',')).any(|one| one.trim().trim_start_matches("W/") == tag);

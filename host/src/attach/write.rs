@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde::ser::{SerializeSeq, Serializer};
 
 use crate::model::{Change, Contacts, EventKind, RosterEvent};
-use crate::rosters::Found;
+use crate::rosters::LoadedRoster;
 
 /// One user's roster.
 #[derive(Serialize)]
@@ -23,8 +23,8 @@ pub(super) struct Roster<'a> {
 }
 
 impl<'a> Roster<'a> {
-    pub(super) fn new(user: &'a str, found: &'a Found, seq: Option<u64>) -> Self {
-        let Found { snapshot, stale } = found;
+    pub(super) fn new(user: &'a str, found: &'a LoadedRoster, seq: Option<u64>) -> Self {
+        let LoadedRoster { snapshot, stale } = found;
         Self {
             user,
             version: snapshot.content_version(),

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{debug, warn};
 
 use super::link::CallFailed;
-use super::link::message::{Applied, Content, Held as Named, Left, OneContact, Reply, Request, Told};
+use super::link::message::{Applied, Content, Left, OneContact, OwnerRoster, Reply, Request, RosterClaim};
 use super::member::Member;
 use super::{Cluster, Served};
 use crate::model::{Change, Contact, ContactRef, Contacts, Snapshot, Username};
@@ -41,7 +41,7 @@ pub(super) struct Holder {
 struct Here {
     /// The view in which owners know whom they are said to know; 0: none.
     view: u64,
-    users: HashMap<Username, Held>,
+    users: HashMap<Username, LocalRoster>,
 }
 
 /// What to do with what an owner has told.
@@ -56,10 +56,10 @@ enum Note {
 
 /// What is known of one of them, beside the roster.
 #[derive(Default)]
-struct Held {
+struct LocalRoster {
     /// The owner that knows that the user is here.
     at: Option<Member>,
-    /// What was said last of the user, see [`super::link::message::Held::number`].
+    /// What was said last of the user, see [`super::link::message::RosterClaim::number`].
     number: u64,
     /// Something may have been missed, until an owner has told what it has: one that could not be asked may have known better.
     unsure: bool,
@@ -78,7 +78,7 @@ impl Holder {
     }
 
     /// Takes note of what an owner has told.
-    fn tell(&self, user: &Username, view: u64, told: Told) -> Note {
+    fn tell(&self, user: &Username, view: u64, told: OwnerRoster) -> Note {
         let mut here = self.here.lock();
         let held = here.users.entry(user.clone()).or_default();
         if held.newest > (view, told.stamp) {
@@ -110,7 +110,8 @@ impl Holder {
             return false;
         }
         let number = held.number.max(number);
-        *held = Held { at: Some(at.clone()), number, newest: stamp, least: held.least, ..Held::default() };
+        *held =
+            LocalRoster { at: Some(at.clone()), number, newest: stamp, least: held.least, ..LocalRoster::default() };
         true
     }
 
@@ -159,7 +160,7 @@ impl Holder {
         let mut here = self.here.lock();
         here.view = 0;
         for held in here.users.values_mut() {
-            *held = Held { unsure: true, least: held.least, ..Held::default() };
+            *held = LocalRoster { unsure: true, least: held.least, ..LocalRoster::default() };
         }
     }
 
@@ -182,7 +183,7 @@ impl Holder {
         member: &Member,
         owned: impl Fn(&str) -> bool,
         number: impl Fn() -> u64,
-    ) -> Vec<Named> {
+    ) -> Vec<RosterClaim> {
         let mut missing = Vec::new();
         for user in here.known_users() {
             if !owned(user.as_str()) || !here.is_online(&user) {
@@ -193,7 +194,7 @@ impl Holder {
             if held.at.as_ref() == Some(member) {
                 continue;
             }
-            missing.push(Named {
+            missing.push(RosterClaim {
                 domain: domain.to_owned(),
                 user: user.as_str().to_owned(),
                 version: here.version_of(&user),
@@ -253,8 +254,13 @@ impl Source {
         let owner = view.owner(&host.domain, user.as_str()).ok_or_else(|| no_owner("there are no nodes"))?;
         let number = self.cluster.number();
         let sure = !host.holder.here.lock().users.get(user).is_some_and(|held| held.unsure);
-        let held =
-            Named { domain: host.domain.to_string(), user: user.as_str().to_owned(), version: have, sure, number };
+        let held = RosterClaim {
+            domain: host.domain.to_string(),
+            user: user.as_str().to_owned(),
+            version: have,
+            sure,
+            number,
+        };
         match self.cluster.call(view.number, owner, Request::Fetch(held), Instant::now() + FETCH).await {
             Ok(Reply::Roster { stamp, contacts, .. }) => {
                 if host.holder.replied(user, owner, number, (view.number, stamp)) {
@@ -358,7 +364,7 @@ impl RosterPlugin for Source {
 
 impl Cluster {
     /// Brings the rosters here to what their owners have told.
-    pub(super) async fn apply(self: &Arc<Self>, view: u64, told: Vec<Told>) -> Applied {
+    pub(super) async fn apply(self: &Arc<Self>, view: u64, told: Vec<OwnerRoster>) -> Applied {
         let mut applied = Applied::default();
         let mut by_host: BTreeMap<usize, Vec<(Username, u64)>> = BTreeMap::new();
         for one in told {

@@ -268,7 +268,7 @@ impl Cluster {
         self: &Arc<Self>,
         view: &View,
         member: &Member,
-        (held, last, before): (Vec<super::link::message::Held>, bool, Option<u64>),
+        (held, last, before): (Vec<super::link::message::RosterClaim>, bool, Option<u64>),
     ) -> Result<(), super::CallFailed> {
         let request = Request::Sync { held, last, before };
         self.call(view.number, member, request, Instant::now() + SYNC).await.map(|_| ())

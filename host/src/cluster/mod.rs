@@ -69,7 +69,7 @@ pub struct Cluster {
     views: watch::Sender<u64>,
     /// An owner has become ready, or a node has been told something.
     news: watch::Sender<()>,
-    /// See [`link::message::Held::number`].
+    /// See [`link::message::RosterClaim::number`].
     next_number: AtomicU64,
     /// The list of nodes is to be read again now.
     look: tokio::sync::Notify,

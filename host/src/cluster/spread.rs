@@ -76,10 +76,10 @@ impl Owners for Source {
 }
 
 /// Users that one owner was asked for, and what it says: who failed and who has not confirmed; or why it says nothing.
-type Asked = (Vec<Username>, Result<(Vec<String>, Vec<String>), String>);
+type OwnerAnswer = (Vec<Username>, Result<(Vec<String>, Vec<String>), String>);
 
 impl Source {
-    async fn ask_owners(&self, domain: &str, view: &View, users: &[Username], deadline: Instant) -> Vec<Asked> {
+    async fn ask_owners(&self, domain: &str, view: &View, users: &[Username], deadline: Instant) -> Vec<OwnerAnswer> {
         let mut by_owner: BTreeMap<&Member, Vec<Username>> = BTreeMap::new();
         for user in users {
             if let Some(owner) = view.owner(domain, user.as_str()) {
@@ -100,7 +100,7 @@ impl Source {
         owner: &Member,
         users: Vec<Username>,
         deadline: Instant,
-    ) -> Asked {
+    ) -> OwnerAnswer {
         let names = users.iter().map(|user| user.as_str().to_owned()).collect();
         let within = deadline.saturating_duration_since(Instant::now());
         let within = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);

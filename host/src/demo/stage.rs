@@ -108,7 +108,7 @@ fn of_happening(happening: &Happening) -> Value {
             json!({ "kind": "call", "hook": hook, "user": user, "micros": micros(*elapsed), "ok": ok })
         }
         Happening::SameResponse { user } => json!({ "kind": "same", "user": user }),
-        Happening::Asked { user, asked } => {
+        Happening::AppRequest { user, asked } => {
             let (status, bytes, error) = asked.answer.parts();
             json!({
                 "kind": "get", "user": **user, "method": asked.method.as_ref().map(http::Method::as_str), "url": asked.url,
@@ -128,15 +128,15 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::metrics::{Answer, Asked};
+    use crate::metrics::{Answer, AppRequest};
     use crate::model::Username;
 
     #[test]
     fn what_happens_is_one_object_each() {
         let url = "http://127.0.0.1:5283/contacts/john".to_owned();
-        let asked = |answer| Happening::Asked {
+        let asked = |answer| Happening::AppRequest {
             user: "john".into(),
-            asked: Asked {
+            asked: AppRequest {
                 method: Some(http::Method::GET),
                 url: url.clone(),
                 answer,

@@ -17,7 +17,7 @@ const LONGEST_TEXT: usize = 512;
 
 /// One request to the application.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct AppRequest {
     /// `GET` as a rule; `None` if the request was for others too.
     pub method: Option<http::Method>,
     /// Without user information and query.
@@ -69,11 +69,11 @@ pub enum Happening {
         ok: bool,
     },
     /// The application was asked.
-    Asked {
+    AppRequest {
         /// For whom.
         user: Arc<str>,
         /// What.
-        asked: Asked,
+        asked: AppRequest,
     },
     /// The response was the one that the roster was made of: the plugin was not called to read it again.
     SameResponse {
@@ -99,7 +99,7 @@ type Whose = (Arc<str>, Arc<str>);
 
 #[derive(Default)]
 struct Shard {
-    users: HashMap<Whose, VecDeque<Asked>, RandomState>,
+    users: HashMap<Whose, VecDeque<AppRequest>, RandomState>,
     /// In the order in which they came: the first makes room.
     order: VecDeque<Whose>,
 }
@@ -139,19 +139,19 @@ impl Activity {
     }
 
     /// The latest requests for a user, the latest first.
-    pub fn of(&self, domain: &Arc<str>, user: &Arc<str>) -> Vec<Asked> {
+    pub fn of(&self, domain: &Arc<str>, user: &Arc<str>) -> Vec<AppRequest> {
         let whose = (Arc::clone(domain), Arc::clone(user));
         let Some(shard) = self.shard(&whose) else { return Vec::new() };
         let shard = shard.lock();
         shard.users.get(&whose).map(|asked| asked.iter().rev().cloned().collect()).unwrap_or_default()
     }
 
-    pub(super) fn asked(&self, domain: &Arc<str>, user: &Arc<str>, mut asked: Asked) {
+    pub(super) fn asked(&self, domain: &Arc<str>, user: &Arc<str>, mut asked: AppRequest) {
         shorten(&mut asked.url);
         if let Answer::Failed(reason) = &mut asked.answer {
             shorten(reason);
         }
-        self.tell(|| Happening::Asked { user: Arc::clone(user), asked: asked.clone() });
+        self.tell(|| Happening::AppRequest { user: Arc::clone(user), asked: asked.clone() });
         let whose = (Arc::clone(domain), Arc::clone(user));
         let Some(shard) = self.shard(&whose).filter(|_| self.most > 0) else { return };
         let mut shard = shard.lock();
@@ -188,8 +188,8 @@ mod tests {
     #![allow(clippy::panic)]
     use super::*;
 
-    fn asked(status: u16) -> Asked {
-        Asked {
+    fn asked(status: u16) -> AppRequest {
+        AppRequest {
             method: Some(http::Method::GET),
             url: "http://app/contacts/john".into(),
             answer: Answer::Response { status, bytes: 2 },
@@ -199,7 +199,7 @@ mod tests {
     }
 
     fn statuses(activity: &Activity, user: &str) -> Vec<u16> {
-        let status = |asked: &Asked| match asked.answer {
+        let status = |asked: &AppRequest| match asked.answer {
             Answer::Response { status, .. } => status,
             Answer::Failed(_) => 0,
         };
@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn what_is_remembered_is_short() {
         let activity = Activity::new(SHARDS);
-        let long = Asked { url: "ü".repeat(9999), answer: Answer::Failed("no".repeat(9999)), ..asked(0) };
+        let long = AppRequest { url: "ü".repeat(9999), answer: Answer::Failed("no".repeat(9999)), ..asked(0) };
         activity.asked(&"x".into(), &"john".into(), long);
         let found = activity.of(&"x".into(), &"john".into());
         assert_eq!(found.iter().map(|asked| asked.url.len()).collect::<Vec<_>>(), [LONGEST_TEXT]);
@@ -248,7 +248,7 @@ mod tests {
         assert!(activity.watch(Box::new(move |happening| notes.lock().push(happening.clone()))));
         let expected = asked(304);
         activity.asked(&"x".into(), &"john".into(), expected.clone());
-        assert_eq!(*told.lock(), [Happening::Asked { user: "john".into(), asked: expected }]);
+        assert_eq!(*told.lock(), [Happening::AppRequest { user: "john".into(), asked: expected }]);
         assert!(!activity.watch(Box::new(|_| ())), "another watches");
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 
-use super::{Activity, Asked, CallLabels, Happening, HookLabels, InstanceLabels, Metrics};
+use super::{Activity, AppRequest, CallLabels, Happening, HookLabels, InstanceLabels, Metrics};
 
 /// The hooks, and the ends of their calls, that are kept at hand. Others are counted too, more slowly.
 const HOOKS: [&str; 5] = ["check", "fetch", "changed-users", "refresh", "summary"];
@@ -90,7 +90,7 @@ impl CallMetrics {
     }
 
     /// The application was asked for `user`.
-    pub fn asked(&self, user: &Arc<str>, asked: Asked) {
+    pub fn asked(&self, user: &Arc<str>, asked: AppRequest) {
         self.activity().asked(&self.domain, user, asked);
     }
 

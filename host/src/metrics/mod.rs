@@ -24,7 +24,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-pub use activity::{Activity, Answer, Asked, Happening, Watcher};
+pub use activity::{Activity, Answer, AppRequest, Happening, Watcher};
 pub use calls::CallMetrics;
 pub use generation::{Figures, GenerationStats, Used};
 

@@ -16,7 +16,7 @@ const CONNECT_ATTEMPTS: usize = 3;
 
 /// A roster, and how far it is to be believed.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct LoadedRoster {
     /// The roster.
     pub snapshot: Arc<Snapshot>,
     /// The application could not be asked; so long ago it confirmed this one.
@@ -47,8 +47,8 @@ impl Rosters {
     }
 
     /// The rest of [`connect`](Self::connect): the roster of `user`, who has a session.
-    pub async fn current(self: &Arc<Self>, user: &Username) -> Result<Found, RosterError> {
-        let found = |snapshot| Ok(Found { snapshot, stale: None });
+    pub async fn current(self: &Arc<Self>, user: &Username) -> Result<LoadedRoster, RosterError> {
+        let found = |snapshot| Ok(LoadedRoster { snapshot, stale: None });
         for _ in 0..CONNECT_ATTEMPTS {
             let current = self.with_known(user, |known| self.store.get(user).filter(|_| !known.is_old())).flatten();
             if let Some(snapshot) = current {
@@ -72,13 +72,13 @@ impl Rosters {
     }
 
     /// What there is when the application cannot be asked.
-    fn stale(&self, user: &Username, error: RosterError) -> Result<Found, RosterError> {
+    fn stale(&self, user: &Username, error: RosterError) -> Result<LoadedRoster, RosterError> {
         let kept = self.store.get(user).filter(|kept| kept.age() <= self.tuning.load().times.stale_if_error);
         let Some(kept) = kept.filter(|_| matches!(error, RosterError::Call(_))) else { return Err(error) };
         let stale = Duration::from_secs(kept.age().as_secs());
         let age = humantime::format_duration(stale);
         warn!(%user, %age, "a stale roster is served (store.stale_if_error)");
-        Ok(Found { snapshot: kept, stale: Some(stale) })
+        Ok(LoadedRoster { snapshot: kept, stale: Some(stale) })
     }
 
     /// `session` of `user` has left. With the last one the grace time of the roster begins. False if there was no such

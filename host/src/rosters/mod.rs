@@ -40,7 +40,7 @@ use crate::sharded::Sharded;
 use crate::sinks::RosterSink;
 use crate::store::{RosterStore, StoreUsage};
 
-pub use connect::Found;
+pub use connect::LoadedRoster;
 pub use directory::{Known, Online};
 pub use error::{RequestError, RosterError};
 pub use owners::{NotNow, Owners, Spread};

@@ -38,7 +38,7 @@ pub use receipt::{Module, Outcome, Receipt, Step};
 pub use reconfigure::Reconfiguration;
 pub use serving::canary::Progress;
 pub use serving::serving_plugin::ServingPlugin;
-pub use status::{Kept, Status};
+pub use status::{KeptModule, Status};
 pub use swapper::Swapper;
 pub use swappers::Swappers;
 pub use trial::rehearsal::{Rehearsed, run as rehearse};

@@ -12,7 +12,7 @@ use super::receipt::{Module, Receipt};
 use super::swapper::Swapper;
 use crate::config::HostConfig;
 use crate::http_client::HttpClient;
-use crate::plugin::{Away, PluginBytes, PluginEngine, WasmPlugin};
+use crate::plugin::{IfUnreachable, PluginBytes, PluginEngine, WasmPlugin};
 
 impl Swapper {
     /// Prepares another configuration of the virtual host: everything that can fail. Nothing has changed before
@@ -30,7 +30,7 @@ impl Swapper {
         let configured = Configured { host: host.clone(), engine, client };
         let longest = configured.engine.compile_config().max_component;
         // A registry that is away is no reason against other limits.
-        let read = async { configured.engine.source(host, Away::Kept)?.read_within(longest).await };
+        let read = async { configured.engine.source(host, IfUnreachable::UseLast)?.read_within(longest).await };
         let new = match self.prepared(&configured, read, &mut receipt).await {
             Ok(new) => Some(new),
             Err(Refusal::Unchanged) => None,

@@ -27,14 +27,14 @@ pub struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canary: Option<Progress>,
     /// Generations that a rollback can put back, the latest first.
-    pub kept: Vec<Kept>,
+    pub kept: Vec<KeptModule>,
     /// The latest first.
     pub history: Vec<Receipt>,
 }
 
 /// A generation that can be put back.
 #[derive(Clone, Debug, Serialize)]
-pub struct Kept {
+pub struct KeptModule {
     /// What it is.
     #[serde(flatten)]
     pub module: Module,
@@ -42,7 +42,7 @@ pub struct Kept {
     pub figures: Figures,
 }
 
-impl Kept {
+impl KeptModule {
     pub(super) fn of(plugin: &WasmPlugin) -> Self {
         Self { module: Module::of(plugin), figures: plugin.stats().figures() }
     }

@@ -23,11 +23,11 @@ use super::receipt::{Module, Outcome, Receipt, Step};
 use super::serving::generations::Generations;
 use super::serving::serving_plugin::{Failed, ServingPlugin};
 use super::serving::take_over::{drain, take_over};
-use super::status::{Kept, Status};
+use super::status::{KeptModule, Status};
 use crate::config::HostConfig;
 use crate::http_client::HttpClient;
 use crate::metrics::Metrics;
-use crate::plugin::{Away, LoadError, PluginBytes, PluginEngine, PluginSource, WasmPlugin};
+use crate::plugin::{IfUnreachable, LoadError, PluginBytes, PluginEngine, PluginSource, WasmPlugin};
 
 /// Uploads for one virtual host at once, waiting ones included.
 const MOST_UPLOADS: usize = 2;
@@ -135,7 +135,7 @@ impl Swapper {
     pub async fn reload(&self) -> Receipt {
         let Configured { host, engine, .. } = &*self.configured();
         let longest = engine.compile_config().max_component;
-        let read = async { engine.source(host, Away::Fails)?.read_within(longest).await };
+        let read = async { engine.source(host, IfUnreachable::Fail)?.read_within(longest).await };
         self.transaction("reload", read).await
     }
 
@@ -289,7 +289,7 @@ impl Swapper {
             recorded: serves.recorded().len(),
             is_canary: canary.is_some(),
             canary,
-            kept: self.generations.lock().kept().map(|plugin| Kept::of(plugin)).collect(),
+            kept: self.generations.lock().kept().map(|plugin| KeptModule::of(plugin)).collect(),
             history: self.history.lock().all(),
         }
     }
@@ -326,7 +326,7 @@ async fn first(
     last_good: Option<&LastGood>,
 ) -> Result<(Arc<WasmPlugin>, Option<Instead>), LoadError> {
     let Configured { host, engine, .. } = configured;
-    let source = engine.source(host, Away::Kept)?;
+    let source = engine.source(host, IfUnreachable::UseLast)?;
     let (reason, refused) = match source.read_within(engine.compile_config().max_component).await {
         Err(error) => (error, None),
         Ok(bytes) => match configured.load(&bytes, metrics).await {

@@ -71,7 +71,7 @@ impl Certificates {
     /// Looks at the files again and again, for ever. Files that cannot be used are complained of once, and the certificate in
     /// use stays. What is wrong with that one is said now and every day.
     pub(crate) async fn watch(self: Arc<Self>) {
-        let (mut said, mut refused) = (Said::default(), String::new());
+        let (mut said, mut refused) = (Complaints::default(), String::new());
         loop {
             let now = SystemTime::now();
             for complaint in said.due(self.current.load().leaf.complaints(&self.files, now), now) {
@@ -143,9 +143,9 @@ impl fmt::Debug for Certificates {
 
 /// What has been complained of, and when.
 #[derive(Default)]
-pub(super) struct Said(Vec<(String, SystemTime)>);
+pub(super) struct Complaints(Vec<(String, SystemTime)>);
 
-impl Said {
+impl Complaints {
     /// Those of `complaints` that are new, or that it is time to make again.
     pub(super) fn due(&mut self, complaints: Vec<String>, now: SystemTime) -> Vec<String> {
         // What is no longer so is forgotten.

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use tempfile::TempDir;
 
-use super::certificates::{Certificates, Said};
+use super::certificates::{Certificates, Complaints};
 use super::files::CertificateFiles;
 use super::{TlsError, check};
 use crate::config::{Config, HostConfig, TlsConfig, XmppCertificate, XmppConfig};
@@ -289,7 +289,7 @@ fn a_reload_takes_nothing_that_is_worse_than_what_is_there() {
 
 #[test]
 fn the_same_complaint_is_made_once_a_day() {
-    let mut said = Said::default();
+    let mut said = Complaints::default();
     let one = |text: &str| vec![text.to_owned()];
     for (after, complaints, due) in [
         (Duration::ZERO, one("a"), 1),

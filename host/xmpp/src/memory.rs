@@ -1,7 +1,7 @@
 //! One budget for what all clients of an endpoint make it hold: what waits for them, what they have not acknowledged, the
 //! presence they show, and what was read of a stanza that is not complete.
 //!
-//! Bytes are counted once, by [`Held`], however many clients wait for them. Beside that every session and every connection has a
+//! Bytes are counted once, by [`Reservation`], however many clients wait for them. Beside that every session and every connection has a
 //! [`Claim`], which says how much would be let go with it. When there is more than there may be, the greediest lose: first
 //! sessions whose clients are away, then those that do not read. And nobody is read from until there is room.
 
@@ -34,7 +34,7 @@ pub struct Memory {
 
 /// Bytes that are held until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct Reservation {
     memory: Arc<Memory>,
     bytes: usize,
 }
@@ -79,9 +79,9 @@ impl Memory {
         self.held.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn hold(self: &Arc<Self>, bytes: usize) -> Held {
+    pub(crate) fn hold(self: &Arc<Self>, bytes: usize) -> Reservation {
         self.add(bytes);
-        Held { memory: Arc::clone(self), bytes }
+        Reservation { memory: Arc::clone(self), bytes }
     }
 
     pub(crate) fn claim(self: &Arc<Self>) -> Claim {
@@ -132,13 +132,13 @@ impl Memory {
     }
 }
 
-impl Drop for Held {
+impl Drop for Reservation {
     fn drop(&mut self) {
         self.memory.held.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
-impl Held {
+impl Reservation {
     /// As many as that from now on.
     pub(crate) fn set(&mut self, bytes: usize) {
         if bytes > self.bytes {

@@ -59,7 +59,7 @@ async def measure(host, server, users, count):
     processes = {"host": host.program.process, server.name: server.process}
     clients = [Client(user, "localhost", PASSWORD, server.address) for user in users]
     for client in clients:
-        client.patience = 120
+        client.timeout = 120
 
     for times in ("first logins", "logins again"):
         meter = Meter(processes)

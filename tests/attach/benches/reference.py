@@ -56,7 +56,7 @@ class Side:
         self.application, self.refresh, self.processes = application, refresh, {**processes, "clients": OURSELVES}
         self.clients = [Client(user, "localhost", PASSWORD, server.address) for user in users]
         for client in self.clients:
-            client.patience = 120
+            client.timeout = 120
         self.times = {"pushed": [], "unchanged": []}
 
     def say(self, extra):

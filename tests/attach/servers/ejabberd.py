@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 
-from server import PATIENCE, Server, free_ports
+from server import TIMEOUT, Server, free_ports
 from web import OPENER
 
 MODULE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "attach", "ejabberd")
@@ -151,7 +151,7 @@ class Ejabberd(Server):
         command = ["erl", "-noshell", "-noinput", "+sbwt", "none", "+sbwtdcpu", "none", "-pa", f"{self.ejabberd}/ebin",
                    "-mnesia", "dir", f'"{self.folder}/spool"', "-s", "ejabberd"]
         self.spawn(command, environment)
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT
         while True:
             try:
                 self.call("status")
@@ -176,7 +176,7 @@ class Ejabberd(Server):
     def call(self, command, **arguments):
         """A command of ejabberdctl, over HTTP."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.api}/api/{command}", json.dumps(arguments).encode())
-        with OPENER.open(request, timeout=PATIENCE) as answer:
+        with OPENER.open(request, timeout=TIMEOUT) as answer:
             return json.load(answer)
 
     def shell(self, *words):

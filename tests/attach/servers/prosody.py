@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 
-from server import PATIENCE, Server, free_ports
+from server import TIMEOUT, Server, free_ports
 
 MODULES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "attach", "prosody")
 
@@ -107,10 +107,10 @@ class Prosody(Server):
     def start(self):
         # What it says before it has its log.
         self.spawn([self.program, "-F", "--config", self.config])
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT
         while True:
             try:
-                socket.create_connection(self.address, timeout=PATIENCE).close()
+                socket.create_connection(self.address, timeout=TIMEOUT).close()
                 return self
             except OSError:
                 if self.process.poll() is not None or time.monotonic() > end:
@@ -120,7 +120,7 @@ class Prosody(Server):
 
     def shell(self, *words):
         done = subprocess.run([self.control, "--config", self.config, "shell", *words], cwd=self.folder, capture_output=True,
-                              text=True, timeout=PATIENCE)
+                              text=True, timeout=TIMEOUT)
         return done.stdout + done.stderr
 
     def log(self):

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::client::{connect, refresh, request};
-use crate::support::program::PATIENCE;
+use crate::support::program::TIMEOUT;
 use crate::support::setup::Setup;
 use crate::support::web_app::WebApp;
 
@@ -95,7 +95,7 @@ fn a_file_that_was_renamed_is_opened_anew_at_hangup_and_by_the_next_event() {
     let until = |what: &str, condition: &dyn Fn() -> bool| {
         let began = Instant::now();
         while !condition() {
-            assert!(began.elapsed() < PATIENCE, "never: {what}; {}", host.stderr.text());
+            assert!(began.elapsed() < TIMEOUT, "never: {what}; {}", host.stderr.text());
             thread::sleep(Duration::from_millis(5));
         }
     };
@@ -131,7 +131,7 @@ fn lines_that_a_full_disk_does_not_take_are_counted_and_logged_once() {
     }
     let began = Instant::now();
     while !metrics().contains(&lost("json-lines", USERS.len())) {
-        assert!(began.elapsed() < PATIENCE, "{}", metrics());
+        assert!(began.elapsed() < TIMEOUT, "{}", metrics());
         thread::sleep(Duration::from_millis(20));
     }
     let ended = host.stop();

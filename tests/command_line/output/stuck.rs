@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::client::{connect, refresh, request};
-use crate::support::program::{PATIENCE, Program};
+use crate::support::program::{Program, TIMEOUT};
 use crate::support::setup::Setup;
 use crate::support::web_app::WebApp;
 
@@ -47,7 +47,7 @@ fn serves_and_stops(
     let host = Program::start_by_shell(&redirect.replace("PIPE", pipe.to_str().unwrap()), arguments);
     let began = Instant::now();
     while std::net::TcpStream::connect(admin).is_err() {
-        assert!(began.elapsed() < PATIENCE, "it does not start");
+        assert!(began.elapsed() < TIMEOUT, "it does not start");
         thread::sleep(Duration::from_millis(20));
     }
     if let Some(user) = user {

@@ -9,7 +9,7 @@ use roster_host::plugin::{BUILT_IN, Digest};
 use serde_json::{Value, json};
 
 use crate::support::client::{connect, refresh, request};
-use crate::support::program::{PATIENCE, Program};
+use crate::support::program::{Program, TIMEOUT};
 use crate::support::setup::Setup;
 use crate::support::web_app::WebApp;
 
@@ -92,7 +92,7 @@ fn a_plugin_that_cannot_be_used_at_a_start_is_stood_in_for_until_it_can() {
     put(&folder, &good(1));
     let began = Instant::now();
     while get(&host, "/plugin")["serves"]["digest"] != digest(&good(1)) {
-        assert!(began.elapsed() < PATIENCE, "the file is good again and does not serve");
+        assert!(began.elapsed() < TIMEOUT, "the file is good again and does not serve");
         thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(get(&host, "/readyz"), json!({"status": "ok"}));

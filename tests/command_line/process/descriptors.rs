@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::https::write_certificate;
 use crate::support::client::{connect, refresh, request};
 use crate::support::openmetrics::parse;
-use crate::support::program::{PATIENCE, Program, run_with_input};
+use crate::support::program::{Program, TIMEOUT, run_with_input};
 use crate::support::setup::{Setup, one_host};
 use crate::support::web_app::WebApp;
 
@@ -55,7 +55,7 @@ fn the_admin_listener_works_when_clients_have_taken_all_descriptors() {
     drop((of_xmpp, of_http));
     let began = Instant::now();
     while refresh(http, &["john"]).status != 200 {
-        assert!(began.elapsed() < PATIENCE, "nobody gets in again");
+        assert!(began.elapsed() < TIMEOUT, "nobody gets in again");
     }
     assert_eq!(program.stop().code, Some(0));
 }

@@ -9,7 +9,7 @@ use roster_host::plugin::BUILT_IN;
 use serde_json::json;
 
 use crate::support::client::{connect, refresh, request};
-use crate::support::program::PATIENCE;
+use crate::support::program::TIMEOUT;
 use crate::support::setup::Setup;
 use crate::support::web_app::WebApp;
 
@@ -50,7 +50,7 @@ fn killed_at_any_moment_of_a_swap_it_starts_again_with_a_valid_plugin() {
         } else {
             let began = Instant::now();
             while cached(&folder, ".part") == 0 && cached(&folder, ".code") == written {
-                assert!(began.elapsed() < PATIENCE, "it is never written to the cache");
+                assert!(began.elapsed() < TIMEOUT, "it is never written to the cache");
             }
         }
         host.signal("KILL");
@@ -71,7 +71,7 @@ fn a_damaged_cache_costs_a_compilation_and_a_line_in_the_log() {
     let fill = || {
         let began = Instant::now();
         while cached(&folder, ".code") == 0 || cached(&folder, ".part") > 0 {
-            assert!(began.elapsed() < PATIENCE, "nothing is cached");
+            assert!(began.elapsed() < TIMEOUT, "nothing is cached");
             thread::sleep(Duration::from_millis(5));
         }
     };

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::support::client::{connect, refresh};
-use crate::support::program::{PATIENCE, Program};
+use crate::support::program::{Program, TIMEOUT};
 use crate::support::setup::Setup;
 use crate::support::web_app::WebApp;
 
@@ -56,7 +56,7 @@ fn a_refresh_that_runs_is_answered() {
         host.stderr.wait_for("stopping");
         let began = Instant::now();
         while TcpStream::connect(http).is_ok() {
-            assert!(began.elapsed() < PATIENCE, "it still listens");
+            assert!(began.elapsed() < TIMEOUT, "it still listens");
             thread::sleep(Duration::from_millis(5));
         }
         assert!(!running.is_finished(), "nothing new is taken while the refresh still runs");

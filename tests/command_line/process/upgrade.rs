@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::https::write_certificate;
 use crate::support::client::{connect, exchange, refresh};
-use crate::support::program::{PATIENCE, Program};
+use crate::support::program::{Program, TIMEOUT};
 use crate::support::setup::{Setup, one_host};
 use crate::support::web_app::WebApp;
 
@@ -64,7 +64,7 @@ fn ask(http: SocketAddr, xmpp: SocketAddr, stop: &AtomicBool) -> (usize, Vec<Str
         }
         match TcpStream::connect(http) {
             Ok(mut stream) => {
-                stream.set_read_timeout(Some(PATIENCE)).unwrap();
+                stream.set_read_timeout(Some(TIMEOUT)).unwrap();
                 let response = exchange(&mut stream, "POST", "/roster_admin/refresh", &[], r#"["nobody"]"#);
                 match response.status {
                     200 => answered += 1,
@@ -138,7 +138,7 @@ fn the_service_manager_is_told_when_it_is_up_and_when_it_stops() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
     let manager = UnixDatagram::bind(&path).unwrap();
-    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    manager.set_read_timeout(Some(TIMEOUT)).unwrap();
     let setup = Setup::with(&one_host("http://127.0.0.1:9/%s"));
     let config = setup.config();
     let listen = ["--http-listen", "127.0.0.1:0", "--admin-listen", "off"];

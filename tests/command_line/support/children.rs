@@ -5,7 +5,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::program::PATIENCE;
+use super::program::TIMEOUT;
 
 /// The process ids of the children of `parent` that run now.
 pub(crate) fn children(parent: u32) -> Vec<u32> {
@@ -50,7 +50,7 @@ pub(crate) fn signal(id: u32, name: &str) {
 pub(crate) fn wait(what: &str, mut condition: impl FnMut() -> bool) {
     let began = Instant::now();
     while !condition() {
-        assert!(began.elapsed() < PATIENCE, "never happened: {what}");
+        assert!(began.elapsed() < TIMEOUT, "never happened: {what}");
         thread::sleep(Duration::from_millis(5));
     }
 }

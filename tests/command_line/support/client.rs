@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use serde_json::Value;
 
-use super::program::PATIENCE;
+use super::program::TIMEOUT;
 
 /// A response.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ impl Response {
 /// Sends a request; `headers` are complete lines without their line breaks.
 pub(crate) fn request(to: SocketAddr, method: &str, path: &str, headers: &[&str], body: &str) -> Response {
     let mut stream = TcpStream::connect(to).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     exchange(&mut stream, method, path, headers, body)
 }
 

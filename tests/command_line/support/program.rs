@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long anything may take on a machine that is busy with other things. A test that passes never waits for it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What has been written to one of the two outputs so far.
 #[derive(Clone, Default)]
@@ -163,7 +163,7 @@ impl Program {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status.code();
             }
-            assert!(began.elapsed() < PATIENCE, "it does not end; standard error:\n{}", self.stderr.text());
+            assert!(began.elapsed() < TIMEOUT, "it does not end; standard error:\n{}", self.stderr.text());
             thread::sleep(Duration::from_millis(5));
         };
         Ended { code, stdout: self.stdout.rest(), stderr: self.stderr.rest() }
@@ -221,8 +221,8 @@ impl Output {
             if let Some(found) = find(&text) {
                 return found;
             }
-            assert!(!now.closed && began.elapsed() < PATIENCE, "never seen: {what}; but:\n{text}");
-            now = news.wait_timeout(now, PATIENCE).unwrap().0;
+            assert!(!now.closed && began.elapsed() < TIMEOUT, "never seen: {what}; but:\n{text}");
+            now = news.wait_timeout(now, TIMEOUT).unwrap().0;
         }
     }
 
@@ -234,7 +234,7 @@ impl Output {
     /// Everything, once the process has closed its end.
     fn rest(&self) -> String {
         let (written, news) = &*self.0;
-        let (now, timeout) = news.wait_timeout_while(written.lock().unwrap(), PATIENCE, |now| !now.closed).unwrap();
+        let (now, timeout) = news.wait_timeout_while(written.lock().unwrap(), TIMEOUT, |now| !now.closed).unwrap();
         assert!(!timeout.timed_out(), "somebody keeps the output open");
         String::from_utf8(now.bytes.clone()).expect("it writes UTF-8")
     }

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::program::PATIENCE;
+use super::program::TIMEOUT;
 
 /// A stream on which logins are tried.
 pub(crate) struct Stream(TcpStream);
@@ -14,7 +14,7 @@ pub(crate) struct Stream(TcpStream);
 impl Stream {
     pub(crate) fn open(address: SocketAddr) -> Self {
         let mut stream = Self(TcpStream::connect(address).unwrap());
-        stream.0.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.0.set_read_timeout(Some(TIMEOUT)).unwrap();
         let open = "<stream:stream to='example.com' version='1.0' xmlns='jabber:client' \
                     xmlns:stream='http://etherx.jabber.org/streams'>";
         stream.ask(open, &["</stream:features>"]);

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::program::PATIENCE;
+use super::program::TIMEOUT;
 
 /// What is answered for one user.
 #[derive(Clone)]
@@ -72,7 +72,7 @@ impl WebApp {
     pub(crate) fn wait_for_request(&self, user: &str, n: usize) {
         let began = Instant::now();
         while self.requests(user).len() < n {
-            assert!(began.elapsed() < PATIENCE, "nobody asks for {user}");
+            assert!(began.elapsed() < TIMEOUT, "nobody asks for {user}");
             thread::sleep(Duration::from_millis(5));
         }
     }

@@ -53,20 +53,20 @@ pub(in crate::cluster) enum Body {
 pub(in crate::cluster) enum Request {
     /// To an owner: these of its users are here, beside those whom it was told of already. `last`: there are no others. `before`: the
     /// view in which the sender was before this one, if it has not named everybody.
-    Sync { held: Vec<Held>, last: bool, before: Option<u64> },
+    Sync { held: Vec<RosterClaim>, last: bool, before: Option<u64> },
     /// To an owner: the roster of a user who is here.
-    Fetch(Held),
+    Fetch(RosterClaim),
     /// To an owner: these users are here no longer.
     Leave { users: Vec<Left> },
     /// To an owner: the application says that these rosters have changed. To be answered within so many milliseconds.
     Refresh { domain: String, users: Vec<String>, within: u64 },
     /// To who holds rosters: they have changed.
-    Tell { rosters: Vec<Told> },
+    Tell { rosters: Vec<OwnerRoster> },
 }
 
 /// A user who is at the node that says so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::cluster) struct Held {
+pub(in crate::cluster) struct RosterClaim {
     pub(in crate::cluster) domain: String,
     pub(in crate::cluster) user: String,
     /// The content version of the roster there, if there is one.
@@ -82,18 +82,18 @@ pub(in crate::cluster) struct Held {
 pub(in crate::cluster) struct Left {
     pub(in crate::cluster) domain: String,
     pub(in crate::cluster) user: String,
-    /// As [`Held::number`]: what was said before is over.
+    /// As [`RosterClaim::number`]: what was said before is over.
     pub(in crate::cluster) number: u64,
 }
 
 /// A roster as its owner has it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(in crate::cluster) struct Told {
+pub(in crate::cluster) struct OwnerRoster {
     pub(in crate::cluster) domain: String,
     pub(in crate::cluster) user: String,
     /// Grows with each roster of the user that this owner has within a view.
     pub(in crate::cluster) stamp: u64,
-    /// The latest that the owner has heard of the user, see [`Held::number`].
+    /// The latest that the owner has heard of the user, see [`RosterClaim::number`].
     pub(in crate::cluster) number: u64,
     /// Its content version.
     pub(in crate::cluster) version: u64,

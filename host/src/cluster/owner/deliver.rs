@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use tracing::debug;
 
 use crate::cluster::Cluster;
-use crate::cluster::link::message::{Applied, Content, OneChange, Reply, Request, Told, whole};
+use crate::cluster::link::message::{Applied, Content, OneChange, OwnerRoster, Reply, Request, whole};
 use crate::cluster::member::Member;
 use crate::cluster::owner::registry::{Pending, Whose};
 use crate::sinks::{EventKind, RosterEvent, RosterSink, Undelivered};
@@ -112,7 +112,7 @@ impl Cluster {
     }
 
     /// The messages for `batch`, each roster as it is now.
-    fn to_tell(&self, member: &Member, batch: Vec<(Whose, Pending)>) -> (u64, Vec<Told>, Vec<Sent>) {
+    fn to_tell(&self, member: &Member, batch: Vec<(Whose, Pending)>) -> (u64, Vec<OwnerRoster>, Vec<Sent>) {
         let (mut told, mut sent, mut contacts) = (Vec::new(), Vec::new(), 0);
         let view = *self.views.borrow();
         let mut batch = batch.into_iter();
@@ -140,7 +140,7 @@ impl Cluster {
                 }
             };
             let (domain, user) = (host.domain.to_string(), whose.1.as_str().to_owned());
-            told.push(Told { domain, user, stamp: newest.version(), number, version, content });
+            told.push(OwnerRoster { domain, user, stamp: newest.version(), number, version, content });
             sent.push(Sent { whose, version, number });
             if contacts > MOST_CONTACTS {
                 break;

@@ -14,7 +14,7 @@ use futures::{FutureExt, StreamExt, stream};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 
-use crate::cluster::link::message::{Held, Left, Refused, Reply, Request, whole};
+use crate::cluster::link::message::{Left, Refused, Reply, Request, RosterClaim, whole};
 use crate::cluster::member::Member;
 use crate::cluster::view::View;
 use crate::cluster::{Cluster, Served, State};
@@ -94,7 +94,7 @@ impl Cluster {
         self: &Arc<Self>,
         number: u64,
         from: &Member,
-        held: Vec<Held>,
+        held: Vec<RosterClaim>,
         last: bool,
         before: Option<u64>,
     ) -> Result<Reply, Refused> {
@@ -215,7 +215,7 @@ impl Cluster {
         }
     }
 
-    async fn serve_fetch(self: &Arc<Self>, number: u64, from: &Member, held: Held) -> Result<Reply, Refused> {
+    async fn serve_fetch(self: &Arc<Self>, number: u64, from: &Member, held: RosterClaim) -> Result<Reply, Refused> {
         let unknown = || Refused::Failed {
             kind: "misconfigured".to_owned(),
             status: None,

@@ -26,7 +26,7 @@ pub(in crate::cluster) struct Registry {
 /// One node that has a user.
 struct Registered {
     member: Member,
-    /// See [`crate::cluster::link::message::Held::number`].
+    /// See [`crate::cluster::link::message::RosterClaim::number`].
     number: u64,
     /// The roster that it has.
     version: Option<u64>,

@@ -12,7 +12,7 @@ use super::rosters::{Shown, seconds};
 use super::target::{Params, Target};
 use super::{Admin, AdminError};
 use crate::http::answers::json;
-use crate::metrics::Asked;
+use crate::metrics::AppRequest;
 use crate::rosters::{Online, Present, Via};
 
 /// Users of one page, if the request does not say how many.
@@ -94,7 +94,7 @@ struct LookedUp<'a> {
     requests: Vec<Value>,
 }
 
-fn request(asked: &Asked) -> Value {
+fn request(asked: &AppRequest) -> Value {
     let (status, bytes, error) = asked.answer.parts();
     json!({
         "method": asked.method.as_ref().map(http::Method::as_str), "url": asked.url, "status": status, "bytes": bytes,

@@ -55,7 +55,7 @@ use super::requests::well_formed;
 use activity::{Activity, ResponseBody};
 use crowd::Limit;
 use metered::Metered;
-use pace::{Over, Pace};
+use pace::{Pace, TooManyRequests};
 use received::Received;
 use slow_reader::SlowReader;
 use wire::{Unreadable, Wire};
@@ -230,7 +230,7 @@ impl Connections {
                 }
                 let answer = router.oneshot(request).await.map(bodiless);
                 match answer {
-                    Ok(answer) => Ok::<_, Over>(answer.map(|inner| ResponseBody { inner, _request: open })),
+                    Ok(answer) => Ok::<_, TooManyRequests>(answer.map(|inner| ResponseBody { inner, _request: open })),
                     Err(never) => match never {},
                 }
             }

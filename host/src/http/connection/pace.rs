@@ -31,7 +31,7 @@ pub(super) struct Delay(Instant);
 /// What waits of the address is too much.
 #[derive(Debug, thiserror::Error)]
 #[error("the client sends far more requests than it may (http.requests_per_second)")]
-pub(super) struct Over;
+pub(super) struct TooManyRequests;
 
 impl Pace {
     pub(super) fn new(peer: SocketAddr, crowd: Arc<Crowd>) -> Arc<Self> {
@@ -49,13 +49,13 @@ impl Pace {
     /// # Errors
     ///
     /// There are too many: the connection ends.
-    pub(super) fn next(&self) -> Result<Option<Delay>, Over> {
+    pub(super) fn next(&self) -> Result<Option<Delay>, TooManyRequests> {
         self.begun.fetch_add(1, Ordering::Relaxed);
         let Some(wait) = self.crowd.requests_per_second.reserve(self.peer.ip()) else {
             if !self.over.swap(true, Ordering::Relaxed) {
                 self.crowd.refused(self.peer, Limit::RequestRate);
             }
-            return Err(Over);
+            return Err(TooManyRequests);
         };
         if wait.is_zero() {
             return Ok(None);
@@ -89,7 +89,7 @@ impl Paced {
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             if self.pace.over.load(Ordering::Relaxed) {
-                return Poll::Ready(Err(io::Error::other(Over)));
+                return Poll::Ready(Err(io::Error::other(TooManyRequests)));
             }
             if let Some(rest) = &mut self.rest {
                 if rest.as_mut().poll(context).is_pending() {

@@ -20,7 +20,7 @@ use crate::http_client::error::{ErrorKind, Failure};
 /// See the module's documentation.
 pub(in crate::http_client) struct Pool {
     destination: Destination,
-    kept: Mutex<Kept>,
+    kept: Mutex<SiteConnections>,
     /// Held while dialing, unless the origin is known to speak HTTP/1.1: when the first of many requests gets an
     /// HTTP/2 connection, the others share it instead of dialing too.
     dialing: tokio::sync::Mutex<()>,
@@ -34,7 +34,7 @@ const HTTP1: u8 = 1;
 const HTTP2: u8 = 2;
 
 #[derive(Default)]
-struct Kept {
+struct SiteConnections {
     /// The oldest first.
     idle: Vec<Idle>,
     shared: Option<Shared>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::digest::Digest;
 use super::metadata;
-use super::registry::{Away, Registry};
+use super::registry::{IfUnreachable, Registry};
 use crate::config::Artifact;
 use crate::model::read_file;
 use crate::plugin::{BUILT_IN, LoadError};
@@ -28,7 +28,7 @@ pub enum PluginSource {
         /// The registries that may be asked.
         registry: Arc<Registry>,
         /// What to do when they cannot be reached.
-        away: Away,
+        away: IfUnreachable,
     },
     /// Bytes that somebody sent, under a name for people.
     Bytes {

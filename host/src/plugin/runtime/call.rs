@@ -10,7 +10,7 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{Store, Trap};
 
 use super::Runtime;
-use super::budget::{Held, INSTANCE};
+use super::budget::{INSTANCE, Reservation};
 use super::instance::{Instance, NotMade};
 use super::state::{CpuTimeExceeded, Refused, State, hostcall_bytes, new_store};
 use crate::config::LimitsConfig;
@@ -18,6 +18,7 @@ use crate::metrics::CallMetrics;
 use crate::plugin::api::{CallError, FetchError};
 use crate::plugin::imports::log::GuestLog;
 use crate::plugin::module::loaded::LoadedModule;
+use crate::plugin::recording::recorder::Recorder;
 use crate::plugin::sanitize::one_line;
 use crate::plugin::wit::{Checked, Hooks, Needs, SettingFault};
 
@@ -28,10 +29,10 @@ const ATTEMPTS: usize = 3;
 const TOO_MUCH: &str = "fuel allocated for hostcalls";
 
 /// What a call can run on.
-enum Found {
+enum InstanceOrRoom {
     Warm(Instance),
     /// Room for a new one.
-    Room(Held),
+    Room(Reservation),
 }
 
 /// The hooks of a loaded module, to be called. A clone is the same.
@@ -39,6 +40,7 @@ enum Found {
 pub(in crate::plugin) struct Calls {
     pub(in crate::plugin) module: Arc<LoadedModule>,
     pub(in crate::plugin) runtime: Arc<Runtime>,
+    pub(in crate::plugin) recorder: Arc<Recorder>,
 }
 
 impl Calls {
@@ -137,18 +139,18 @@ impl Calls {
             let needed = || self.runtime.common.needed.by(hook);
             let found = self.runtime.common.account.wait(deadline, || {
                 let Some(mut warm) = self.runtime.pool.take() else {
-                    return self.runtime.common.account.try_hold(needed()).map(Found::Room);
+                    return self.runtime.common.account.try_hold(needed()).map(InstanceOrRoom::Room);
                 };
                 // It may have served only calls that need less.
                 if warm.store().data_mut().memory.set_aside(needed()) {
-                    return Some(Found::Warm(warm));
+                    return Some(InstanceOrRoom::Warm(warm));
                 }
                 self.runtime.pool.put(warm);
                 None
             });
             let held = match found.await {
-                Some(Found::Warm(instance)) => return Ok(instance),
-                Some(Found::Room(held)) => held,
+                Some(InstanceOrRoom::Warm(instance)) => return Ok(instance),
+                Some(InstanceOrRoom::Room(held)) => held,
                 None => break,
             };
             match self.new_instance(held).await {
@@ -191,7 +193,7 @@ impl Calls {
         u64::from_le_bytes(reader)
     }
 
-    async fn new_instance(&self, mut held: Held) -> Result<Instance, NotMade> {
+    async fn new_instance(&self, mut held: Reservation) -> Result<Instance, NotMade> {
         // Set aside already.
         held.grow(INSTANCE);
         let log = GuestLog::new(Arc::clone(&self.module.domain), self.module.limits.max_log_per_call);

@@ -12,7 +12,7 @@ use super::processor::{Processor, Share};
 use crate::config::{CompileConfig, HostConfig, PluginCacheConfig, PluginPlace, ProcessLimits};
 use crate::plugin::exchange::digest::DigestKey;
 use crate::plugin::module::compile::{CompiledPlugin, Compiler, Urgency};
-use crate::plugin::{Away, LoadError, PluginBytes, PluginSource, Registry, RegistryError};
+use crate::plugin::{IfUnreachable, LoadError, PluginBytes, PluginSource, Registry, RegistryError};
 
 /// How often a plugin that computes is interrupted, to let other tasks run and to look at its CPU limit: the moment for which a
 /// call computes without a permit (see [`super::processor`]), and for which others wait at most. Limits are precise to this much.
@@ -98,7 +98,7 @@ impl PluginEngine {
     }
 
     /// Where the plugin of a virtual host comes from.
-    pub fn source(&self, host: &HostConfig, away: Away) -> Result<PluginSource, LoadError> {
+    pub fn source(&self, host: &HostConfig, away: IfUnreachable) -> Result<PluginSource, LoadError> {
         match (&host.plugin, &self.registry) {
             (None, _) => Ok(PluginSource::BuiltIn),
             (Some(PluginPlace::File(path)), _) => Ok(PluginSource::File(path.clone())),

@@ -9,7 +9,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use super::budget::Held;
+use super::budget::Reservation;
 use super::cpu::CpuMeter;
 use super::engine::{PluginEngine, TICK};
 use crate::config::LimitsConfig;
@@ -59,7 +59,7 @@ pub(super) fn new_store(
     settings: &BTreeMap<String, String>,
     network: Network,
     log: GuestLog,
-    held: Held,
+    held: Reservation,
 ) -> Store<State> {
     let mut http = WasiHttpCtx::new();
     http.set_field_size_limit(HEADER_BYTES);
@@ -146,7 +146,7 @@ pub(super) struct MemoryLimit {
     pub(in crate::plugin) refused: Option<Refused>,
     /// What it would hold of the budget for all instances, had it got what it asked for last.
     pub(in crate::plugin) wanted: usize,
-    held: Held,
+    held: Reservation,
 }
 
 /// Why an instance did not get more memory.

@@ -89,7 +89,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
         ready!(Pin::new(&mut this.below).poll_read(context, buffer))?;
         let new = buffer.filled().get(before..).unwrap_or_default();
         this.bytes.take(new.len());
-        let Seen { frames, fits } = this.tracker.take(new);
+        let FrameCount { frames, fits } = this.tracker.take(new);
         this.frames.take(frames);
         if this.tracker.exceeded && fits == 0 {
             buffer.set_filled(before);
@@ -134,7 +134,7 @@ struct Tracker {
 }
 
 /// What there was in some bytes.
-struct Seen {
+struct FrameCount {
     /// Frames that began.
     frames: usize,
     /// Bytes before the frame that makes its message too long.
@@ -142,7 +142,7 @@ struct Seen {
 }
 
 impl Tracker {
-    fn take(&mut self, bytes: &[u8]) -> Seen {
+    fn take(&mut self, bytes: &[u8]) -> FrameCount {
         let (mut at, mut began, mut frames) = (0, 0, 0);
         while let Some(byte) = bytes.get(at) {
             if self.left > 0 {
@@ -165,10 +165,10 @@ impl Tracker {
             frames += 1;
             if !self.begin() {
                 self.exceeded = true;
-                return Seen { frames, fits: began };
+                return FrameCount { frames, fits: began };
             }
         }
-        Seen { frames, fits: bytes.len() }
+        FrameCount { frames, fits: bytes.len() }
     }
 
     /// As far as what was seen of it tells.
@@ -216,7 +216,7 @@ mod tests {
     /// Frames and whether all of it fits, in whatever pieces it comes.
     fn seen(bytes: &[u8], most: u64) -> (usize, Option<usize>) {
         let mut whole = Tracker { most, ..Tracker::default() };
-        let Seen { frames, fits } = whole.take(bytes);
+        let FrameCount { frames, fits } = whole.take(bytes);
         let cut = whole.exceeded.then_some(fits);
         let (mut pieces, mut sum) = (Tracker { most, ..Tracker::default() }, 0);
         for byte in bytes {

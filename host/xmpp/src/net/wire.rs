@@ -13,7 +13,7 @@ use super::rate::Bucket;
 use super::transport::{Read, Transport};
 use super::violation::close_code;
 use crate::config::{EndpointConfig, Timeouts};
-use crate::memory::{Claim, Held, Memory};
+use crate::memory::{Claim, Memory, Reservation};
 use crate::outbound::Stanza;
 use crate::stream::header::Reply;
 use crate::stream::writer::{write_element, write_stream_error};
@@ -70,7 +70,7 @@ pub(crate) struct Wire {
     timeouts: Timeouts,
     /// What it holds, among all that hold something.
     claim: Claim,
-    held: Held,
+    held: Reservation,
 }
 
 impl Wire {

@@ -19,7 +19,7 @@ use senders::Senders;
 pub(crate) use stanza::Shared;
 pub use stanza::Stanza;
 
-use crate::memory::{Claim, Held, Memory};
+use crate::memory::{Claim, Memory, Reservation};
 
 /// The end of a session's queue that others write to. Clones are one queue.
 #[derive(Clone)]
@@ -47,7 +47,7 @@ struct Item<T = Stanzas> {
     claims: usize,
     /// Whose share of the queue it takes.
     from: Option<Arc<str>>,
-    _held: Option<Held>,
+    _held: Option<Reservation>,
 }
 
 enum Stanzas {

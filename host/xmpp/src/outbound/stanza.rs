@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use minidom::Element;
 use rxml::Namespace;
 
-use crate::memory::{Held, Memory};
+use crate::memory::{Memory, Reservation};
 use crate::stream::ns;
 use crate::stream::writer::{Out, escape_attribute, write_attributes, write_nodes};
 
@@ -27,7 +27,7 @@ struct Inner {
     end: Box<str>,
     /// Where in `begin` a declaration of the namespace has to be put if the stream does not have it.
     declare: Option<usize>,
-    held: OnceLock<Held>,
+    held: OnceLock<Reservation>,
 }
 
 /// Attributes and content of an element, for stanzas that have them in common.
@@ -40,7 +40,7 @@ struct Text {
     empty: bool,
     /// The element is a message with a body.
     has_body: bool,
-    held: OnceLock<Held>,
+    held: OnceLock<Reservation>,
 }
 
 impl Stanza {

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 /// The domain of all tests.
 pub const DOMAIN: &str = "x.example";
 /// How long a test waits for what must come.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub fn user(name: &str) -> Username {
     Username::new(name).unwrap()
@@ -251,7 +251,7 @@ impl Client {
 
     /// The next stanza, waited for.
     pub async fn next(&mut self) -> Element {
-        let next = tokio::time::timeout(PATIENCE, self.outgoing.next()).await;
+        let next = tokio::time::timeout(TIMEOUT, self.outgoing.next()).await;
         (*next.expect("a stanza should have come").expect("the queue is open")).clone()
     }
 
@@ -266,7 +266,7 @@ impl Client {
     }
 
     pub async fn ended(&self) -> SessionEnd {
-        tokio::time::timeout(PATIENCE, self.outgoing.ended()).await.expect("the session should have ended")
+        tokio::time::timeout(TIMEOUT, self.outgoing.ended()).await.expect("the session should have ended")
     }
 
     /// Asks for the roster and waits for the answer, which must be the next thing that comes.

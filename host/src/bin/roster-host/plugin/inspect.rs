@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
 }
 
 #[derive(Default, Serialize)]
-struct Found {
+struct Inspection {
     file: String,
     bytes: usize,
     sha256: Option<Digest>,
@@ -56,13 +56,13 @@ pub(super) async fn inspect(arguments: Arguments) -> Result<bool, Failure> {
     Ok(found.xmpp_roster.is_some())
 }
 
-fn look(plugin: &PluginBytes) -> Result<Found, wasmparser::BinaryReaderError> {
-    let mut found = Found {
+fn look(plugin: &PluginBytes) -> Result<Inspection, wasmparser::BinaryReaderError> {
+    let mut found = Inspection {
         file: plugin.name.clone(),
         bytes: plugin.bytes.len(),
         sha256: Some(plugin.digest),
         kind: "not WebAssembly",
-        ..Found::default()
+        ..Inspection::default()
     };
     if !plugin.bytes.starts_with(b"\0asm") {
         return Ok(found);
@@ -96,7 +96,7 @@ fn look(plugin: &PluginBytes) -> Result<Found, wasmparser::BinaryReaderError> {
 }
 
 /// What cannot be read is left out: it is only for people.
-fn custom(name: &str, data: &[u8], found: &mut Found) {
+fn custom(name: &str, data: &[u8], found: &mut Inspection) {
     if let Some(key) = TEXTS.into_iter().find(|text| *text == name) {
         found.metadata.insert(key, plain(&String::from_utf8_lossy(data)));
     } else if name == "producers" {
@@ -121,7 +121,7 @@ fn plain(text: &str) -> String {
     escaped(text.get(..text.floor_char_boundary(LONGEST)).unwrap_or(text)).into_owned()
 }
 
-impl Display for Found {
+impl Display for Inspection {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", escaped(&self.file))?;
         // Each is one line, whatever the file says.

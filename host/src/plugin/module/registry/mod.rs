@@ -4,13 +4,13 @@
 //! the list (`registry.allow_origins`), redirects and the places that give out tokens included; deadlines; a cap on what comes. (The
 //! crate `oci-client` reads answers of any length, follows redirects to anywhere, and sends the password where the registry says.)
 //!
-//! [`pull`] asks, [`challenge`] says who is asking, [`manifest`] finds the component, [`kept`] has it for a start without the registry.
+//! [`pull`] asks, [`challenge`] says who is asking, [`manifest`] finds the component, [`pulled`] has it for a start without the registry.
 
 mod challenge;
 mod error;
-mod kept;
 mod manifest;
 mod pull;
+mod pulled;
 mod request;
 #[cfg(test)]
 mod tests;
@@ -25,7 +25,7 @@ use crate::config::{Artifact, ClientAuth, ClientConfig, Config, Origin, Registry
 use crate::http_client::{ClientBuildError, HttpClient};
 
 pub use error::RegistryError;
-use kept::Kept;
+use pulled::PulledModules;
 
 /// Redirects followed: registries keep what they have elsewhere.
 const MOST_REDIRECTS: usize = 5;
@@ -38,16 +38,16 @@ pub struct Registry {
     known: Option<HttpClient>,
     origins: Vec<Origin>,
     timeout: Duration,
-    kept: Option<Kept>,
+    kept: Option<PulledModules>,
 }
 
 /// What to do when the registry cannot be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Away {
+pub enum IfUnreachable {
     /// The module that was had last serves: it is a start.
-    Kept,
+    UseLast,
     /// Somebody wants to know what is there now.
-    Fails,
+    Fail,
 }
 
 impl Registry {
@@ -69,7 +69,7 @@ impl Registry {
         let auth = username.zip(password).map(|(username, password)| ClientAuth::Basic { username, password });
         let known =
             auth.map(|auth| HttpClient::new(&ClientConfig { auth: Some(auth), auth_origins, ..anonymous.clone() }));
-        let kept = config.plugin_cache.as_ref().map(|cache| Kept::new(Path::new(&cache.folder)));
+        let kept = config.plugin_cache.as_ref().map(|cache| PulledModules::new(Path::new(&cache.folder)));
         Ok(Self {
             anonymous: HttpClient::new(&anonymous)?,
             known: known.transpose()?,
@@ -80,7 +80,12 @@ impl Registry {
     }
 
     /// The component that `artifact` is, if it is not longer than `limit` bytes.
-    pub async fn component(&self, artifact: &Artifact, limit: u64, away: Away) -> Result<Arc<[u8]>, RegistryError> {
+    pub async fn component(
+        &self,
+        artifact: &Artifact,
+        limit: u64,
+        away: IfUnreachable,
+    ) -> Result<Arc<[u8]>, RegistryError> {
         // What has a digest is what it was.
         if artifact.pinned().is_some()
             && let Some(bytes) = self.kept(artifact, limit).await
@@ -98,7 +103,8 @@ impl Registry {
                 }
                 Ok(pulled.component)
             }
-            Err(error) if away == Away::Kept && error.is_outage() => match self.kept(artifact, limit).await {
+            Err(error) if away == IfUnreachable::UseLast && error.is_outage() => match self.kept(artifact, limit).await
+            {
                 Some(bytes) => {
                     warn!(plugin = %artifact, %error, "the registry cannot be asked; the plugin that was had last is used");
                     Ok(bytes)

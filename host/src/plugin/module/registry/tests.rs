@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use super::{Away, Registry, RegistryError};
+use super::{IfUnreachable, Registry, RegistryError};
 use crate::config::{Artifact, Config, PluginCacheConfig, Secret};
 use crate::plugin::Digest;
 
@@ -139,7 +139,7 @@ fn pinned() -> String {
 }
 
 async fn had(config: &Config, artifact: &Artifact) -> Result<Arc<[u8]>, RegistryError> {
-    Registry::new(config).unwrap().component(artifact, LIMIT, Away::Fails).await
+    Registry::new(config).unwrap().component(artifact, LIMIT, IfUnreachable::Fail).await
 }
 
 #[tokio::test]
@@ -260,29 +260,29 @@ async fn what_was_had_is_there_when_the_registry_is_not() {
     let registry = Registry::new(&config).unwrap();
     let (tag, digest) = (stand.name(":1"), stand.name(&pinned()));
     for artifact in [&tag, &digest] {
-        registry.component(artifact, LIMIT, Away::Kept).await.unwrap();
+        registry.component(artifact, LIMIT, IfUnreachable::UseLast).await.unwrap();
     }
     assert_eq!(stand.asked().len(), 4);
-    registry.component(&digest, LIMIT, Away::Fails).await.unwrap();
+    registry.component(&digest, LIMIT, IfUnreachable::Fail).await.unwrap();
     assert_eq!(stand.asked().len(), 0, "a digest is what it was");
     *stand.ways.lock() = Ways { component: Some(b"changed".to_vec()), ..Ways::default() };
-    assert!(matches!(registry.component(&tag, LIMIT, Away::Kept).await, Err(RegistryError::Digest { .. })));
+    assert!(matches!(registry.component(&tag, LIMIT, IfUnreachable::UseLast).await, Err(RegistryError::Digest { .. })));
     *stand.ways.lock() = Ways { status: Some(StatusCode::NOT_FOUND), ..Ways::default() };
-    assert!(matches!(registry.component(&tag, LIMIT, Away::Kept).await, Err(RegistryError::Missing)));
+    assert!(matches!(registry.component(&tag, LIMIT, IfUnreachable::UseLast).await, Err(RegistryError::Missing)));
     *stand.ways.lock() = Ways { status: Some(StatusCode::BAD_GATEWAY), ..Ways::default() };
-    assert_eq!(&registry.component(&tag, LIMIT, Away::Kept).await.unwrap()[..], COMPONENT);
+    assert_eq!(&registry.component(&tag, LIMIT, IfUnreachable::UseLast).await.unwrap()[..], COMPONENT);
     stand.serving.abort();
     let _ = stand.serving.await;
     for artifact in [&tag, &digest] {
-        assert_eq!(&registry.component(artifact, LIMIT, Away::Kept).await.unwrap()[..], COMPONENT);
+        assert_eq!(&registry.component(artifact, LIMIT, IfUnreachable::UseLast).await.unwrap()[..], COMPONENT);
     }
-    assert!(registry.component(&tag, LIMIT, Away::Fails).await.is_err());
-    assert!(registry.component(&digest, 3, Away::Fails).await.is_err(), "longer than is taken now");
+    assert!(registry.component(&tag, LIMIT, IfUnreachable::Fail).await.is_err());
+    assert!(registry.component(&digest, 3, IfUnreachable::Fail).await.is_err(), "longer than is taken now");
     // Damaged, it is not used.
     for file in std::fs::read_dir(folder.path().join("cache")).unwrap() {
         std::fs::write(file.unwrap().path(), "something else").unwrap();
     }
-    assert!(registry.component(&digest, LIMIT, Away::Kept).await.is_err());
+    assert!(registry.component(&digest, LIMIT, IfUnreachable::UseLast).await.is_err());
 }
 
 #[tokio::test]
@@ -293,7 +293,7 @@ async fn only_so_many_are_kept_and_only_so_long_is_waited() {
     config.plugin_cache = Some(PluginCacheConfig::new(folder.path().to_owned()));
     let registry = Registry::new(&config).unwrap();
     for n in 0..20 {
-        registry.component(&stand.name(&format!(":{n}")), LIMIT, Away::Kept).await.unwrap();
+        registry.component(&stand.name(&format!(":{n}")), LIMIT, IfUnreachable::UseLast).await.unwrap();
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 16);
     stand.ways.lock().delay = Duration::from_secs(600);

@@ -173,8 +173,8 @@ impl Account {
     }
 
     /// `bytes` at once, or nothing.
-    pub(in crate::plugin) fn try_hold(self: &Arc<Self>, bytes: usize) -> Option<Held> {
-        self.take(bytes).then(|| Held { account: Arc::clone(self), bytes, used: 0 })
+    pub(in crate::plugin) fn try_hold(self: &Arc<Self>, bytes: usize) -> Option<Reservation> {
+        self.take(bytes).then(|| Reservation { account: Arc::clone(self), bytes, used: 0 })
     }
 
     /// Room for `bytes` of bodies. They wait for an instance that reads them, so they never take more than half of what the host
@@ -223,7 +223,7 @@ impl Account {
 pub(in crate::plugin) struct AccountOf(pub(in crate::plugin) Arc<Account>);
 
 /// Bytes of the budget; dropping it gives them back.
-pub(in crate::plugin) struct Held {
+pub(in crate::plugin) struct Reservation {
     account: Arc<Account>,
     /// Of the budget.
     bytes: usize,
@@ -231,7 +231,7 @@ pub(in crate::plugin) struct Held {
     used: usize,
 }
 
-impl Held {
+impl Reservation {
     /// Puts `bytes` more to use. False: there is no room for them.
     pub(super) fn grow(&mut self, bytes: usize) -> bool {
         let used = self.used.saturating_add(bytes);
@@ -291,7 +291,7 @@ impl Drop for Body {
     }
 }
 
-impl Drop for Held {
+impl Drop for Reservation {
     fn drop(&mut self) {
         self.account.give_back(self.bytes);
     }

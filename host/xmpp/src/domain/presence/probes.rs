@@ -23,7 +23,7 @@ use crate::stream::writer::write_element;
 
 /// What somebody is told of another.
 #[derive(Clone)]
-pub(in crate::domain) enum Told {
+pub(in crate::domain) enum ContactPresence {
     Here(Arc<Available>),
     /// The place in the index of the roster.
     Away(u32),
@@ -44,12 +44,13 @@ impl Domain {
     pub(in crate::domain) fn tell_newcomer(&self, world: &World, session: &Arc<Session>, outbox: &mut Outbox) {
         let Some(me) = world.users.get(session.user()) else { return };
         let others = me.available().filter(|(other, _)| other.number != session.number);
-        let mut told: Vec<Told> = others.map(|(_, available)| Told::Here(Arc::clone(available))).collect();
+        let mut told: Vec<ContactPresence> =
+            others.map(|(_, available)| ContactPresence::Here(Arc::clone(available))).collect();
         if let Some(view) = &me.roster {
             told.extend(self.of_contacts(world, session.user(), session.bare(), view));
         }
         if self.ask_beyond(world, session.user(), (vec![Arc::clone(session)], true), me.roster.as_ref(), outbox) {
-            told.retain(|told| matches!(told, Told::Here(_)));
+            told.retain(|told| matches!(told, ContactPresence::Here(_)));
         }
         self.send_told(session, told, me.roster.as_ref());
     }
@@ -66,7 +67,7 @@ impl Domain {
         let mut told = self.of_contacts(world, name, &self.bare(name), view);
         let sessions: Vec<Arc<Session>> = me.available().map(|(session, _)| Arc::clone(session)).collect();
         if self.ask_beyond(world, name, (sessions.clone(), false), Some(view), &mut outbox) {
-            told.retain(|told| matches!(told, Told::Here(_)));
+            told.retain(|told| matches!(told, ContactPresence::Here(_)));
         }
         outbox.send(&world.nodes);
         for session in sessions {
@@ -135,7 +136,7 @@ impl Domain {
                 let missed = move |theirs: &Arc<Available>| theirs.moment.max(told) < mine.came;
                 them.available()
                     .filter(move |(_, theirs)| missed(theirs))
-                    .map(|(_, theirs)| Told::Here(Arc::clone(theirs)))
+                    .map(|(_, theirs)| ContactPresence::Here(Arc::clone(theirs)))
             });
             self.send_told(session, told.collect(), None);
         }
@@ -160,35 +161,35 @@ impl Domain {
     }
 
     /// What there is to tell the user of those whose presence the roster asks for.
-    fn of_contacts(&self, world: &World, name: &Username, bare: &str, view: &View) -> Vec<Told> {
+    fn of_contacts(&self, world: &World, name: &Username, bare: &str, view: &View) -> Vec<ContactPresence> {
         let mut told = Vec::new();
         for (place, jid) in view.asked_for() {
             let Some(other) = self.other(name, jid) else { continue };
             let before = told.len();
             let them = shown(world, bare, other).into_iter().flat_map(User::available);
-            told.extend(them.map(|(_, available)| Told::Here(Arc::clone(available))));
+            told.extend(them.map(|(_, available)| ContactPresence::Here(Arc::clone(available))));
             if told.len() == before {
-                told.push(Told::Away(place));
+                told.push(ContactPresence::Away(place));
             }
         }
         told
     }
 
     /// Queues it all as one: a large roster must not end a session. The stanzas are made when they are written.
-    pub(in crate::domain) fn send_told(&self, session: &Session, told: Vec<Told>, view: Option<&Arc<View>>) {
+    pub(in crate::domain) fn send_told(&self, session: &Session, told: Vec<ContactPresence>, view: Option<&Arc<View>>) {
         if told.is_empty() {
             return;
         }
         // Presences are held by those whose they are, and longer if they show others meanwhile.
-        let weight = told.len() * size_of::<Told>();
+        let weight = told.len() * size_of::<ContactPresence>();
         let others = told.iter().fold(0_usize, |sum, told| match told {
-            Told::Here(available) => sum.saturating_add(available.presence.weight()),
-            Told::Away(_) => sum,
+            ContactPresence::Here(available) => sum.saturating_add(available.presence.weight()),
+            ContactPresence::Away(_) => sum,
         });
         let (view, bare, domain) = (view.cloned(), session.bare().to_owned(), self.options.name.clone());
         let stanzas = told.into_iter().map(move |told| match told {
-            Told::Here(available) => replay(&available, &bare, domain.as_str()),
-            Told::Away(place) => away(view.as_ref().map_or("", |view| view.jid_at(place)), &bare),
+            ContactPresence::Here(available) => replay(&available, &bare, domain.as_str()),
+            ContactPresence::Away(place) => away(view.as_ref().map_or("", |view| view.jid_at(place)), &bare),
         });
         let _ = session.outbound.send_series(weight, others, stanzas);
     }

@@ -11,7 +11,7 @@ use crate::domain::nodes::receive::presence;
 use crate::domain::nodes::table::remotes::Id;
 use crate::domain::nodes::wire::outbox::document;
 use crate::domain::nodes::wire::{Message, PART, Probe, Probed};
-use crate::domain::presence::probes::{Told, late, shown};
+use crate::domain::presence::probes::{ContactPresence, late, shown};
 use crate::domain::session::Session;
 use crate::domain::world::{User, World};
 use crate::outbound::{Shared, Stanza};
@@ -119,7 +119,7 @@ impl Domain {
                 || remotes.of(other).iter().any(|one| one.is_available() && sightings.has(user, one.id))
         };
         let away = view.asked_for().filter(|(_, jid)| self.other(user, jid).is_some_and(|other| !is_seen(other)));
-        let away: Vec<Told> = away.map(|(place, _)| Told::Away(place)).collect();
+        let away: Vec<ContactPresence> = away.map(|(place, _)| ContactPresence::Away(place)).collect();
         let me = world.users.get(user);
         for session in sessions {
             if me.is_some_and(|me| me.available().any(|(one, _)| one.number == session.number)) {

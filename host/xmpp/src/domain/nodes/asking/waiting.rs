@@ -57,7 +57,7 @@ pub(in crate::domain) enum What {
 }
 
 /// An errand of which no more will be heard.
-enum Over {
+enum Ended {
     /// It came to somebody, or to nobody.
     Alone(Sent, bool),
     /// A chat, in whose line it may be somebody's turn.
@@ -92,7 +92,7 @@ impl Waiting {
     }
 
     /// What `node` says of the errand. Some if that was the last word.
-    fn answered(&mut self, node: u32, id: u64, how: Outcome) -> Option<Over> {
+    fn answered(&mut self, node: u32, id: u64, how: Outcome) -> Option<Ended> {
         let sent = self.errands.get_mut(&id)?;
         sent.awaited.retain(|one| *one != node);
         if how == Outcome::Refused {
@@ -101,15 +101,15 @@ impl Waiting {
         if how == Outcome::Reached || sent.awaited.is_empty() { self.over(id, how == Outcome::Reached) } else { None }
     }
 
-    fn over(&mut self, id: u64, reached: bool) -> Option<Over> {
+    fn over(&mut self, id: u64, reached: bool) -> Option<Ended> {
         let sent = self.errands.remove(&id)?;
-        let Some((pair, _)) = sent.chat() else { return Some(Over::Alone(sent, reached)) };
+        let Some((pair, _)) = sent.chat() else { return Some(Ended::Alone(sent, reached)) };
         self.lines.settled(&pair, id, Some(sent).filter(|_| !reached));
-        Some(Over::Chat(pair))
+        Some(Ended::Chat(pair))
     }
 
     /// Those that have waited for long enough.
-    fn late(&mut self, now: Instant) -> Vec<Over> {
+    fn late(&mut self, now: Instant) -> Vec<Ended> {
         let mut late = Vec::new();
         while let Some((_, id)) = self.order.pop_front_if(|(at, _)| *at <= now) {
             late.extend(self.over(id, false));
@@ -130,7 +130,7 @@ impl Domain {
     /// The sender knows already what becomes of the errand.
     pub(in crate::domain) fn forget(&self, id: u64) {
         let mut waiting = self.waiting.lock();
-        if let Some(Over::Chat(pair)) = waiting.over(id, true) {
+        if let Some(Ended::Chat(pair)) = waiting.over(id, true) {
             // Nothing stands behind what was only just sent: at most the line is removed.
             let _ = waiting.lines.begin(&pair);
         }
@@ -173,7 +173,7 @@ impl Domain {
         let unanswered = waiting.questions.gone(place);
         let ids: Vec<u64> =
             waiting.errands.iter().filter(|(_, sent)| sent.awaited.contains(&place)).map(|(id, _)| *id).collect();
-        let over: Vec<Over> = ids.iter().filter_map(|id| waiting.answered(place, *id, Outcome::Gone)).collect();
+        let over: Vec<Ended> = ids.iter().filter_map(|id| waiting.answered(place, *id, Outcome::Gone)).collect();
         drop(waiting);
         self.finish(over);
         for Asking { sessions, user, why, .. } in unanswered {
@@ -194,15 +194,15 @@ impl Domain {
         }
     }
 
-    fn finish(&self, over: impl IntoIterator<Item = Over>) {
+    fn finish(&self, over: impl IntoIterator<Item = Ended>) {
         for over in over {
             match over {
-                Over::Alone(sent, true) => self.arrived(&sent),
-                Over::Alone(sent, false) => {
+                Ended::Alone(sent, true) => self.arrived(&sent),
+                Ended::Alone(sent, false) => {
                     let element = sent.stanza.element();
                     element.iter().for_each(|element| self.refuse(&sent.session, element, sent.failed));
                 }
-                Over::Chat(pair) => self.go_on(&pair),
+                Ended::Chat(pair) => self.go_on(&pair),
             }
         }
     }

@@ -18,7 +18,7 @@ use super::wire::link::Link;
 use super::wire::{Body, Message};
 use super::{Cluster, LiveNode};
 use crate::domain::Domain;
-use crate::memory::{Held, Memory};
+use crate::memory::{Memory, Reservation};
 
 /// The share of the endpoint's memory that what other nodes say may take.
 const SHARE: usize = 2;
@@ -29,7 +29,7 @@ pub(in crate::domain) struct Table {
     pub(super) live: Vec<Node>,
     pub(in crate::domain) remotes: Remotes,
     pub(in crate::domain) sightings: Sightings,
-    held: Option<Held>,
+    held: Option<Reservation>,
     places: u32,
     /// Which life of this node it is.
     pub(super) own: u64,

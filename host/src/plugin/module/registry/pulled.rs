@@ -16,11 +16,11 @@ const MOST: usize = 16;
 const PREFIX: &str = "pulled-";
 
 /// See the module.
-pub(super) struct Kept {
+pub(super) struct PulledModules {
     folder: PathBuf,
 }
 
-impl Kept {
+impl PulledModules {
     pub(super) fn new(folder: &Path) -> Self {
         Self { folder: folder.to_owned() }
     }
