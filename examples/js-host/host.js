@@ -55,39 +55,65 @@ export async function load(settings, generated = new URL('generated/', import.me
     const imports = new WASIShim({ sandbox }).getImportObject();
     imports['wasi:config/store'] = { get: (key) => settings[key], getAll: () => Object.entries(settings) };
     imports['xmpp:roster/store'] = { Snapshot };
-    return instantiate(core, imports).hooks;
+    return instantiate(core, imports);
   };
-  let hooks = instance();
-  /** Calls one hook. An instance that traps is spent. */
-  const call = (hook, ...args) => {
+  let exported = instance();
+  /** Calls functions of one interface. An instance that traps is spent. */
+  const caller = (of) => (name, ...args) => {
     try {
-      return hooks[hook](...args);
+      return exported[of][name](...args);
     } catch (error) {
       if (error.payload !== undefined) throw new HookError(error.payload);
-      hooks = instance();
+      exported = instance();
       throw error;
     }
   };
-  return { call, reads: call('check').responseHeaders };
+  const call = caller('hooks');
+  return { call, bulk: exported.bulk && caller('bulk'), reads: call('check').responseHeaders };
+}
+
+/** Of a response's headers, those that the plugin reads. */
+const passed = (plugin, headers) => headers.filter(({ name }) => plugin.reads.includes(name));
+
+/**
+ * Asks for the rosters of many users in one request. Returns for each the response that one for that user alone would be,
+ * 'unchanged', or undefined: that one is asked for alone, as all are when it fails. `held`: the roster that is kept of a user.
+ */
+export async function together(plugin, users, held, send) {
+  const tag = (user) => held(user)?.tag;
+  try {
+    const { status, headers, body } = await send(plugin.bulk('makeBulkRequest', users.map((user) => ({ user, tag: tag(user) }))));
+    const pieces = plugin.bulk('splitResponse', users, { status, headers: passed(plugin, headers), body });
+    return pieces.map(({ tag: is, val }, number) => {
+      if (is === 'unchanged') return tag(users[number])?.length ? 'unchanged' : undefined;
+      if (is === 'missing') return undefined;
+      const { offset, length } = val.body.val;
+      return { ...val, body: val.body.tag === 'slice' ? body.subarray(offset, offset + length) : val.body.val };
+    });
+  } catch (error) {
+    if (!(error instanceof HookError)) throw error;
+    return users.map(() => undefined);
+  }
 }
 
 const key = randomBytes(32);
 
 /**
  * Asks for a user's roster; `known` is the one that is kept, `send` turns a request into a response. Returns a `step` that is
- * not `next`, and the digest of the response if there was only one: if it is that of `known`, nothing has changed.
+ * not `next`, and the digest of the response if there was only one: if it is that of `known`, nothing has changed. `given`: the
+ * first response, if it has come with those for others.
  */
-export async function exchange(plugin, user, known, send) {
-  let request = plugin.call('makeRequest', user, known?.tag);
+export async function exchange(plugin, user, known, send, given) {
+  let request = given ? undefined : plugin.call('makeRequest', user, known?.tag);
   let state = new Uint8Array();
   for (let sent = 0; sent < MAX_REQUESTS; sent += 1) {
-    const { status, headers, body } = await send(request);
-    const passed = headers.filter(({ name }) => plugin.reads.includes(name));
-    const head = JSON.stringify([status, passed.map(({ name, value }) => [name, value])]);
+    const { status, headers: all, body } = request ? await send(request) : given;
+    const headers = passed(plugin, all);
+    const head = JSON.stringify([status, headers.map(({ name, value }) => [name, value])]);
     const digest = sent === 0 ? createHmac('sha256', key).update(head).update(body).digest('hex') : undefined;
     if (digest !== undefined && digest === known?.digest) return { step: { tag: 'unchanged' }, digest };
     const lent = known && new Snapshot(known);
-    const step = plugin.call('readResponse', user, known?.tag, lent, { status, headers: passed, body }, state);
+    const step = plugin.call('readResponse', user, known?.tag, lent, { status, headers, body }, state);
     if (step.tag !== 'next') return { step, digest };
     ({ request, state } = step.val);
   }

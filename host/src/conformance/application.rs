@@ -74,6 +74,13 @@ fn compare(request: &Request<Bytes>, expected: &ExpectRequest) -> Vec<String> {
             faults.push(format!("the header {name} is {sent:?}; expected {expected:?}"));
         }
     }
+    if let Some(expected) = &expected.json {
+        let sent = serde_json::from_slice::<serde_json::Value>(request.body());
+        if sent.as_ref().ok() != Some(expected) {
+            let sent = String::from_utf8_lossy(request.body());
+            faults.push(format!("the request's body is {sent}; expected {expected}"));
+        }
+    }
     faults
 }
 

@@ -48,6 +48,13 @@ pub(super) struct Case {
     pub(super) steps: Vec<Step>,
 }
 
+impl Case {
+    /// It is about many users in one request.
+    pub(super) fn needs_bulk(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Bulk { .. }))
+    }
+}
+
 fn john() -> String {
     "john".to_owned()
 }
@@ -67,6 +74,12 @@ pub(super) enum Step {
         #[serde(default)]
         http: Vec<ScriptedExchange>,
         expect: ExpectRoster,
+    },
+    Bulk {
+        users: Vec<String>,
+        #[serde(default)]
+        http: Vec<ScriptedExchange>,
+        expect: BTreeMap<String, ExpectRoster>,
     },
     ChangedUsers {
         body: Option<String>,
@@ -211,6 +224,7 @@ pub(super) struct ExpectRequest {
     pub(super) path: Option<String>,
     #[serde(default)]
     pub(super) headers: BTreeMap<String, Option<String>>,
+    pub(super) json: Option<Value>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -1,12 +1,12 @@
 //! Runs cases: calls hooks one after another and keeps the roster between them, as a host does.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::application::Application;
-use super::case::{self, Case, ExpectCheck, ExpectRoster, File, OutcomeData, ScriptedExchange, Step};
+use super::case::{self, Case, ExpectCheck, ExpectRoster, OutcomeData, ScriptedExchange, Step};
 use super::compare::{self, Compared};
 use super::suite::{Suite, SuiteError};
 use crate::config::{ClientConfig, HostConfig, LimitsConfig};
@@ -14,12 +14,15 @@ use crate::http_client::HttpClient;
 use crate::metrics::Metrics;
 use crate::model::{Contact, Contacts, Snapshot, Tag, Username};
 use crate::plugin::{
-    BadRequest, CompiledPlugin, LoadError, LoadOptions, Network, Outcome, PluginBytes, PluginEngine, Refreshed,
-    RosterPlugin, WasmPlugin,
+    BadRequest, BulkError, CompiledPlugin, LoadError, LoadOptions, Network, Outcome, PluginBytes, PluginEngine,
+    Refreshed, RosterPlugin, Together, WasmPlugin,
 };
+use crate::text::counted;
 
 /// The domain, in all cases.
 const DOMAIN: &str = "example.com";
+/// Why cases about many users in one request are left out.
+const NO_BULK: &str = "it has no interface xmpp:roster/bulk";
 /// Contacts of a roster at most.
 const MOST_CONTACTS: usize = 100_000;
 
@@ -33,6 +36,9 @@ pub struct CaseResult {
     /// What was not as expected, with the step (from 1) if there are several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// Why it was not run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_tried: Option<&'static str>,
 }
 
 /// Runs all cases of `suite`. Must be called within a Tokio runtime.
@@ -50,8 +56,13 @@ pub async fn run(
     let mut results = Vec::new();
     for (name, file) in &suite.files {
         for case in &file.cases {
-            let failure = plugins.case(file, case).await?.err();
-            results.push(CaseResult { file: name.clone(), name: case.name.clone(), failure });
+            let plugin = plugins.plugin(file.settings(Some(case)))?;
+            let not_tried = (case.needs_bulk() && !plugin.has_bulk()).then_some(NO_BULK);
+            let failure = match not_tried {
+                None => steps(&plugin, case).await.err(),
+                Some(_) => None,
+            };
+            results.push(CaseResult { file: name.clone(), name: case.name.clone(), failure, not_tried });
         }
     }
     Ok(results)
@@ -131,21 +142,16 @@ impl<'a> LinkedPlugins<'a> {
         self.linked.insert(settings, Arc::clone(&plugin));
         Ok(plugin)
     }
-
-    async fn case(&mut self, file: &File, case: &Case) -> Result<Compared, LoadError> {
-        let plugin = self.plugin(file.settings(Some(case)))?;
-        Ok(steps(&plugin, case).await)
-    }
 }
 
 async fn steps(plugin: &WasmPlugin, case: &Case) -> Compared {
     let user = Username::new(&case.user).map_err(|error| error.to_string())?;
     let known: Option<Vec<Contact>> =
         case.known.as_ref().map(|known| known.iter().map(case::ContactData::contact).collect());
-    let mut kept = match known {
-        Some(contacts) => Some(snapshot(1, None, &contacts)?),
-        None => None,
-    };
+    let mut kept = HeldRosters::new();
+    if let Some(contacts) = known {
+        kept.insert(user.clone(), snapshot(1, None, &contacts)?);
+    }
     for (index, step) in case.steps.iter().enumerate() {
         let result = perform(plugin, &user, &mut kept, step).await;
         let place = if case.steps.len() > 1 { format!("step {}: ", index + 1) } else { String::new() };
@@ -154,17 +160,21 @@ async fn steps(plugin: &WasmPlugin, case: &Case) -> Compared {
     Ok(())
 }
 
-async fn perform(plugin: &WasmPlugin, user: &Username, kept: &mut Option<Arc<Snapshot>>, step: &Step) -> Compared {
+/// The rosters that a host would hold.
+type HeldRosters = HashMap<Username, Arc<Snapshot>>;
+
+async fn perform(plugin: &WasmPlugin, user: &Username, kept: &mut HeldRosters, step: &Step) -> Compared {
     let http: &[ScriptedExchange] = match step {
-        Step::Fetch { http, .. } | Step::Refresh { http, .. } => http,
+        Step::Fetch { http, .. } | Step::Refresh { http, .. } | Step::Bulk { http, .. } => http,
         Step::Check { .. } | Step::ChangedUsers { .. } | Step::Summary { .. } => &[],
     };
     let application = Arc::new(Application::new(http));
     let stage = plugin.for_rehearsal(Network::Own(Arc::clone(&application) as _));
     let result = match step {
         Step::Check { expect } => check(&stage, expect).await,
-        Step::Fetch { expect, .. } => fetch(&stage, user, kept, expect).await,
-        Step::Refresh { expect, .. } => refresh(&stage, user, kept, expect).await,
+        Step::Fetch { expect, .. } => fetch(&stage, user, kept, expect, None).await,
+        Step::Refresh { expect, .. } => refresh(&stage, user, kept, expect, None).await,
+        Step::Bulk { users, expect, .. } => bulk(&stage, users, kept, expect).await,
         Step::ChangedUsers { body, body_base64, body_repeat, expect } => {
             let body = case::body(body.as_deref(), body_base64.as_deref(), body_repeat.as_ref())?;
             let users = stage.changed_users(body).await.map_err(|error| error.to_string())?;
@@ -194,20 +204,56 @@ async fn check(stage: &WasmPlugin, expect: &ExpectCheck) -> Compared {
     }
 }
 
+/// All in one request, as a host does: those of whom it holds no roster as in a fetch, the others as in a refresh.
+async fn bulk(
+    stage: &WasmPlugin,
+    users: &[String],
+    kept: &mut HeldRosters,
+    expect: &BTreeMap<String, ExpectRoster>,
+) -> Compared {
+    if users.len() < 2 || !expect.keys().eq(users.iter().collect::<BTreeSet<_>>()) {
+        return Err("the case is wrong: a bulk expects something of each of its users, two at least".to_owned());
+    }
+    let most = stage.users_per_request().await.map_err(|error| error.to_string())?;
+    if most < users.len() {
+        return Err(format!("under these settings it asks for {} in one request at most", counted(most, "user")));
+    }
+    let named = |name: &String| Username::new(name).map_err(|error| error.to_string());
+    let users: Vec<Username> = users.iter().map(named).collect::<Result<_, _>>()?;
+    let held: Vec<_> = users.iter().map(|user| (user.clone(), kept.get(user).map(Arc::clone))).collect();
+    let pieces = match stage.ask_together(&held).await {
+        Ok(pieces) => pieces,
+        Err(BulkError::Plugin(error)) => return Err(error.to_string()),
+        // Each is asked for alone.
+        Err(_) => users.iter().map(|_| Together::Alone(None)).collect(),
+    };
+    for (user, piece) in users.iter().zip(pieces) {
+        let Some(expect) = expect.get(user.as_str()) else { continue };
+        let result = match kept.contains_key(user) {
+            true => refresh(stage, user, kept, expect, Some(piece)).await,
+            false => fetch(stage, user, kept, expect, Some(piece)).await,
+        };
+        result.map_err(|failure| format!("{}: {failure}", user.as_str()))?;
+    }
+    Ok(())
+}
+
+/// `given`: what came of asking for others too.
 async fn fetch(
     stage: &WasmPlugin,
     user: &Username,
-    kept: &mut Option<Arc<Snapshot>>,
+    kept: &mut HeldRosters,
     expect: &ExpectRoster,
+    given: Option<Together>,
 ) -> Compared {
-    let fetched = stage.fetch(user).await;
+    let fetched = stage.fetch_given(user, given).await;
     if let Some(kind) = expect.error {
         return compare::error(fetched, kind, expect.status);
     }
     let expected = expect.roster.as_ref().ok_or("the case is wrong: a fetch expects a roster or an error")?;
     let fetched = fetched.map_err(|error| error.to_string())?;
     // As the host does: a roster that cannot be kept is the plugin's fault.
-    *kept = Some(snapshot(1, fetched.tag.clone(), &fetched.contacts)?);
+    kept.insert(user.clone(), snapshot(1, fetched.tag.clone(), &fetched.contacts)?);
     let expected: Vec<Contact> = expected.iter().map(case::ContactData::contact).collect();
     compare::contacts(&fetched.contacts, &expected)?;
     compare::warnings(&fetched.warnings, expect.warnings.as_deref())
@@ -216,11 +262,13 @@ async fn fetch(
 async fn refresh(
     stage: &WasmPlugin,
     user: &Username,
-    kept: &mut Option<Arc<Snapshot>>,
+    kept: &mut HeldRosters,
     expect: &ExpectRoster,
+    given: Option<Together>,
 ) -> Compared {
-    let known = kept.clone().ok_or("the case is wrong: a refresh needs `known` or a fetch before it")?;
-    let refreshed = stage.refresh(user, Arc::clone(&known)).await;
+    let known = kept.get(user).map(Arc::clone);
+    let known = known.ok_or("the case is wrong: a refresh needs `known` or a fetch before it")?;
+    let refreshed = stage.refresh_given(user, Arc::clone(&known), given).await;
     if let Some(kind) = expect.error {
         return compare::error(refreshed, kind, expect.status);
     }
@@ -230,7 +278,7 @@ async fn refresh(
         Refreshed::Changed(delta) => {
             let applied = known.contacts().apply(delta.changes, MOST_CONTACTS);
             let (contacts, changes) = applied.map_err(|wrong| format!("the changes cannot be applied: {wrong}"))?;
-            *kept = Some(Arc::new(Snapshot::new(known.version() + 1, delta.tag, contacts)));
+            kept.insert(user.clone(), Arc::new(Snapshot::new(known.version() + 1, delta.tag, contacts)));
             (changes, delta.warnings)
         }
     };
@@ -272,7 +320,8 @@ mod tests {
         let suite = Suite::built_in("http-roster-admin").unwrap().unwrap();
         let results = results(PluginSource::BuiltIn, &suite).await;
         assert_eq!(results.len(), suite.cases());
-        let failed: Vec<_> = results.into_iter().filter(|result| result.failure.is_some()).collect();
+        let failed = |result: &CaseResult| result.failure.is_some() || result.not_tried.is_some();
+        let failed: Vec<_> = results.into_iter().filter(failed).collect();
         assert!(failed.is_empty(), "{failed:#?}");
     }
 
@@ -285,6 +334,8 @@ mod tests {
         for file in ["requests", "contacts", "contacts-left-out", "contacts-mended", "summary"] {
             assert_eq!(failed(file), all(file), "{file}");
         }
+        let left_out = results.iter().filter(|result| result.not_tried.is_some());
+        assert!(left_out.map(|result| &result.file).eq(vec!["bulk"; all("bulk")]), "it asks for nobody together");
         assert_eq!(all("answers") - failed("answers"), 5, "those in which no answer came: no plugin is asked");
     }
 }

@@ -30,6 +30,7 @@ const BUILT_IN: &[(&str, &[(&str, &str)])] = &[(
         "refresh",
         "changed-users",
         "summary",
+        "bulk",
     ),
 )];
 

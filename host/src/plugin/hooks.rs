@@ -6,9 +6,10 @@ use bytes::Bytes;
 
 use crate::model::{Snapshot, Username};
 use crate::plugin::api::{BadRequest, CallError, Delta, FetchError, FetchedRoster, Outcome, Refreshed, Reply};
+use crate::plugin::exchange::bulk::Together;
 use crate::plugin::exchange::compare;
 use crate::plugin::exchange::network::Requests;
-use crate::plugin::exchange::{self, Found, News};
+use crate::plugin::exchange::{self, ExchangeResult, News};
 use crate::plugin::runtime::call::{About, Calls};
 use crate::plugin::sanitize;
 use crate::plugin::sanitize::contacts::Owner;
@@ -23,9 +24,10 @@ impl Calls {
         about: About<'_>,
         user: &Username,
         requests: &Requests,
+        given: Option<Together>,
     ) -> HookResult<FetchedRoster> {
-        Ok(match self.ask(about, user, None, requests).await? {
-            Ok(Found { news: News::Roster(roster), tag }) => {
+        Ok(match self.ask(about, (user, None), requests, given).await? {
+            Ok(ExchangeResult { news: News::Roster(roster), tag }) => {
                 Ok(FetchedRoster { tag: Some(tag), ..sanitize::roster(roster, self.owner(user)) })
             }
             Ok(_) => return Err(exchange::nothing_to_compare()),
@@ -40,9 +42,10 @@ impl Calls {
         user: &Username,
         known: &Arc<Snapshot>,
         requests: &Requests,
+        given: Option<Together>,
     ) -> HookResult<Refreshed> {
-        let found = self.ask(about, user, Some(known), requests).await?;
-        Ok(found.map(|Found { news, tag }| {
+        let found = self.ask(about, (user, Some(known)), requests, given).await?;
+        Ok(found.map(|ExchangeResult { news, tag }| {
             let delta = match news {
                 News::Unchanged if known.tag() == Some(&tag) => return Refreshed::Unchanged,
                 News::Unchanged => Delta { changes: Vec::new(), tag: None, warnings: Vec::new() },
@@ -71,17 +74,17 @@ impl Calls {
     async fn ask(
         &self,
         about: About<'_>,
-        user: &Username,
-        known: Option<&Arc<Snapshot>>,
+        (user, known): (&Username, Option<&Arc<Snapshot>>),
         requests: &Requests,
-    ) -> HookResult<Found> {
+        given: Option<Together>,
+    ) -> HookResult<ExchangeResult> {
         let needs = match self.needs().await? {
             Ok(needs) => needs,
             Err(error) => return Ok(Err(error)),
         };
         let context = exchange::Context { about, user, known, needs, requests };
-        let found = self.find(&context).await?;
-        let found = found.map(|found| Found { tag: sanitize::tag(found.tag), ..found });
+        let found = self.find(&context, given).await?;
+        let found = found.map(|found| ExchangeResult { tag: sanitize::tag(found.tag), ..found });
         Ok(found.map_err(sanitize::fetch_error))
     }
 

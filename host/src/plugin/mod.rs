@@ -1,6 +1,7 @@
 //! Runs plugins: one wasmtime engine, and for every virtual host a component with warm instances and limits.
 //!
-//! What the others see is [`api`]; [`WasmPlugin`] is what does it, and [`hooks`] what it says to each question. The folders, in
+//! What the others see is [`api`]; [`WasmPlugin`] is what does it, [`hooks`] what it says to each question, and [`many`] what it says
+//! of users together. The folders, in
 //! the order of a plugin's life:
 //!
 //! - [`module`]: where a component comes from, whether it fits, its machine code;
@@ -15,6 +16,7 @@ mod api;
 mod exchange;
 mod hooks;
 mod imports;
+mod many;
 mod module;
 mod recording;
 mod runtime;
@@ -25,6 +27,7 @@ mod wit;
 pub use api::{
     BadRequest, CallError, Delta, FetchError, FetchFailure, FetchedRoster, Outcome, Refreshed, Reply, RosterPlugin,
 };
+pub(crate) use exchange::bulk::{BulkError, Together};
 pub use exchange::network::{Network, Outbound};
 pub use module::builtin::BUILT_IN;
 pub use module::compile::{COMPILER_COMMAND, CodeFrom, CompiledPlugin, CompilerTask, Urgency};
@@ -32,9 +35,9 @@ pub use module::compile_error::CompileError;
 pub use module::digest::Digest;
 pub use module::error::LoadError;
 pub(crate) use module::private_file;
-pub use module::registry::{Away, Registry, RegistryError};
+pub use module::registry::{IfUnreachable, Registry, RegistryError};
 pub use module::source::{LONGEST_PLUGIN, PluginBytes, PluginSource};
-pub(crate) use recording::recorder::{Call, RecordedCall};
+pub(crate) use recording::recorder::{Call, PieceDigest, RecordedCall};
 pub(crate) use recording::{Replay, Replayed};
 pub use runtime::collector::PluginMemory;
 pub use runtime::engine::{EngineSize, PluginEngine};

@@ -47,7 +47,6 @@ impl LoadOptions<'_> {
 #[derive(Clone)]
 pub struct WasmPlugin {
     pub(super) calls: Calls,
-    pub(super) recorder: Arc<Recorder>,
 }
 
 impl WasmPlugin {
@@ -87,8 +86,7 @@ impl WasmPlugin {
     }
 
     fn with(module: Arc<LoadedModule>, runtime: Runtime, recorded: usize) -> Self {
-        let calls = Calls { module, runtime: Arc::new(runtime) };
-        Self { calls, recorder: Arc::new(Recorder::new(recorded)) }
+        Self { calls: Calls { module, runtime: Arc::new(runtime), recorder: Arc::new(Recorder::new(recorded)) } }
     }
 
     /// The same code for a rehearsal: instances of its own, one call at a time, requests answered by `network`, and counted
@@ -143,7 +141,7 @@ impl WasmPlugin {
 
     /// The latest real calls, the oldest first, each hook's apart.
     pub(crate) fn recorded(&self) -> Vec<Arc<RecordedCall>> {
-        self.recorder.calls()
+        self.calls.recorder.calls()
     }
 
     /// `known` as this module may see it although `other` has made it: with its tag, or without.
@@ -157,7 +155,7 @@ impl WasmPlugin {
     /// the deadline.
     pub async fn drain(&self) {
         self.calls.runtime.pool.close();
-        self.recorder.clear();
+        self.calls.recorder.clear();
         // Looked at now and then instead of taking all permits: whoever waited for those would hold up calls that come
         // later, after a rollback.
         while self.running() > 0 {

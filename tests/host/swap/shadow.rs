@@ -1,11 +1,13 @@
 //! A module that is to take over is run on the latest real calls first.
 
+use std::time::Duration;
+
 use roster_host::config::SwapConfig;
 use roster_host::plugin::{BUILT_IN, PluginSource};
 use roster_host::swap::{Outcome, Receipt, Shadow, Step};
 use roster_tests::host::{TestHost, config};
 use roster_tests::modules::{hostile, paged, patched, stamped};
-use roster_tests::web_app::{Reply, WebApp};
+use roster_tests::web_app::{Many, Reply, WebApp};
 
 async fn host(swap: SwapConfig) -> (WebApp, TestHost) {
     let app = WebApp::start().await;
@@ -93,6 +95,32 @@ async fn a_module_that_fails_a_recorded_call_is_refused_before_it_fails_a_real_o
     let reason = receipt.reason.unwrap();
     assert!(reason.contains("refresh of then-trap: the plugin trapped"), "{reason}");
     host.refresh(&["then-trap", "john"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_for_many_users_are_made_again_too() {
+    for (bytes, same) in [(stamped(BUILT_IN, 1), true), (paged(), false)] {
+        let app = WebApp::start().await;
+        app.set_otherwise(Reply::Late(Duration::from_millis(10), Box::new(Reply::Tagged("{}".into(), "\"1\"".into()))));
+        app.set_many(Many::Validators);
+        let mut config = config(&app);
+        config.hosts[0].settings.insert("http_roster_bulk_url".into(), app.bulk_url());
+        let host = TestHost::with(config).await;
+        let names: Vec<String> = (0..40).map(|user| format!("user{user}")).collect();
+        futures::future::join_all(names.iter().map(|name| host.connect(name))).await;
+        host.refresh(&names.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        let asked = app.asked().1.len();
+        assert!(asked >= 2, "{asked}");
+        let (receipt, shadow) = swap(&host, bytes).await;
+        assert_eq!((receipt.outcome, shadow.failed), (Outcome::Swapped, 0), "{receipt:?}");
+        let bulk = shadow.examples.iter().find(|example| example.starts_with("bulk of "));
+        if same {
+            assert_eq!((shadow.same, bulk), (shadow.calls, None), "{shadow:?}");
+        } else {
+            assert!(bulk.is_some_and(|line| line.ends_with(" users: asks for each user alone")), "{shadow:?}");
+        }
+        assert_eq!(app.asked().1.len(), 0, "nothing was sent");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

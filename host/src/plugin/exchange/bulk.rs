@@ -1,4 +1,5 @@
-//! Asking for many users in one request, for a plugin that says how. [`gather`](super::gather) decides who goes together.
+//! Asking for many users in one request, for a plugin that says how. [`gather`](super::gather) decides who goes together; cases,
+//! rehearsals and shadow runs decide it themselves.
 //!
 //! The plugin cuts the response into one part for each user, which is then what a response for that user alone would be. Whatever
 //! goes wrong, users are asked for alone.
@@ -19,6 +20,8 @@ use super::{Passed, before, request, rule};
 use crate::http_client::{ErrorKind, shown};
 use crate::model::Username;
 use crate::plugin::api::CallError;
+use crate::plugin::recording::Recording;
+use crate::plugin::recording::recorder::{Call, Hook, PieceDigest};
 use crate::plugin::runtime::call::{About, Calls};
 use crate::plugin::runtime::state::State;
 use crate::plugin::sanitize;
@@ -38,8 +41,8 @@ pub(in crate::plugin) struct Waiter {
     answer: oneshot::Sender<Together>,
 }
 
-/// What came of waiting for others.
-pub(super) enum Together {
+/// What came of asking for a user together with others.
+pub(crate) enum Together {
     /// The user is asked for alone; others wait until that has ended.
     Alone(Option<UnderWay>),
     /// The application says that nothing has changed.
@@ -48,8 +51,18 @@ pub(super) enum Together {
     Part(Uri, Box<Response<Bytes>>),
 }
 
+impl Together {
+    /// Only a tag that says something can be confirmed.
+    pub(in crate::plugin) fn confirms(self, tag: Option<&Bytes>) -> Self {
+        match self {
+            Self::Unchanged if tag.is_none_or(Bytes::is_empty) => Self::Alone(None),
+            other => other,
+        }
+    }
+}
+
 /// A request counts as under way for as long as this is there.
-pub(super) struct UnderWay(Calls);
+pub(crate) struct UnderWay(Calls);
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
@@ -62,13 +75,22 @@ impl Drop for UnderWay {
 
 /// Why a request for many users came to nothing.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+pub(crate) enum BulkError {
     #[error(transparent)]
     Plugin(#[from] CallError),
     #[error("{0}")]
     Application(String),
     #[error("its response is too long: {0}")]
     TooLong(String),
+}
+
+/// A request for many users that is to be made.
+pub(in crate::plugin) struct BulkCall {
+    /// At least two, with what the plugin has said of the rosters that the host holds.
+    pub(in crate::plugin) users: Vec<(Username, Option<Bytes>)>,
+    pub(in crate::plugin) recording: Option<Recording>,
+    /// Given up when the response is here.
+    pub(in crate::plugin) under_way: Option<UnderWay>,
 }
 
 impl Calls {
@@ -109,9 +131,7 @@ impl Calls {
             }
         }
         match answered.await {
-            // Only a tag that says something can be confirmed.
-            Ok(Together::Unchanged) if tag.is_none_or(Bytes::is_empty) => Together::Alone(None),
-            Ok(together) => together,
+            Ok(together) => together.confirms(tag),
             Err(_) => Together::Alone(None),
         }
     }
@@ -130,8 +150,9 @@ impl Calls {
         let Ok(runtime) = Handle::try_current() else { return };
         let plugin = self.clone();
         runtime.spawn(async move {
-            let users: Vec<_> = gone.iter().map(|waiter| (waiter.user.clone(), waiter.tag.clone())).collect();
-            match plugin.bulk(users, under_way).await {
+            let users = gone.iter().map(|waiter| (waiter.user.clone(), waiter.tag.clone())).collect();
+            let recording = plugin.recorder.begin(Hook::Bulk, Instant::now());
+            match plugin.bulk(BulkCall { users, recording, under_way: Some(under_way) }).await {
                 Ok((pieces, bytes)) => {
                     let failures = plugin.runtime.gather.lock().succeeded(gone.len(), bytes);
                     if failures > 0 {
@@ -146,9 +167,9 @@ impl Calls {
         });
     }
 
-    fn bulk_failed(&self, failure: &Failure, users: usize) {
+    fn bulk_failed(&self, failure: &BulkError, users: usize) {
         let domain = &self.module.domain;
-        if let Failure::TooLong(_) = failure {
+        if let BulkError::TooLong(_) = failure {
             let most = self.runtime.gather.lock().too_long(users);
             info!(%domain, users, %failure, most, "a request for many users was in vain; the next ones name fewer");
         } else {
@@ -157,22 +178,18 @@ impl Calls {
         }
     }
 
-    /// One request for `users`, at least two, what the response says of each, and its bytes.
-    async fn bulk(
-        &self,
-        users: Vec<(Username, Option<Bytes>)>,
-        under_way: UnderWay,
-    ) -> Result<(Vec<Together>, usize), Failure> {
+    /// One request: what the response says of each user, and its bytes.
+    pub(in crate::plugin) async fn bulk(&self, call: BulkCall) -> Result<(Vec<Together>, usize), BulkError> {
         let needs = match self.needs().await? {
             Ok(needs) => needs,
-            Err(error) => return Err(Failure::Application(error.to_string())),
+            Err(error) => return Err(BulkError::Application(error.to_string())),
         };
         let about = About::now(BULK, "");
         let _exchange = self.runtime.exchange(self.module.limits.queue_timeout).await?;
         self.counted(about, |deadline| async move {
-            let result = self.bulk_exchange(about, needs, users, deadline, under_way).await;
+            let result = self.bulk_exchange(about, needs, call, deadline).await;
             match result {
-                Err(Failure::Plugin(error)) => Err(error),
+                Err(BulkError::Plugin(error)) => Err(error),
                 other => Ok((other, Instant::now())),
             }
         })
@@ -183,27 +200,27 @@ impl Calls {
         &self,
         about: About<'_>,
         needs: &Needs,
-        users: Vec<(Username, Option<Bytes>)>,
+        BulkCall { users, recording, under_way }: BulkCall,
         deadline: Instant,
-        under_way: UnderWay,
-    ) -> Result<(Vec<Together>, usize), Failure> {
+    ) -> Result<(Vec<Together>, usize), BulkError> {
         let names: Vec<Username> = users.iter().map(|(user, _)| user.clone()).collect();
+        let asked = recording.as_ref().map(|_| users.clone());
         let made = self.on_bulk(about, |store, bulk| bulk.make_request(store, users)).await?;
-        let wanted = made.map_err(|error| Failure::Application(sanitize::fetch_error(error).to_string()))?;
+        let wanted = made.map_err(|error| BulkError::Application(sanitize::fetch_error(error).to_string()))?;
         let request = request::of(wanted).map_err(|wrong| rule(BULK, wrong.to_string()))?;
         let uri = request.uri().clone();
 
         // Time is left to ask for them alone.
         let limit = self.module.limits.call_timeout / 2;
         let at = about.began.checked_add(limit).unwrap_or(deadline).min(deadline);
-        let requests = Requests::new(1, self.module.max_response, None, None);
+        let requests = Requests::new(1, self.module.max_response, recording, None);
         let response = requests.send(&self.runtime.network, request, before(at, limit)).await;
         // The next request is on its way while this response is read.
         drop(under_way);
         let response = response.map_err(|error| match error.kind() {
-            ErrorKind::TooLarge => Failure::TooLong(error.to_string()),
+            ErrorKind::TooLarge => BulkError::TooLong(error.to_string()),
             ErrorKind::NoMemory => self.no_room(BULK).into(),
-            _ => Failure::Application(error.to_string()),
+            _ => BulkError::Application(error.to_string()),
         })?;
 
         self.runtime.counters.stats.fetched(response.body().len());
@@ -212,11 +229,29 @@ impl Calls {
         let received = BulkReceived { users: names, status, headers, body: body.clone() };
         let split = self.on_bulk(about, |store, bulk| bulk.split_response(store, received)).await?;
         let pieces = split
-            .map_err(|error| Failure::Application(format!("{}: {}", shown(&uri), sanitize::fetch_error(error))))?;
+            .map_err(|error| BulkError::Application(format!("{}: {}", shown(&uri), sanitize::fetch_error(error))))?;
         if pieces.len() != many {
             return Err(rule(BULK, format!("of a response for {many} users it makes {} pieces", pieces.len())).into());
         }
-        Ok((all_together(pieces, &uri, &body)?, body.len()))
+        let all = all_together(pieces, &uri, &body)?;
+        if let (Some(recording), Some(users)) = (requests.recording(), asked) {
+            let texts = users.iter().map(|(user, tag)| user.as_str().len() + tag.as_ref().map_or(0, Bytes::len));
+            let size = texts.map(|bytes| bytes + size_of::<(Username, Option<Bytes>, PieceDigest)>()).sum();
+            let said = all.iter().map(|one| self.piece_digest(needs, one)).collect();
+            self.recorder.keep(recording, size, || Call::Bulk { users, said });
+        }
+        Ok((all, body.len()))
+    }
+
+    /// What it says of one user, to be compared.
+    pub(in crate::plugin) fn piece_digest(&self, needs: &Needs, together: &Together) -> PieceDigest {
+        match together {
+            Together::Alone(_) => PieceDigest::Missing,
+            Together::Unchanged => PieceDigest::Unchanged,
+            Together::Part(_, response) => {
+                PieceDigest::Part(self.response_digest(&Passed::of(needs, Response::clone(response))))
+            }
+        }
     }
 
     /// Calls a function of the interface.

@@ -12,7 +12,7 @@ use highway::{HighwayHash, HighwayHasher, Key};
 use crate::plugin::wit::Header;
 
 /// 128 bits.
-pub(super) type ResponseDigest = [u8; 16];
+pub(in crate::plugin) type ResponseDigest = [u8; 16];
 
 /// The key of this process.
 #[derive(Clone, Copy)]

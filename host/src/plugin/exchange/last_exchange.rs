@@ -14,34 +14,34 @@ use crate::plugin::sanitize::one_line;
 
 /// See the module's documentation. Of several exchanges the last one counts.
 #[derive(Debug, Default)]
-pub(super) struct LastExchange(Mutex<Option<Seen>>);
+pub(super) struct LastExchange(Mutex<Option<LastOutcome>>);
 
 #[derive(Debug)]
-enum Seen {
+enum LastOutcome {
     Failed(SendError),
     Answered { uri: Uri, status: StatusCode, location: Option<String> },
 }
 
 impl LastExchange {
     pub(in crate::plugin) fn failed(&self, error: SendError) {
-        *self.0.lock() = Some(Seen::Failed(error));
+        *self.0.lock() = Some(LastOutcome::Failed(error));
     }
 
     pub(in crate::plugin) fn answered(&self, uri: Uri, response: &Response<Bytes>) {
         let status = response.status();
         let location = response.headers().get(LOCATION).filter(|_| status.is_redirection());
         let location = location.map(|location| target(&uri, location.as_bytes()));
-        *self.0.lock() = Some(Seen::Answered { uri, status, location });
+        *self.0.lock() = Some(LastOutcome::Answered { uri, status, location });
     }
 
     /// What the plugin says, with what the host knows of it.
     pub(in crate::plugin) fn explain(&self, error: FetchError) -> FetchFailure {
         let explained = match (&*self.0.lock(), &error) {
             (None, _) | (_, FetchError::Misconfigured(_)) => None,
-            (Some(Seen::Failed(failed)), _) => {
+            (Some(LastOutcome::Failed(failed)), _) => {
                 Some(format!("{}: {}: {}", failed.target(), error.in_short(), failed.detail()))
             }
-            (Some(Seen::Answered { uri, status, location }), error) => {
+            (Some(LastOutcome::Answered { uri, status, location }), error) => {
                 let mut text = format!("{}: {error}", shown(uri));
                 if let (FetchError::Status(said), Some(location)) = (error, location)
                     && *said == status.as_u16()

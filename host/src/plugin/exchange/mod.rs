@@ -24,7 +24,7 @@ use self::network::Requests;
 use crate::http_client::{Deadlines, ErrorKind, SendError, Until};
 use crate::model::{Snapshot, Tag, Username};
 use crate::plugin::api::{CallError, Delta, FetchError, FetchedRoster};
-use crate::plugin::runtime::budget::Held;
+use crate::plugin::runtime::budget::Reservation;
 use crate::plugin::runtime::call::{About, Calls};
 use crate::plugin::sanitize::one_line;
 use crate::plugin::wit::{Header, MAKE_REQUEST, Needs, READ_RESPONSE, Received, Step, Wanted};
@@ -42,7 +42,7 @@ pub(in crate::plugin) struct Context<'a> {
 const LAST_MOMENT: Duration = Duration::from_millis(5);
 
 /// What an exchange has found, and the tag for it.
-pub(in crate::plugin) struct Found {
+pub(in crate::plugin) struct ExchangeResult {
     pub(in crate::plugin) news: News,
     pub(in crate::plugin) tag: Tag,
 }
@@ -99,14 +99,20 @@ fn validator(tag: Option<&Tag>) -> Option<Bytes> {
 type CallResult<T> = Result<(Result<T, FetchError>, Instant), CallError>;
 
 impl Calls {
-    /// What the application has for one user, asked for alone or together with others.
-    pub(in crate::plugin) async fn find(&self, context: &Context<'_>) -> Result<Result<Found, FetchError>, CallError> {
+    /// What the application has for one user, asked for alone or together with others. `given`: what came of asking for others
+    /// too, if that has been done.
+    pub(in crate::plugin) async fn find(
+        &self,
+        context: &Context<'_>,
+        given: Option<Together>,
+    ) -> Result<Result<ExchangeResult, FetchError>, CallError> {
         let Context { about, user, needs, requests, .. } = *context;
         let tag = context.tag(self.reader());
-        // What is recorded has to be whole: it is asked for alone.
-        let together = match requests.recording() {
-            None => self.together(user, validator(tag).as_ref()).await,
-            Some(_) => Together::Alone(None),
+        let together = match (given, requests.recording()) {
+            (Some(given), _) => given,
+            (None, None) => self.together(user, validator(tag).as_ref()).await,
+            // What is recorded has to be whole: it is asked for alone.
+            (None, Some(_)) => Together::Alone(None),
         };
         let mut given = None;
         let (_under_way, unchanged) = match together {
@@ -123,14 +129,19 @@ impl Calls {
         if let Some(tag) = unchanged {
             self.runtime.counters.metrics.same_response(user.as_str());
             self.count(about, "ok", about.began.elapsed());
-            return Ok(Ok(Found { news: News::Unchanged, tag: tag.clone() }));
+            return Ok(Ok(ExchangeResult { news: News::Unchanged, tag: tag.clone() }));
         }
         let _exchange = self.runtime.exchange(self.module.limits.queue_timeout).await?;
         self.counted(about.within(about.hook), |deadline| self.exchange(context, given, deadline)).await
     }
 
     /// One exchange, within a call that has its permit and its deadline. `given`: the first response, if it has come.
-    async fn exchange(&self, context: &Context<'_>, given: Option<Passed>, deadline: Instant) -> CallResult<Found> {
+    async fn exchange(
+        &self,
+        context: &Context<'_>,
+        given: Option<Passed>,
+        deadline: Instant,
+    ) -> CallResult<ExchangeResult> {
         let deadlines = before(deadline, self.module.limits.call_timeout);
         let tag = context.tag(self.reader());
         let validator = validator(tag);
@@ -157,10 +168,10 @@ impl Calls {
                 && tag.digest == digest
             {
                 self.runtime.counters.metrics.same_response(context.user.as_str());
-                return Ok((Ok(Found { news: News::Unchanged, tag: tag.clone() }), Instant::now()));
+                return Ok((Ok(ExchangeResult { news: News::Unchanged, tag: tag.clone() }), Instant::now()));
             }
             // Counted until the call is over.
-            let (state, _held): (Option<Bytes>, Option<Held>) = follow_up.take().unzip();
+            let (state, _held): (Option<Bytes>, Option<Reservation>) = follow_up.take().unzip();
             let received = Received {
                 user: context.user.clone(),
                 tag: validator.clone(),
@@ -187,15 +198,15 @@ impl Calls {
                 }
                 (Step::Unchanged, Some(_)) => {
                     let kept = validator.map(|validator| validator.as_ref().into());
-                    Found { news: News::Unchanged, tag: tag(kept) }
+                    ExchangeResult { news: News::Unchanged, tag: tag(kept) }
                 }
                 (Step::Roster(mut roster), _) => {
                     let validator = roster.tag.take().and_then(|tag| tag.validator);
-                    Found { news: News::Roster(roster), tag: tag(validator) }
+                    ExchangeResult { news: News::Roster(roster), tag: tag(validator) }
                 }
                 (Step::Changed(mut delta), Some(_)) => {
                     let validator = delta.tag.take().and_then(|tag| tag.validator);
-                    Found { news: News::Changed(delta), tag: tag(validator) }
+                    ExchangeResult { news: News::Changed(delta), tag: tag(validator) }
                 }
                 (Step::Unchanged | Step::Changed(_), None) => return Err(nothing_to_compare()),
             };
@@ -251,7 +262,7 @@ impl Calls {
     }
 
     /// What the plugin is given with the response to its next request, counted as its memory until then.
-    fn keep(&self, state: Vec<u8>) -> Result<(Bytes, Held), CallError> {
+    fn keep(&self, state: Vec<u8>) -> Result<(Bytes, Reservation), CallError> {
         let limit = self.module.limits.max_state;
         if state.len() > limit {
             return Err(rule(READ_RESPONSE, format!("a state of more than {limit} bytes (limits.max_state)")));

@@ -11,7 +11,7 @@ use http::{Method, Request, Response, Uri};
 
 use super::last_exchange::LastExchange;
 use crate::http_client::{Deadlines, ErrorKind, HttpClient, SendError, shown};
-use crate::metrics::{Answer, Asked};
+use crate::metrics::{Answer, AppRequest};
 use crate::model::Username;
 use crate::plugin::api::{FetchError, FetchFailure};
 use crate::plugin::recording::Recording;
@@ -196,7 +196,7 @@ impl Witnessed {
         if !self.counters.metrics.activity().wants_requests() {
             return;
         }
-        let asked = Asked { method, url: shown(uri), answer, elapsed, at: Instant::now() };
+        let asked = AppRequest { method, url: shown(uri), answer, elapsed, at: Instant::now() };
         self.counters.metrics.asked(&self.user.clone().into(), asked);
     }
 }

@@ -26,14 +26,14 @@ const CONDITIONS: [HeaderName; 5] = [
 
 /// What is recorded of a request: what decides over its answer. Not the rest of its header: it may hold a secret.
 #[derive(PartialEq, Eq)]
-pub(in crate::plugin) struct Asked {
+pub(in crate::plugin) struct RecordedRequest {
     method: Method,
     uri: Uri,
     conditions: HeaderMap,
     body: Bytes,
 }
 
-impl Asked {
+impl RecordedRequest {
     pub(in crate::plugin) fn of(request: &Request<Bytes>) -> Self {
         let mut conditions = HeaderMap::new();
         for name in CONDITIONS {
@@ -60,11 +60,11 @@ impl Asked {
 
 /// A request and its answer.
 pub(in crate::plugin) struct RecordedExchange {
-    asked: Asked,
-    answer: Result<Recorded, SendError>,
+    asked: RecordedRequest,
+    answer: Result<RecordedResponse, SendError>,
 }
 
-struct Recorded {
+struct RecordedResponse {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
@@ -76,7 +76,7 @@ impl RecordedExchange {
     }
 
     fn answer(&self) -> Result<Response<Bytes>, SendError> {
-        let Recorded { status, headers, body } = self.answer.as_ref().map_err(SendError::clone)?;
+        let RecordedResponse { status, headers, body } = self.answer.as_ref().map_err(SendError::clone)?;
         let mut response = Response::new(body.clone());
         *response.status_mut() = *status;
         response.headers_mut().clone_from(headers);
@@ -98,13 +98,13 @@ struct UnderWay {
 
 impl Recording {
     /// A request is on its way.
-    pub(in crate::plugin) fn asked(&self, request: &Request<Bytes>) -> Asked {
+    pub(in crate::plugin) fn asked(&self, request: &Request<Bytes>) -> RecordedRequest {
         self.0.lock().open += 1;
-        Asked::of(request)
+        RecordedRequest::of(request)
     }
 
     /// It was answered. The body is copied: it may be a small part of a large buffer, and few calls are recorded.
-    pub(in crate::plugin) fn answered(&self, asked: Asked, answer: &Result<Response<Bytes>, SendError>) {
+    pub(in crate::plugin) fn answered(&self, asked: RecordedRequest, answer: &Result<Response<Bytes>, SendError>) {
         let size = asked.body.len() + answer.as_ref().map_or(0, |answer| answer.body().len());
         let mut recorded = self.0.lock();
         recorded.bytes = recorded.bytes.saturating_add(size);
@@ -117,7 +117,7 @@ impl Recording {
         let answer = answer.as_ref().map_err(SendError::clone).map(|answer| {
             let mut headers = answer.headers().clone();
             headers.remove(SET_COOKIE);
-            Recorded { status: answer.status(), headers, body: Bytes::copy_from_slice(answer.body()) }
+            RecordedResponse { status: answer.status(), headers, body: Bytes::copy_from_slice(answer.body()) }
         });
         recorded.exchanges.push(RecordedExchange { asked, answer });
     }
@@ -176,7 +176,7 @@ impl Replay {
         let none = || SendError::new(ErrorKind::Denied, shown(request.uri()), "nothing of it was recorded");
         let mut playing = self.0.lock();
         let Some(playing) = playing.as_mut() else { return Err(none()) };
-        let asked = Asked::of(request);
+        let asked = RecordedRequest::of(request);
         let with_tag = playing.with_tag;
         let exchanges = playing.call.exchanges.iter().zip(&mut playing.used);
         for (exchange, used) in exchanges {

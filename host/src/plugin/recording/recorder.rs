@@ -21,6 +21,7 @@ use parking_lot::Mutex;
 use super::{RecordedExchange, Recording};
 use crate::model::{Change, Contact, Snapshot, Username};
 use crate::plugin::api::{BadRequest, FetchError, FetchedRoster, Outcome, Refreshed, Reply};
+use crate::plugin::exchange::digest::ResponseDigest;
 
 /// Time from one recorded call of a hook to the next, when there are enough.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
@@ -32,14 +33,41 @@ pub(super) const MOST_BYTES_OF_CALL: usize = MOST_BYTES / 4;
 const OVERHEAD: usize = 512;
 
 /// The hooks that are recorded.
-const HOOKS: usize = 4;
+const HOOKS: usize = 5;
 
 /// What a hook was called with, and what it said. A call that the module failed (a trap, a limit) is not here.
 pub(crate) enum Call {
-    Fetch { user: Username, said: Result<FetchedRoster, FetchError> },
-    ChangedUsers { body: Bytes, said: Result<Vec<String>, BadRequest> },
-    Refresh { user: Username, known: Arc<Snapshot>, said: Result<Refreshed, FetchError> },
-    Summary { outcome: Outcome, said: Reply },
+    Fetch {
+        user: Username,
+        said: Result<FetchedRoster, FetchError>,
+    },
+    ChangedUsers {
+        body: Bytes,
+        said: Result<Vec<String>, BadRequest>,
+    },
+    Refresh {
+        user: Username,
+        known: Arc<Snapshot>,
+        said: Result<Refreshed, FetchError>,
+    },
+    Summary {
+        outcome: Outcome,
+        said: Reply,
+    },
+    /// Users with what the plugin had said of the rosters that were kept, and what the response said of each.
+    Bulk {
+        users: Vec<(Username, Option<Bytes>)>,
+        said: Vec<PieceDigest>,
+    },
+}
+
+/// What a response for many users says of one, to be compared with what another module makes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PieceDigest {
+    /// The user is asked for alone.
+    Missing,
+    Unchanged,
+    Part(ResponseDigest),
 }
 
 /// A call and its exchanges with the application, in order.
@@ -51,11 +79,12 @@ pub(crate) struct RecordedCall {
 
 /// Which hook.
 #[derive(Clone, Copy)]
-pub(super) enum Hook {
+pub(in crate::plugin) enum Hook {
     Fetch,
     ChangedUsers,
     Refresh,
     Summary,
+    Bulk,
 }
 
 /// The latest calls of one module.
@@ -64,7 +93,7 @@ pub(in crate::plugin) struct Recorder {
     most: usize,
     began: Instant,
     hooks: [Sampling; HOOKS],
-    kept: Mutex<Kept>,
+    kept: Mutex<RecordedCalls>,
 }
 
 #[derive(Default)]
@@ -76,7 +105,7 @@ struct Sampling {
 }
 
 #[derive(Default)]
-struct Kept {
+struct RecordedCalls {
     /// The oldest first.
     calls: VecDeque<Arc<RecordedCall>>,
     bytes: usize,
@@ -89,7 +118,7 @@ impl Recorder {
     }
 
     /// For a call that begins `now`, if it is one to record.
-    pub(super) fn begin(&self, hook: Hook, now: Instant) -> Option<Recording> {
+    pub(in crate::plugin) fn begin(&self, hook: Hook, now: Instant) -> Option<Recording> {
         if self.most == 0 {
             return None;
         }
@@ -152,12 +181,13 @@ impl RecordedCall {
             Call::ChangedUsers { .. } => "changed-users",
             Call::Refresh { .. } => "refresh",
             Call::Summary { .. } => "summary",
+            Call::Bulk { .. } => "bulk",
         }
     }
 
-    /// The application answered that nothing has changed: only somebody with the tag can have asked for that.
+    /// The application answered that nothing has changed, or may have: only somebody with the tag can have asked for that.
     pub(crate) fn needs_tag(&self) -> bool {
-        self.exchanges.iter().any(RecordedExchange::is_not_modified)
+        matches!(self.call, Call::Bulk { .. }) || self.exchanges.iter().any(RecordedExchange::is_not_modified)
     }
 }
 

@@ -47,6 +47,11 @@ pub(in crate::plugin) trait Version: Send + Sync {
 pub(in crate::plugin) trait Prepared: Send + Sync {
     /// An instance in `store`.
     fn instantiate<'a>(&'a self, store: &'a mut Store<State>) -> BoxFuture<'a, Result<Box<dyn Hooks>>>;
+
+    /// It has the interface `bulk`.
+    fn has_bulk(&self) -> bool {
+        false
+    }
 }
 
 /// Most response headers that a plugin may name.

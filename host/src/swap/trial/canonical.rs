@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use serde_json::Value;
 
-use crate::model::{Change, Contact, Contacts, Snapshot};
-use crate::plugin::{BadRequest, CallError, FetchError, FetchedRoster, Refreshed, Reply};
+use crate::model::{Change, Contact, Contacts, Snapshot, Username};
+use crate::plugin::{BadRequest, CallError, FetchError, FetchedRoster, PieceDigest, Refreshed, Reply};
 use crate::text::counted;
 
 /// See the module.
@@ -26,6 +27,10 @@ pub(super) enum Canonical {
         content_type: String,
         body: Body,
     },
+    /// What a response for many users says of each.
+    Pieces(BTreeMap<String, PieceDigest>),
+    /// It makes nothing of such a response.
+    NoPieces(String),
     /// The kind of error.
     Error(&'static str),
     /// A result that the host would not take.
@@ -74,6 +79,12 @@ impl Canonical {
         Self::Users(users)
     }
 
+    /// What `split-response` said.
+    pub(super) fn pieces(users: &[(Username, Option<Bytes>)], pieces: &[PieceDigest]) -> Self {
+        let pieces = users.iter().zip(pieces).map(|((user, _), piece)| (user.to_string(), *piece));
+        Self::Pieces(pieces.collect())
+    }
+
     /// What `summary` said.
     pub(super) fn reply(said: &Reply) -> Self {
         if !(200..600).contains(&said.status) {
@@ -96,6 +107,7 @@ impl Canonical {
         let jid = match (self, then) {
             (Self::Roster(now), Self::Roster(then)) => first_difference(now, then),
             (Self::Changes(now), Self::Changes(then)) => first_difference(now, then),
+            (Self::Pieces(now), Self::Pieces(then)) => first_difference(now, then),
             _ => None,
         };
         jid.map_or_else(|| format!("{what}, but others"), |jid| format!("{what}, but {jid} is another"))
@@ -107,6 +119,8 @@ impl Canonical {
             Self::Changes(changes) => counted(changes.len(), "change"),
             Self::Users(users) => counted(users.len(), "user"),
             Self::BadRequest => "a bad request".to_owned(),
+            Self::Pieces(pieces) => format!("a response for {}", counted(pieces.len(), "user")),
+            Self::NoPieces(why) => format!("no response for many users ({why})"),
             Self::Reply { status, content_type, .. } => {
                 format!("a reply of status {status} and type {content_type}")
             }
@@ -138,6 +152,19 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+
+    #[test]
+    fn a_response_that_is_cut_otherwise_is_told_by_who_it_is_about() {
+        let users = ["john", "marie"].map(|name| (Username::new(name).unwrap(), None));
+        let pieces = |marie| Canonical::pieces(&users, &[PieceDigest::Unchanged, marie]);
+        let then = pieces(PieceDigest::Part([1; 16]));
+        assert_eq!(then, pieces(PieceDigest::Part([1; 16])));
+        for marie in [PieceDigest::Part([2; 16]), PieceDigest::Missing, PieceDigest::Unchanged] {
+            assert_eq!(pieces(marie).difference_from(&then), "a response for 2 users, but marie is another");
+        }
+        let nothing = Canonical::NoPieces("why".to_owned());
+        assert_eq!(nothing.difference_from(&then), "no response for many users (why); was a response for 2 users");
+    }
     use crate::model::Subscription;
     use crate::plugin::Delta;
 

@@ -15,13 +15,15 @@ use serde::Serialize;
 use crate::http_client::{Deadlines, SendError};
 use crate::model::{Contact, Contacts, Snapshot, Subscription, Username};
 use crate::plugin::{
-    BadRequest, CallError, FetchError, FetchFailure, FetchedRoster, Network, Outbound, Outcome, Refreshed,
+    BadRequest, BulkError, CallError, FetchError, FetchFailure, FetchedRoster, Network, Outbound, Outcome, Refreshed,
     RosterPlugin, WasmPlugin,
 };
 use crate::text::counted;
 
 /// The user of the rehearsal.
 const USER: &str = "rehearsal";
+/// Who is asked for together with that one.
+const OTHER: &str = "rehearsal-2";
 /// What the canned application answers.
 const BODY: &str =
     r#"{"marie@example.com":{"name":"Marie","groups":["Friends"]},"michael@example.com":{"name":"Michael"}}"#;
@@ -53,7 +55,10 @@ pub struct Rehearsed {
 pub async fn run(plugin: &WasmPlugin, max_contacts: usize) -> Vec<Rehearsed> {
     let stage = plugin.for_rehearsal(Network::Own(Arc::new(Application)));
     let mut done = Vec::new();
-    for hook in ["fetch", "changed-users", "refresh", "summary"] {
+    for hook in ["fetch", "changed-users", "refresh", "summary", "bulk"] {
+        if hook == "bulk" && !stage.users_per_request().await.is_ok_and(|most| most > 1) {
+            continue;
+        }
         let result = match Username::new(USER) {
             Ok(user) => perform(&stage, hook, &user, max_contacts).await,
             Err(error) => Err(error.to_string()),
@@ -89,6 +94,7 @@ async fn perform(stage: &WasmPlugin, hook: &str, user: &Username, max_contacts: 
             Ok(users) => Ok(format!("{} users", users.len())),
             Err(BadRequest { message }) => Ok(message),
         },
+        "bulk" => bulk(stage, user).await,
         _ => {
             for outcome in [
                 Outcome::Batch { updated: 1, errors: 0, invalid: 0 },
@@ -103,6 +109,16 @@ async fn perform(stage: &WasmPlugin, hook: &str, user: &Username, max_contacts: 
             }
             Ok("4 replies".to_owned())
         }
+    }
+}
+
+/// Two users in one request.
+async fn bulk(stage: &WasmPlugin, user: &Username) -> Result<String, String> {
+    let other = Username::new(OTHER).map_err(|error| error.to_string())?;
+    match stage.ask_together(&[(user.clone(), None), (other, Some(known()?))]).await {
+        Ok(pieces) => Ok(counted(pieces.len(), "user")),
+        Err(BulkError::Plugin(error)) => Err(error.to_string()),
+        Err(said) => Ok(format!("not tried with an answer of its protocol; it says: {said}")),
     }
 }
 

@@ -13,10 +13,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use serde::Serialize;
 
 use super::canonical::Canonical;
-use crate::plugin::{Call, CallError, Network, RecordedCall, Replay, Replayed, RosterPlugin, WasmPlugin};
+use crate::model::Username;
+use crate::plugin::{BulkError, Call, CallError, Network, RecordedCall, Replay, Replayed, RosterPlugin, WasmPlugin};
+use crate::text::counted;
 
 /// No further call begins after so long: a swap does not wait for a slow module.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -104,6 +107,16 @@ async fn perform(
             let now = stage.changed_users(body.clone()).await;
             (Canonical::users(said), now.map(|said| Canonical::users(&said)).map_err(|error| error.to_string()))
         }
+        Call::Bulk { users, said } => {
+            let then = Canonical::pieces(users, said);
+            match bulk(stage, users).await {
+                Ok(now) => (then, now),
+                Err(wrong) => {
+                    replay.end();
+                    return wrong;
+                }
+            }
+        }
         Call::Summary { outcome, said } => {
             let now = stage.summary(outcome.clone()).await;
             (Canonical::reply(said), now.map(|said| Canonical::reply(&said)).map_err(|error| error.to_string()))
@@ -121,6 +134,24 @@ async fn perform(
     }
 }
 
+/// What the module makes of a response for many users, with the tags of the one before: in their place there is nothing that it could
+/// ask.
+async fn bulk(stage: &WasmPlugin, users: &[(Username, Option<Bytes>)]) -> Result<Result<Canonical, String>, Verdict> {
+    match stage.users_per_request().await {
+        Ok(0 | 1) => return Err(Verdict::Different("asks for each user alone".to_owned())),
+        Ok(most) if most < users.len() => {
+            return Err(Verdict::Different(format!("asks for {most} users in one request at most")));
+        }
+        Ok(_) => {}
+        Err(error) => return Err(Verdict::Failed(error.to_string())),
+    }
+    Ok(match stage.pieces_of(users.to_vec()).await {
+        Ok(pieces) => Ok(Canonical::pieces(users, &pieces)),
+        Err(BulkError::Plugin(error)) => Err(error.to_string()),
+        Err(error) => Ok(Canonical::NoPieces(error.to_string())),
+    })
+}
+
 /// What the module said; the error is that it said nothing.
 fn canonical_result<T>(
     result: Result<T, CallError>,
@@ -136,6 +167,7 @@ fn canonical_result<T>(
 fn title(call: &RecordedCall) -> String {
     match &call.call {
         Call::Fetch { user, .. } | Call::Refresh { user, .. } => format!("{} of {}", call.hook(), user.as_str()),
+        Call::Bulk { users, .. } => format!("{} of {}", call.hook(), counted(users.len(), "user")),
         Call::ChangedUsers { .. } | Call::Summary { .. } => call.hook().to_owned(),
     }
 }

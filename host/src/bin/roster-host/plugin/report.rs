@@ -70,9 +70,13 @@ impl Report {
 
     /// The cases of a protocol.
     pub(super) fn cases(&mut self, protocol: &str, results: Vec<CaseResult>) {
+        let (left_out, results): (Vec<_>, Vec<_>) = results.into_iter().partition(|result| result.not_tried.is_some());
         let all = results.len();
         self.failed_cases = results.into_iter().filter(|result| result.failure.is_some()).collect();
-        let detail = format!("{protocol}: {} of {all} passed", all - self.failed_cases.len());
+        let mut detail = format!("{protocol}: {} of {all} passed", all - self.failed_cases.len());
+        if let Some(why) = left_out.first().and_then(|result| result.not_tried) {
+            detail += &format!("; {} not tried: {why}", left_out.len());
+        }
         if self.failed_cases.is_empty() { self.good("cases", detail) } else { self.bad("cases", detail) }
     }
 }
@@ -88,7 +92,7 @@ impl Display for Report {
             };
             writeln!(f, "  {step:<10} {how:<9} {}", escaped(detail))?;
         }
-        for CaseResult { file, name, failure } in self.failed_cases.iter().take(MOST_SHOWN) {
+        for CaseResult { file, name, failure, .. } in self.failed_cases.iter().take(MOST_SHOWN) {
             let failure = failure.as_deref().unwrap_or_default();
             writeln!(f, "  {}: {}\n      {}", escaped(file), escaped(name), escaped(failure))?;
         }

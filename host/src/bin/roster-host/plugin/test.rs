@@ -37,6 +37,7 @@ struct FileResult {
     file: String,
     passed: usize,
     failed: Vec<CaseResult>,
+    not_tried: Vec<CaseResult>,
 }
 
 #[derive(Serialize)]
@@ -44,6 +45,7 @@ struct Summary {
     plugin: String,
     passed: usize,
     failed: usize,
+    not_tried: usize,
     files: Vec<FileResult>,
 }
 
@@ -77,26 +79,31 @@ fn summary(plugin: String, results: Vec<CaseResult>) -> Summary {
     let mut files: Vec<FileResult> = Vec::new();
     for result in results {
         if files.last().is_none_or(|last| last.file != result.file) {
-            files.push(FileResult { file: result.file.clone(), passed: 0, failed: Vec::new() });
+            files.push(FileResult { file: result.file.clone(), passed: 0, failed: Vec::new(), not_tried: Vec::new() });
         }
         let Some(file) = files.last_mut() else { continue };
-        match result.failure {
-            None => file.passed += 1,
-            Some(_) => file.failed.push(result),
+        match (&result.not_tried, &result.failure) {
+            (Some(_), _) => file.not_tried.push(result),
+            (None, Some(_)) => file.failed.push(result),
+            (None, None) => file.passed += 1,
         }
     }
     let passed = files.iter().map(|file| file.passed).sum();
     let failed = files.iter().map(|file| file.failed.len()).sum();
-    Summary { plugin, passed, failed, files }
+    let not_tried = files.iter().map(|file| file.not_tried.len()).sum();
+    Summary { plugin, passed, failed, not_tried, files }
 }
 
 fn shown(summary: &Summary) -> String {
     let mut text = format!("{}\n", escaped(&summary.plugin));
-    for FileResult { file, passed, failed } in &summary.files {
+    for FileResult { file, passed, failed, not_tried } in &summary.files {
         text += &format!("  {}: {passed} of {} passed\n", escaped(file), passed + failed.len());
         for CaseResult { name, failure, .. } in failed {
             let failure = failure.as_deref().unwrap_or_default();
             text += &format!("    FAILED {}\n      {}\n", escaped(name), escaped(failure));
+        }
+        if let Some(why) = not_tried.first().and_then(|result| result.not_tried) {
+            text += &format!("    {} not tried: {why}\n", not_tried.len());
         }
     }
     if summary.files.is_empty() {

@@ -90,6 +90,10 @@ impl Prepared for Linked {
         }
         .boxed()
     }
+
+    fn has_bulk(&self) -> bool {
+        self.bulk.is_some()
+    }
 }
 
 /// One instance.
