@@ -56,8 +56,9 @@ table! {
         max_response_headers: usize = 1000, count(1..=10_000, "headers");
         /// Redirects followed, only to allowed origins. 0: none; a redirect is an error like any other status but 200.
         max_redirects: usize = 0, count(0..=20, "redirects");
-        /// Unused connections kept open to one origin. 0: a new connection for every request.
-        max_idle_connections: usize = 64, count(0..=10_000, "connections");
+        /// Unused connections kept open to one origin. 0: a new connection for every request. With fewer than there are calls at once, some
+        /// are opened and closed all the time.
+        max_idle_connections: usize = 64, otherwise(count(0..=10_000, "connections"), "as many as `limits.max_concurrent_calls`");
         /// How long an unused connection is kept.
         idle_timeout: Duration = secs(30), wait();
     }

@@ -127,7 +127,11 @@ fn host(host: &mut HostConfig, at: &At<'_>) {
     // The built-in plugin asks nobody else.
     let others = host.settings.iter().filter(|(key, _)| !built_in && *key != URL);
     let others = others.filter_map(|(key, value)| Some((key.clone(), Origin::of_url(value).ok()?))).collect();
-    client::check(&mut host.client, &Wanted { application, others }, &at.key("client"));
+    let client = at.key("client");
+    client::check(&mut host.client, &Wanted { application, others }, &client);
+    if !client.has("max_idle_connections") {
+        host.client.max_idle_connections = host.limits.max_concurrent_calls;
+    }
 
     let (call, total) = (host.limits.call_timeout, host.client.total_timeout);
     if call <= total {

@@ -111,3 +111,17 @@ fn another_plugin_need_not_have_a_url() {
     let config = good("", &host("settings.http_roster_url = 'https://app:8443/%s'"));
     assert_eq!(texts(&config.hosts[1].client.allow_origins), ["https://app:8443"]);
 }
+
+#[test]
+fn as_many_connections_are_kept_as_there_are_calls_unless_told_otherwise() {
+    for (written, kept) in [
+        ("", 64),
+        ("limits.max_concurrent_calls = 200", 200),
+        ("limits.max_concurrent_calls = 8", 8),
+        ("limits.max_concurrent_calls = 200\nclient.max_idle_connections = 64", 64),
+        ("client.max_idle_connections = 0", 0),
+        ("client.idle_timeout = '1s'", 64),
+    ] {
+        assert_eq!(good("", written).hosts[0].client.max_idle_connections, kept, "{written}");
+    }
+}
