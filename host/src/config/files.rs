@@ -59,11 +59,20 @@ pub(super) fn open(path: &Path) -> Result<fs::File, String> {
 }
 
 /// Why a file cannot be read, in the words of an operator.
-pub(super) fn why_not(path: &Path, error: &io::Error) -> String {
+fn why_not(path: &Path, error: &io::Error) -> String {
     let path = path.display();
     match error.kind() {
         io::ErrorKind::NotFound => format!("no such file: {path}"),
         io::ErrorKind::PermissionDenied => format!("no permission to read {path}"),
         _ => format!("cannot read {path}: {error}"),
+    }
+}
+
+/// The same where the file has been named.
+pub(super) fn unreadable(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "no such file".to_owned(),
+        io::ErrorKind::PermissionDenied => "no permission to read it".to_owned(),
+        _ => format!("cannot be read: {error}"),
     }
 }

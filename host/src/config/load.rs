@@ -6,7 +6,7 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::files::why_not;
+use super::files::unreadable;
 use super::mistakes::error::Problem;
 use super::mistakes::lines::Offsets;
 use super::mistakes::place::At;
@@ -30,7 +30,7 @@ impl Config {
         let mut bytes = Vec::new();
         fs::File::open(path)
             .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes))
-            .map_err(|error| fault(None, why_not(path, &error)))?;
+            .map_err(|error| fault(None, unreadable(&error)))?;
         if bytes.len() as u64 > MAX_FILE {
             return Err(fault(None, format!("longer than {MAX_FILE} bytes; is this the configuration?")));
         }

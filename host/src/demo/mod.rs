@@ -90,7 +90,7 @@ roster-host demo: a sample web application, the host, and john and marie connect
 
   web application  http://{web_app}           owns the contacts: GET /contacts/john
   refresh route    http://{refresh}/roster_admin/refresh
-  admin            http://{admin}           /rosters/john  /metrics  /events
+  admin            http://{admin}           /ui is a page  /rosters/john  /metrics  /events
 {swap}{clients}
 Try, in another terminal:
 

@@ -35,7 +35,7 @@ fn the_configured_plugin_asks_once_and_what_came_of_it_is_told() {
         "\n  accept: application/json, text/plain, */*\n",
         "\n  authorization: Bearer (hidden)\n",
         "\n200, 71 bytes, ",
-        "\n2 contacts\n  marie@x \"Marie\", Both, in [\"G\"]\n  aaron@x, Both\n",
+        "\n2 contacts\n  marie@x \"Marie\", both, in \"G\"\n  aaron@x, both\n",
         "\nwarning: contact \"aaron@x\": its name is a number",
     ] {
         assert!(told.stdout.contains(part), "{part:?} is not in {}", told.stdout);
@@ -91,7 +91,7 @@ fn any_configured_plugin_of_any_host_is_asked() {
     let setup = paged(&format!("client.allow_origins = ['{origin}']"));
     let told = fetch(&setup, "john", &[]);
     assert_eq!((told.code, told.stderr.as_str()), (Some(0), ""), "{}", told.stdout);
-    assert!(told.stdout.contains("1 contact\n  marie@x, Both\n"), "{}", told.stdout);
+    assert!(told.stdout.contains("1 contact\n  marie@x, both\n"), "{}", told.stdout);
     assert!(fetch(&setup, "john", &["--host", "example.com"]).stdout.contains("john@example.com, plugin (built in)"));
 
     // What a host does not allow is not allowed here either.

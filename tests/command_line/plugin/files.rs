@@ -66,7 +66,7 @@ fn what_was_not_tried_is_said_and_what_to_do_about_it() {
     let all = ["interface", "imports", "settings", "rehearse", "cases"];
     for (file, more, code, not_tried, says) in [
         (&*built_in, &[][..], 0, &[][..], ""),
-        (paged, &["--cases", PAGED_CASES], 0, &[], "fetch: not tried with an answer of its protocol"),
+        (paged, &["--cases", PAGED_CASES], 0, &[], "fetch: read an answer of another protocol, and said so"),
         (paged, &[], 3, &["settings", "cases"], "hence exit code 3; in a CI, give the plugin's own with --cases PATH"),
         (paged, &["--protocol", "none"], 0, &["settings", "cases"], "fetch: not tried without settings"),
         (paged, &["--setting", "api_url=http://app/v1"], 3, &["cases"], "or say --protocol none if there are none"),
@@ -186,7 +186,7 @@ fn one_call_shows_its_requests_and_what_came_of_them() {
     assert_eq!((fetched.code, fetched.stderr.as_str()), (Some(0), ""), "{}", fetched.stdout);
     for part in [
         &format!("GET {}\n  200, ", url.replace("%s", "john")),
-        "1 contact\n  marie@x \"Marie\", Both, in [\"G\"]\n",
+        "1 contact\n  marie@x \"Marie\", both, in \"G\"\n",
         "warning: left out the contact \"@@bad\"",
         " ms in all, ",
     ] {
@@ -224,9 +224,9 @@ fn what_a_plugin_spells_wrong_is_said_as_the_host_takes_it() {
         let ended = plugin("run", Path::new(test_guests::HOSTILE), &[&domain, more].concat());
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         for line in [
-            r#"  marie@localhost "1", Both"#,
-            "  straße@bücher.example, Both",
-            r#"  bell@localhost "b l", Both, in ["G "]"#,
+            r#"  marie@localhost "1", both"#,
+            "  straße@bücher.example, both",
+            r#"  bell@localhost "b l", both, in "G ""#,
             r#"warning: left out the contact "@": its localpart (before the @) is empty"#,
             r#"warning: left out the contact "john@": its domain is empty"#,
             r#"warning: left out the contact "a b@example.com": its localpart (before the @) has the character U+0020"#,

@@ -15,7 +15,7 @@ pub(crate) fn changes(changes: &[Change]) -> String {
         Change::Put(contact) => format!("  + {}\n", contact_line(contact)),
         Change::Remove(jid) => format!("  - {}\n", jid.escape_debug()),
     };
-    format!("{} changes\n{}", changes.len(), changes.iter().map(line).collect::<String>())
+    format!("{}\n{}", counted(changes.len(), "change"), changes.iter().map(line).collect::<String>())
 }
 
 pub(crate) fn warnings(warnings: &[String]) -> String {
@@ -27,12 +27,14 @@ fn contact_line(contact: &Contact) -> String {
     if let Some(name) = &contact.name {
         let _ = write!(text, " {name:?}");
     }
-    let _ = write!(text, ", {:?}", contact.subscription);
+    let subscription = format!("{:?}", contact.subscription).to_lowercase();
+    let _ = write!(text, ", {subscription}");
     if contact.ask {
         text += ", asked";
     }
     if !contact.groups.is_empty() {
-        let _ = write!(text, ", in {:?}", contact.groups);
+        let groups: Vec<String> = contact.groups.iter().map(|group| format!("{group:?}")).collect();
+        let _ = write!(text, ", in {}", groups.join(", "));
     }
     text
 }

@@ -1,5 +1,5 @@
 // One chat client: a session of its own with the host, over WebSocket, with strophe.js.
-import { capital, el, say } from "./dom.js";
+import { capital, draw, el, say } from "./dom.js";
 
 const { Strophe, $iq, $msg, $pres } = window;
 const RETRY = 2000;
@@ -49,15 +49,19 @@ export class Client {
   }
 
   showContacts(arrived = new Set()) {
-    const focused = this.list.contains(document.activeElement) ? document.activeElement.dataset.jid : null;
     const jids = [...this.contacts.keys()].sort();
     if (!this.contacts.has(this.talkingTo)) this.talkingTo = jids.find((jid) => this.presence(jid) !== "offline") ?? jids[0];
+    draw(this.list, () => this.showList(jids, arrived));
+    this.showTalk();
+  }
+
+  showList(jids, arrived) {
+    const focused = this.list.contains(document.activeElement) ? document.activeElement.dataset.jid : null;
     this.list.replaceChildren(
       ...jids.map((jid) => el("li", { className: arrived.has(jid) ? "arrive" : "" }, this.contact(jid))),
       ...(jids.length ? [] : [el("li", { className: "none", textContent: this.element?.dataset.state === "online" ? "Nobody is on this list." : "No roster yet." })]),
     );
     if (focused) [...this.list.querySelectorAll("button")].find((one) => one.dataset.jid === focused)?.focus();
-    this.showTalk();
   }
 
   contact(jid) {

@@ -5,8 +5,8 @@ export * from "./el.js";
 
 const strips = new Map();
 for (const strip of document.querySelectorAll("[data-strip]")) {
-  const code = el("code", { tabIndex: 0, textContent: strip.dataset.strip === "app" ? "curl …" : "roster-host plugin status" });
-  const copy = el("button", { type: "button", textContent: "Copy" });
+  const code = el("code", { tabIndex: 0, className: "none", textContent: "Point at a button: its command is shown here." });
+  const copy = el("button", { type: "button", textContent: "Copy", disabled: true });
   copy.setAttribute("aria-label", "Copy the command");
   copy.addEventListener("click", async () => {
     try {
@@ -20,12 +20,15 @@ for (const strip of document.querySelectorAll("[data-strip]")) {
     setTimeout(() => (copy.textContent = "Copy"), 1500);
   });
   strip.append(code, copy);
-  strips.set(strip.dataset.strip, code);
+  strips.set(strip.dataset.strip, { code, copy });
 }
 
 /** Shows the command that does the same. */
 export function showCommand(strip, command) {
-  strips.get(strip).textContent = command;
+  const { code, copy } = strips.get(strip);
+  code.textContent = command;
+  code.className = "";
+  copy.disabled = false;
 }
 
 /** A button that does `work` and shows the command that does the same, also before it is pressed. */

@@ -1,5 +1,5 @@
 // The application's people: who is on whose list, their names, and what the application serves of that.
-import { ask, button, capital, el, part, say, showCommand } from "./dom.js";
+import { ask, button, capital, draw, el, part, say, showCommand } from "./dom.js";
 
 const MOST = 30;
 let state;
@@ -20,7 +20,7 @@ export function showPeople(fresh) {
   state = fresh;
   part("app-address").replaceChildren(el("code", { textContent: origin }));
   // Whoever is typing a name is not interrupted.
-  if (!renaming) showLines();
+  draw("people", () => renaming || showLines());
   showServed();
 }
 
@@ -34,12 +34,13 @@ function showLines() {
 }
 
 function line(person) {
-  return el("div", { className: "line" }, who(person), ...state.clients.map((owner) => toggle(owner, person)));
+  const toggles = renaming === person.user ? [] : state.clients.map((owner) => toggle(owner, person));
+  return el("div", { className: "line" }, who(person), ...toggles);
 }
 
 function who(person) {
   const avatar = el("span", { className: "avatar", textContent: person.name.slice(0, 1), aria: { hidden: "true" } });
-  if (renaming === person.user) return el("div", { className: "person" }, avatar, renameForm(person));
+  if (renaming === person.user) return el("div", { className: "person renamed" }, avatar, renameForm(person));
   const command = () => `curl -X PUT ${origin}/names/${person.user}/${encodeURIComponent(`${person.name} B.`)}`;
   const rename = button("Rename", {
     strip: "app",
@@ -58,7 +59,8 @@ function who(person) {
 
 function renameForm(person) {
   const input = el("input", { value: person.name, maxLength: 40, ariaLabel: `New name of ${person.name}`, autocomplete: "off" });
-  const form = el("form", {}, input, el("button", { className: "primary", textContent: "Save" }));
+  const cancel = el("button", { type: "button", className: "quiet", textContent: "Cancel" });
+  const form = el("form", {}, input, el("button", { className: "primary", textContent: "Save" }), cancel);
   const close = () => {
     renaming = null;
     showLines();
@@ -76,6 +78,7 @@ function renameForm(person) {
     close();
   });
   form.addEventListener("keydown", (event) => event.key === "Escape" && close());
+  cancel.addEventListener("click", close);
   return form;
 }
 
@@ -115,9 +118,11 @@ async function showServed() {
       },
     }),
   );
-  const focused = document.activeElement?.parentElement?.id === "json-tabs" ? [...part("json-tabs").children].indexOf(document.activeElement) : -1;
-  part("json-tabs").replaceChildren(...tabs);
-  tabs[focused]?.focus();
+  draw("tabs", () => {
+    const focused = document.activeElement?.parentElement?.id === "json-tabs" ? [...part("json-tabs").children].indexOf(document.activeElement) : -1;
+    part("json-tabs").replaceChildren(...tabs);
+    tabs[focused]?.focus();
+  });
   if (state.outage === "http-roster-admin") {
     part("json").textContent = `GET /contacts/${shown} is out of order: it answers 500.`;
     return;

@@ -1,5 +1,5 @@
 // The plugin: what serves, another in its place, a broken one, and the way back.
-import { ask, button, duration, el, part, say, showCommand } from "./dom.js";
+import { ask, button, draw, duration, el, part, say } from "./dom.js";
 
 const LOOK = 1000;
 const LOOK_OFTEN = 250;
@@ -33,7 +33,7 @@ async function look() {
   if (found?.serves) {
     const changed = JSON.stringify(found) !== JSON.stringify(status);
     status = found;
-    if (changed) show();
+    if (changed) draw("plugin", show);
     if (status.is_canary) ask("POST", "/demo/refresh?canary=true", about.clients);
     else if (mend && !busy) {
       // The API is in order again as soon as nobody needs it broken.
@@ -51,7 +51,7 @@ function show() {
     ["SHA-256", short(serves.digest)],
     ["interface", serves.interface ?? "—"],
     ["calls", `${figures.calls}, ${figures.traps} trapped`],
-    ["99 of 100", figures.p99_seconds === null ? "—" : `within ${duration(Math.round(figures.p99_seconds * 1e6))}`],
+    ["99th percentile", figures.p99_seconds === null ? "—" : `within ${duration(Math.round(figures.p99_seconds * 1e6))}`],
   ];
   part("serving").replaceChildren(
     el("h3", { textContent: "Serves now" }),

@@ -92,7 +92,7 @@ function put(user, kind, what, time, note) {
     "span",
     { className: `chip ${kind}` },
     el("b", { textContent: what }),
-    note && el("span", { textContent: note }),
+    note && el("span", { className: note.length < 16 ? "short" : "", textContent: note }),
     time && el("span", { className: "t", textContent: time }),
   );
   lane(entry, user).lastElementChild.append(chip);

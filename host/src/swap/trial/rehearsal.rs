@@ -118,7 +118,7 @@ async fn bulk(stage: &WasmPlugin, user: &Username) -> Result<String, String> {
     match stage.ask_together(&[(user.clone(), None), (other, Some(known()?))]).await {
         Ok(pieces) => Ok(counted(pieces.len(), "user")),
         Err(BulkError::Plugin(error)) => Err(error.to_string()),
-        Err(said) => Ok(format!("not tried with an answer of its protocol; it says: {said}")),
+        Err(_) => Ok("read an answer of another protocol, and said so".to_owned()),
     }
 }
 
@@ -131,8 +131,8 @@ fn fetched(roster: &FetchedRoster, max_contacts: usize) -> Result<String, String
 fn tolerant<T>(result: Result<T, CallError>) -> Result<Result<T, String>, String> {
     match result {
         Ok(value) => Ok(Ok(value)),
-        Err(CallError::Fetch(FetchFailure { error: FetchError::Malformed(why), .. })) => {
-            Ok(Err(format!("not tried with an answer of its protocol; of the built-in plugin's it says: {why}")))
+        Err(CallError::Fetch(FetchFailure { error: FetchError::Malformed(_), .. })) => {
+            Ok(Err("read an answer of another protocol, and said so".to_owned()))
         }
         Err(CallError::Fetch(said)) => Ok(Err(said.to_string())),
         Err(error) => Err(error.to_string()),

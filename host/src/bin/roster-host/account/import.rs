@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use rayon::prelude::*;
 use roster_host::model::Username;
+use roster_host::text::counted;
 use roster_xmpp::accounts::file;
 use roster_xmpp::accounts::table::{Account, Table, can_hold};
 
@@ -111,7 +112,7 @@ pub(super) fn import(arguments: &Arguments) -> Result<(), Failure> {
     let count = accounts.len();
     file::import(&arguments.file, accounts, arguments.replace)?;
     let mut out = io::stdout().lock();
-    writeln!(out, "{count} accounts imported")?;
+    writeln!(out, "{} imported", counted(count, "account"))?;
     if disabled > 0 {
         writeln!(out, "{disabled} of them were disabled before, and still are")?;
     }

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use roster_host::StartError;
 use roster_host::check;
 use roster_host::config::{HostConfig, Origin};
 use roster_host::conformance;
 use roster_host::metrics::Metrics;
 use roster_host::model::{Contacts, Snapshot, Username, read_text_file};
-use roster_host::plugin::{Network, Refreshed, RosterPlugin as _, WasmPlugin};
+use roster_host::plugin::{LoadError, Network, Refreshed, RosterPlugin as _, WasmPlugin};
 use roster_host::text::escaped;
 
 use super::setup::{Setup, engine};
@@ -51,7 +52,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<bool, Failure> {
 
     let progress = Progress::of("compiling the plugin, and calling it");
     let engine = engine(&host.limits, &compile)?;
-    let (plugin, client) = check::load_plugin(&engine, &host, &Metrics::new()).await?;
+    let loaded = check::load_plugin(&engine, &host, &Metrics::new()).await;
+    let (plugin, client) = loaded.map_err(|error| on_the_command_line(error, is_configured))?;
     let wire = Wire::new(client, &host.client);
     let stage = plugin.for_rehearsal(Network::Own(Arc::clone(&wire) as _));
 
@@ -83,6 +85,16 @@ pub(super) async fn run(arguments: Arguments) -> Result<bool, Failure> {
         out::text(&format!("note: a host lets it ask there only with client.allow_origins = [{allowed}]\n"))?;
     }
     Ok(said.is_ok())
+}
+
+/// Without a configuration, a setting is missing on the command line.
+fn on_the_command_line(error: StartError, is_configured: bool) -> Failure {
+    match error {
+        StartError::Plugin { source: LoadError::Settings { plugin, key, reason }, .. } if !is_configured => {
+            format!("plugin {plugin}: the setting {key} {reason} (--setting {key}=VALUE)").into()
+        }
+        other => other.into(),
+    }
 }
 
 /// As the host's first fetch: what it would not keep is an error.

@@ -53,7 +53,7 @@ const bytes = (value) => (value === null ? "—" : `${(value / 1048576).toFixed(
 
 const PLOTS = [
   { id: "updates", title: "Rosters brought up to date", unit: rate, second: "failed", kind: "k-bad" },
-  { id: "latency", title: "Time of one, median", unit: time, second: "99 of 100", kind: "k-net" },
+  { id: "latency", title: "Time per roster, median", unit: time, second: "99th percentile", kind: "k-net" },
   { id: "requests", title: "Refresh requests", unit: rate, second: "refused or failed", kind: "k-bad" },
   { id: "memory", title: "Memory of the process", unit: bytes },
 ];
@@ -135,6 +135,7 @@ export class Plots {
     shapes[1].setAttribute("d", begin ? `${path}L${end} ${HEIGHT}L${begin} ${HEIGHT}Z` : "");
     const last = first.at(-1) ?? null;
     value.textContent = unit(last);
+    if (second) otherValue.classList.toggle("zero", !((other.at(-1) ?? 0) > 0));
     if (second) otherValue.textContent = `${second} ${unit(other.at(-1) ?? null)}`;
     high.textContent = seen.length ? `highest ${unit(most)}` : "";
     svg.setAttribute("aria-label", `${title}: now ${unit(last)}${second ? `, ${second} ${unit(other.at(-1) ?? null)}` : ""}, highest ${unit(most)} in three minutes`);

@@ -1,6 +1,6 @@
 // The plugin of a virtual host, what was swapped, and the way back; attached servers and other nodes; the log.
 import { address, call, command, domain, sure } from "./api.js";
-import { age, duration, el, part, say, table, when } from "./words.js";
+import { age, duration, el, part, redraw, say, table, when } from "./words.js";
 
 const short = (digest) => digest.slice(0, 12);
 const SHOWN = 10;
@@ -13,9 +13,8 @@ export async function showPlugin() {
     ["SHA-256", el("code", { textContent: short(serves.digest) })],
     ["version", serves.version ?? "—"],
     ["calls", `${figures.calls}, ${figures.traps} trapped, ${figures.timeouts} too slow, ${figures.application_errors} in which the application failed`],
-    ["99 of 100", figures.p99_seconds === null ? "—" : `within ${duration(Math.round(figures.p99_seconds * 1e6))}`],
+    ["99th percentile", figures.p99_seconds === null ? "—" : `within ${duration(Math.round(figures.p99_seconds * 1e6))}`],
   ];
-  const focused = part("plugin").contains(document.activeElement) ? document.activeElement.dataset.id : null;
   const watched = canary && [
     el("label", { htmlFor: "canary", className: "plain", textContent: `New: ${canary.calls} of ${canary.most_calls} calls watched, ${canary.failures} failed (${canary.most_failures} may)` }),
     el("progress", { id: "canary", max: canary.most_calls, value: canary.calls }),
@@ -28,7 +27,7 @@ export async function showPlugin() {
     { act: back(one) },
   ]);
   const receipts = history.slice(0, SHOWN).map(receipt);
-  part("plugin").replaceChildren(
+  const parts = [
     el("p", { className: "big", textContent: serves.name }),
     standsIn ? el("p", { className: "bad", textContent: `The last good plugin stands in: ${standsIn}` }) : "",
     el("dl", { className: "facts" }, ...facts.flatMap(([of, is]) => [el("dt", { textContent: of }), el("dd", {}, is)])),
@@ -36,8 +35,8 @@ export async function showPlugin() {
     table("Kept ready", [{ num: "generation" }, "Plugin", "SHA-256", { num: "calls" }, { num: "" }], generations, "No generation before this one."),
     el("h3", { textContent: "Receipts of swaps" }),
     receipts.length ? el("ol", { className: "lines" }, ...receipts) : el("p", { className: "plain", textContent: "Nothing has been swapped since the start." }),
-  );
-  if (focused) [...part("plugin").querySelectorAll("button")].find((one) => one.dataset.id === focused)?.focus();
+  ];
+  redraw("plugin", parts);
 }
 
 function receipt(one) {
@@ -98,7 +97,7 @@ export async function showAttached() {
     { num: `${ack} of ${seq}, ${lag} behind` },
     { num: sync === null || sync === undefined ? "never" : `${age(sync)} ago` },
   ]);
-  part("attach").replaceChildren(table("Servers of other make", ["Server", "Domain", "Stream", { num: "users" }, { num: "events acknowledged" }, { num: "last sync" }], rows, "None is configured."));
+  part("attach").replaceChildren(table("Prosody, ejabberd and others", ["Server", "Domain", "Stream", { num: "users" }, { num: "events acknowledged" }, { num: "last sync" }], rows, "None is configured."));
 }
 
 /** Whatever a node says of itself is a column. */

@@ -1,6 +1,6 @@
 // Who is online, and all that is known of one user.
 import { address, call, command, domain, sure } from "./api.js";
-import { age, counted, el, part, say, table } from "./words.js";
+import { age, counted, el, part, redraw, say, table } from "./words.js";
 
 const PAGE = 20;
 /** Where each page before this one began. */
@@ -26,12 +26,10 @@ export async function showUsers() {
     });
     return made;
   };
-  const focused = part("online").contains(document.activeElement) ? document.activeElement.dataset.id : null;
-  part("online").replaceChildren(
-    table(`${online} online`, ["User", "Sessions", { num: "online for" }, { num: "contacts" }, { num: "confirmed" }], rows, "Nobody is online."),
+  redraw("online", [
+    table(`${online} online`, ["User", "Via", { num: "online for" }, { num: "contacts" }, { num: "confirmed" }], rows, "Nobody is online."),
     el("div", { className: "row" }, turn("First page", pages.length > 1, () => (pages = [""])), turn("Next page", next !== null, () => pages.push(next))),
-  );
-  if (focused) [...part("online").querySelectorAll("button")].find((one) => one.dataset.id === focused)?.focus();
+  ]);
 }
 
 function named(user) {
@@ -66,10 +64,8 @@ export async function showOne() {
     why = error.message;
   }
   if (wanted !== looked) return;
-  const inside = part("one").contains(document.activeElement) ? document.activeElement.dataset.id : null;
   const open = part("one").querySelector("details")?.open;
-  part("one").replaceChildren(known ? card(known, open) : el("div", { className: "card" }, head(wanted, []), el("p", { className: "plain", textContent: why })));
-  if (inside) [...part("one").querySelectorAll("button")].find((one) => one.dataset.id === inside)?.focus();
+  redraw("one", [known ? card(known, open) : el("div", { className: "card" }, head(wanted, []), el("p", { className: "plain", textContent: why }))]);
 }
 
 function head(user, buttons) {

@@ -1,5 +1,5 @@
 // Small words of the operator's page.
-import { el } from "./el.js";
+import { draw, el, part } from "./el.js";
 
 export * from "./el.js";
 
@@ -11,15 +11,24 @@ export function age(seconds) {
   return `${Math.floor(seconds / 86_400)} d`;
 }
 
+/** Draws a part that has buttons anew, once none is pressed. The button that had the focus keeps it. */
+export function redraw(id, parts) {
+  draw(id, () => {
+    const focused = part(id).contains(document.activeElement) ? document.activeElement.dataset.id : null;
+    part(id).replaceChildren(...parts);
+    if (focused) [...part(id).querySelectorAll("button")].find((one) => one.dataset.id === focused)?.focus();
+  });
+}
+
 /** A table; a cell is text, an element, or one of these as `{num}` or `{act}`. */
 export function table(title, heads, rows, none) {
   if (!rows.length) return el("div", {}, el("h3", { textContent: title }), el("p", { className: "plain", textContent: none }));
-  const cell = (name, content) => {
+  const cell = (name, content, of) => {
     const [[kind, inside]] = content?.num !== undefined || content?.act !== undefined ? Object.entries(content) : [["", content]];
-    return el(name, { className: kind, ...(name === "th" ? { scope: "col" } : {}) }, inside ?? "");
+    return el(name, { className: kind, ...(name === "th" ? { scope: "col" } : {}), data: of ? { of } : {} }, inside ?? "");
   };
   const head = el("tr", {}, ...heads.map((one) => cell((one.num ?? one) === "" ? "td" : "th", one)));
-  const body = rows.map((row) => el("tr", {}, ...row.map((one) => cell("td", one))));
+  const body = rows.map((row) => el("tr", {}, ...row.map((one, at) => cell("td", one, heads[at].num ?? heads[at]))));
   return el("div", { className: "scroll" }, el("table", {}, el("caption", { textContent: title }), el("thead", {}, head), el("tbody", {}, ...body)));
 }
 
