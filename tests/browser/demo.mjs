@@ -88,7 +88,10 @@ async function play(browser, url) {
   await serves("paged-roster");
   await seen(timeline, /all answered$/);
   await browser.picture("demo.png");
-  await button("Roll back").click();
+  // Pressed for so long that what is shown of the plugin would be drawn anew meanwhile.
+  const pressed = button("Roll back").click({ delay: 2500 });
+  await page.evaluate(() => fetch("/demo/refresh", { method: "POST", headers: { "Content-Type": "application/json" }, body: '["john"]' }));
+  await pressed;
   await seen(receipts, "Rolled back by hand");
   await serves("http-roster-admin");
   await page.waitForFunction(async () => (await (await fetch("/demo/state")).json()).outage === null);
