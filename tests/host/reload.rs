@@ -89,6 +89,8 @@ async fn another_application_with_other_credentials_and_limits_takes_over_and_se
             now("host[localhost].client.allow_origins"),
             now("host[localhost].client.auth_origins"),
             now("host[localhost].client.bearer_token"),
+            // As many as there may be calls.
+            now("host[localhost].client.max_idle_connections"),
             now("host[localhost].limits.max_concurrent_calls"),
             now("host[localhost].limits.max_memory"),
             now("host[localhost].limits.max_users_per_request"),
