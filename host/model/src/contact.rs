@@ -17,6 +17,19 @@ pub enum Subscription {
     Both,
 }
 
+impl Subscription {
+    /// As in the attribute `subscription` of an `<item/>`, and in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::To => "to",
+            Self::From => "from",
+            Self::Both => "both",
+        }
+    }
+}
+
 /// One contact (an `<item/>`, RFC 6121 section 2.1.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contact {

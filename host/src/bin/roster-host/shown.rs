@@ -27,8 +27,7 @@ fn contact_line(contact: &Contact) -> String {
     if let Some(name) = &contact.name {
         let _ = write!(text, " {name:?}");
     }
-    let subscription = format!("{:?}", contact.subscription).to_lowercase();
-    let _ = write!(text, ", {subscription}");
+    let _ = write!(text, ", {}", contact.subscription.as_str());
     if contact.ask {
         text += ", asked";
     }

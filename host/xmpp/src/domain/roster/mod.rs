@@ -228,13 +228,7 @@ fn head(jid: &str, name: Option<&str>, subscription: Subscription, ask: bool) ->
     if let Some(name) = name {
         set(&mut item, Attr::Name, name);
     }
-    let subscription = match subscription {
-        Subscription::None => "none",
-        Subscription::To => "to",
-        Subscription::From => "from",
-        Subscription::Both => "both",
-    };
-    set(&mut item, Attr::Subscription, subscription);
+    set(&mut item, Attr::Subscription, subscription.as_str());
     if ask {
         set(&mut item, Attr::Ask, "subscribe");
     }
