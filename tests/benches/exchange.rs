@@ -23,6 +23,10 @@ use roster_host::plugin::{
 };
 use roster_tests::quick_app::roster;
 
+/// What the program uses.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Answers with this body; later, if the second is true.
 struct Canned(parking_lot::Mutex<Bytes>, bool);
 

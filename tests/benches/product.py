@@ -2,18 +2,20 @@
 
 - Users with a session at the XMPP endpoint, rosters served by nginx, all of them refreshed by `POST /roster_admin/refresh` when nothing has
   changed: beside what `wrk` gets from the same nginx.
+- Many users in one request (docs/bulk.md) beside each alone, of an application as they are: the manual's lines for Flask, under gunicorn.
 - Logins of users whose rosters are fetched together (docs/bulk.md): how many a second, and what a session takes of CPU and memory.
 
 Prints one table; with --all also the ratios of the Rust benches: component/native and bulk/single.
 
 Usage: product.py PROGRAM [--users 1000] [--logins 10000] [--contacts 10 100] [--seconds 5] [--rounds 5] [--all]
 
-PROGRAM is a release build. Needs nginx and wrk.
+PROGRAM is a release build. Needs nginx and wrk, and from PyPI flask and gunicorn.
 """
 
 import argparse
 import asyncio
 import base64
+import collections
 import contextlib
 import functools
 import hashlib
@@ -119,6 +121,54 @@ class Nginx(Server):
             time.sleep(0.05)
         self.stop()
         raise SystemExit(f"nginx does not serve: {self.output()}")
+
+
+ORDINARY = """\
+from flask import Flask, request
+
+app, version, roster = Flask(__name__), 1, {roster}
+
+@app.get("/contacts/<user>")
+def contacts(user):
+    etag = f'"{{version}}"'
+    if request.headers.get("If-None-Match") == etag:
+        return "", 304
+    return roster, {{"ETag": etag}}
+
+@app.post("/contacts")
+def contacts_of_many():
+    etag = f'"{{version}}"'
+    return {{user: None if held == etag else [etag, roster] for user, held in request.json.items()}}
+"""
+
+
+Process = collections.namedtuple("Process", "pid")
+
+
+class OrdinaryApplication(Server):
+    """A framework, and JSON made for each request; two processes, as on two cores."""
+
+    def __init__(self, folder, count):
+        os.makedirs(folder)
+        with open(os.path.join(folder, "application.py"), "w") as file:
+            file.write(ORDINARY.format(roster=contacts_of("user", count)))
+        (self.port,) = free_ports(1)
+        self.folder = folder
+        self.spawn([sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{self.port}", "--workers", "2", "--threads", "8",
+                    "--keep-alive", "60", "--log-level", "error", "application:app"])
+        self.url = f"http://127.0.0.1:{self.port}/contacts"
+        for _ in range(200):
+            with contextlib.suppress(OSError):
+                if ask("GET", f"{self.url}/user")[0] == 200:
+                    return
+            time.sleep(0.05)
+        self.stop()
+        raise SystemExit(f"the application does not serve: {self.output()}")
+
+    def used(self):
+        """Processor seconds of its processes."""
+        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children") as file:
+            return sum(seconds_used(Process(int(pid))) for pid in file.read().split())
 
 
 class BulkApplication(asyncio.Protocol):
@@ -261,6 +311,30 @@ async def unchanged(arguments, count):
           f"{cpu * 1e6:.0f} µs of CPU a user |", flush=True)
 
 
+async def together(arguments, count):
+    users = [f"user{n}" for n in range(arguments.users)]
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        application = OrdinaryApplication(os.path.join(folder, "application"), count)
+        stack.callback(application.stop)
+        alone = f'http_roster_url = "{application.url}/%s"'
+        hosts = [stack.enter_context(running(arguments.program, users, settings))
+                 for settings in (f'{alone}\nhttp_roster_bulk_url = "{application.url}"', alone)]
+        clients = [client for host in hosts for client in await log_in(users, host)]
+        samples = []
+        for _ in range(arguments.rounds):
+            sample = []
+            for host in hosts:
+                used, (rate, cpu) = application.used(), await asyncio.to_thread(refresh, host, users, arguments.seconds)
+                sample += [rate, cpu, (application.used() - used) / (rate * arguments.seconds)]
+            samples.append(sample)
+        for client in clients:
+            client.cut()
+    rate, cpu, app, rate_alone, cpu_alone, app_alone = (statistics.median(column) for column in zip(*samples))
+    ratio = statistics.median(sample[0] / sample[3] for sample in samples)
+    print(f"| the same, an ordinary application, {count} contacts, together | {rate:,.0f} users/s | {rate_alone:,.0f} users/s (each alone) | {ratio:.1f} | "
+          f"{cpu * 1e6:.0f} and {cpu_alone * 1e6:.0f} µs of CPU a user; the application's {app * 1e6:.1f} and {app_alone * 1e6:.0f} |", flush=True)
+
+
 async def logins(arguments, count):
     users = [f"user{n}" for n in range(arguments.logins)]
     application, settings = BulkApplication.start(count)
@@ -301,6 +375,7 @@ def main():
     print("| what | this | beside | ratio | |\n|---|---|---|---|---|")
     for count in arguments.contacts if arguments.users else []:
         asyncio.run(unchanged(arguments, count))
+        asyncio.run(together(arguments, count))
     if arguments.logins:
         asyncio.run(logins(arguments, max(arguments.contacts)))
     if arguments.all:

@@ -13,6 +13,10 @@ use roster_host::plugin::Outcome;
 use roster_tests::bench::{Bench, USERS, connect, deadline, names};
 use tokio::runtime::Runtime;
 
+/// What the program uses.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Hooks that need no application: the boundary alone, and parsing.
 fn hooks(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();

@@ -17,6 +17,10 @@ use roster_tests::bench::{Bench, USERS, connect, deadline, names};
 use roster_tests::ordinary_app;
 use tokio::runtime::Runtime;
 
+/// What the program uses.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Pairs of samples for each row, after a pair that is not counted.
 const PAIRS: usize = 60;
 

@@ -25,6 +25,10 @@ use roster_host::store::MemoryStore;
 use roster_host::swap::{Outcome, Swapper};
 use roster_tests::quick_app::QuickApp;
 
+/// What the program uses.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 const CLIENTS: usize = 8;
 const USERS: usize = 64;
 const CONTACTS: usize = 100;
