@@ -49,7 +49,7 @@ impl NativePlugin {
         Self { settings, client, digests: RandomState::new() }
     }
 
-    /// What the host does for a component: see its `plugin/exchange/digest.rs`. The standard library's hash is half as long and slower.
+    /// What the host does for a component: see its `plugin/requests/digest.rs`. The standard library's hash is half as long and slower.
     fn digest(&self, received: &Received) -> [u8; 16] {
         let mut digest = [0; 16];
         let hash = self.digests.hash_one((received.status, &received.etag, &received.body));

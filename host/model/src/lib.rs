@@ -15,5 +15,5 @@ pub use contact::{Change, Contact, ContactRef, Subscription};
 pub use event::{EventKind, RosterEvent};
 pub use file::{read_file, read_text_file};
 pub use packed::{Contacts, Cursor, InvalidRoster, is_xml_char};
-pub use snapshot::{Snapshot, Tag};
+pub use snapshot::{ResponseDigest, Snapshot, Tag};
 pub use username::{InvalidUsername, Username};

@@ -7,14 +7,17 @@ use std::time::{Duration, Instant};
 
 use super::Contacts;
 
+/// A keyed digest of a response, 128 bits. Not to leave the process, as its key does not.
+pub type ResponseDigest = [u8; 16];
+
 /// What is kept beside a roster, to find out soon whether it is still the application's. It means something only to whoever
 /// has read the roster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tag {
     /// Who has read the roster: the module under its settings.
     pub reader: u64,
-    /// A keyed digest of the one response that gave the roster; `None` if it took several.
-    pub digest: Option<[u8; 16]>,
+    /// Of the one response that gave the roster; `None` if it took several.
+    pub digest: Option<ResponseDigest>,
     /// The validator that the plugin chose; see `tag` in `wit/types.wit`.
     pub validator: Option<Box<[u8]>>,
 }

@@ -15,15 +15,15 @@ use tracing::{info, warn};
 use wasmtime::Store;
 
 use super::gather::Joined;
-use super::network::{Network, Requests};
-use super::{Passed, before, request, rule};
+use super::{Exchanges, Passed, before, request, rule};
 use crate::http_client::{ErrorKind, shown};
 use crate::model::Username;
 use crate::plugin::api::CallError;
+use crate::plugin::imports::state::State;
 use crate::plugin::recording::Recording;
 use crate::plugin::recording::recorder::{Call, Hook, PieceDigest};
-use crate::plugin::runtime::call::{About, Calls};
-use crate::plugin::runtime::state::State;
+use crate::plugin::requests::network::{Network, Requests};
+use crate::plugin::runtime::call::About;
 use crate::plugin::sanitize;
 use crate::plugin::wit::{Bulk, BulkReceived, Needs, Part, PartBody, Piece};
 
@@ -62,11 +62,11 @@ impl Together {
 }
 
 /// A request counts as under way for as long as this is there.
-pub(crate) struct UnderWay(Calls);
+pub(crate) struct UnderWay(Exchanges);
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        let gone = self.0.runtime.gather.lock().ended();
+        let gone = self.0.gather.lock().ended();
         if let Some(gone) = gone {
             self.0.go(gone);
         }
@@ -93,12 +93,12 @@ pub(in crate::plugin) struct BulkCall {
     pub(in crate::plugin) under_way: Option<UnderWay>,
 }
 
-impl Calls {
+impl Exchanges {
     /// How many users one request names at most; below two, none does.
     pub(in crate::plugin) fn most_together(&self) -> usize {
-        match (&self.runtime.network, self.module.needs.get()) {
+        match (&self.calls.runtime.network, self.calls.module.needs.get()) {
             (Network::Live(_), Some(needs)) => {
-                self.module.limits.bulk_users.min(usize::try_from(needs.users_per_request).unwrap_or(usize::MAX))
+                self.calls.module.limits.bulk_users.min(usize::try_from(needs.users_per_request).unwrap_or(usize::MAX))
             }
             _ => 0,
         }
@@ -106,7 +106,7 @@ impl Calls {
 
     /// Asks for `user` together with others, if the plugin can and others come.
     pub(super) async fn together(&self, user: &Username, tag: Option<&Bytes>) -> Together {
-        let limits = &self.module.limits;
+        let limits = &self.calls.module.limits;
         let limit = self.most_together();
         if limit < 2 {
             return Together::Alone(None);
@@ -114,18 +114,18 @@ impl Calls {
         let (answer, answered) = oneshot::channel();
         let bytes = user.as_str().len() + tag.map_or(0, Bytes::len);
         let waiter = Waiter { user: user.clone(), tag: tag.cloned(), answer };
-        let joined = self.runtime.gather.lock().join(waiter, bytes, limit, Instant::now());
+        let joined = self.gather.lock().join(waiter, bytes, limit, Instant::now());
         match joined {
             Joined::Alone(_) => return Together::Alone(Some(UnderWay(self.clone()))),
             Joined::Go(gone) => self.go(gone),
             Joined::Waits(None) => {}
             Joined::Waits(Some(batch)) => {
-                let (plugin, wait) = (self.clone(), limits.bulk_wait);
+                let (exchanges, wait) = (self.clone(), limits.bulk_wait);
                 tokio::spawn(async move {
                     tokio::time::sleep(wait).await;
-                    let gone = plugin.runtime.gather.lock().aged(batch);
+                    let gone = exchanges.gather.lock().aged(batch);
                     if let Some(gone) = gone {
-                        plugin.go(gone);
+                        exchanges.go(gone);
                     }
                 });
             }
@@ -148,52 +148,53 @@ impl Calls {
         }
         // At the end of the process there is no runtime any more, nor anybody who waits.
         let Ok(runtime) = Handle::try_current() else { return };
-        let plugin = self.clone();
+        let exchanges = self.clone();
         runtime.spawn(async move {
             let users = gone.iter().map(|waiter| (waiter.user.clone(), waiter.tag.clone())).collect();
-            let recording = plugin.recorder.begin(Hook::Bulk, Instant::now());
-            match plugin.bulk(BulkCall { users, recording, under_way: Some(under_way) }).await {
+            let recording = exchanges.calls.recorder.begin(Hook::Bulk, Instant::now());
+            match exchanges.bulk(BulkCall { users, recording, under_way: Some(under_way) }).await {
                 Ok((pieces, bytes)) => {
-                    let failures = plugin.runtime.gather.lock().succeeded(gone.len(), bytes);
+                    let failures = exchanges.gather.lock().succeeded(gone.len(), bytes);
                     if failures > 0 {
-                        info!(domain = %plugin.module.domain, failures, "many users are asked for in one request again");
+                        info!(domain = %exchanges.calls.module.domain, failures, "many users are asked for in one request again");
                     }
                     for (waiter, together) in gone.into_iter().zip(pieces) {
                         let _ = waiter.answer.send(together);
                     }
                 }
-                Err(failure) => plugin.bulk_failed(&failure, gone.len()),
+                Err(failure) => exchanges.bulk_failed(&failure, gone.len()),
             }
         });
     }
 
     fn bulk_failed(&self, failure: &BulkError, users: usize) {
-        let domain = &self.module.domain;
+        let domain = &self.calls.module.domain;
         if let BulkError::TooLong(_) = failure {
-            let most = self.runtime.gather.lock().too_long(users);
+            let most = self.gather.lock().too_long(users);
             info!(%domain, users, %failure, most, "a request for many users was in vain; the next ones name fewer");
         } else {
-            let pause = self.runtime.gather.lock().failed(Instant::now());
+            let pause = self.gather.lock().failed(Instant::now());
             warn!(%domain, users, error = %failure, ?pause, "a request for many users failed; for now each is asked for alone");
         }
     }
 
     /// One request: what the response says of each user, and its bytes.
     pub(in crate::plugin) async fn bulk(&self, call: BulkCall) -> Result<(Vec<Together>, usize), BulkError> {
-        let needs = match self.needs().await? {
+        let needs = match self.calls.needs().await? {
             Ok(needs) => needs,
             Err(error) => return Err(BulkError::Application(error.to_string())),
         };
         let about = About::now(BULK, "");
-        let _exchange = self.runtime.exchange(self.module.limits.queue_timeout).await?;
-        self.counted(about, |deadline| async move {
-            let result = self.bulk_exchange(about, needs, call, deadline).await;
-            match result {
-                Err(BulkError::Plugin(error)) => Err(error),
-                other => Ok((other, Instant::now())),
-            }
-        })
-        .await?
+        let _exchange = self.calls.runtime.exchange(self.calls.module.limits.queue_timeout).await?;
+        self.calls
+            .counted(about, |deadline| async move {
+                let result = self.bulk_exchange(about, needs, call, deadline).await;
+                match result {
+                    Err(BulkError::Plugin(error)) => Err(error),
+                    other => Ok((other, Instant::now())),
+                }
+            })
+            .await?
     }
 
     async fn bulk_exchange(
@@ -211,10 +212,10 @@ impl Calls {
         let uri = request.uri().clone();
 
         // Time is left to ask for them alone.
-        let limit = self.module.limits.call_timeout / 2;
+        let limit = self.calls.module.limits.call_timeout / 2;
         let at = about.began.checked_add(limit).unwrap_or(deadline).min(deadline);
-        let requests = Requests::new(1, self.module.max_response, recording, None);
-        let response = requests.send(&self.runtime.network, request, before(at, limit)).await;
+        let requests = Requests::new(1, self.calls.module.max_response, recording, None);
+        let response = requests.send(&self.calls.runtime.network, request, before(at, limit)).await;
         // The next request is on its way while this response is read.
         drop(under_way);
         let response = response.map_err(|error| match error.kind() {
@@ -223,7 +224,7 @@ impl Calls {
             _ => BulkError::Application(error.to_string()),
         })?;
 
-        self.runtime.counters.stats.fetched(response.body().len());
+        self.calls.runtime.counters.stats.fetched(response.body().len());
         let Passed { status, headers, body } = Passed::of(needs, response);
         let many = names.len();
         let received = BulkReceived { users: names, status, headers, body: body.clone() };
@@ -238,7 +239,7 @@ impl Calls {
             let texts = users.iter().map(|(user, tag)| user.as_str().len() + tag.as_ref().map_or(0, Bytes::len));
             let size = texts.map(|bytes| bytes + size_of::<(Username, Option<Bytes>, PieceDigest)>()).sum();
             let said = all.iter().map(|one| self.piece_digest(needs, one)).collect();
-            self.recorder.keep(recording, size, || Call::Bulk { users, said });
+            self.calls.recorder.keep(recording, size, || Call::Bulk { users, said });
         }
         Ok((all, body.len()))
     }
@@ -260,7 +261,7 @@ impl Calls {
         about: About<'_>,
         call: impl for<'a> FnOnce(&'a mut Store<State>, &'a dyn Bulk) -> BoxFuture<'a, wasmtime::Result<R>> + Send,
     ) -> Result<R, CallError> {
-        let call = self.on_instance(about.within(BULK), |store, hooks| match hooks.bulk() {
+        let call = self.calls.on_instance(about.within(BULK), |store, hooks| match hooks.bulk() {
             Some(bulk) => call(store, bulk),
             None => Box::pin(async { Err(wasmtime::Error::msg("it has no interface xmpp:roster/bulk")) }),
         });

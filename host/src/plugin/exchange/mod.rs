@@ -5,26 +5,25 @@
 //! one allowance and one deadline. It stays with the module that began it.
 
 pub(in crate::plugin) mod bulk;
-pub(in crate::plugin) mod compare;
-pub(in crate::plugin) mod digest;
-pub(in crate::plugin) mod gather;
-pub(in crate::plugin) mod last_exchange;
-pub(in crate::plugin) mod network;
-pub(in crate::plugin) mod request;
+mod compare;
+mod gather;
+mod hooks;
+mod request;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::Response;
+use parking_lot::Mutex;
 
-use self::bulk::Together;
-use self::digest::ResponseDigest;
-use self::network::Requests;
+use self::bulk::{Together, Waiter};
+use self::gather::Gather;
 use crate::http_client::{Deadlines, ErrorKind, SendError, Until};
-use crate::model::{Snapshot, Tag, Username};
+use crate::model::{ResponseDigest, Snapshot, Tag, Username};
 use crate::plugin::api::{CallError, Delta, FetchError, FetchedRoster};
-use crate::plugin::runtime::budget::Reservation;
+use crate::plugin::engine::budget::Reservation;
+use crate::plugin::requests::network::Requests;
 use crate::plugin::runtime::call::{About, Calls};
 use crate::plugin::sanitize::one_line;
 use crate::plugin::wit::{Header, MAKE_REQUEST, Needs, READ_RESPONSE, Received, Step, Wanted};
@@ -95,10 +94,23 @@ fn validator(tag: Option<&Tag>) -> Option<Bytes> {
     tag.and_then(|tag| tag.validator.as_deref()).map(Bytes::copy_from_slice)
 }
 
+/// The exchanges of a loaded module. A clone is the same.
+#[derive(Clone)]
+pub(in crate::plugin) struct Exchanges {
+    pub(in crate::plugin) calls: Calls,
+    /// Who waits to be asked for together with others.
+    gather: Arc<Mutex<Gather<Waiter>>>,
+}
+
 /// What the plugin says, and when it said so.
 type CallResult<T> = Result<(Result<T, FetchError>, Instant), CallError>;
 
-impl Calls {
+impl Exchanges {
+    pub(in crate::plugin) fn new(calls: Calls) -> Self {
+        let gather = Arc::new(Mutex::new(Gather::new(calls.module.limits.bulk_users)));
+        Self { calls, gather }
+    }
+
     /// What the application has for one user, asked for alone or together with others. `given`: what came of asking for others
     /// too, if that has been done.
     pub(in crate::plugin) async fn find(
@@ -107,7 +119,7 @@ impl Calls {
         given: Option<Together>,
     ) -> Result<Result<ExchangeResult, FetchError>, CallError> {
         let Context { about, user, needs, requests, .. } = *context;
-        let tag = context.tag(self.reader());
+        let tag = context.tag(self.calls.reader());
         let together = match (given, requests.recording()) {
             (Some(given), _) => given,
             (None, None) => self.together(user, validator(tag).as_ref()).await,
@@ -127,12 +139,12 @@ impl Calls {
             }
         };
         if let Some(tag) = unchanged {
-            self.runtime.counters.metrics.same_response(user.as_str());
-            self.count(about, "ok", about.began.elapsed());
+            self.calls.runtime.counters.metrics.same_response(user.as_str());
+            self.calls.count(about, "ok", about.began.elapsed());
             return Ok(Ok(ExchangeResult { news: News::Unchanged, tag: tag.clone() }));
         }
-        let _exchange = self.runtime.exchange(self.module.limits.queue_timeout).await?;
-        self.counted(about.within(about.hook), |deadline| self.exchange(context, given, deadline)).await
+        let _exchange = self.calls.runtime.exchange(self.calls.module.limits.queue_timeout).await?;
+        self.calls.counted(about.within(about.hook), |deadline| self.exchange(context, given, deadline)).await
     }
 
     /// One exchange, within a call that has its permit and its deadline. `given`: the first response, if it has come.
@@ -142,8 +154,8 @@ impl Calls {
         given: Option<Passed>,
         deadline: Instant,
     ) -> CallResult<ExchangeResult> {
-        let deadlines = before(deadline, self.module.limits.call_timeout);
-        let tag = context.tag(self.reader());
+        let deadlines = before(deadline, self.calls.module.limits.call_timeout);
+        let tag = context.tag(self.calls.reader());
         let validator = validator(tag);
         let (mut next, mut ended) = match given {
             Some(response) => (Next::Read(response), Instant::now()),
@@ -167,7 +179,7 @@ impl Calls {
             if let (Some(tag), Some(_)) = (tag, digest)
                 && tag.digest == digest
             {
-                self.runtime.counters.metrics.same_response(context.user.as_str());
+                self.calls.runtime.counters.metrics.same_response(context.user.as_str());
                 return Ok((Ok(ExchangeResult { news: News::Unchanged, tag: tag.clone() }), Instant::now()));
             }
             // Counted until the call is over.
@@ -189,7 +201,7 @@ impl Calls {
             };
             // What it has asked by itself is not in the digest.
             let digest = digest.filter(|_| context.requests.left() == left);
-            let tag = |validator| Tag { reader: self.reader(), digest, validator };
+            let tag = |validator| Tag { reader: self.calls.reader(), digest, validator };
             let found = match (step, context.known) {
                 (Step::Next { request, state }, _) => {
                     next = Next::Ask(request);
@@ -215,13 +227,17 @@ impl Calls {
     }
 
     fn response_digest(&self, Passed { status, headers, body }: &Passed) -> ResponseDigest {
-        self.runtime.common.engine.digest_key().of(*status, headers, body)
+        self.calls.runtime.common.engine.digest_key().of(
+            *status,
+            headers.iter().map(|header| (&*header.name, &*header.value)),
+            body,
+        )
     }
 
     async fn make_request(&self, context: &Context<'_>, tag: Option<Bytes>) -> CallResult<Wanted> {
         let about = context.about.within(MAKE_REQUEST);
         let user = context.user.clone();
-        let call = self.on_instance(about, |store, hooks| {
+        let call = self.calls.on_instance(about, |store, hooks| {
             store.data_mut().outgoing.begin_call(Some(context.requests.clone()));
             hooks.make_request(store, user, tag)
         });
@@ -230,7 +246,7 @@ impl Calls {
 
     async fn read_response(&self, context: &Context<'_>, received: Received) -> CallResult<Step> {
         let about = context.about.within(READ_RESPONSE);
-        let call = self.on_instance(about, |store, hooks| {
+        let call = self.calls.on_instance(about, |store, hooks| {
             store.data_mut().outgoing.begin_call(Some(context.requests.clone()));
             hooks.read_response(store, received)
         });
@@ -246,13 +262,13 @@ impl Calls {
         deadlines: Deadlines,
     ) -> Result<Result<Response<Bytes>, FetchError>, CallError> {
         if !context.requests.take() {
-            let most = self.module.limits.max_requests_per_call;
+            let most = self.calls.module.limits.max_requests_per_call;
             return Err(rule(hook, format!("more than {most} requests (limits.max_requests_per_call)")));
         }
         let request = request::of(wanted).map_err(|wrong| rule(hook, wrong.to_string()))?;
-        match context.requests.send(&self.runtime.network, request, deadlines).await {
+        match context.requests.send(&self.calls.runtime.network, request, deadlines).await {
             Ok(response) => {
-                self.runtime.counters.stats.fetched(response.body().len());
+                self.calls.runtime.counters.stats.fetched(response.body().len());
                 Ok(Ok(response))
             }
             Err(error) if error.kind() == ErrorKind::BadRequest => Err(rule(hook, one_line(&error.to_string()))),
@@ -263,16 +279,17 @@ impl Calls {
 
     /// What the plugin is given with the response to its next request, counted as its memory until then.
     fn keep(&self, state: Vec<u8>) -> Result<(Bytes, Reservation), CallError> {
-        let limit = self.module.limits.max_state;
+        let limit = self.calls.module.limits.max_state;
         if state.len() > limit {
             return Err(rule(READ_RESPONSE, format!("a state of more than {limit} bytes (limits.max_state)")));
         }
-        let held = self.runtime.common.account.try_hold(state.len()).ok_or_else(|| self.no_room(READ_RESPONSE))?;
+        let held =
+            self.calls.runtime.common.account.try_hold(state.len()).ok_or_else(|| self.no_room(READ_RESPONSE))?;
         Ok((state.into(), held))
     }
 
     fn no_room(&self, hook: &'static str) -> CallError {
-        CallError::NoRoom { hook, limit: self.runtime.common.account.limit() }
+        CallError::NoRoom { hook, limit: self.calls.runtime.common.account.limit() }
     }
 }
 

@@ -5,11 +5,9 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use wasmtime_wasi_http::DEFAULT_FORBIDDEN_HEADERS;
 
-use crate::plugin::runtime::state::HEADER_BYTES;
+use crate::plugin::requests::{HEADER_BYTES, LONGEST_BODY};
 use crate::plugin::wit::Wanted;
 
-/// The longest request body a plugin may send, bytes. A roster fetch has none.
-pub(in crate::plugin) const LONGEST_BODY: usize = 1 << 20;
 /// What a header field counts beside its name and value, as in `wasi:http`.
 const FIELD_OVERHEAD: usize = 32;
 

@@ -12,8 +12,8 @@ use tokio::sync::Semaphore;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::http_client::{Deadlines, ErrorKind, SendError};
-use crate::plugin::exchange::network::{Network, Requests};
-use crate::plugin::exchange::request::LONGEST_BODY;
+use crate::plugin::requests::LONGEST_BODY;
+use crate::plugin::requests::network::{Network, Requests};
 
 /// Requests of one call on their way at once; each holds a whole response.
 const AT_ONCE: usize = 2;

@@ -5,10 +5,11 @@
 
 pub(in crate::plugin) mod http;
 pub(in crate::plugin) mod log;
+pub(in crate::plugin) mod state;
 pub(in crate::plugin) mod store;
 
+use wasmtime::Result;
 use wasmtime::component::{HasData, Linker, ResourceTable};
-use wasmtime::{Engine, Result};
 use wasmtime_wasi::WasiView;
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
@@ -19,14 +20,10 @@ use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView};
 use wasmtime_wasi_config::WasiConfig;
 use wasmtime_wasi_io::bindings::wasi::io;
 
-use crate::plugin::runtime::state::State;
-use crate::plugin::wit;
+use self::state::State;
 
-/// A linker with everything this host grants.
-pub(in crate::plugin) fn linker(engine: &Engine) -> Result<Linker<State>> {
-    let mut linker = Linker::new(engine);
-    let l = &mut linker;
-    wit::add_to_linker(l)?;
+/// Adds everything this host grants but the package's own interfaces.
+pub(in crate::plugin) fn add_to_linker(l: &mut Linker<State>) -> Result<()> {
     wasmtime_wasi_config::add_to_linker(l, |state| WasiConfig::from(&state.settings))?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(l)?;
     io::error::add_to_linker::<State, Table>(l, |state| state.ctx().table)?;
@@ -49,8 +46,7 @@ pub(in crate::plugin) fn linker(engine: &Engine) -> Result<Linker<State>> {
     cli::terminal_stdin::add_to_linker::<State, WasiCli>(l, State::cli)?;
     cli::terminal_stdout::add_to_linker::<State, WasiCli>(l, State::cli)?;
     cli::terminal_stderr::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    add_refused_sockets(l)?;
-    Ok(linker)
+    add_refused_sockets(l)
 }
 
 struct Table;

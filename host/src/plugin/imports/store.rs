@@ -6,7 +6,7 @@ use wasmtime::component::{ComponentType, LinkerInstance, Lower, Resource, Resour
 use wasmtime::{Result, StoreContextMut};
 
 use crate::model::Snapshot;
-use crate::plugin::runtime::state::State;
+use crate::plugin::imports::state::State;
 
 /// The resource `snapshot`.
 #[allow(unreachable_pub, reason = "the generated bindings re-export it")]

@@ -1,6 +1,5 @@
 //! What one recorded call asked the application and what that answered, and the same responses again for another module.
 
-mod decorator;
 pub(in crate::plugin) mod recorder;
 
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use parking_lot::Mutex;
 
 use self::recorder::{MOST_BYTES_OF_CALL, RecordedCall};
 use crate::http_client::{Deadlines, ErrorKind, SendError, shown};
-use crate::plugin::exchange::network::Outbound;
+use crate::plugin::outbound::Outbound;
 
 /// What a request may be conditional on (RFC 9110 section 13.1).
 const CONDITIONS: [HeaderName; 5] = [

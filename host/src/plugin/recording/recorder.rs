@@ -19,16 +19,15 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::{RecordedExchange, Recording};
-use crate::model::{Change, Contact, Snapshot, Username};
+use crate::model::{Change, Contact, ResponseDigest, Snapshot, Username};
 use crate::plugin::api::{BadRequest, FetchError, FetchedRoster, Outcome, Refreshed, Reply};
-use crate::plugin::exchange::digest::ResponseDigest;
 
 /// Time from one recorded call of a hook to the next, when there are enough.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
 /// What all recorded calls of a module may take together, bytes.
-pub(super) const MOST_BYTES: usize = 4 << 20;
+pub(in crate::plugin) const MOST_BYTES: usize = 4 << 20;
 /// What one call may take; a longer one is not recorded.
-pub(super) const MOST_BYTES_OF_CALL: usize = MOST_BYTES / 4;
+pub(in crate::plugin) const MOST_BYTES_OF_CALL: usize = MOST_BYTES / 4;
 /// What a call takes beside its texts, about.
 const OVERHEAD: usize = 512;
 
@@ -192,12 +191,12 @@ impl RecordedCall {
 }
 
 /// The texts of a fetched roster, bytes.
-pub(super) fn size_of_roster(said: &Result<FetchedRoster, FetchError>) -> usize {
+pub(in crate::plugin) fn size_of_roster(said: &Result<FetchedRoster, FetchError>) -> usize {
     said.as_ref().map_or(0, |roster| roster.contacts.iter().map(size_of_contact).sum())
 }
 
 /// The texts of a delta, bytes.
-pub(super) fn size_of_refreshed(said: &Result<Refreshed, FetchError>) -> usize {
+pub(in crate::plugin) fn size_of_refreshed(said: &Result<Refreshed, FetchError>) -> usize {
     let Ok(Refreshed::Changed(delta)) = said else { return 0 };
     let size = |change: &Change| match change {
         Change::Put(contact) => size_of_contact(contact),

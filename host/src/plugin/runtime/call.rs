@@ -10,14 +10,14 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{Store, Trap};
 
 use super::Runtime;
-use super::budget::{INSTANCE, Reservation};
 use super::instance::{Instance, NotMade};
-use super::state::{CpuTimeExceeded, Refused, State, hostcall_bytes, new_store};
 use crate::config::LimitsConfig;
 use crate::metrics::CallMetrics;
 use crate::plugin::api::{CallError, FetchError};
+use crate::plugin::engine::budget::{INSTANCE, Reservation};
 use crate::plugin::imports::log::GuestLog;
-use crate::plugin::module::loaded::LoadedModule;
+use crate::plugin::imports::state::{CpuTimeExceeded, Refused, State, hostcall_bytes, new_store};
+use crate::plugin::linking::loaded::LoadedModule;
 use crate::plugin::recording::recorder::Recorder;
 use crate::plugin::sanitize::one_line;
 use crate::plugin::wit::{Checked, Hooks, Needs, SettingFault};

@@ -6,10 +6,10 @@ use std::time::Instant;
 use futures::future::BoxFuture;
 use wasmtime::{Result, Store};
 
-use super::cpu::Metered;
-use super::processor::Share;
-use super::state::{Refused, State};
 use crate::config::LimitsConfig;
+use crate::plugin::engine::cpu::Metered;
+use crate::plugin::engine::processor::Share;
+use crate::plugin::imports::state::{Refused, State};
 use crate::plugin::wit::{Hooks, Prepared};
 
 /// Output streams an instance may keep open between calls: standard output and error, which languages open once.

@@ -1,39 +1,28 @@
-//! Calls of a component: the engine, its instances, and what they may take of memory and time.
+//! Calls of a component, and the instances that they run on.
 
-pub(in crate::plugin) mod budget;
 pub(in crate::plugin) mod call;
-pub(in crate::plugin) mod collector;
-pub(in crate::plugin) mod cpu;
-pub(in crate::plugin) mod engine;
 pub(in crate::plugin) mod instance;
 pub(in crate::plugin) mod needed;
 pub(in crate::plugin) mod pool;
-pub(in crate::plugin) mod processor;
-pub(in crate::plugin) mod state;
-mod waiting;
 
 use std::hash::RandomState;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-use self::budget::{Account, AccountOf};
-use self::engine::{EXTRA_INSTANCES, PluginEngine};
 use self::needed::Needed;
 use self::pool::Pool;
-use self::processor::Share;
 use crate::config::LimitsConfig;
 use crate::http_client::HttpClient;
-use crate::metrics::{CallMetrics, GenerationStats};
 use crate::plugin::api::CallError;
-use crate::plugin::exchange::bulk::Waiter;
-use crate::plugin::exchange::gather::Gather;
-use crate::plugin::exchange::network::Network;
+use crate::plugin::engine::budget::{Account, AccountOf};
+use crate::plugin::engine::processor::Share;
+use crate::plugin::engine::{EXTRA_INSTANCES, PluginEngine};
+use crate::plugin::requests::network::{Counters, Network};
 
 /// Instances, the network they are answered by, and what they may take and have taken.
 pub(in crate::plugin) struct Runtime {
@@ -49,8 +38,6 @@ pub(in crate::plugin) struct Runtime {
     exchanges: Semaphore,
     /// One permit for every exchange that is about to begin, as many as there are threads.
     starts: Semaphore,
-    /// Who waits to be asked for together with others.
-    pub(in crate::plugin) gather: Mutex<Gather<Waiter>>,
     pub(super) jitter: RandomState,
     pub(super) made: AtomicU64,
 }
@@ -67,28 +54,21 @@ pub(in crate::plugin) struct Common {
     pub(in crate::plugin) share: Arc<Share>,
 }
 
-/// Where calls are counted.
-pub(in crate::plugin) struct Counters {
-    pub(in crate::plugin) metrics: CallMetrics,
-    pub(in crate::plugin) stats: Arc<GenerationStats>,
-}
-
 /// How much may run at once.
 #[derive(Clone, Copy)]
 pub(in crate::plugin) struct Size {
     exchanges: usize,
     instances: usize,
-    bulk_users: usize,
 }
 
 impl Size {
     pub(in crate::plugin) fn of(limits: &LimitsConfig) -> Self {
         let exchanges = limits.max_concurrent_calls;
-        Self { exchanges, instances: exchanges + EXTRA_INSTANCES, bulk_users: limits.bulk_users }
+        Self { exchanges, instances: exchanges + EXTRA_INSTANCES }
     }
 
     /// One call at a time.
-    pub(in crate::plugin) const ONE: Self = Self { exchanges: 1, instances: 1, bulk_users: 0 };
+    pub(in crate::plugin) const ONE: Self = Self { exchanges: 1, instances: 1 };
 }
 
 impl Runtime {
@@ -125,7 +105,6 @@ impl Runtime {
             permits: Semaphore::new(size.instances),
             exchanges: Semaphore::new(size.exchanges),
             starts: Semaphore::new(Handle::current().metrics().num_workers().max(1)),
-            gather: Mutex::new(Gather::new(size.bulk_users)),
             jitter: RandomState::new(),
             made: AtomicU64::new(0),
         }

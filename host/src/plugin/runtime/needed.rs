@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::budget::INSTANCE;
+use crate::plugin::engine::budget::INSTANCE;
 use crate::plugin::wit::{MAKE_REQUEST, READ_RESPONSE};
 
 /// Bytes that an instance holds after a call, as far as is known.

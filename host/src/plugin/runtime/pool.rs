@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::budget::Idle;
 use super::instance::Instance;
+use crate::plugin::engine::budget::Idle;
 
 /// An instance not used for so long is given up.
 const IDLE: Duration = Duration::from_secs(30);

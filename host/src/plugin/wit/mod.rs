@@ -13,7 +13,7 @@ use wasmtime::Result;
 use wasmtime::component::Linker;
 
 pub(in crate::plugin) use self::version::*;
-use crate::plugin::runtime::state::State;
+use crate::plugin::imports::state::State;
 
 /// The versions this host serves, the newest first.
 ///

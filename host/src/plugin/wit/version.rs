@@ -11,7 +11,7 @@ use wasmtime::{Error, Result, Store};
 
 use crate::model::{Snapshot, Username};
 use crate::plugin::api::{BadRequest, Delta, FetchError, FetchedRoster, Outcome, Reply};
-use crate::plugin::runtime::state::State;
+use crate::plugin::imports::state::State;
 
 /// The interface that makes a component a plugin, without its version.
 pub(in crate::plugin) const HOOKS: &str = "xmpp:roster/hooks";

@@ -29,8 +29,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use wasmtime::Engine;
 use wasmtime::component::Component;
+use wasmtime::{Config, Engine};
 
 use self::fingerprint::{file_name, fingerprint};
 
@@ -91,4 +91,17 @@ impl CompiledPlugin {
     pub fn took(&self) -> Duration {
         self.took
     }
+}
+
+/// What machine code depends on: the same for an engine that runs plugins and for a process that only compiles them, which has
+/// no use for the address space of the pool.
+pub(in crate::plugin) fn settings() -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        // Plugins are WASI 0.2; what wasmtime prepares in every store for concurrent ones is not needed.
+        .concurrency_support(false)
+        .wasm_component_model(true)
+        .max_wasm_stack(512 << 10);
+    config
 }

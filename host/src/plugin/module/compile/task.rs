@@ -18,7 +18,6 @@ use wasmtime::Engine;
 
 use super::{Urgency, file_name, fingerprint, priority};
 use crate::plugin::module::digest::Digest;
-use crate::plugin::runtime::engine;
 use crate::plugin::{private_file, sanitize};
 
 /// The subcommand of the program that compiles.
@@ -117,7 +116,7 @@ impl CompilerTask {
         }
         self.limit().map_err(|error| Failed::unable("the limits cannot be set", error))?;
         outlive_signals().map_err(|error| Failed::unable("signals cannot be left to the parent", error))?;
-        let settings = engine::compile_settings();
+        let settings = super::settings();
         let engine = Engine::new(&settings).map_err(|error| Failed::unable("no engine", error))?;
         let ours = fingerprint(&engine);
         if ours != self.engine {

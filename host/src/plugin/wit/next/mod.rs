@@ -19,8 +19,8 @@ use self::bindings::xmpp::roster::types as wit;
 use super::version::{Checked, Hooks, Needs, Prepared, Received, Step, Version, Wanted};
 use crate::model::{Change, Contact, ContactRef, Subscription, Username};
 use crate::plugin::api::{BadRequest, Delta, FetchError, FetchedRoster, Outcome, Reply};
+use crate::plugin::imports::state::State;
 use crate::plugin::imports::store::{self, KnownRoster};
-use crate::plugin::runtime::state::State;
 
 /// See the module.
 pub(super) struct Next;

@@ -13,7 +13,7 @@ use super::read_response::Response;
 use super::{convert, wit};
 use crate::model::Username;
 use crate::plugin::api::FetchError;
-use crate::plugin::runtime::state::State;
+use crate::plugin::imports::state::State;
 use crate::plugin::wit::version::{Bulk, BulkReceived, Part, PartBody, Piece, Wanted};
 
 const BULK: &str = "xmpp:roster/bulk@0.1.0";

@@ -20,8 +20,8 @@ use super::version::{
 };
 use crate::model::Username;
 use crate::plugin::api::{BadRequest, FetchError, Outcome, Reply};
+use crate::plugin::imports::state::State;
 use crate::plugin::imports::store;
-use crate::plugin::runtime::state::State;
 
 /// See the module.
 pub(super) struct V0_1;

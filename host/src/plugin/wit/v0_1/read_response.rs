@@ -8,8 +8,8 @@ use wasmtime::component::{ComponentExportIndex, ComponentType, Instance, Instanc
 use wasmtime::{Error, Result, Store};
 
 use super::{V0_1, wit};
+use crate::plugin::imports::state::State;
 use crate::plugin::imports::store::KnownRoster;
-use crate::plugin::runtime::state::State;
 use crate::plugin::wit::version::{HOOKS, Header, READ_RESPONSE, Received, Version};
 
 #[derive(ComponentType, Lower)]

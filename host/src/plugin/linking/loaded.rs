@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use super::compile::{Code, CompiledPlugin};
-use super::digest::Digest;
-use super::error::LoadError;
-use super::source::PluginBytes;
 use super::type_check;
 use crate::config::{HostConfig, LimitsConfig};
-use crate::plugin::runtime::engine::PluginEngine;
+use crate::plugin::engine::PluginEngine;
+use crate::plugin::module::compile::{Code, CompiledPlugin};
+use crate::plugin::module::digest::Digest;
+use crate::plugin::module::error::LoadError;
+use crate::plugin::module::source::PluginBytes;
 use crate::plugin::wit::{Needs, Prepared, Version};
 
 /// The code, what it is given, and what it may take. The same for all who call it, rehearsals too.

@@ -4,18 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::Either;
 use http::{Method, Request, Response, Uri};
 
 use super::last_exchange::LastExchange;
 use crate::http_client::{Deadlines, ErrorKind, HttpClient, SendError, shown};
-use crate::metrics::{Answer, AppRequest};
+use crate::metrics::{Answer, AppRequest, CallMetrics, GenerationStats};
 use crate::model::Username;
 use crate::plugin::api::{FetchError, FetchFailure};
+use crate::plugin::outbound::Outbound;
 use crate::plugin::recording::Recording;
-use crate::plugin::runtime::Counters;
 
 /// Who answers a plugin's requests.
 #[derive(Clone)]
@@ -24,16 +23,6 @@ pub enum Network {
     Live(HttpClient),
     /// Whatever else answers requests, such as what was recorded.
     Own(Arc<dyn Outbound>),
-}
-
-/// Answers requests in the place of the host's own client.
-///
-/// Where requests may go, for how long, and how long a response may be is then its affair; how many requests an exchange may
-/// have and how many bytes it may receive in all stays the host's.
-#[async_trait]
-pub trait Outbound: Send + Sync {
-    /// Answers one request.
-    async fn send(&self, request: Request<Bytes>, deadlines: Deadlines) -> Result<Response<Bytes>, SendError>;
 }
 
 impl Network {
@@ -76,6 +65,12 @@ struct Shared {
     recording: Option<Recording>,
     last: LastExchange,
     user: Option<Witnessed>,
+}
+
+/// Where calls are counted.
+pub(in crate::plugin) struct Counters {
+    pub(in crate::plugin) metrics: CallMetrics,
+    pub(in crate::plugin) stats: Arc<GenerationStats>,
 }
 
 /// Whom the requests are for, and who remembers them.
@@ -139,7 +134,7 @@ impl Requests {
     }
 
     /// A response that was for others, too.
-    pub(super) fn answered(&self, uri: Uri, response: &Response<Bytes>) {
+    pub(in crate::plugin) fn answered(&self, uri: Uri, response: &Response<Bytes>) {
         if let Some(witnessed) = &self.0.user {
             witnessed.asked_of(None, &uri, answer(response), None);
         }

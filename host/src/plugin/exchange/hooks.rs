@@ -4,22 +4,21 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::bulk::Together;
+use super::{Context, ExchangeResult, Exchanges, News, compare, nothing_to_compare};
 use crate::model::{Snapshot, Username};
 use crate::plugin::api::{BadRequest, CallError, Delta, FetchError, FetchedRoster, Outcome, Refreshed, Reply};
-use crate::plugin::exchange::bulk::Together;
-use crate::plugin::exchange::compare;
-use crate::plugin::exchange::network::Requests;
-use crate::plugin::exchange::{self, ExchangeResult, News};
-use crate::plugin::runtime::call::{About, Calls};
+use crate::plugin::requests::network::Requests;
+use crate::plugin::runtime::call::About;
 use crate::plugin::sanitize;
 use crate::plugin::sanitize::contacts::Owner;
 
 /// The error of what is said is the application's, or that of its request.
-pub(super) type HookResult<T, E = FetchError> = Result<Result<T, E>, CallError>;
+pub(in crate::plugin) type HookResult<T, E = FetchError> = Result<Result<T, E>, CallError>;
 
-impl Calls {
+impl Exchanges {
     /// The whole roster.
-    pub(super) async fn first(
+    pub(in crate::plugin) async fn first(
         &self,
         about: About<'_>,
         user: &Username,
@@ -30,13 +29,13 @@ impl Calls {
             Ok(ExchangeResult { news: News::Roster(roster), tag }) => {
                 Ok(FetchedRoster { tag: Some(tag), ..sanitize::roster(roster, self.owner(user)) })
             }
-            Ok(_) => return Err(exchange::nothing_to_compare()),
+            Ok(_) => return Err(nothing_to_compare()),
             Err(error) => Err(error),
         })
     }
 
     /// What has changed since `known`.
-    pub(super) async fn again(
+    pub(in crate::plugin) async fn again(
         &self,
         about: About<'_>,
         user: &Username,
@@ -60,14 +59,14 @@ impl Calls {
     }
 
     /// Whom a refresh request names.
-    pub(super) async fn named(&self, about: About<'_>, body: Bytes) -> HookResult<Vec<String>, BadRequest> {
-        let users = self.call(about, |store, hooks| hooks.changed_users(store, body)).await?;
+    pub(in crate::plugin) async fn named(&self, about: About<'_>, body: Bytes) -> HookResult<Vec<String>, BadRequest> {
+        let users = self.calls.call(about, |store, hooks| hooks.changed_users(store, body)).await?;
         Ok(users.map_err(sanitize::bad_request))
     }
 
     /// What the application is told.
-    pub(super) async fn replied(&self, about: About<'_>, outcome: Outcome) -> Result<Reply, CallError> {
-        self.call(about, |store, hooks| hooks.summary(store, outcome)).await
+    pub(in crate::plugin) async fn replied(&self, about: About<'_>, outcome: Outcome) -> Result<Reply, CallError> {
+        self.calls.call(about, |store, hooks| hooks.summary(store, outcome)).await
     }
 
     /// Asks the application for the roster of `user`, of which `known` is kept.
@@ -78,17 +77,17 @@ impl Calls {
         requests: &Requests,
         given: Option<Together>,
     ) -> HookResult<ExchangeResult> {
-        let needs = match self.needs().await? {
+        let needs = match self.calls.needs().await? {
             Ok(needs) => needs,
             Err(error) => return Ok(Err(error)),
         };
-        let context = exchange::Context { about, user, known, needs, requests };
+        let context = Context { about, user, known, needs, requests };
         let found = self.find(&context, given).await?;
         let found = found.map(|found| ExchangeResult { tag: sanitize::tag(found.tag), ..found });
         Ok(found.map_err(sanitize::fetch_error))
     }
 
     fn owner<'a>(&'a self, user: &'a Username) -> Owner<'a> {
-        Owner { user, domain: &self.module.domain }
+        Owner { user, domain: &self.calls.module.domain }
     }
 }

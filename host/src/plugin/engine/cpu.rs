@@ -21,7 +21,7 @@ use super::processor::{ComputePermit, Share, nanos};
 
 /// The time one call has computed. Clones are one meter.
 #[derive(Clone)]
-pub(super) struct CpuMeter(Arc<Inner>);
+pub(in crate::plugin) struct CpuMeter(Arc<Inner>);
 
 struct Inner {
     /// What the other times count from.
@@ -61,7 +61,7 @@ impl CpuMeter {
     }
 
     /// A new call begins.
-    pub(super) fn reset(&self) {
+    pub(in crate::plugin) fn reset(&self) {
         self.0.before.store(0, Ordering::Relaxed);
         self.0.began.store(IDLE, Ordering::Relaxed);
         self.0.interrupted.store(false, Ordering::Relaxed);
@@ -80,7 +80,7 @@ impl CpuMeter {
     }
 
     /// Computed in the current stretch.
-    pub(super) fn stretch(&self) -> Duration {
+    pub(in crate::plugin) fn stretch(&self) -> Duration {
         Duration::from_nanos(self.current())
     }
 
@@ -137,7 +137,7 @@ fn thread_time() -> u64 {
 }
 
 /// A future whose polls are charged to a meter, and wait for a permit when the call has computed for long.
-pub(super) struct Metered<'a, T> {
+pub(in crate::plugin) struct Metered<'a, T> {
     call: BoxFuture<'a, T>,
     meter: CpuMeter,
     share: Arc<Share>,

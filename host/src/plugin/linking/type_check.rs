@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use wasmtime::component::Component;
+use wasmtime::Engine;
+use wasmtime::component::{Component, Linker};
 
-use super::compile::CompiledPlugin;
 use super::not_granted;
 use super::signature;
+use crate::plugin::imports::state::State;
 use crate::plugin::sanitize::one_line;
 use crate::plugin::wit::{self, NoVersion, Prepared, Version};
-use crate::plugin::{LoadError, PluginEngine, imports};
+use crate::plugin::{CompiledPlugin, LoadError, PluginEngine, imports};
 
 /// A component that fits.
 pub(in crate::plugin) struct Fitted {
@@ -31,7 +32,7 @@ pub(in crate::plugin) fn fit(
     let exports = component.component_type();
     let version = wit::find(exports.exports(engine.engine()).map(|(name, _)| name));
     let version = version.map_err(|none| no_version(plugin(), none))?;
-    let linker = imports::linker(engine.engine()).map_err(|error| LoadError::Engine { reason: reason(error) })?;
+    let linker = linker(engine.engine()).map_err(|error| LoadError::Engine { reason: reason(error) })?;
     let pre = linker.instantiate_pre(component);
     let pre = pre.map_err(|error| {
         // wasmtime stops at the first.
@@ -45,6 +46,14 @@ pub(in crate::plugin) fn fit(
     }
     let prepared = version.prepare(pre).map_err(|error| misfit(reason(error)))?;
     Ok(Fitted { version, prepared })
+}
+
+/// A linker with everything this host grants.
+fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    wit::add_to_linker(&mut linker)?;
+    imports::add_to_linker(&mut linker)?;
+    Ok(linker)
 }
 
 /// What a failure to make the first instance says of the hooks, if it is about them.

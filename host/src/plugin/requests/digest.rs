@@ -9,10 +9,7 @@
 
 use highway::{HighwayHash, HighwayHasher, Key};
 
-use crate::plugin::wit::Header;
-
-/// 128 bits.
-pub(in crate::plugin) type ResponseDigest = [u8; 16];
+use crate::model::ResponseDigest;
 
 /// The key of this process.
 #[derive(Clone, Copy)]
@@ -26,14 +23,19 @@ impl DigestKey {
     }
 
     /// Of a response as a plugin is given it.
-    pub(in crate::plugin) fn of(&self, status: u16, headers: &[Header], body: &[u8]) -> ResponseDigest {
+    pub(in crate::plugin) fn of<'a>(
+        &self,
+        status: u16,
+        headers: impl ExactSizeIterator<Item = (&'a str, &'a str)>,
+        body: &[u8],
+    ) -> ResponseDigest {
         let mut hasher = HighwayHasher::new(self.0);
         // With each length before its text: no two responses are the same bytes.
         let mut head = Vec::with_capacity(64);
         head.extend_from_slice(&status.to_le_bytes());
         head.extend_from_slice(&headers.len().to_le_bytes());
-        for Header { name, value } in headers {
-            for text in [&**name, value] {
+        for (name, value) in headers {
+            for text in [name, value] {
                 head.extend_from_slice(&text.len().to_le_bytes());
                 head.extend_from_slice(text.as_bytes());
             }
@@ -59,7 +61,6 @@ mod tests {
 
     #[test]
     fn only_the_same_response_under_the_same_key_has_the_same_digest() {
-        let header = |(name, value): &(&str, &str)| Header { name: (*name).into(), value: (*value).to_owned() };
         let key = DigestKey::new().unwrap();
         let responses: &[Response] = &[
             (200, &[], b""),
@@ -74,9 +75,8 @@ mod tests {
             (200, &[("a", "")], b""),
             (200, &[("", "a")], b""),
         ];
-        let digest = |key: &DigestKey, (status, headers, body): &Response| {
-            key.of(*status, &headers.iter().map(header).collect::<Vec<_>>(), body)
-        };
+        let digest =
+            |key: &DigestKey, (status, headers, body): &Response| key.of(*status, headers.iter().copied(), body);
         let digests: Vec<_> = responses.iter().map(|response| digest(&key, response)).collect();
         for (at, response) in responses.iter().enumerate() {
             assert_eq!(digest(&key, response), *digests.get(at).unwrap());

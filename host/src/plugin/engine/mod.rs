@@ -1,4 +1,11 @@
-//! The wasmtime engine of this process, and the clock that interrupts plugins.
+//! The wasmtime engine of this process, the clock that interrupts plugins, and what all instances together may take: memory
+//! ([`budget`]) and processor time ([`processor`], measured by [`cpu`]).
+
+pub(in crate::plugin) mod budget;
+pub(in crate::plugin) mod collector;
+pub(in crate::plugin) mod cpu;
+pub(in crate::plugin) mod processor;
+mod waiting;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -7,16 +14,16 @@ use std::time::Duration;
 
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use super::budget::{Account, Budget};
-use super::processor::{Processor, Share};
+use self::budget::{Account, Budget};
+use self::processor::{Processor, Share};
 use crate::config::{CompileConfig, HostConfig, PluginCacheConfig, PluginPlace, ProcessLimits};
-use crate::plugin::exchange::digest::DigestKey;
-use crate::plugin::module::compile::{CompiledPlugin, Compiler, Urgency};
+use crate::plugin::module::compile::{self, CompiledPlugin, Compiler, Urgency};
+use crate::plugin::requests::digest::DigestKey;
 use crate::plugin::{IfUnreachable, LoadError, PluginBytes, PluginSource, Registry, RegistryError};
 
 /// How often a plugin that computes is interrupted, to let other tasks run and to look at its CPU limit: the moment for which a
-/// call computes without a permit (see [`super::processor`]), and for which others wait at most. Limits are precise to this much.
-pub(super) const TICK: Duration = Duration::from_millis(2);
+/// call computes without a permit (see [`processor`]), and for which others wait at most. Limits are precise to this much.
+pub(in crate::plugin) const TICK: Duration = Duration::from_millis(2);
 
 /// Instances beside those that `max_concurrent_calls` allows: for the hooks that wait for no permit (reading a
 /// refresh request, writing the summary), and for a check at load.
@@ -180,22 +187,9 @@ impl PluginEngine {
     }
 
     /// Keeps the clock going while a call runs.
-    pub(super) fn tick_while(&self) -> Ticking<'_> {
+    pub(in crate::plugin) fn tick_while(&self) -> Ticking<'_> {
         self.ticker.begin()
     }
-}
-
-/// What machine code depends on: the same for an engine that runs plugins and for a process that only compiles them, which has
-/// no use for the address space of the pool.
-pub(in crate::plugin) fn compile_settings() -> Config {
-    let mut config = Config::new();
-    config
-        .epoch_interruption(true)
-        // Plugins are WASI 0.2; what wasmtime prepares in every store for concurrent ones is not needed.
-        .concurrency_support(false)
-        .wasm_component_model(true)
-        .max_wasm_stack(512 << 10);
-    config
 }
 
 fn config(size: EngineSize) -> Config {
@@ -213,7 +207,7 @@ fn config(size: EngineSize) -> Config {
         .max_tables_per_component(TABLES)
         .max_core_instances_per_component(CORE_INSTANCES)
         .max_memory_size(size.memory);
-    let mut config = compile_settings();
+    let mut config = compile::settings();
     config
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(8))
         .async_stack_size(1 << 20)
@@ -280,7 +274,7 @@ impl Drop for Ticker {
 }
 
 /// A call runs as long as this lives.
-pub(super) struct Ticking<'a>(&'a Ticker);
+pub(in crate::plugin) struct Ticking<'a>(&'a Ticker);
 
 impl Drop for Ticking<'_> {
     fn drop(&mut self) {

@@ -23,7 +23,7 @@ use super::waiting::Waiting;
 use crate::http_client::Memory;
 
 /// What an instance takes beside its linear memory: stack, tables, handles.
-pub(super) const INSTANCE: usize = 128 << 10;
+pub(in crate::plugin) const INSTANCE: usize = 128 << 10;
 
 /// Instances that nobody uses now.
 pub(in crate::plugin) trait Idle: Send + Sync {
@@ -35,7 +35,7 @@ pub(in crate::plugin) trait Idle: Send + Sync {
 }
 
 /// See the module.
-pub(super) struct Budget {
+pub(in crate::plugin) struct Budget {
     limit: usize,
     ledger: Mutex<Ledger>,
     /// Calls that wait for room.
@@ -212,7 +212,7 @@ impl Account {
     }
 
     /// There may be room: somebody has given some back, or an instance is idle now.
-    pub(super) fn wake(&self) {
+    pub(in crate::plugin) fn wake(&self) {
         if self.budget.waiting.load(Ordering::SeqCst) > 0 {
             self.budget.freed.notify_waiters();
         }
@@ -233,7 +233,7 @@ pub(in crate::plugin) struct Reservation {
 
 impl Reservation {
     /// Puts `bytes` more to use. False: there is no room for them.
-    pub(super) fn grow(&mut self, bytes: usize) -> bool {
+    pub(in crate::plugin) fn grow(&mut self, bytes: usize) -> bool {
         let used = self.used.saturating_add(bytes);
         let fits = self.set_aside(used);
         if fits {
@@ -243,7 +243,7 @@ impl Reservation {
     }
 
     /// Sets aside what is missing to `bytes` in all. False: there is no room for it.
-    pub(super) fn set_aside(&mut self, bytes: usize) -> bool {
+    pub(in crate::plugin) fn set_aside(&mut self, bytes: usize) -> bool {
         let missing = bytes.saturating_sub(self.bytes);
         if missing > 0 && !self.account.take(missing) {
             return false;

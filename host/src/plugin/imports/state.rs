@@ -9,14 +9,15 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use super::budget::Reservation;
-use super::cpu::CpuMeter;
-use super::engine::{PluginEngine, TICK};
+use super::http::Outgoing;
+use super::log::GuestLog;
 use crate::config::LimitsConfig;
 use crate::metrics::Used;
-use crate::plugin::exchange::network::Network;
-use crate::plugin::imports::http::Outgoing;
-use crate::plugin::imports::log::GuestLog;
+use crate::plugin::engine::budget::Reservation;
+use crate::plugin::engine::cpu::CpuMeter;
+use crate::plugin::engine::{PluginEngine, TICK};
+use crate::plugin::requests::HEADER_BYTES;
+use crate::plugin::requests::network::Network;
 
 /// Most bytes a plugin may pass to the host in one call, either way round. A roster of 100,000 contacts is about
 /// ten megabytes, a list of 100,000 users about three.
@@ -25,8 +26,6 @@ const HOSTCALL_BYTES: usize = 16 << 20;
 const USERNAME: usize = 64;
 /// Most random bytes in one host call: more would be a way to compute on the host's account.
 const RANDOM_BYTES: u64 = 64 << 10;
-/// Most bytes of header fields in one request, as `wasi:http` counts them.
-pub(in crate::plugin) const HEADER_BYTES: usize = 16 << 10;
 /// Entries a table may grow to; components from Rust have a few hundred.
 const TABLE_ELEMENTS: usize = 20_000;
 
@@ -36,10 +35,10 @@ pub(in crate::plugin) struct State {
     pub(in crate::plugin) settings: WasiConfigVariables,
     pub(in crate::plugin) log: GuestLog,
     pub(in crate::plugin) outgoing: Outgoing,
-    pub(super) memory: MemoryLimit,
+    pub(in crate::plugin) memory: MemoryLimit,
     wasi: WasiCtx,
     http: WasiHttpCtx,
-    pub(super) cpu: CpuMeter,
+    pub(in crate::plugin) cpu: CpuMeter,
     cpu_time: Duration,
 }
 
@@ -50,10 +49,10 @@ impl HasData for State {
 /// The plugin computed for longer than its limit.
 #[derive(Debug, thiserror::Error)]
 #[error("it computed for longer than {0:?}")]
-pub(super) struct CpuTimeExceeded(pub(in crate::plugin) Duration);
+pub(in crate::plugin) struct CpuTimeExceeded(pub(in crate::plugin) Duration);
 
 /// A store for one instance.
-pub(super) fn new_store(
+pub(in crate::plugin) fn new_store(
     engine: &PluginEngine,
     limits: &LimitsConfig,
     settings: &BTreeMap<String, String>,
@@ -93,7 +92,7 @@ pub(super) fn new_store(
 }
 
 /// What may be copied at once between the host and a plugin.
-pub(super) fn hostcall_bytes(limits: &LimitsConfig) -> usize {
+pub(in crate::plugin) fn hostcall_bytes(limits: &LimitsConfig) -> usize {
     // So many users that a request is refused because of their number, which can then be said.
     HOSTCALL_BYTES.max(limits.max_users_per_request.saturating_mul(4 * USERNAME))
 }
@@ -112,7 +111,7 @@ impl State {
     }
 
     /// Runs on a plugin's first loop or call after the engine's clock has ticked. Other tasks get a chance to run, and the call
-    /// goes on when it has a permit: see [`super::processor`].
+    /// goes on when it has a permit: see [`processor`](crate::plugin::engine::processor).
     fn tick(&mut self) -> Result<UpdateDeadline> {
         if self.cpu.used() > self.cpu_time {
             return Err(CpuTimeExceeded(self.cpu_time).into());
@@ -140,7 +139,7 @@ impl WasiHttpView for State {
 
 /// Bounds an instance's linear memory and remembers that it wanted more: what a program does then is its own affair
 /// (most abort), and the operator should read of memory and not of an `unreachable`.
-pub(super) struct MemoryLimit {
+pub(in crate::plugin) struct MemoryLimit {
     limit: usize,
     pub(in crate::plugin) used: usize,
     pub(in crate::plugin) refused: Option<Refused>,
@@ -160,7 +159,7 @@ pub(in crate::plugin) enum Refused {
 
 impl MemoryLimit {
     /// Sets aside what a call will need in all. False: there is no room for it.
-    pub(super) fn set_aside(&mut self, bytes: usize) -> bool {
+    pub(in crate::plugin) fn set_aside(&mut self, bytes: usize) -> bool {
         self.held.set_aside(bytes)
     }
 
@@ -175,7 +174,7 @@ impl MemoryLimit {
     }
 
     /// That budget.
-    pub(super) fn limit_of_all(&self) -> usize {
+    pub(in crate::plugin) fn limit_of_all(&self) -> usize {
         self.held.limit()
     }
 }

@@ -6,21 +6,21 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::recorder::{self, Call, Hook};
+use super::WasmPlugin;
 use crate::model::{Snapshot, Username};
 use crate::plugin::api::{BadRequest, CallError, FetchedRoster, Outcome, Refreshed, Reply, RosterPlugin};
 use crate::plugin::exchange::bulk::Together;
-use crate::plugin::exchange::network::{Requests, Witnessed};
+use crate::plugin::recording::recorder::{self, Call, Hook};
+use crate::plugin::requests::network::{Requests, Witnessed};
 use crate::plugin::runtime::call::About;
-use crate::plugin::wasm_plugin::WasmPlugin;
 
 impl WasmPlugin {
     /// The requests of a call that begins now, and the recording of it.
     fn requests(&self, hook: Hook, about: About<'_>, user: &Username) -> Requests {
-        let recording = self.calls.recorder.begin(hook, about.began);
-        let witnessed = Witnessed { user: user.clone(), counters: Arc::clone(&self.calls.runtime.counters) };
-        let most = self.calls.module.limits.max_requests_per_call;
-        Requests::new(most, self.calls.module.max_response, recording, Some(witnessed))
+        let recording = self.exchanges.calls.recorder.begin(hook, about.began);
+        let witnessed = Witnessed { user: user.clone(), counters: Arc::clone(&self.exchanges.calls.runtime.counters) };
+        let most = self.exchanges.calls.module.limits.max_requests_per_call;
+        Requests::new(most, self.exchanges.calls.module.max_response, recording, Some(witnessed))
     }
 }
 
@@ -33,10 +33,13 @@ impl WasmPlugin {
     ) -> Result<FetchedRoster, CallError> {
         let about = About::now("fetch", user.as_str());
         let requests = self.requests(Hook::Fetch, about, user);
-        let roster = self.calls.first(about, user, &requests, given).await?;
+        let roster = self.exchanges.first(about, user, &requests, given).await?;
         if let Some(recording) = requests.recording() {
             let size = recorder::size_of_roster(&roster);
-            self.calls.recorder.keep(recording, size, || Call::Fetch { user: user.clone(), said: roster.clone() });
+            self.exchanges
+                .calls
+                .recorder
+                .keep(recording, size, || Call::Fetch { user: user.clone(), said: roster.clone() });
         }
         roster.map_err(|error| requests.explain(error).into())
     }
@@ -50,11 +53,11 @@ impl WasmPlugin {
     ) -> Result<Refreshed, CallError> {
         let about = About::now("refresh", user.as_str());
         let requests = self.requests(Hook::Refresh, about, user);
-        let refreshed = self.calls.again(about, user, &known, &requests, given).await?;
+        let refreshed = self.exchanges.again(about, user, &known, &requests, given).await?;
         if let Some(recording) = requests.recording() {
             let size = known.bytes() + recorder::size_of_refreshed(&refreshed);
             let call = || Call::Refresh { user: user.clone(), known, said: refreshed.clone() };
-            self.calls.recorder.keep(recording, size, call);
+            self.exchanges.calls.recorder.keep(recording, size, call);
         }
         refreshed.map_err(|error| requests.explain(error).into())
     }
@@ -67,17 +70,17 @@ impl RosterPlugin for WasmPlugin {
     }
 
     fn asks_together(&self) -> bool {
-        self.calls.most_together() > 1
+        self.exchanges.most_together() > 1
     }
 
     async fn changed_users(&self, body: Bytes) -> Result<Result<Vec<String>, BadRequest>, CallError> {
         let about = About::now("changed-users", "");
-        let recording = self.calls.recorder.begin(Hook::ChangedUsers, about.began);
-        let users = self.calls.named(about, body.clone()).await?;
+        let recording = self.exchanges.calls.recorder.begin(Hook::ChangedUsers, about.began);
+        let users = self.exchanges.named(about, body.clone()).await?;
         if let Some(recording) = recording {
             let call = || Call::ChangedUsers { body: Bytes::copy_from_slice(&body), said: users.clone() };
             // The names are in the body.
-            self.calls.recorder.keep(&recording, 2 * body.len(), call);
+            self.exchanges.calls.recorder.keep(&recording, 2 * body.len(), call);
         }
         Ok(users)
     }
@@ -88,10 +91,13 @@ impl RosterPlugin for WasmPlugin {
 
     async fn summary(&self, outcome: Outcome) -> Result<Reply, CallError> {
         let about = About::now("summary", "");
-        let recording = self.calls.recorder.begin(Hook::Summary, about.began);
-        let reply = self.calls.replied(about, outcome.clone()).await?;
+        let recording = self.exchanges.calls.recorder.begin(Hook::Summary, about.began);
+        let reply = self.exchanges.replied(about, outcome.clone()).await?;
         if let Some(recording) = recording {
-            self.calls.recorder.keep(&recording, reply.body.len(), || Call::Summary { outcome, said: reply.clone() });
+            self.exchanges
+                .calls
+                .recorder
+                .keep(&recording, reply.body.len(), || Call::Summary { outcome, said: reply.clone() });
         }
         Ok(reply)
     }

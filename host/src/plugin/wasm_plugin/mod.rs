@@ -1,5 +1,8 @@
 //! A component as a [`RosterPlugin`](crate::plugin::RosterPlugin): load it, call its hooks within their limits.
 
+mod many;
+mod recorded;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,16 +11,17 @@ use crate::http_client::HttpClient;
 use crate::metrics::{GenerationStats, Metrics};
 use crate::model::{Snapshot, Tag};
 use crate::plugin::api::CallError;
-use crate::plugin::exchange::network::Network;
+use crate::plugin::exchange::Exchanges;
+use crate::plugin::linking::loaded::LoadedModule;
+use crate::plugin::linking::type_check;
 use crate::plugin::module::compile::{CompiledPlugin, Urgency};
 use crate::plugin::module::digest::Digest;
 use crate::plugin::module::identity;
-use crate::plugin::module::loaded::LoadedModule;
 use crate::plugin::module::source::PluginBytes;
-use crate::plugin::module::type_check;
 use crate::plugin::recording::recorder::{RecordedCall, Recorder};
+use crate::plugin::requests::network::{Counters, Network};
 use crate::plugin::runtime::call::Calls;
-use crate::plugin::runtime::{Counters, Runtime, Size};
+use crate::plugin::runtime::{Runtime, Size};
 use crate::plugin::sanitize::one_line;
 use crate::plugin::{LoadError, PluginEngine};
 
@@ -46,7 +50,7 @@ impl LoadOptions<'_> {
 /// A module that is loaded, with its warm instances. A clone is the same.
 #[derive(Clone)]
 pub struct WasmPlugin {
-    pub(super) calls: Calls,
+    exchanges: Exchanges,
 }
 
 impl WasmPlugin {
@@ -76,86 +80,96 @@ impl WasmPlugin {
     /// [`Outbound`](crate::plugin::Outbound).
     #[must_use]
     pub fn with_network(mut self, network: Network) -> Self {
-        let runtime = self.calls.runtime.beside(
-            Size::of(&self.calls.module.limits),
-            network,
-            Arc::clone(&self.calls.runtime.counters),
-        );
-        self.calls.runtime = Arc::new(runtime);
+        let runtime =
+            self.runtime().beside(Size::of(&self.module().limits), network, Arc::clone(&self.runtime().counters));
+        self.exchanges.calls.runtime = Arc::new(runtime);
         self
     }
 
     fn with(module: Arc<LoadedModule>, runtime: Runtime, recorded: usize) -> Self {
-        Self { calls: Calls { module, runtime: Arc::new(runtime), recorder: Arc::new(Recorder::new(recorded)) } }
+        let recorder = Arc::new(Recorder::new(recorded));
+        Self { exchanges: Exchanges::new(Calls { module, runtime: Arc::new(runtime), recorder }) }
+    }
+
+    fn module(&self) -> &Arc<LoadedModule> {
+        &self.exchanges.calls.module
+    }
+
+    fn runtime(&self) -> &Runtime {
+        &self.exchanges.calls.runtime
     }
 
     /// The same code for a rehearsal: instances of its own, one call at a time, requests answered by `network`, and counted
     /// nowhere.
     pub fn for_rehearsal(&self, network: Network) -> Self {
         let counters = Arc::new(Counters {
-            metrics: Metrics::new().calls_of(&self.calls.module.domain),
-            stats: Arc::new(GenerationStats::new(&self.calls.module.domain, "")),
+            metrics: Metrics::new().calls_of(&self.module().domain),
+            stats: Arc::new(GenerationStats::new(&self.module().domain, "")),
         });
-        Self::with(Arc::clone(&self.calls.module), self.calls.runtime.beside(Size::ONE, network, counters), 0)
+        Self::with(Arc::clone(self.module()), self.runtime().beside(Size::ONE, network, counters), 0)
     }
 
     /// The SHA-256 of the component.
     pub fn digest(&self) -> Digest {
-        self.calls.module.digest
+        self.module().digest
     }
 
     /// The version of `xmpp:roster` that serves it.
     pub fn wit_version(&self) -> &'static str {
-        self.calls.module.version.number()
+        self.module().version.number()
     }
 
     /// The digest of the code, the settings, the limits and the grants. Not to be shown: see [`identity`].
     pub(crate) fn identity(&self) -> Digest {
-        self.calls.module.identity
+        self.module().identity
     }
 
     /// The version that the component says it has.
     pub fn module_version(&self) -> Option<&str> {
-        self.calls.module.module_version.as_deref()
+        self.module().module_version.as_deref()
     }
 
     /// What it has done.
     pub fn stats(&self) -> &GenerationStats {
-        &self.calls.runtime.counters.stats
+        &self.runtime().counters.stats
     }
 
     /// The interfaces it imports, as they are written in it.
     pub fn imports(&self) -> &[String] {
-        &self.calls.module.imports
+        &self.module().imports
     }
 
     /// Calls that run now.
     pub fn running(&self) -> usize {
-        self.calls.runtime.running()
+        self.runtime().running()
     }
 
     /// Keeps instances warm again, after [`drain`](Self::drain).
     pub fn open(&self) {
-        self.calls.runtime.pool.open();
+        self.runtime().pool.open();
     }
 
     /// The latest real calls, the oldest first, each hook's apart.
     pub(crate) fn recorded(&self) -> Vec<Arc<RecordedCall>> {
-        self.calls.recorder.calls()
+        self.exchanges.calls.recorder.calls()
     }
 
     /// `known` as this module may see it although `other` has made it: with its tag, or without.
     pub(crate) fn adopted(&self, known: &Snapshot, other: &Self, with_tag: bool) -> Arc<Snapshot> {
-        let tag = known.tag().filter(|tag| with_tag && tag.reader == other.calls.reader());
-        let tag = tag.map(|tag| Tag { reader: self.calls.reader(), digest: None, validator: tag.validator.clone() });
+        let tag = known.tag().filter(|tag| with_tag && tag.reader == other.exchanges.calls.reader());
+        let tag = tag.map(|tag| Tag {
+            reader: self.exchanges.calls.reader(),
+            digest: None,
+            validator: tag.validator.clone(),
+        });
         Arc::new(Snapshot::new(known.version(), tag, known.contacts().clone()))
     }
 
     /// Forgets its calls, gives up the warm instances, keeps none from now on, and waits until no call runs. The caller sets
     /// the deadline.
     pub async fn drain(&self) {
-        self.calls.runtime.pool.close();
-        self.calls.recorder.clear();
+        self.runtime().pool.close();
+        self.exchanges.calls.recorder.clear();
         // Looked at now and then instead of taking all permits: whoever waited for those would hold up calls that come
         // later, after a rollback.
         while self.running() > 0 {
@@ -165,33 +179,33 @@ impl WasmPlugin {
 
     /// The plugin's file, or `(built in)`.
     pub fn name(&self) -> &str {
-        &self.calls.module.name
+        &self.module().name
     }
 
     /// Warm instances waiting for a call.
     pub fn idle_instances(&self) -> usize {
-        self.calls.runtime.pool.len()
+        self.runtime().pool.len()
     }
 
     /// Asks the plugin whether its settings can work.
     pub async fn check_settings(&self) -> Result<(), LoadError> {
-        let plugin = self.calls.module.name.clone();
-        match self.calls.check().await {
+        let plugin = self.module().name.clone();
+        match self.exchanges.calls.check().await {
             Ok(Ok(needs)) => {
                 // The same as before, if it has been asked before.
-                let _ = self.calls.module.needs.set(needs);
+                let _ = self.module().needs.set(needs);
                 Ok(())
             }
             Ok(Err(wrong)) => {
                 Err(LoadError::Settings { plugin, key: one_line(&wrong.key), reason: one_line(&wrong.reason) })
             }
             Err(source) => {
-                let component = &self.calls.module.code.component;
+                let component = &self.module().code.component;
                 let misfit = match &source {
                     CallError::Instance { reason, .. } => type_check::misfit_of_instance(
-                        &self.calls.runtime.common.engine,
+                        &self.runtime().common.engine,
                         component,
-                        self.calls.module.version,
+                        self.module().version,
                         &plugin,
                         reason,
                     ),
