@@ -170,7 +170,7 @@ impl Rosters {
 
     /// Whether anything is known of `user`.
     pub(crate) fn is_known(&self, user: &Username) -> bool {
-        self.with_known(user, |_| ()).is_some()
+        self.users.with_shard(user, |shard| shard.contains_key(user))
     }
 
     /// The content version of the roster of `user`, if one is kept.

@@ -82,7 +82,8 @@ impl Rosters {
         loop {
             match self.ask(user, Wanted::New).await.transpose()? {
                 // Nobody needs the roster enough to fetch it, but what is kept for a return is not the roster any more.
-                None if self.give_up(user).await => return Ok(()),
+                // Boxed: seldom needed and large, it should not make every update's future large.
+                None if Box::pin(self.give_up(user)).await => return Ok(()),
                 // Back again in this very moment, or gone while the roster was on its way: what is kept is still the old one.
                 None | Some(Update::Left) => {}
                 Some(_) => return Ok(()),

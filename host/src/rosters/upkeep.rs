@@ -71,7 +71,7 @@ impl Rosters {
     /// Notes what is due about the user next; called after everything that happens to the user, under the same lock. True if
     /// there is nothing left to know.
     pub(super) fn settle(&self, name: &Username, user: &mut User) -> bool {
-        let due = user.next(|| self.store.get(name).map(|kept| kept.age()), &self.tuning.load().times, Instant::now());
+        let due = user.next(|| self.store.get(name).map(|kept| kept.age()), &self.tuning.load().times, Instant::now);
         if due != user.due {
             match std::mem::replace(&mut user.due, due) {
                 Some(Due::Expiry(at)) => self.expiries.remove(at, name),

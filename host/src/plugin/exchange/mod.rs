@@ -144,7 +144,8 @@ impl Exchanges {
             return Ok(Ok(ExchangeResult { news: News::Unchanged, tag: tag.clone() }));
         }
         let _exchange = self.calls.runtime.exchange(self.calls.module.limits.queue_timeout).await?;
-        self.calls.counted(about.within(about.hook), |deadline| self.exchange(context, given, deadline)).await
+        // Boxed: who waits to be asked for together with others has no use for its room.
+        Box::pin(self.calls.counted(about.within(about.hook), |deadline| self.exchange(context, given, deadline))).await
     }
 
     /// One exchange, within a call that has its permit and its deadline. `given`: the first response, if it has come.

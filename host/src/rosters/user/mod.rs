@@ -157,10 +157,11 @@ impl User {
         &self,
         age: impl FnOnce() -> Option<Duration>,
         times: &Times,
-        now: Instant,
+        now: impl FnOnce() -> Instant,
     ) -> Option<Due> {
         match self.left {
             Some(left) => {
+                let now = now();
                 let stale = now.checked_add(times.stale_if_error.saturating_sub(age()?));
                 let grace = left.checked_add(times.grace);
                 Some(Due::Expiry(grace.max(stale).unwrap_or(now)))
@@ -169,7 +170,7 @@ impl User {
             None if self.retry.is_some() => self.retry.map(Due::Renewal),
             None => {
                 let rest = times.max_age?.saturating_sub(age()?);
-                now.checked_add(rest).map(Due::Renewal)
+                now().checked_add(rest).map(Due::Renewal)
             }
         }
     }

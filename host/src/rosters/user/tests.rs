@@ -38,11 +38,11 @@ fn each_failure_doubles_the_wait_up_to_the_longest_and_a_success_ends_it() {
     let _ = user.connect(session("a"), &times, now).unwrap();
     for expected in [1, 2, 4, 8, 16, 32, 60, 60] {
         user.updated(&Err(RosterError::Internal), &times, || 1.0, now);
-        assert_eq!(user.next(|| None, &times, now), Some(Due::Renewal(now + secs(expected))));
+        assert_eq!(user.next(|| None, &times, || now), Some(Due::Renewal(now + secs(expected))));
         assert!(user.is_old());
     }
     user.updated(&fetched(), &times, || 1.0, now);
-    assert_eq!((user.is_old(), user.failures(), user.next(|| Some(secs(0)), &times, now)), (false, 0, None));
+    assert_eq!((user.is_old(), user.failures(), user.next(|| Some(secs(0)), &times, || now)), (false, 0, None));
 }
 
 #[test]
@@ -53,8 +53,8 @@ fn a_failure_for_somebody_who_is_away_asks_for_nothing() {
     user.sessions.clear();
     user.left(now);
     user.updated(&Err(RosterError::Internal), &times, || 1.0, now);
-    assert_eq!(user.next(|| None, &times, now), None);
-    assert_eq!(user.next(|| Some(secs(10)), &times, now), Some(Due::Expiry(now + secs(3590))));
+    assert_eq!(user.next(|| None, &times, || now), None);
+    assert_eq!(user.next(|| Some(secs(10)), &times, || now), Some(Due::Expiry(now + secs(3590))));
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn a_roster_of_somebody_here_is_asked_for_again_when_it_reaches_its_greatest_age
         let mut user = User::default();
         let _ = user.connect(session("a"), &times, now).unwrap();
         let expected = due.map(|after| Due::Renewal(now + secs(after)));
-        assert_eq!(user.next(|| Some(secs(age)), &times, now), expected, "{max_age:?}");
+        assert_eq!(user.next(|| Some(secs(age)), &times, || now), expected, "{max_age:?}");
     }
 }
 
@@ -78,7 +78,7 @@ fn a_roster_expires_when_both_times_are_over() {
         let _ = user.connect(session("a"), &times, now).unwrap();
         user.sessions.clear();
         user.left(now);
-        let due = user.next(|| Some(secs(age)), &times, now);
+        let due = user.next(|| Some(secs(age)), &times, || now);
         assert_eq!(due, Some(Due::Expiry(now + secs(after))), "grace {grace}, stale {stale}, age {age}");
     }
 }
@@ -153,7 +153,7 @@ proptest! {
                 Event::Succeed | Event::Fail => {}
             }
             let age = kept.map(|kept| now - kept);
-            match user.next(|| age, &times, now) {
+            match user.next(|| age, &times, || now) {
                 Some(Due::Expiry(at)) => {
                     prop_assert!(here == [false; 3] && kept.is_some());
                     if at <= now {
