@@ -10,7 +10,6 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
@@ -36,8 +35,6 @@ pub(in crate::plugin) struct Runtime {
     /// One permit for every exchange that runs. Of users who are asked for together more updates run than this, and they may have to
     /// be asked for alone.
     exchanges: Semaphore,
-    /// One permit for every exchange that is about to begin, as many as there are threads.
-    starts: Semaphore,
     pub(super) jitter: RandomState,
     pub(super) made: AtomicU64,
 }
@@ -104,7 +101,6 @@ impl Runtime {
             size,
             permits: Semaphore::new(size.instances),
             exchanges: Semaphore::new(size.exchanges),
-            starts: Semaphore::new(Handle::current().metrics().num_workers().max(1)),
             jitter: RandomState::new(),
             made: AtomicU64::new(0),
         }
@@ -113,24 +109,9 @@ impl Runtime {
     /// The permit of an exchange that begins, within `queue_timeout`.
     pub(in crate::plugin) async fn exchange(&self, queue_timeout: Duration) -> Result<SemaphorePermit<'_>, CallError> {
         match timeout(queue_timeout, self.exchanges.acquire()).await {
-            Ok(Ok(permit)) => {
-                self.give_way().await;
-                Ok(permit)
-            }
+            Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => Err(CallError::Busy { limit: queue_timeout }),
         }
-    }
-
-    /// What has begun goes before what begins: an exchange starts when a thread has nothing else to do, one for each thread.
-    ///
-    /// An application that answers at once then has a few exchanges under way and not all that may be, and what those need
-    /// stays in the processor's caches; a slow one leaves the threads idle, so as many as may be begin. Whatever else the
-    /// host does in the same threads goes before a large refresh, too. The permit is held for a yield only, so nobody waits
-    /// long: the runtime resumes who yields after some dozens of other tasks at the latest.
-    async fn give_way(&self) {
-        // The semaphore is never closed.
-        let _start = self.starts.acquire().await;
-        tokio::task::yield_now().await;
     }
 
     /// Calls that run now.
