@@ -15,6 +15,8 @@ use super::{Config, ConfigError, table};
 
 /// The longest configuration file, bytes.
 const MAX_FILE: u64 = 1 << 20;
+/// What the parser says of a key that is there twice; where it says so is the key.
+const DUPLICATE_KEY: &str = "duplicate key";
 
 impl Config {
     /// Reads and checks a configuration file.
@@ -72,7 +74,9 @@ impl Config {
         // `message` and not `to_string`: the latter quotes the line, which may hold a password.
         let syntax = |error: toml::de::Error| {
             let line = error.span().map(|span| lines.line(span.start));
-            ConfigError::from(Problem::new(file_name, line, None, error.message().to_owned()))
+            // A key is not a secret, and "duplicate key" says less than which.
+            let key = error.span().filter(|_| error.message() == DUPLICATE_KEY).and_then(|span| text.get(span));
+            ConfigError::from(Problem::new(file_name, line, key.map(str::to_owned), error.message().to_owned()))
         };
         let document = DeValue::Table(DeTable::parse(text).map_err(syntax)?.into_inner());
         let report = Report::new(file_name, lines);

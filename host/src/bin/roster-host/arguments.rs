@@ -72,7 +72,6 @@ pub(crate) enum Other {
         shell: Shell,
     },
     /// Write the manual pages into a folder.
-    #[command(hide = true)]
     Man {
         /// The folder; it is made if there is none.
         folder: PathBuf,
