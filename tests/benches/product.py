@@ -280,14 +280,14 @@ def wrk(nginx, users, seconds):
 
 
 def refresh(host, users, seconds):
-    """Users a second, and the CPU of one in seconds."""
+    """Users a second, the CPU of one in seconds, and how many were refreshed."""
     done, used, began = 0, seconds_used(host.process), time.perf_counter()
     while time.perf_counter() < began + seconds:
         status, _, body = ask("POST", f"http://127.0.0.1:{host.ports['http']}/roster_admin/refresh", users, {"content-type": "application/json"})
         if status != 200 or json.loads(body)["errors"]:
             raise SystemExit(f"a refresh was answered {status} {body}")
         done += len(users)
-    return done / (time.perf_counter() - began), (seconds_used(host.process) - used) / done
+    return done / (time.perf_counter() - began), (seconds_used(host.process) - used) / done, done
 
 
 async def unchanged(arguments, count):
@@ -305,8 +305,8 @@ async def unchanged(arguments, count):
                     client.cut()
         finally:
             nginx.stop()
-    alone, rate, cpu = (statistics.median(column) for column in zip(*samples))
-    ratio = statistics.median(rate / alone for alone, rate, _ in samples)
+    alone, rate, cpu, _ = (statistics.median(column) for column in zip(*samples))
+    ratio = statistics.median(rate / alone for alone, rate, _, _ in samples)
     print(f"| refresh of {len(users):,} users, {count} contacts, nothing changed | {rate:,.0f} users/s | {alone:,.0f} requests/s (wrk) | {ratio:.2f} | "
           f"{cpu * 1e6:.0f} µs of CPU a user |", flush=True)
 
@@ -324,8 +324,8 @@ async def together(arguments, count):
         for _ in range(arguments.rounds):
             sample = []
             for host in hosts:
-                used, (rate, cpu) = application.used(), await asyncio.to_thread(refresh, host, users, arguments.seconds)
-                sample += [rate, cpu, (application.used() - used) / (rate * arguments.seconds)]
+                used, (rate, cpu, done) = application.used(), await asyncio.to_thread(refresh, host, users, arguments.seconds)
+                sample += [rate, cpu, (application.used() - used) / done]
             samples.append(sample)
         for client in clients:
             client.cut()

@@ -76,7 +76,8 @@ impl Config {
             let line = error.span().map(|span| lines.line(span.start));
             // A key is not a secret, and "duplicate key" says less than which.
             let key = error.span().filter(|_| error.message() == DUPLICATE_KEY).and_then(|span| text.get(span));
-            ConfigError::from(Problem::new(file_name, line, key.map(str::to_owned), error.message().to_owned()))
+            let key = key.map(|key| key.trim_matches(['"', '\'']).to_owned());
+            ConfigError::from(Problem::new(file_name, line, key, error.message().to_owned()))
         };
         let document = DeValue::Table(DeTable::parse(text).map_err(syntax)?.into_inner());
         let report = Report::new(file_name, lines);

@@ -65,7 +65,8 @@ impl Problem {
         self.line
     }
 
-    /// The key's full name, such as `host[0].client.connect_timeout`. `None` when the whole file is meant.
+    /// The key's full name, such as `host[0].client.connect_timeout`; of a key that is there twice the last part. `None` when the whole
+    /// file is meant.
     pub fn key(&self) -> Option<&str> {
         self.key.as_deref()
     }

@@ -19,7 +19,7 @@ fn a_fault_names_the_file_the_line_the_key_and_the_reason() {
         ("x = [".into(), "t.toml:1: unclosed array, expected `]`"),
         ("a = 1\n\n= 2".into(), "t.toml:3: unquoted keys cannot be empty, expected letters, numbers, `-`, `_`"),
         (format!("{LEAST}domain = 'x'"), "t.toml:4: domain: duplicate key"),
-        (format!("{LEAST}[http]\n'listen' = 'off'\nlisten = 'password'"), "t.toml:6: listen: duplicate key"),
+        (format!("{LEAST}[http]\nlisten = 'off'\n'listen' = 'password'"), "t.toml:6: listen: duplicate key"),
         ("log.format = 'xml'\n".to_owned() + LEAST, "t.toml:1: log.format: \"xml\": expected \"text\" or \"json\""),
         (
             format!("{LEAST}\"a b\" = 1"),

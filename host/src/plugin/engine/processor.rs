@@ -31,7 +31,7 @@ const BURST: Duration = Duration::from_millis(50);
 const LITTLE: Duration = Duration::from_millis(20);
 
 /// The permits of all virtual hosts.
-pub(in crate::plugin) struct Processor {
+pub(super) struct Processor {
     permits: Arc<Semaphore>,
     count: usize,
     /// Calls in the common queue.
@@ -87,7 +87,7 @@ pub(in crate::plugin) struct Share {
 
 impl Share {
     /// Waits for a permit of a call that has computed for so long.
-    pub(in crate::plugin) fn permit(self: &Arc<Self>, used: Duration) -> BoxFuture<'static, ComputePermit> {
+    pub(super) fn permit(self: &Arc<Self>, used: Duration) -> BoxFuture<'static, ComputePermit> {
         let share = Arc::clone(self);
         async move {
             let first = Arc::clone(&share.queue).enter(used).await;
@@ -99,12 +99,12 @@ impl Share {
     }
 
     /// Nobody has more right to the permit of a call that has computed for so long.
-    pub(in crate::plugin) fn may_keep(&self, used: Duration) -> bool {
+    pub(super) fn may_keep(&self, used: Duration) -> bool {
         self.waiting.load(Ordering::Relaxed) == 0 && !self.queue.has_better(used)
     }
 
     /// A call has computed without a permit.
-    pub(in crate::plugin) fn charge(&self, computed: Duration) {
+    pub(super) fn charge(&self, computed: Duration) {
         let (now, cost) = (self.now(), nanos(computed).saturating_mul(COST));
         let add = |paid: u64| Some(paid.max(now).saturating_add(cost));
         // Never `Err`: the closure always returns a value.
@@ -112,7 +112,7 @@ impl Share {
     }
 
     /// Calls need a permit from the beginning.
-    pub(in crate::plugin) fn is_exhausted(&self) -> bool {
+    pub(super) fn is_exhausted(&self) -> bool {
         self.paid_until.load(Ordering::Relaxed) > self.now().saturating_add(COST * nanos(BURST))
     }
 
@@ -122,7 +122,7 @@ impl Share {
 }
 
 /// Leave to compute for a moment.
-pub(in crate::plugin) struct ComputePermit {
+pub(super) struct ComputePermit {
     _all: Option<OwnedSemaphorePermit>,
     _first: Option<Entry>,
 }
@@ -191,7 +191,7 @@ impl Drop for Entry {
     }
 }
 
-pub(in crate::plugin) fn nanos(time: Duration) -> u64 {
+pub(super) fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 

@@ -35,7 +35,7 @@ const MOST_COPIES: usize = 4;
 const LEAST_COPIES: usize = 64 << 10;
 
 /// Somebody who waits to be asked for.
-pub(in crate::plugin) struct Waiter {
+pub(super) struct Waiter {
     user: Username,
     tag: Option<Bytes>,
     answer: oneshot::Sender<Together>,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::model::{Change, Contact, ContactRef, Contacts};
 
 /// At most one change for each JID: first what to put, in the order of `new`, then what to remove. `new` has each JID once.
-pub(in crate::plugin) fn changes(known: &Contacts, new: Vec<Contact>) -> Vec<Change> {
+pub(super) fn changes(known: &Contacts, new: Vec<Contact>) -> Vec<Change> {
     let mut left: HashMap<&str, ContactRef<'_>> = known.iter().map(|contact| (contact.jid, contact)).collect();
     let mut changes: Vec<Change> = new
         .into_iter()

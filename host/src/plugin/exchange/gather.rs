@@ -16,7 +16,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// `W`: who waits.
-pub(in crate::plugin) struct Gather<W> {
+pub(super) struct Gather<W> {
     waiting: Vec<W>,
     bytes: usize,
     /// The number of the batch that gathers.
@@ -32,7 +32,7 @@ pub(in crate::plugin) struct Gather<W> {
 
 /// What becomes of who comes.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::plugin) enum Joined<W> {
+pub(super) enum Joined<W> {
     /// A request of its own, which counts as under way until [`Gather::ended`].
     Alone(W),
     /// It waits. With the number of a batch that begins: after the wait [`Gather::aged`] is to be called.
@@ -42,13 +42,13 @@ pub(in crate::plugin) enum Joined<W> {
 }
 
 impl<W> Gather<W> {
-    pub(in crate::plugin) fn new(most: usize) -> Self {
+    pub(super) fn new(most: usize) -> Self {
         let (waiting, paused_until) = (Vec::new(), None);
         Self { waiting, bytes: 0, batch: 0, under_way: 0, most, response_bytes: 0, failures: 0, paused_until }
     }
 
     /// Somebody whose name and tag take `bytes`, when no request may name more than `limit` users.
-    pub(in crate::plugin) fn join(&mut self, who: W, bytes: usize, limit: usize, now: Instant) -> Joined<W> {
+    pub(super) fn join(&mut self, who: W, bytes: usize, limit: usize, now: Instant) -> Joined<W> {
         let paused = self.paused_until.is_some_and(|until| now < until);
         if paused || (self.under_way == 0 && self.waiting.is_empty()) {
             self.under_way += 1;
@@ -64,13 +64,13 @@ impl<W> Gather<W> {
     }
 
     /// A request that was under way has ended. Those who go now, if any.
-    pub(in crate::plugin) fn ended(&mut self) -> Option<Vec<W>> {
+    pub(super) fn ended(&mut self) -> Option<Vec<W>> {
         self.under_way = self.under_way.saturating_sub(1);
         if self.under_way == 0 { self.go() } else { None }
     }
 
     /// The batch of this number has waited long enough.
-    pub(in crate::plugin) fn aged(&mut self, batch: u64) -> Option<Vec<W>> {
+    pub(super) fn aged(&mut self, batch: u64) -> Option<Vec<W>> {
         if batch == self.batch { self.go() } else { None }
     }
 
@@ -85,7 +85,7 @@ impl<W> Gather<W> {
     }
 
     /// A request for many has failed: for how long everybody is asked for alone.
-    pub(in crate::plugin) fn failed(&mut self, now: Instant) -> Duration {
+    pub(super) fn failed(&mut self, now: Instant) -> Duration {
         let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(6)).min(LONGEST_PAUSE);
         self.failures = self.failures.saturating_add(1);
         self.paused_until = now.checked_add(pause);
@@ -93,13 +93,13 @@ impl<W> Gather<W> {
     }
 
     /// The response for `users` was too long: how many one request names from now on.
-    pub(in crate::plugin) fn too_long(&mut self, users: usize) -> usize {
+    pub(super) fn too_long(&mut self, users: usize) -> usize {
         self.most = self.most.min(users / 2).max(2);
         self.most
     }
 
     /// A request for many has succeeded, with a response of so many bytes. How many before it had failed.
-    pub(in crate::plugin) fn succeeded(&mut self, users: usize, bytes: usize) -> u32 {
+    pub(super) fn succeeded(&mut self, users: usize, bytes: usize) -> u32 {
         let each = bytes / users.max(1);
         // Those that have not changed may be left out of it: the largest of late counts.
         self.response_bytes = each.max(self.response_bytes - self.response_bytes / 16);

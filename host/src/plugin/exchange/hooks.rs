@@ -14,7 +14,7 @@ use crate::plugin::sanitize;
 use crate::plugin::sanitize::contacts::Owner;
 
 /// The error of what is said is the application's, or that of its request.
-pub(in crate::plugin) type HookResult<T, E = FetchError> = Result<Result<T, E>, CallError>;
+type HookResult<T, E = FetchError> = Result<Result<T, E>, CallError>;
 
 impl Exchanges {
     /// The whole roster.

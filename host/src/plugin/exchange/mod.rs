@@ -1,5 +1,5 @@
 //! Asking the application for one user's roster, the first time or again: the plugin says what to ask, the host asks, the
-//! plugin says what the response means, and so on until it knows.
+//! plugin says what the response means, and so on until it knows. [`hooks`] is what becomes of what it says, also of those hooks that ask nobody.
 //!
 //! No instance is held while the application thinks, and each hook may run on another one. All requests of an exchange have
 //! one allowance and one deadline. It stays with the module that began it.
@@ -29,25 +29,25 @@ use crate::plugin::sanitize::one_line;
 use crate::plugin::wit::{Header, MAKE_REQUEST, Needs, READ_RESPONSE, Received, Step, Wanted};
 
 /// Whom an exchange is for, and with what.
-pub(in crate::plugin) struct Context<'a> {
-    pub(in crate::plugin) about: About<'a>,
-    pub(in crate::plugin) user: &'a Username,
-    pub(in crate::plugin) known: Option<&'a Arc<Snapshot>>,
-    pub(in crate::plugin) needs: &'a Needs,
-    pub(in crate::plugin) requests: &'a Requests,
+struct Context<'a> {
+    about: About<'a>,
+    user: &'a Username,
+    known: Option<&'a Arc<Snapshot>>,
+    needs: &'a Needs,
+    requests: &'a Requests,
 }
 
 /// What is left of a call's time when its last response may come: the call itself is not over yet.
 const LAST_MOMENT: Duration = Duration::from_millis(5);
 
 /// What an exchange has found, and the tag for it.
-pub(in crate::plugin) struct ExchangeResult {
-    pub(in crate::plugin) news: News,
-    pub(in crate::plugin) tag: Tag,
+struct ExchangeResult {
+    news: News,
+    tag: Tag,
 }
 
 /// What has become of the roster.
-pub(in crate::plugin) enum News {
+enum News {
     /// It is as it was. The tag may be another.
     Unchanged,
     Roster(FetchedRoster),
@@ -113,7 +113,7 @@ impl Exchanges {
 
     /// What the application has for one user, asked for alone or together with others. `given`: what came of asking for others
     /// too, if that has been done.
-    pub(in crate::plugin) async fn find(
+    async fn find(
         &self,
         context: &Context<'_>,
         given: Option<Together>,
@@ -301,7 +301,7 @@ fn before(deadline: Instant, limit: Duration) -> Deadlines {
 }
 
 /// The plugin says what has changed in a roster that the host does not hold.
-pub(in crate::plugin) fn nothing_to_compare() -> CallError {
+fn nothing_to_compare() -> CallError {
     rule(READ_RESPONSE, "it compares with a roster, and the host holds none".to_owned())
 }
 

@@ -13,7 +13,7 @@ const FIELD_OVERHEAD: usize = 32;
 
 /// A request that no host sends: the plugin is wrong.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::plugin) enum BadRequest {
+pub(super) enum BadRequest {
     #[error("it makes a request for what is no URL with http or https")]
     Url,
     #[error("it makes a request with the method {0:?}, which is none")]
@@ -27,7 +27,7 @@ pub(in crate::plugin) enum BadRequest {
 }
 
 /// The request that the plugin wants, if a host may send such a one.
-pub(in crate::plugin) fn of(wanted: Wanted) -> Result<Request<Bytes>, BadRequest> {
+pub(super) fn of(wanted: Wanted) -> Result<Request<Bytes>, BadRequest> {
     let uri = Uri::try_from(wanted.url).map_err(|_| BadRequest::Url)?;
     if !matches!(uri.scheme_str(), Some("http" | "https")) {
         return Err(BadRequest::Url);

@@ -3,7 +3,7 @@
 //! Of WASI: clocks, random numbers, streams, standard output and error (to the log), an environment and a file system
 //! that are empty, sockets that are all refused. Of the network: `wasi:http`, to plugins that send requests of their own ([`http`]).
 
-pub(in crate::plugin) mod http;
+mod http;
 pub(in crate::plugin) mod log;
 pub(in crate::plugin) mod state;
 pub(in crate::plugin) mod store;

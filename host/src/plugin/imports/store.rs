@@ -5,8 +5,8 @@ use std::sync::Arc;
 use wasmtime::component::{ComponentType, LinkerInstance, Lower, Resource, ResourceType};
 use wasmtime::{Result, StoreContextMut};
 
+use super::state::State;
 use crate::model::Snapshot;
-use crate::plugin::imports::state::State;
 
 /// The resource `snapshot`.
 #[allow(unreachable_pub, reason = "the generated bindings re-export it")]

@@ -41,7 +41,7 @@ const GRANTED: &[&str] = &[
 ];
 
 /// The imports of `component` that are not granted in any version. Interfaces that only have types need no grant.
-pub(in crate::plugin) fn missing(engine: &Engine, component: &Component) -> Vec<String> {
+pub(super) fn missing(engine: &Engine, component: &Component) -> Vec<String> {
     let ty = component.component_type();
     let missing = ty.imports(engine).filter(|(name, import)| {
         let bare = name.split('@').next().unwrap_or(name);

@@ -17,7 +17,7 @@ const MOST_TYPES: usize = 200;
 const MOST_NAMES: usize = 200;
 
 /// The hooks of a version of the world, as its WIT has them: name and type.
-pub(in crate::plugin) fn expected(wit: &str) -> impl Iterator<Item = (String, String)> {
+pub(super) fn expected(wit: &str) -> impl Iterator<Item = (String, String)> {
     let lines = wit.lines().map(str::trim).filter(|line| !line.starts_with("//") && !line.starts_with('@'));
     let text = lines.collect::<Vec<_>>().join(" ");
     // What comes before the first hook ends with the last `{` or `;`.
@@ -29,7 +29,7 @@ pub(in crate::plugin) fn expected(wit: &str) -> impl Iterator<Item = (String, St
 }
 
 /// What is wrong with the hooks of `component`: one that is missing, or one of another type, with both types.
-pub(in crate::plugin) fn misfit(engine: &Engine, component: &Component, version: &dyn Version) -> Option<String> {
+pub(super) fn misfit(engine: &Engine, component: &Component, version: &dyn Version) -> Option<String> {
     let ty = component.component_type();
     let items = hooks(engine, &ty)?;
     expected(version.wit()).find_map(|(name, wanted)| match items.iter().find(|(export, _)| *export == name) {

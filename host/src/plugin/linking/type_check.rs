@@ -13,19 +13,15 @@ use crate::plugin::wit::{self, NoVersion, Prepared, Version};
 use crate::plugin::{CompiledPlugin, LoadError, PluginEngine, imports};
 
 /// A component that fits.
-pub(in crate::plugin) struct Fitted {
+pub(super) struct Fitted {
     /// The version of `xmpp:roster` it was built for.
-    pub(in crate::plugin) version: &'static dyn Version,
+    pub(super) version: &'static dyn Version,
     /// Linked and type-checked.
-    pub(in crate::plugin) prepared: Arc<dyn Prepared>,
+    pub(super) prepared: Arc<dyn Prepared>,
 }
 
 /// Checks and links the component called `plugin`.
-pub(in crate::plugin) fn fit(
-    engine: &PluginEngine,
-    compiled: &CompiledPlugin,
-    plugin: &str,
-) -> Result<Fitted, LoadError> {
+pub(super) fn fit(engine: &PluginEngine, compiled: &CompiledPlugin, plugin: &str) -> Result<Fitted, LoadError> {
     let component = &compiled.code.component;
     let plugin = || plugin.to_owned();
     let reason = |error: wasmtime::Error| one_line(&format!("{error:#}"));

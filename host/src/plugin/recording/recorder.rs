@@ -25,9 +25,9 @@ use crate::plugin::api::{BadRequest, FetchError, FetchedRoster, Outcome, Refresh
 /// Time from one recorded call of a hook to the next, when there are enough.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
 /// What all recorded calls of a module may take together, bytes.
-pub(in crate::plugin) const MOST_BYTES: usize = 4 << 20;
+const MOST_BYTES: usize = 4 << 20;
 /// What one call may take; a longer one is not recorded.
-pub(in crate::plugin) const MOST_BYTES_OF_CALL: usize = MOST_BYTES / 4;
+pub(super) const MOST_BYTES_OF_CALL: usize = MOST_BYTES / 4;
 /// What a call takes beside its texts, about.
 const OVERHEAD: usize = 512;
 

@@ -2,7 +2,7 @@
 //! one ([`last_exchange`]), and whether a response is the one before ([`digest`]).
 
 pub(in crate::plugin) mod digest;
-pub(in crate::plugin) mod last_exchange;
+mod last_exchange;
 pub(in crate::plugin) mod network;
 
 /// The longest request body a plugin may send, bytes. A roster fetch has none.

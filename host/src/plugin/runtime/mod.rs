@@ -1,9 +1,9 @@
 //! Calls of a component, and the instances that they run on.
 
 pub(in crate::plugin) mod call;
-pub(in crate::plugin) mod instance;
-pub(in crate::plugin) mod needed;
-pub(in crate::plugin) mod pool;
+mod instance;
+mod needed;
+mod pool;
 
 use std::hash::RandomState;
 use std::sync::atomic::AtomicU64;

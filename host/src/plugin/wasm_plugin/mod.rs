@@ -82,7 +82,8 @@ impl WasmPlugin {
     pub fn with_network(mut self, network: Network) -> Self {
         let runtime =
             self.runtime().beside(Size::of(&self.module().limits), network, Arc::clone(&self.runtime().counters));
-        self.exchanges.calls.runtime = Arc::new(runtime);
+        // Who waits is asked for over the network that there was.
+        self.exchanges = Exchanges::new(Calls { runtime: Arc::new(runtime), ..self.exchanges.calls });
         self
     }
 

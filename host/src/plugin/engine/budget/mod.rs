@@ -35,7 +35,7 @@ pub(in crate::plugin) trait Idle: Send + Sync {
 }
 
 /// See the module.
-pub(in crate::plugin) struct Budget {
+pub(super) struct Budget {
     limit: usize,
     ledger: Mutex<Ledger>,
     /// Calls that wait for room.
