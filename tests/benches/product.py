@@ -123,7 +123,7 @@ class Nginx(Server):
         raise SystemExit(f"nginx does not serve: {self.output()}")
 
 
-ORDINARY = """\
+FLASK = """\
 from flask import Flask, request
 
 app, version, roster = Flask(__name__), 1, {roster}
@@ -145,13 +145,13 @@ def contacts_of_many():
 Process = collections.namedtuple("Process", "pid")
 
 
-class OrdinaryApplication(Server):
+class FlaskApplication(Server):
     """A framework, and JSON made for each request; two processes, as on two cores."""
 
     def __init__(self, folder, count):
         os.makedirs(folder)
         with open(os.path.join(folder, "application.py"), "w") as file:
-            file.write(ORDINARY.format(roster=contacts_of("user", count)))
+            file.write(FLASK.format(roster=contacts_of("user", count)))
         (self.port,) = free_ports(1)
         self.folder = folder
         self.spawn([sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{self.port}", "--workers", "2", "--threads", "8",
@@ -314,7 +314,7 @@ async def unchanged(arguments, count):
 async def together(arguments, count):
     users = [f"user{n}" for n in range(arguments.users)]
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        application = OrdinaryApplication(os.path.join(folder, "application"), count)
+        application = FlaskApplication(os.path.join(folder, "application"), count)
         stack.callback(application.stop)
         alone = f'http_roster_url = "{application.url}/%s"'
         hosts = [stack.enter_context(running(arguments.program, users, settings))
@@ -331,7 +331,7 @@ async def together(arguments, count):
             client.cut()
     rate, cpu, app, rate_alone, cpu_alone, app_alone = (statistics.median(column) for column in zip(*samples))
     ratio = statistics.median(sample[0] / sample[3] for sample in samples)
-    print(f"| the same, an ordinary application, {count} contacts, together | {rate:,.0f} users/s | {rate_alone:,.0f} users/s (each alone) | {ratio:.1f} | "
+    print(f"| the same, an application in Flask, {count} contacts, together | {rate:,.0f} users/s | {rate_alone:,.0f} users/s (each alone) | {ratio:.1f} | "
           f"{cpu * 1e6:.0f} and {cpu_alone * 1e6:.0f} µs of CPU a user; the application's {app * 1e6:.1f} and {app_alone * 1e6:.0f} |", flush=True)
 
 
