@@ -15,7 +15,6 @@ PROGRAM is a release build. Needs nginx and wrk, and from PyPI flask and gunicor
 import argparse
 import asyncio
 import base64
-import collections
 import contextlib
 import functools
 import hashlib
@@ -100,7 +99,21 @@ def contacts_of(user, count):
     return {f"{user}-{n}@localhost": {"name": f"Contact {n}", "groups": ["Friends"]} for n in range(count)}
 
 
-class Nginx(Server):
+class Application(Server):
+    """A program that serves rosters."""
+
+    def serves(self, url):
+        """Waits until it does."""
+        for _ in range(200):
+            with contextlib.suppress(OSError):
+                if ask("GET", url)[0] == 200:
+                    return
+            time.sleep(0.05)
+        self.stop()
+        raise SystemExit(f"{self.process.args[0]} does not serve {url}: {self.output()}")
+
+
+class Nginx(Application):
     """Serves the rosters as files."""
 
     def __init__(self, folder, users, count):
@@ -114,13 +127,7 @@ class Nginx(Server):
             file.write(NGINX.format(folder=folder, port=self.port, user="user root;" if os.getuid() == 0 else ""))
         self.spawn(["nginx", "-p", folder, "-c", "nginx.conf"])
         self.settings = f'http_roster_url = "http://127.0.0.1:{self.port}/%s"'
-        for _ in range(100):
-            with contextlib.suppress(OSError):
-                if ask("GET", f"http://127.0.0.1:{self.port}/{users[0]}")[0] == 200:
-                    return
-            time.sleep(0.05)
-        self.stop()
-        raise SystemExit(f"nginx does not serve: {self.output()}")
+        self.serves(f"http://127.0.0.1:{self.port}/{users[0]}")
 
 
 FLASK = """\
@@ -142,10 +149,7 @@ def contacts_of_many():
 """
 
 
-Process = collections.namedtuple("Process", "pid")
-
-
-class FlaskApplication(Server):
+class FlaskApplication(Application):
     """A framework, and JSON made for each request; two processes, as on two cores."""
 
     def __init__(self, folder, count):
@@ -157,18 +161,12 @@ class FlaskApplication(Server):
         self.spawn([sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{self.port}", "--workers", "2", "--threads", "8",
                     "--keep-alive", "60", "--log-level", "error", "application:app"])
         self.url = f"http://127.0.0.1:{self.port}/contacts"
-        for _ in range(200):
-            with contextlib.suppress(OSError):
-                if ask("GET", f"{self.url}/user")[0] == 200:
-                    return
-            time.sleep(0.05)
-        self.stop()
-        raise SystemExit(f"the application does not serve: {self.output()}")
+        self.serves(f"{self.url}/user")
 
     def used(self):
         """Processor seconds of its processes."""
         with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children") as file:
-            return sum(seconds_used(Process(int(pid))) for pid in file.read().split())
+            return sum(seconds_used(int(pid)) for pid in file.read().split())
 
 
 class BulkApplication(asyncio.Protocol):
@@ -281,13 +279,13 @@ def wrk(nginx, users, seconds):
 
 def refresh(host, users, seconds):
     """Users a second, the CPU of one in seconds, and how many were refreshed."""
-    done, used, began = 0, seconds_used(host.process), time.perf_counter()
+    done, used, began = 0, seconds_used(host.process.pid), time.perf_counter()
     while time.perf_counter() < began + seconds:
         status, _, body = ask("POST", f"http://127.0.0.1:{host.ports['http']}/roster_admin/refresh", users, {"content-type": "application/json"})
         if status != 200 or json.loads(body)["errors"]:
             raise SystemExit(f"a refresh was answered {status} {body}")
         done += len(users)
-    return done / (time.perf_counter() - began), (seconds_used(host.process) - used) / done, done
+    return done / (time.perf_counter() - began), (seconds_used(host.process.pid) - used) / done, done
 
 
 async def unchanged(arguments, count):
@@ -340,9 +338,9 @@ async def logins(arguments, count):
     application, settings = BulkApplication.start(count)
     try:
         with running(arguments.program, users, settings) as host:
-            before, used, began = resident(host.process), seconds_used(host.process), time.perf_counter()
+            before, used, began = resident(host.process), seconds_used(host.process.pid), time.perf_counter()
             clients = await log_in(users, host)
-            took, used = time.perf_counter() - began, seconds_used(host.process) - used
+            took, used = time.perf_counter() - began, seconds_used(host.process.pid) - used
             each = (resident(host.process) - before) / len(users)
             for client in clients:
                 client.cut()

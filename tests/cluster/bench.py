@@ -64,7 +64,7 @@ class Meter:
     def now(self):
         servers = [server.asked("/varz") for server in self.cluster.nats]
         hosts, nats = self.cluster.hosts.values(), self.cluster.nats
-        return (sum(seconds_used(host.process) for host in hosts), sum(seconds_used(server.process) for server in nats),
+        return (sum(seconds_used(host.process.pid) for host in hosts), sum(seconds_used(server.process.pid) for server in nats),
                 (sum(one["in_msgs"] for one in servers), sum(one["in_bytes"] for one in servers)))
 
     def read(self):

@@ -26,9 +26,9 @@ def free_ports(count):
     return found
 
 
-def seconds_used(process):
+def seconds_used(pid):
     """Of CPU."""
-    with open(f"/proc/{process.pid}/stat") as file:
+    with open(f"/proc/{pid}/stat") as file:
         fields = file.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICK
 

@@ -34,11 +34,11 @@ class Meter:
 
     def __init__(self, processes):
         self.processes = processes
-        self.used, self.began = {name: seconds_used(one) for name, one in self.processes.items()}, time.perf_counter()
+        self.used, self.began = {name: seconds_used(one.pid) for name, one in self.processes.items()}, time.perf_counter()
 
     def read(self):
         took = time.perf_counter() - self.began
-        return took, ", ".join(f"{name} {seconds_used(one) - self.used[name]:.2f} s of CPU, {resident(one) / 2**20:.0f} MiB"
+        return took, ", ".join(f"{name} {seconds_used(one.pid) - self.used[name]:.2f} s of CPU, {resident(one) / 2**20:.0f} MiB"
                                for name, one in self.processes.items())
 
 

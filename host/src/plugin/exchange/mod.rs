@@ -1,5 +1,6 @@
 //! Asking the application for one user's roster, the first time or again: the plugin says what to ask, the host asks, the
-//! plugin says what the response means, and so on until it knows. [`hooks`] is what becomes of what it says, also of those hooks that ask nobody.
+//! plugin says what the response means, and so on until it knows. [`hooks`] is what becomes of what it says, also of those
+//! hooks that ask nobody.
 //!
 //! No instance is held while the application thinks, and each hook may run on another one. All requests of an exchange have
 //! one allowance and one deadline. It stays with the module that began it.

@@ -13,7 +13,7 @@ use crate::plugin::recording::recorder::PieceDigest;
 impl WasmPlugin {
     /// The component can ask for many users at once.
     pub(crate) fn has_bulk(&self) -> bool {
-        self.exchanges.calls.module.prepared.has_bulk()
+        self.module().prepared.has_bulk()
     }
 
     /// How many users one request may name under its settings; below two, none does.

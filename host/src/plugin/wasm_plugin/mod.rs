@@ -100,6 +100,10 @@ impl WasmPlugin {
         &self.exchanges.calls.runtime
     }
 
+    fn recorder(&self) -> &Recorder {
+        &self.exchanges.calls.recorder
+    }
+
     /// The same code for a rehearsal: instances of its own, one call at a time, requests answered by `network`, and counted
     /// nowhere.
     pub fn for_rehearsal(&self, network: Network) -> Self {
@@ -152,7 +156,7 @@ impl WasmPlugin {
 
     /// The latest real calls, the oldest first, each hook's apart.
     pub(crate) fn recorded(&self) -> Vec<Arc<RecordedCall>> {
-        self.exchanges.calls.recorder.calls()
+        self.recorder().calls()
     }
 
     /// `known` as this module may see it although `other` has made it: with its tag, or without.
@@ -170,7 +174,7 @@ impl WasmPlugin {
     /// the deadline.
     pub async fn drain(&self) {
         self.runtime().pool.close();
-        self.exchanges.calls.recorder.clear();
+        self.recorder().clear();
         // Looked at now and then instead of taking all permits: whoever waited for those would hold up calls that come
         // later, after a rollback.
         while self.running() > 0 {

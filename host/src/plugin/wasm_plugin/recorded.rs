@@ -17,10 +17,10 @@ use crate::plugin::runtime::call::About;
 impl WasmPlugin {
     /// The requests of a call that begins now, and the recording of it.
     fn requests(&self, hook: Hook, about: About<'_>, user: &Username) -> Requests {
-        let recording = self.exchanges.calls.recorder.begin(hook, about.began);
-        let witnessed = Witnessed { user: user.clone(), counters: Arc::clone(&self.exchanges.calls.runtime.counters) };
-        let most = self.exchanges.calls.module.limits.max_requests_per_call;
-        Requests::new(most, self.exchanges.calls.module.max_response, recording, Some(witnessed))
+        let recording = self.recorder().begin(hook, about.began);
+        let witnessed = Witnessed { user: user.clone(), counters: Arc::clone(&self.runtime().counters) };
+        let most = self.module().limits.max_requests_per_call;
+        Requests::new(most, self.module().max_response, recording, Some(witnessed))
     }
 }
 
@@ -57,7 +57,7 @@ impl WasmPlugin {
         if let Some(recording) = requests.recording() {
             let size = known.bytes() + recorder::size_of_refreshed(&refreshed);
             let call = || Call::Refresh { user: user.clone(), known, said: refreshed.clone() };
-            self.exchanges.calls.recorder.keep(recording, size, call);
+            self.recorder().keep(recording, size, call);
         }
         refreshed.map_err(|error| requests.explain(error).into())
     }
@@ -75,12 +75,12 @@ impl RosterPlugin for WasmPlugin {
 
     async fn changed_users(&self, body: Bytes) -> Result<Result<Vec<String>, BadRequest>, CallError> {
         let about = About::now("changed-users", "");
-        let recording = self.exchanges.calls.recorder.begin(Hook::ChangedUsers, about.began);
+        let recording = self.recorder().begin(Hook::ChangedUsers, about.began);
         let users = self.exchanges.named(about, body.clone()).await?;
         if let Some(recording) = recording {
             let call = || Call::ChangedUsers { body: Bytes::copy_from_slice(&body), said: users.clone() };
             // The names are in the body.
-            self.exchanges.calls.recorder.keep(&recording, 2 * body.len(), call);
+            self.recorder().keep(&recording, 2 * body.len(), call);
         }
         Ok(users)
     }
@@ -91,13 +91,10 @@ impl RosterPlugin for WasmPlugin {
 
     async fn summary(&self, outcome: Outcome) -> Result<Reply, CallError> {
         let about = About::now("summary", "");
-        let recording = self.exchanges.calls.recorder.begin(Hook::Summary, about.began);
+        let recording = self.recorder().begin(Hook::Summary, about.began);
         let reply = self.exchanges.replied(about, outcome.clone()).await?;
         if let Some(recording) = recording {
-            self.exchanges
-                .calls
-                .recorder
-                .keep(&recording, reply.body.len(), || Call::Summary { outcome, said: reply.clone() });
+            self.recorder().keep(&recording, reply.body.len(), || Call::Summary { outcome, said: reply.clone() });
         }
         Ok(reply)
     }

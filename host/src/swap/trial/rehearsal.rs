@@ -28,6 +28,9 @@ const OTHER: &str = "rehearsal-2";
 const BODY: &str =
     r#"{"marie@example.com":{"name":"Marie","groups":["Friends"]},"michael@example.com":{"name":"Michael"}}"#;
 
+/// What is said of a plugin that rightly takes that for malformed.
+const OTHER_PROTOCOL: &str = "read an answer of another protocol, and said so";
+
 /// The canned application.
 struct Application;
 
@@ -118,7 +121,7 @@ async fn bulk(stage: &WasmPlugin, user: &Username) -> Result<String, String> {
     match stage.ask_together(&[(user.clone(), None), (other, Some(known()?))]).await {
         Ok(pieces) => Ok(counted(pieces.len(), "user")),
         Err(BulkError::Plugin(error)) => Err(error.to_string()),
-        Err(_) => Ok("read an answer of another protocol, and said so".to_owned()),
+        Err(_) => Ok(OTHER_PROTOCOL.to_owned()),
     }
 }
 
@@ -132,7 +135,7 @@ fn tolerant<T>(result: Result<T, CallError>) -> Result<Result<T, String>, String
     match result {
         Ok(value) => Ok(Ok(value)),
         Err(CallError::Fetch(FetchFailure { error: FetchError::Malformed(_), .. })) => {
-            Ok(Err("read an answer of another protocol, and said so".to_owned()))
+            Ok(Err(OTHER_PROTOCOL.to_owned()))
         }
         Err(CallError::Fetch(said)) => Ok(Err(said.to_string())),
         Err(error) => Err(error.to_string()),
