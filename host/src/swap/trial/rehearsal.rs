@@ -88,13 +88,13 @@ async fn perform(stage: &WasmPlugin, hook: &str, user: &Username, max_contacts: 
                 Ok(Refreshed::Changed(delta)) => {
                     let applied =
                         known.contacts().apply(delta.changes, max_contacts).map_err(|wrong| wrong.to_string())?;
-                    Ok(format!("{} changes", applied.1.len()))
+                    Ok(counted(applied.1.len(), "change"))
                 }
                 Err(said) => Ok(said),
             }
         }
         "changed-users" => match strict(stage.changed_users(Bytes::from_static(br#"["rehearsal"]"#)).await)? {
-            Ok(users) => Ok(format!("{} users", users.len())),
+            Ok(users) => Ok(counted(users.len(), "user")),
             Err(BadRequest { message }) => Ok(message),
         },
         "bulk" => bulk(stage, user).await,
